@@ -1,1 +1,2 @@
-fn main(){}
+//! The `brimful` program.
+fn main() {}
