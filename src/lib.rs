@@ -1,6 +1,12 @@
 //! Brimful fills AWS Savings Plans to the brim, then spills to Spot.
 
+pub mod commitment;
+pub mod cur;
 pub mod error;
+pub mod hour;
 pub mod karpenter;
+pub mod money;
+pub mod quantity;
+pub mod warning;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,7 @@
+//! Savings Plans and what a report says of them: pure accounting, from values to values.
+
+pub mod ledger;
+pub mod ledger_builder;
+pub mod region;
+pub mod savings_plan;
+pub mod usage;

@@ -1,0 +1,266 @@
+//! A batch of decoded line items: the facts of `columns`, without a string built per row.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, LargeStringArray, MapArray, RecordBatch, StringArray,
+    TimestampMillisecondArray, UInt64Array,
+};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Int32Type, TimeUnit};
+
+use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, text_of};
+use super::symbols::{Symbol, Symbols};
+use crate::{Error, Result};
+
+/// Facts of some thousand line items, by row.
+#[derive(Debug)]
+pub struct LineItems {
+    rows: usize,
+    texts: [TextColumn; TEXTS],
+    numbers: [Option<Float64Array>; NUMBERS],
+    times: [TimestampMillisecondArray; TIMES],
+}
+
+#[derive(Debug, Default)]
+enum TextColumn {
+    #[default]
+    Absent,
+    /// Dictionary codes as they stand in the file, and what each code means.
+    Coded(Int32Array, Arc<[Symbol]>),
+    Plain(Vec<Symbol>),
+}
+
+impl TextColumn {
+    #[inline]
+    fn symbol(&self, row: usize) -> Symbol {
+        match self {
+            Self::Absent => Symbol::EMPTY,
+            Self::Coded(codes, symbols) if codes.is_valid(row) => {
+                usize::try_from(codes.value(row)).map_or(Symbol::EMPTY, |code| symbols[code])
+            }
+            Self::Coded(..) => Symbol::EMPTY,
+            Self::Plain(symbols) => symbols[row],
+        }
+    }
+}
+
+impl LineItems {
+    /// How many line items there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A text fact; null and absent are the empty string.
+    #[inline]
+    #[must_use]
+    pub fn text(&self, fact: Text, row: usize) -> Symbol {
+        self.texts[fact as usize].symbol(row)
+    }
+
+    /// A numeric fact; null and absent are 0, what cannot be read as a number is NaN.
+    #[inline]
+    #[must_use]
+    pub fn number(&self, fact: Number, row: usize) -> f64 {
+        match &self.numbers[fact as usize] {
+            Some(values) if values.is_valid(row) => values.value(row),
+            _ => 0.0,
+        }
+    }
+
+    /// A time in milliseconds since the epoch; `None` when null or unreadable.
+    #[inline]
+    #[must_use]
+    pub fn millis(&self, fact: Time, row: usize) -> Option<i64> {
+        let values = &self.times[fact as usize];
+        values.is_valid(row).then(|| values.value(row))
+    }
+}
+
+/// Turns the record batches of one file's row group into line items.
+#[derive(Debug)]
+pub(crate) struct BatchDecoder<'a> {
+    columns: &'a Columns,
+    /// Root column number → position in the record batch.
+    positions: Vec<usize>,
+    symbols: &'a Symbols,
+    file: &'a str,
+    /// Dictionaries resolved last, by root column: the reader hands the same one out for many batches.
+    resolved: Vec<Option<(ArrayRef, Arc<[Symbol]>)>>,
+}
+
+impl<'a> BatchDecoder<'a> {
+    pub(crate) fn new(columns: &'a Columns, symbols: &'a Symbols, file: &'a str) -> Self {
+        let positions = columns.roots();
+        let resolved = vec![None; positions.len()];
+        Self {
+            columns,
+            positions,
+            symbols,
+            file,
+            resolved,
+        }
+    }
+
+    pub(crate) fn decode(&mut self, batch: &RecordBatch) -> Result<LineItems> {
+        let mut texts: [TextColumn; TEXTS] = Default::default();
+        let columns = self.columns;
+        for (fact, roots) in columns.texts.iter().enumerate() {
+            for root in roots {
+                let column = self.text(batch, *root)?;
+                merge(&mut texts[fact], column, batch.num_rows());
+            }
+        }
+        for root in &columns.tag_maps {
+            for tag in [Tag::NodePool, Tag::Cluster] {
+                let column = self.map_entry(batch, *root, |key| Tag::of(key) == Some(tag))?;
+                merge(&mut texts[text_of(tag) as usize], column, batch.num_rows());
+            }
+        }
+        if let Some(root) = columns.product_map {
+            texts[Text::Region as usize] = self.map_entry(batch, root, |key| key == "region")?;
+        }
+        let mut numbers: [Option<Float64Array>; NUMBERS] = Default::default();
+        for (fact, root) in columns.numbers.iter().enumerate() {
+            numbers[fact] = root.map(|root| self.number(self.column(batch, root))).transpose()?;
+        }
+        Ok(LineItems {
+            rows: batch.num_rows(),
+            texts,
+            numbers,
+            times: [self.time(batch, columns.times[0])?, self.time(batch, columns.times[1])?],
+        })
+    }
+
+    fn position(&self, root: usize) -> usize {
+        // Every root was projected, so it is found.
+        self.positions.binary_search(&root).unwrap_or_default()
+    }
+
+    fn column<'b>(&self, batch: &'b RecordBatch, root: usize) -> &'b ArrayRef {
+        batch.column(self.position(root))
+    }
+
+    fn text(&mut self, batch: &RecordBatch, root: usize) -> Result<TextColumn> {
+        let array = self.column(batch, root);
+        let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
+            return Ok(TextColumn::Plain(self.symbols_of(array)?));
+        };
+        let position = self.position(root);
+        let values = dictionary.values();
+        let symbols = match &self.resolved[position] {
+            Some((seen, symbols)) if Arc::ptr_eq(seen, values) => Arc::clone(symbols),
+            _ => {
+                let symbols: Arc<[Symbol]> = self.symbols_of(values)?.into();
+                self.resolved[position] = Some((Arc::clone(values), Arc::clone(&symbols)));
+                symbols
+            }
+        };
+        Ok(TextColumn::Coded(dictionary.keys().clone(), symbols))
+    }
+
+    fn symbols_of(&self, array: &ArrayRef) -> Result<Vec<Symbol>> {
+        if let Some(strings) = array.as_any().downcast_ref::<StringArray>() {
+            return Ok(self.symbols.intern(strings.iter()));
+        }
+        if let Some(strings) = array.as_any().downcast_ref::<LargeStringArray>() {
+            return Ok(self.symbols.intern(strings.iter()));
+        }
+        let strings = self.cast(array, &DataType::Utf8)?;
+        Ok(self.symbols.intern(strings.as_string::<i32>().iter()))
+    }
+
+    /// The value of the first key of a map column that `wanted` accepts, row by row.
+    fn map_entry(&self, batch: &RecordBatch, root: usize, wanted: impl Fn(&str) -> bool) -> Result<TextColumn> {
+        let array = self.column(batch, root);
+        let Some(map) = array.as_any().downcast_ref::<MapArray>() else {
+            return Err(self.wrong(&format!("a map column has type {}", array.data_type())));
+        };
+        // Keys are few: judge each once, by its dictionary code.
+        let keys = self.cast(map.keys(), &coded_text())?;
+        let keys = keys.as_dictionary::<Int32Type>();
+        let names = self.cast(keys.values(), &DataType::Utf8)?;
+        let accepted: Vec<bool> = names.as_string::<i32>().iter().map(|n| n.is_some_and(&wanted)).collect();
+        let is_wanted = |entry: usize| keys.key(entry).is_some_and(|code| accepted[code]);
+        let offsets = map.value_offsets();
+        #[allow(clippy::cast_sign_loss)] // arrow guarantees ascending offsets from 0
+        let entries = |row: usize| offsets[row] as usize..offsets[row + 1] as usize;
+        let picks: UInt64Array = (0..batch.num_rows())
+            .map(|row| entries(row).find(|entry| map.is_valid(row) && is_wanted(*entry)))
+            .map(|entry| entry.map(|entry| entry as u64))
+            .collect();
+        let picked = arrow::compute::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
+        Ok(TextColumn::Plain(self.symbols_of(&picked)?))
+    }
+
+    fn number(&self, array: &ArrayRef) -> Result<Float64Array> {
+        if let Some(values) = array.as_primitive_opt() {
+            return Ok(values.clone());
+        }
+        if !super::columns::is_text(array.data_type()) {
+            return Ok(self.cast(array, &DataType::Float64)?.as_primitive().clone());
+        }
+        let strings = self.cast(array, &DataType::Utf8)?;
+        // '' is an absent number; anything else that does not parse must not become one.
+        Ok(strings
+            .as_string::<i32>()
+            .iter()
+            .map(|text| text.map(str::trim).filter(|t| !t.is_empty()))
+            .map(|text| text.map(|t| t.parse().unwrap_or(f64::NAN)))
+            .collect())
+    }
+
+    fn time(&self, batch: &RecordBatch, root: usize) -> Result<TimestampMillisecondArray> {
+        let array = self.column(batch, root);
+        let strings;
+        let array = if super::columns::is_text(array.data_type()) {
+            strings = self.cast(array, &DataType::Utf8)?;
+            &strings
+        } else {
+            array
+        };
+        let millis = self.cast(array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
+        Ok(millis.as_primitive().clone())
+    }
+
+    fn cast(&self, array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+        // The zone is UTC whether or not the file says so; casting must not shift the instant.
+        let options = CastOptions {
+            safe: true,
+            ..CastOptions::default()
+        };
+        match (array.data_type(), to) {
+            (from, to) if from == to => Ok(Arc::clone(array)),
+            (DataType::Timestamp(TimeUnit::Millisecond, Some(_)), DataType::Timestamp(TimeUnit::Millisecond, None)) => {
+                let values: &TimestampMillisecondArray = array.as_primitive();
+                Ok(Arc::new(values.clone().with_timezone_opt(None::<Arc<str>>)))
+            }
+            _ => cast_with_options(array, to, &options).map_err(|e| self.wrong(&e.to_string())),
+        }
+    }
+
+    fn wrong(&self, what: &str) -> Error {
+        Error::report(format!("{}: {what}", self.file))
+    }
+}
+
+/// Text as the reader is asked for it: dictionary codes, so that no string is built per row.
+pub(crate) fn coded_text() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// Takes `more` where `column` has nothing yet.
+fn merge(column: &mut TextColumn, more: TextColumn, rows: usize) {
+    if matches!(column, TextColumn::Absent) {
+        *column = more;
+        return;
+    }
+    let merged = (0..rows)
+        .map(|row| {
+            let symbol = column.symbol(row);
+            if symbol.is_empty() { more.symbol(row) } else { symbol }
+        })
+        .collect();
+    *column = TextColumn::Plain(merged);
+}

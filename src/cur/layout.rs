@@ -1,0 +1,298 @@
+//! Which report, billing period and execution an object belongs to, told by its key alone.
+//!
+//! Layouts: CUR user guide, "Viewing your Cost and Usage Reports" and "Querying with Athena"; Data Exports user
+//! guide, "Understanding export delivery".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::object::Object;
+use super::period::BillingPeriod;
+
+/// What an object is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Manifest,
+    Data,
+    /// The status file of a legacy report's Athena form.
+    Status,
+}
+
+/// One report (or export) found among the objects, by billing period.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its periods.
+    pub periods: BTreeMap<BillingPeriod, PeriodObjects>,
+    /// Parquet files that lie in no period's folder.
+    pub loose: Vec<Object>,
+    /// Status files (`READY` or `UPDATING`) of a legacy report.
+    pub status: Vec<Object>,
+}
+
+/// The objects of one billing period.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeriodObjects {
+    /// Manifests, each with the execution whose folder it lies in.
+    pub manifests: Vec<(Option<String>, Object)>,
+    /// Parquet files, each with the execution whose folder it lies in.
+    pub data: Vec<(Option<String>, Object)>,
+    /// True for Data Exports, which promise that the manifest comes last.
+    pub is_export: bool,
+}
+
+impl PeriodObjects {
+    /// The manifest that counts: the one beside the executions' folders, which AWS overwrites; else the newest.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Object> {
+        let newest = |top: bool| {
+            self.manifests
+                .iter()
+                .filter(|(execution, _)| execution.is_none() == top)
+                .map(|(_, object)| object)
+                .max_by(|a, b| (a.modified, &a.key).cmp(&(b.modified, &b.key)))
+        };
+        newest(true).or_else(|| newest(false))
+    }
+
+    /// The files to take when there is no manifest: those of the newest execution, or those in the period's folder.
+    #[must_use]
+    pub fn newest_data(&self) -> Vec<Object> {
+        // Executions' folders begin with a timestamp, so the last by name is the newest.
+        let newest = self.data.iter().map(|(execution, _)| execution).max().cloned().flatten();
+        let chosen = self.data.iter().filter(|(execution, _)| *execution == newest);
+        chosen.map(|(_, object)| object.clone()).collect()
+    }
+}
+
+/// Sorts objects into reports, by the path of each report's folder.
+#[must_use]
+pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
+    let mut reports: BTreeMap<String, Report> = BTreeMap::new();
+    for object in objects {
+        let Some(place) = Place::of(&object.key) else { continue };
+        let report = reports.entry(place.report).or_default();
+        match (place.part, place.period) {
+            (Part::Status, _) => report.status.push(object.clone()),
+            (Part::Data, None) => report.loose.push(object.clone()),
+            (Part::Manifest, None) => {}
+            (part, Some(period)) => {
+                let objects = report.periods.entry(period).or_default();
+                objects.is_export |= place.is_export;
+                match part {
+                    Part::Manifest => objects.manifests.push((place.execution, object.clone())),
+                    _ => objects.data.push((place.execution, object.clone())),
+                }
+            }
+        }
+    }
+    // A status file alone, or files of another sort, are no report.
+    reports.retain(|_, report| !report.loose.is_empty() || report.periods.values().any(|p| !p.data.is_empty() || !p.manifests.is_empty()));
+    // Loose files beside periods are something else's (query results, say).
+    if reports.values().any(|report| !report.periods.is_empty()) {
+        reports.retain(|_, report| !report.periods.is_empty());
+    }
+    reports
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    report: String,
+    part: Part,
+    period: Option<BillingPeriod>,
+    execution: Option<String>,
+    is_export: bool,
+}
+
+impl Place {
+    fn of(key: &str) -> Option<Self> {
+        // Keys may hold `//` where the prefix was entered with a slash at its end.
+        let parts: Vec<&str> = key.split('/').filter(|part| !part.is_empty()).collect();
+        let (name, folders) = parts.split_last()?;
+        let part = part_of(name)?;
+        let join = |parts: &[&str]| parts.join("/");
+        if let Some(at) = folders.iter().position(|f| *f == "cost_and_usage_data_status") {
+            return (part == Part::Data).then(|| Self {
+                report: join(report_folder(&folders[..at])),
+                part: Part::Status,
+                period: None,
+                execution: None,
+                is_export: false,
+            });
+        }
+        let Some((at, length, period)) = find_period(folders) else {
+            let in_metadata = folders.contains(&"metadata");
+            return (part == Part::Data && !in_metadata).then(|| Self {
+                report: join(folders),
+                part,
+                period: None,
+                execution: None,
+                is_export: false,
+            });
+        };
+        let (before, after) = (&folders[..at], &folders[at + length..]);
+        let kind = before.last().copied();
+        let is_export = folders[at].starts_with("BILLING_PERIOD=");
+        if kind == Some("metadata") && part == Part::Data {
+            return None;
+        }
+        let report = match kind {
+            Some("data" | "metadata") if is_export => &before[..before.len() - 1],
+            _ => report_folder(before),
+        };
+        Some(Self {
+            report: join(report),
+            part,
+            period: Some(period),
+            execution: after.first().map(|folder| (*folder).to_owned()),
+            is_export,
+        })
+    }
+}
+
+/// The Athena form doubles the report's name: `<prefix>/<report>/<report>/year=…`.
+fn report_folder<'a, 'b>(folders: &'a [&'b str]) -> &'a [&'b str] {
+    match folders {
+        [rest @ .., a, b] if a == b => &folders[..=rest.len()],
+        _ => folders,
+    }
+}
+
+fn part_of(name: &str) -> Option<Part> {
+    let lower = name.to_ascii_lowercase();
+    if lower.ends_with("manifest.json") {
+        return Some(Part::Manifest);
+    }
+    let hidden = name.starts_with(['.', '_']);
+    (lower.ends_with(".parquet") && !hidden).then_some(Part::Data)
+}
+
+/// Where in the path the period stands, over how many folders, and which it is.
+fn find_period(folders: &[&str]) -> Option<(usize, usize, BillingPeriod)> {
+    folders.iter().enumerate().find_map(|(at, folder)| {
+        if let Some(text) = folder.strip_prefix("BILLING_PERIOD=") {
+            return Some((at, 1, BillingPeriod::parse(text)?));
+        }
+        if let Some(year) = folder.strip_prefix("year=") {
+            let month = folders.get(at + 1)?.strip_prefix("month=")?;
+            return Some((at, 2, BillingPeriod::new(year.parse().ok()?, month.parse().ok()?)?));
+        }
+        Some((at, 1, BillingPeriod::parse_dates(folder)?))
+    })
+}
+
+/// The object that an entry of a manifest means: the one whose key ends with the entry's longest suffix, which must
+/// reach up to the period's folder (or to the name alone, where the entry lies in no period's folder).
+///
+/// Buckets are replicated and copied to directories, so the entry's bucket and prefix need not be ours.
+#[must_use]
+pub fn resolve<'a>(entry: &str, objects: &'a [Object]) -> Option<&'a Object> {
+    let path = entry.strip_prefix("s3://").map_or(entry, |rest| rest.split_once('/').map_or("", |(_, key)| key));
+    let wanted: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let folders = wanted.len().saturating_sub(1);
+    let least = find_period(&wanted[..folders]).map_or(1, |(at, ..)| wanted.len() - at);
+    let shared = |object: &Object| {
+        let parts = object.key.split('/').filter(|part| !part.is_empty());
+        parts.rev().zip(wanted.iter().rev()).take_while(|(a, b)| a == *b).count()
+    };
+    let lengths: Vec<usize> = objects.iter().map(shared).collect();
+    let longest = lengths.iter().copied().max().filter(|length| *length >= least)?;
+    let mut found = lengths.iter().zip(objects).filter(|(length, _)| **length == longest).map(|(_, o)| o);
+    // Two objects that match equally well are a copy within the place: neither can be trusted to be the one.
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Names of reports for an error message.
+#[must_use]
+pub fn names(reports: &BTreeMap<String, Report>) -> String {
+    let names: BTreeSet<&str> = reports.keys().map(|name| if name.is_empty() { "." } else { name }).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str) -> Object {
+        Object {
+            key: key.into(),
+            size: 1,
+            version: "v".into(),
+            modified: chrono::DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn objects(keys: &[&str]) -> Vec<Object> {
+        keys.iter().map(|key| object(key)).collect()
+    }
+
+    fn november() -> BillingPeriod {
+        BillingPeriod::parse("2026-11").unwrap()
+    }
+
+    #[test]
+    fn a_legacy_report_is_found_in_both_its_folders() {
+        let found = reports(&objects(&[
+            "billing/acme/acme/year=2026/month=11/acme-00001.snappy.parquet",
+            "billing/acme/20261101-20261201/acme-Manifest.json",
+            "billing/acme/acme/cost_and_usage_data_status/status.parquet",
+            "billing/acme/acme/crawler-cfn.yml",
+            "billing/acme/acme/acme-create-table.sql",
+            "aws-programmatic-access-test-object",
+        ]));
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["billing/acme"]);
+        let report = &found["billing/acme"];
+        assert_eq!(report.status.len(), 1);
+        assert_eq!(report.periods[&november()].data.len(), 1);
+        assert!(report.periods[&november()].manifest().is_some());
+    }
+
+    #[test]
+    fn months_without_a_leading_zero_are_months() {
+        let found = reports(&objects(&["r/r/year=2026/month=1/r-00001.snappy.parquet"]));
+        assert_eq!(found["r"].periods.keys().next().unwrap().to_string(), "2026-01");
+    }
+
+    #[test]
+    fn an_exports_newest_execution_counts_when_there_is_no_manifest() {
+        let found = reports(&objects(&[
+            "p/e/data/BILLING_PERIOD=2026-11/20261120T000000Z-aa/e-00001.snappy.parquet",
+            "p/e/data/BILLING_PERIOD=2026-11/20261121T000000Z-bb/e-00001.snappy.parquet",
+        ]));
+        let files = found["p/e"].periods[&november()].newest_data();
+        assert_eq!(files.len(), 1);
+        assert!(files[0].key.contains("20261121"));
+    }
+
+    #[test]
+    fn the_manifest_beside_the_executions_counts_before_theirs() {
+        let found = reports(&objects(&[
+            "p//e/metadata/BILLING_PERIOD=2026-11/20261121T000000Z-bb/e-Manifest.json",
+            "p//e/metadata/BILLING_PERIOD=2026-11/e-Manifest.json",
+        ]));
+        let period = &found["p/e"].periods[&november()];
+        assert_eq!(period.manifest().unwrap().key, "p//e/metadata/BILLING_PERIOD=2026-11/e-Manifest.json");
+        assert!(period.is_export);
+    }
+
+    #[test]
+    fn two_reports_stay_two_reports() {
+        let found = reports(&objects(&[
+            "a/data/BILLING_PERIOD=2026-11/a-00001.snappy.parquet",
+            "b/b/year=2026/month=11/b-00001.snappy.parquet",
+            "athena-results/q.parquet",
+        ]));
+        assert_eq!(names(&found), "a, b");
+    }
+
+    #[test]
+    fn manifest_entries_resolve_by_their_longest_suffix() {
+        let listed = objects(&["e/data/BILLING_PERIOD=2026-10/e-00001.snappy.parquet", "e/data/BILLING_PERIOD=2026-11/e-00001.snappy.parquet"]);
+        let entry = "s3://bucket/prefix/e/data/BILLING_PERIOD=2026-11/e-00001.snappy.parquet";
+        assert_eq!(resolve(entry, &listed), Some(&listed[1]));
+        // The same file name in another month is another file.
+        let december = "prefix/e/data/BILLING_PERIOD=2026-12/e-00001.snappy.parquet";
+        assert_eq!(resolve(december, &listed), None);
+        assert_eq!(resolve("s3://bucket/../../etc/passwd", &listed), None);
+        let twice = objects(&["x/data/BILLING_PERIOD=2026-11/e.parquet", "y/data/BILLING_PERIOD=2026-11/e.parquet"]);
+        assert_eq!(resolve("data/BILLING_PERIOD=2026-11/e.parquet", &twice), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! Where a report lies: `--cur`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The place that `--cur` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// `s3://bucket[/prefix]`.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// Key prefix, without slashes at its ends; may be empty.
+        prefix: String,
+    },
+    /// A directory laid out like the bucket, or one parquet file.
+    Path(PathBuf),
+}
+
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(rest) = text.strip_prefix("s3://") else {
+            return match text.split_once("://") {
+                Some((scheme, _)) => Err(format!("`{scheme}://` is not supported: give s3://bucket/prefix, a directory or a parquet file")),
+                None if text.is_empty() => Err("the location of the report is empty".into()),
+                None => Ok(Self::Path(PathBuf::from(text))),
+            };
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(format!("`{text}` names no bucket: give s3://bucket/prefix"));
+        }
+        Ok(Self::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.trim_matches('/').to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_prefixes_and_paths_are_told_apart() {
+        let s3 = |bucket: &str, prefix: &str| Location::S3 {
+            bucket: bucket.into(),
+            prefix: prefix.into(),
+        };
+        assert_eq!("s3://b".parse(), Ok(s3("b", "")));
+        assert_eq!("s3://b/a/c//".parse(), Ok(s3("b", "a/c")));
+        assert_eq!("./x".parse(), Ok(Location::Path("./x".into())));
+        assert!("s3://".parse::<Location>().is_err());
+        assert!("gs://b".parse::<Location>().unwrap_err().contains("gs://"));
+        assert!("".parse::<Location>().is_err());
+    }
+}

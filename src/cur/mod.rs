@@ -1,0 +1,16 @@
+//! The Cost and Usage Report: where it lies, which files belong to it, and its line items.
+
+pub mod batch;
+pub mod columns;
+pub mod layout;
+pub mod location;
+pub mod manifest;
+pub mod object;
+mod parquet_file;
+pub mod period;
+pub mod reader;
+pub mod s3;
+pub mod scan;
+pub mod snapshot;
+pub mod store;
+pub mod symbols;

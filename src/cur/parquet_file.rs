@@ -1,0 +1,205 @@
+//! One parquet file of a report: its footer, the facts it holds, and its row groups.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatchReader;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use futures::{StreamExt, TryStreamExt, stream};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::statistics::Statistics;
+
+use super::batch::coded_text;
+use super::columns::{Columns, Time, is_text};
+use super::object::{FileBytes, Object, ReadError, coalesce};
+use super::store::Store;
+use crate::Error;
+use crate::hour::Hour;
+
+/// Rows decoded at a time: large enough to amortise the call per column, small enough to stay in cache.
+const BATCH_ROWS: usize = 8192;
+/// Read from a file's end in one request; footers of 200 columns are some tens of KiB.
+const FOOTER_GUESS: u64 = 128 << 10;
+/// Column chunks this close together are fetched with one request.
+const GAP: u64 = 256 << 10;
+/// Requests under way for one row group.
+const REQUESTS: usize = 4;
+
+/// A file of the report, its footer read and its columns found.
+#[derive(Debug)]
+pub(crate) struct ParquetFile {
+    pub(crate) object: Object,
+    pub(crate) name: String,
+    /// `None` for a file without rows: a surplus chunk, whose columns don't matter.
+    pub(crate) columns: Option<Columns>,
+    reader: ArrowReaderMetadata,
+    projection: ProjectionMask,
+}
+
+impl ParquetFile {
+    /// Reads the footer and finds the columns.
+    pub(crate) async fn open(store: &Store, object: &Object) -> Result<(Self, u64), ReadError> {
+        let name = store.name(&object.key);
+        let (metadata, bytes_read) = footer(store, object, &name).await?;
+        let unreadable = |e: ParquetError| damaged(&name, &e);
+        let metadata = Arc::new(metadata);
+        let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let inferred = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options()).map_err(unreadable)?;
+        if metadata.file_metadata().num_rows() == 0 {
+            let file = Self {
+                object: object.clone(),
+                projection: ProjectionMask::none(inferred.parquet_schema().num_columns()),
+                name,
+                columns: None,
+                reader: inferred,
+            };
+            return Ok((file, bytes_read));
+        }
+        let columns = Columns::find(inferred.schema(), &name)?;
+        let roots = columns.roots();
+        let schema = Arc::new(coded_schema(inferred.schema(), &roots));
+        let reader = ArrowReaderMetadata::try_new(metadata, options().with_schema(schema)).map_err(unreadable)?;
+        let projection = ProjectionMask::roots(reader.parquet_schema(), roots);
+        let file = Self {
+            object: object.clone(),
+            name,
+            columns: Some(columns),
+            reader,
+            projection,
+        };
+        Ok((file, bytes_read))
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        u64::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    pub(crate) fn row_groups(&self) -> usize {
+        self.reader.metadata().num_row_groups()
+    }
+
+    pub(crate) fn rows_of(&self, row_group: usize) -> u64 {
+        u64::try_from(self.reader.metadata().row_group(row_group).num_rows()).unwrap_or(0)
+    }
+
+    /// False when statistics show that no row of the row group begins within `window`.
+    pub(crate) fn may_hold(&self, row_group: usize, window: &Range<Hour>) -> bool {
+        let Some((first, last)) = self.start_range(row_group) else { return true };
+        match (Hour::of_millis(first), Hour::of_millis(last)) {
+            (Some(first), Some(last)) => first < window.end && last >= window.start,
+            _ => true,
+        }
+    }
+
+    /// The earliest and latest usage start of a row group in milliseconds, where the file says so.
+    fn start_range(&self, row_group: usize) -> Option<(i64, i64)> {
+        let root = self.columns.as_ref()?.times[Time::Start as usize];
+        let schema = self.reader.parquet_schema();
+        let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
+        let per_milli = match self.reader.schema().field(root).data_type() {
+            DataType::Timestamp(TimeUnit::Millisecond, _) => 1,
+            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000,
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => 1_000_000,
+            _ => return None,
+        };
+        let chunk = self.reader.metadata().row_group(row_group).column(leaf);
+        match chunk.statistics()? {
+            Statistics::Int64(range) => Some((*range.min_opt()? / per_milli, *range.max_opt()? / per_milli)),
+            _ => None,
+        }
+    }
+
+    /// The bytes needed to decode one row group, and how many of them were fetched for it.
+    pub(crate) async fn fetch(&self, store: &Store, row_group: usize) -> Result<(FileBytes, u64), ReadError> {
+        let wanted = self.chunk_ranges(row_group);
+        if let Some(local) = store.open(&self.object)? {
+            return Ok((local, wanted.iter().map(|range| range.end - range.start).sum()));
+        }
+        let ranges = coalesce(wanted, GAP);
+        let fetched: Vec<_> = stream::iter(ranges)
+            .map(|range| async move { Ok::<_, ReadError>((range.start, store.range(&self.object, range).await?)) })
+            .buffered(REQUESTS)
+            .try_collect()
+            .await?;
+        let bytes = fetched.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        Ok((FileBytes::Fetched(Arc::new(fetched), self.object.size), bytes))
+    }
+
+    fn chunk_ranges(&self, row_group: usize) -> Vec<Range<u64>> {
+        let chunks = self.reader.metadata().row_group(row_group).columns().iter().enumerate();
+        chunks
+            .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
+            .map(|(_, chunk)| chunk.byte_range())
+            .map(|(start, length)| start..start.saturating_add(length).min(self.object.size))
+            .filter(|range| range.start < range.end)
+            .collect()
+    }
+
+    /// Decodes one row group batch by batch.
+    pub(crate) fn batches(&self, bytes: FileBytes, row_group: usize) -> Result<impl RecordBatchReader + use<>, Error> {
+        ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.reader.clone())
+            .with_row_groups(vec![row_group])
+            .with_projection(self.projection.clone())
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|e| damaged(&self.name, &e))
+    }
+}
+
+/// The error for bytes that are not the parquet they should be.
+pub(crate) fn damaged(name: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::report(format!("{name}: not a readable parquet file: {error}"))
+        .hint("it may be truncated or still being written: copy or export it again, or leave it out of the manifest")
+}
+
+async fn footer(store: &Store, object: &Object, name: &str) -> Result<(ParquetMetaData, u64), ReadError> {
+    let mut length = FOOTER_GUESS.min(object.size);
+    let mut bytes_read = 0;
+    // The first read may be too short for the footer; the second is told how long it is.
+    for _ in 0..3 {
+        if length == 0 {
+            break;
+        }
+        let tail = store.range(object, object.size - length..object.size).await?;
+        bytes_read += tail.len() as u64;
+        let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
+        match reader.try_parse_sized(&tail, object.size) {
+            Ok(()) => {
+                let metadata = reader.finish().map_err(|e| damaged(name, &e))?;
+                return Ok((metadata, bytes_read));
+            }
+            Err(ParquetError::NeedMoreData(needed)) if needed as u64 > length && needed as u64 <= object.size => {
+                length = needed as u64;
+            }
+            Err(error) => return Err(damaged(name, &error).into()),
+        }
+    }
+    Err(damaged(name, &"it has no footer").into())
+}
+
+/// The schema to decode with: text columns among `roots` as dictionary codes, in maps too.
+fn coded_schema(schema: &Schema, roots: &[usize]) -> Schema {
+    let fields = schema.fields().iter().enumerate();
+    let coded: Fields = fields
+        .map(|(index, field)| if roots.contains(&index) { coded_field(field) } else { Arc::clone(field) })
+        .collect();
+    Schema::new(coded)
+}
+
+fn coded_field(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        text if is_text(text) => coded_text(),
+        DataType::Map(entries, sorted) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                let pair = DataType::Struct(pair.iter().map(coded_field).collect());
+                DataType::Map(Arc::new(Field::clone(entries).with_data_type(pair)), *sorted)
+            }
+            _ => return Arc::clone(field),
+        },
+        _ => return Arc::clone(field),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
+}

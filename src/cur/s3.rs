@@ -1,0 +1,234 @@
+//! The report's bucket. Every read is pinned to the listed `ETag` with If-Match.
+
+use std::ops::Range;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{DateTime as AwsTime, DateTimeFormat};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::object::{Object, ReadError};
+use crate::{Error, ErrorKind, Result};
+
+/// How to reach AWS, beyond what the SDK's own environment variables and profiles say.
+#[derive(Debug, Clone, Default)]
+pub struct AwsAccess {
+    /// A role to assume first: the payer's bucket is usually in another account.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+impl AwsAccess {
+    /// Credentials, region and endpoints from the SDK's default chain, through the role if there is one.
+    pub async fn load(&self) -> SdkConfig {
+        let base = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        // Buckets have a region of their own; without any the SDK refuses to build a request.
+        let region = base.region().cloned().unwrap_or_else(|| Region::new("us-east-1"));
+        let base = base.into_builder().region(region.clone()).build();
+        let Some(role) = &self.role_arn else { return base };
+        let mut provider = aws_config::sts::AssumeRoleProvider::builder(role)
+            .session_name("brimful")
+            .region(region)
+            .configure(&base);
+        if let Some(id) = &self.external_id {
+            provider = provider.external_id(id);
+        }
+        let provider = provider.build().await;
+        let shared = aws_sdk_s3::config::SharedCredentialsProvider::new(provider);
+        base.into_builder().credentials_provider(shared).build()
+    }
+}
+
+/// A bucket and the prefix below which the report lies.
+#[derive(Debug)]
+pub struct S3Store {
+    client: Client,
+    bucket: String,
+    prefix: String,
+}
+
+impl S3Store {
+    /// A store that follows the bucket to its region.
+    pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Result<Self> {
+        let config = access.load().await;
+        let mut store = Self {
+            client: client(&config, None),
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        };
+        let probe = store.client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
+        if let Err(error) = probe {
+            match region_of(&error) {
+                Some(region) => store.client = client(&config, Some(region)),
+                None => return Err(store.explain("list the report's objects", &error)),
+            }
+        }
+        Ok(store)
+    }
+
+    /// `s3://bucket/key`.
+    #[must_use]
+    pub fn name(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<Object>> {
+        let folder = if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) };
+        let mut pages = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(folder)
+            .into_paginator()
+            .send();
+        let mut objects = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| self.explain("list the report's objects", &e))?;
+            for item in page.contents() {
+                let key = item.key().unwrap_or_default();
+                if key.is_empty() || key.ends_with('/') {
+                    continue;
+                }
+                objects.push(Object {
+                    key: key.to_owned(),
+                    size: u64::try_from(item.size().unwrap_or(0)).unwrap_or(0),
+                    version: item.e_tag().unwrap_or_default().to_owned(),
+                    modified: time(item.last_modified()),
+                });
+            }
+        }
+        if objects.is_empty() {
+            return Err(Error::report(format!("nothing lies below {}", self.name(&self.prefix)))
+                .hint("check the prefix: it is the one given to the report or export, or the report's own folder"));
+        }
+        Ok(objects)
+    }
+
+    pub(crate) async fn head(&self, key: &str) -> Result<Option<Object>> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(head) => Ok(Some(Object {
+                key: key.to_owned(),
+                size: u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0),
+                version: head.e_tag().unwrap_or_default().to_owned(),
+                modified: time(head.last_modified()),
+            })),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.explain(&format!("look at {}", self.name(key)), &error)),
+        }
+    }
+
+    pub(crate) async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
+        let name = self.name(&object.key);
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&object.key)
+            .if_match(&object.version)
+            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let response = request.send().await.map_err(|error| match status(&error) {
+            Some(412) => ReadError::Changed(format!("{name} was rewritten while it was read")),
+            Some(404) => ReadError::Changed(format!("{name} is gone")),
+            _ => self.explain(&format!("read {name}"), &error).into(),
+        })?;
+        let body = response.body.collect().await.map_err(|error| {
+            ReadError::Failed(Error::report(format!("{name}: the connection broke while reading")).source(error))
+        })?;
+        let bytes = body.into_bytes();
+        if bytes.len() as u64 != range.end - range.start {
+            let error = Error::report(format!("{name}: {} bytes came instead of {}", bytes.len(), range.end - range.start));
+            return Err(error.into());
+        }
+        Ok(bytes)
+    }
+
+    /// Turns what the SDK says into what happened, to what, and what to do.
+    fn explain<E>(&self, doing: &str, error: &SdkError<E>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let bucket = &self.bucket;
+        let details = DisplayErrorContext(error).to_string();
+        let code = error.code().unwrap_or_default();
+        let refused = |message: String, hint: &str| Error::aws(message).hint(hint);
+        match (code, status(error)) {
+            ("NoSuchBucket", _) => Error::report(format!("there is no bucket {bucket}"))
+                .hint("check the bucket's name in --cur (or cur.uri), and the account that the credentials belong to"),
+            ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => refused(
+                format!("cannot {doing}: the AWS credentials have expired"),
+                "renew them (aws sso login, or a new session) and run again",
+            ),
+            ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "UnrecognizedClientException", _) => refused(
+                format!("cannot {doing}: AWS does not accept the credentials ({code})"),
+                "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role",
+            ),
+            ("AccessDenied" | "AllAccessDisabled", _) | (_, Some(401 | 403)) => refused(
+                format!("cannot {doing}: access denied to bucket {bucket}"),
+                "grant s3:ListBucket on the bucket and s3:GetObject on the report's prefix (manifests/iam-policy.json), \
+                 kms:Decrypt if it is encrypted with a KMS key, or set cur.roleArn to a role that has them",
+            ),
+            _ if no_credentials(&details) => refused(
+                format!("cannot {doing}: no AWS credentials were found"),
+                "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)",
+            ),
+            ("PermanentRedirect" | "AuthorizationHeaderMalformed", _) => Error::report(format!("bucket {bucket} is in another region"))
+                .hint("set AWS_REGION to the bucket's region"),
+            _ => Error::new(ErrorKind::Report, format!("cannot {doing}: {}", short(&details)))
+                .hint("check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION"),
+        }
+    }
+}
+
+fn client(config: &SdkConfig, region: Option<Region>) -> Client {
+    let mut builder = aws_sdk_s3::config::Builder::from(config);
+    // A server of one's own has no wildcard DNS for bucket names.
+    if own_endpoint(config) {
+        builder = builder.force_path_style(true);
+    }
+    if let Some(region) = region {
+        builder = builder.region(region);
+    }
+    Client::from_conf(builder.build())
+}
+
+/// True when requests go to another endpoint than AWS's. The SDK reads these variables itself and shows the
+/// service's own one to nobody, hence the look at the environment.
+#[allow(clippy::disallowed_methods)]
+fn own_endpoint(config: &SdkConfig) -> bool {
+    config.endpoint_url().is_some() || std::env::var("AWS_ENDPOINT_URL_S3").is_ok_and(|url| !url.is_empty())
+}
+
+fn region_of<E>(error: &SdkError<E>) -> Option<Region> {
+    let response = error.raw_response()?;
+    if !matches!(response.status().as_u16(), 301 | 307 | 400) {
+        return None;
+    }
+    response
+        .headers()
+        .get("x-amz-bucket-region")
+        .map(|region| Region::new(region.to_owned()))
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn no_credentials(details: &str) -> bool {
+    details.contains("no providers in chain provided credentials") || details.contains("CredentialsNotLoaded") || details.contains("credentials provider")
+}
+
+/// The first line of what the SDK says, at most 300 characters.
+fn short(details: &str) -> String {
+    details.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+fn time(time: Option<&AwsTime>) -> DateTime<Utc> {
+    time.and_then(|t| t.fmt(DateTimeFormat::DateTime).ok())
+        .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
+        .map(|t| t.to_utc())
+        .unwrap_or_default()
+}

@@ -1,0 +1,204 @@
+//! One pass over the needed columns of a report's files, row group by row group, on some threads.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::runtime::Handle;
+
+use super::batch::{BatchDecoder, LineItems};
+use super::columns::Format;
+use super::object::{FileBytes, Object, ReadError};
+use super::parquet_file::{ParquetFile, damaged};
+use super::store::Store;
+use super::symbols::Symbols;
+use crate::hour::Hour;
+use crate::{Error, Result};
+
+/// Footers read at the same time.
+const FOOTERS: usize = 8;
+
+/// Told about progress: rows done so far, and rows to do.
+pub type Progress = dyn Fn(u64, u64) + Sync;
+
+/// What a scan should read.
+pub struct Scan<'a> {
+    /// Where the files lie.
+    pub store: &'a Arc<Store>,
+    /// The files of one consistent snapshot.
+    pub files: &'a [Object],
+    /// Hours that matter; row groups wholly outside are skipped. Rows outside may still be handed over.
+    pub window: Option<Range<Hour>>,
+    /// Worker threads, at least 1. The result never depends on it.
+    pub threads: usize,
+    /// Where the strings go.
+    pub symbols: &'a Symbols,
+    /// Called from the workers now and then.
+    pub progress: &'a Progress,
+}
+
+impl std::fmt::Debug for Scan<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a scan found out about the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanSummary {
+    /// The files' format; `None` when none has rows.
+    pub format: Option<Format>,
+    /// Rows of the chosen files, skipped or not.
+    pub rows: u64,
+    /// Bytes read: footers and needed column chunks.
+    pub bytes: u64,
+    /// Columns that decisions need and some file lacks, sorted.
+    pub missing: Vec<&'static str>,
+}
+
+impl Scan<'_> {
+    /// Hands every line item of the needed columns to `sink`, from several threads, in any order.
+    ///
+    /// # Errors
+    /// [`ReadError::Changed`] when a file was rewritten meanwhile; else the first thing that went wrong.
+    pub async fn run(&self, sink: &(impl Fn(&LineItems) -> Result<()> + Sync)) -> Result<ScanSummary, ReadError> {
+        let opened: Vec<(ParquetFile, u64)> = stream::iter(self.files)
+            .map(|object| ParquetFile::open(self.store, object))
+            .buffered(FOOTERS)
+            .try_collect()
+            .await?;
+        let footers = opened.iter().map(|(_, bytes)| bytes).sum();
+        let files: Vec<Arc<ParquetFile>> = opened.into_iter().map(|(file, _)| Arc::new(file)).collect();
+        let mut summary = summarise(&files)?;
+        let tasks = self.tasks(&files);
+        let work = Work {
+            scan: self,
+            files: &files,
+            rows: tasks.iter().map(|(file, group)| files[*file].rows_of(*group)).sum(),
+            tasks,
+            next: AtomicUsize::new(0),
+            done: AtomicU64::new(0),
+            bytes: AtomicU64::new(footers),
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            runtime: Handle::current(),
+        };
+        tokio::task::block_in_place(|| {
+            thread::scope(|scope| {
+                for _ in 0..self.threads.clamp(1, work.tasks.len().max(1)) {
+                    scope.spawn(|| work.run(sink));
+                }
+            });
+        });
+        summary.bytes = work.bytes.load(Ordering::Relaxed);
+        match work.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(summary),
+        }
+    }
+
+    /// Row groups that may matter: (file, row group).
+    fn tasks(&self, files: &[Arc<ParquetFile>]) -> Vec<(usize, usize)> {
+        let all = files
+            .iter()
+            .enumerate()
+            .filter(|(_, file)| file.columns.is_some())
+            .flat_map(|(index, file)| (0..file.row_groups()).map(move |group| (index, group)));
+        match &self.window {
+            Some(window) => all.filter(|(file, group)| files[*file].may_hold(*group, window)).collect(),
+            None => all.collect(),
+        }
+    }
+}
+
+/// Checks that the files are one report and sums up what their footers say.
+fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
+    let mut summary = ScanSummary::default();
+    for file in files {
+        summary.rows += file.rows();
+        let Some(columns) = &file.columns else { continue };
+        if summary.format.is_some_and(|format| format != columns.format) {
+            return Err(Error::report(format!("{}: legacy CUR and CUR 2.0 files lie together", file.name))
+                .hint("they tell the same costs twice: point --cur at one report's own folder"));
+        }
+        summary.format = Some(columns.format);
+        summary.missing.extend(&columns.missing);
+    }
+    summary.missing.sort_unstable();
+    summary.missing.dedup();
+    Ok(summary)
+}
+
+struct Work<'a> {
+    scan: &'a Scan<'a>,
+    files: &'a [Arc<ParquetFile>],
+    tasks: Vec<(usize, usize)>,
+    rows: u64,
+    next: AtomicUsize,
+    done: AtomicU64,
+    bytes: AtomicU64,
+    stop: AtomicBool,
+    failure: Mutex<Option<ReadError>>,
+    runtime: Handle,
+}
+
+type Fetch = tokio::task::JoinHandle<Result<(FileBytes, u64), ReadError>>;
+
+impl Work<'_> {
+    /// One worker: takes row groups until none is left, fetching the next while it decodes one.
+    fn run(&self, sink: &impl Fn(&LineItems) -> Result<()>) {
+        let mut ahead = self.start();
+        while let Some((task, fetch)) = ahead {
+            ahead = self.start();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.decode(task, fetch, sink)));
+            let failure = match outcome {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                // Damaged files must not take the program down, whatever the decoder does with them.
+                Err(_) => damaged(&self.files[task.0].name, &"the decoder gave up on it").into(),
+            };
+            self.stop.store(true, Ordering::Relaxed);
+            let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(failure);
+        }
+    }
+
+    fn start(&self) -> Option<((usize, usize), Fetch)> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let task = *self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed))?;
+        let (store, file) = (Arc::clone(self.scan.store), Arc::clone(&self.files[task.0]));
+        let fetch = self.runtime.spawn(async move { file.fetch(&store, task.1).await });
+        Some((task, fetch))
+    }
+
+    fn decode(
+        &self,
+        (file, group): (usize, usize),
+        fetch: Fetch,
+        sink: &impl Fn(&LineItems) -> Result<()>,
+    ) -> Result<(), ReadError> {
+        let (bytes, count) = self
+            .runtime
+            .block_on(fetch)
+            .map_err(|e| Error::unexpected("a read was cancelled").source(e))??;
+        self.bytes.fetch_add(count, Ordering::Relaxed);
+        let file = &self.files[file];
+        let Some(columns) = &file.columns else { return Ok(()) };
+        let mut decoder = BatchDecoder::new(columns, self.scan.symbols, &file.name);
+        for batch in file.batches(bytes, group)? {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let batch = batch.map_err(|e| damaged(&file.name, &e))?;
+            sink(&decoder.decode(&batch)?)?;
+            let rows = batch.num_rows() as u64;
+            (self.scan.progress)(self.done.fetch_add(rows, Ordering::Relaxed) + rows, self.rows);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! Exact amounts of usage: instance-hours, GB-seconds and whatever else a usage type counts in.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Neg, Sub};
+
+use crate::money::Money;
+
+/// Units per nano-unit.
+const NANOS: f64 = 1e9;
+
+/// An amount of usage in whole nano-units of its usage type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Quantity(i64);
+
+impl Quantity {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The amount nearest to `units`; `None` for NaN and for anything beyond ±9·10⁹ units.
+    #[must_use]
+    pub fn from_units(units: f64) -> Option<Self> {
+        let nanos = units * NANOS;
+        #[allow(clippy::cast_possible_truncation)] // in range, checked here
+        (nanos.abs() < 9.2e18).then(|| Self(nanos.round_ties_even() as i64))
+    }
+
+    /// The amount as a float, for output.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn units(self) -> f64 {
+        self.0 as f64 / NANOS
+    }
+
+    /// What this amount costs at `rate` $/unit, to the picodollar.
+    #[must_use]
+    pub fn at(self, rate: Money) -> Money {
+        Money::from_picos(rate.picos() * i128::from(self.0) / 1_000_000_000)
+    }
+
+    /// The sum, unless it is out of range.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for Quantity {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Neg for Quantity {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+}
+
+impl AddAssign for Quantity {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Quantity {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_an_hour_at_a_dollar_is_fifty_cents() {
+        let half = Quantity::from_units(0.5).unwrap();
+        assert_eq!(half.at(Money::from_dollars(1.0).unwrap()), Money::from_dollars(0.5).unwrap());
+        assert_eq!(Quantity::from_units(f64::NAN), None);
+        assert_eq!(Quantity::from_units(1e30), None);
+    }
+}
