@@ -1,6 +1,7 @@
 //! Brimful fills AWS Savings Plans to the brim, then spills to Spot.
 
 pub mod commitment;
+pub mod config;
 pub mod cur;
 pub mod error;
 pub mod hour;

@@ -116,6 +116,8 @@ pub struct Ledger {
     pub cells: Vec<Cell>,
     /// End of the newest hour with EC2 instance usage, by region code.
     pub newest_by_region: BTreeMap<String, DateTime<Utc>>,
+    /// Regions in which each plan (by index) covered usage.
+    pub covered_regions: BTreeSet<(usize, String)>,
     /// End of the newest hour with covered or coverable usage of any sort.
     pub newest_usage: Option<DateTime<Utc>>,
     /// `None` when no row tells.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ledger::{Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey};
 use super::region;
@@ -40,6 +40,7 @@ pub struct LedgerBuilder<'a> {
     series: FxHashMap<SeriesKey, u32>,
     cells: FxHashMap<(u32, Hour), (Quantity, i64)>,
     newest_by_region: FxHashMap<Symbol, i64>,
+    covered_regions: FxHashSet<(Symbol, Symbol)>,
     newest_usage: Option<i64>,
     longest_row: Option<i64>,
     unreadable_rows: u64,
@@ -139,6 +140,7 @@ impl<'a> LedgerBuilder<'a> {
             series: FxHashMap::default(),
             cells: FxHashMap::default(),
             newest_by_region: FxHashMap::default(),
+            covered_regions: FxHashSet::default(),
             newest_usage: None,
             longest_row: None,
             unreadable_rows: 0,
@@ -213,6 +215,8 @@ impl<'a> LedgerBuilder<'a> {
             newest(&mut self.rates, (arn, usage.0, usage.1), span.hour, rate);
         }
         self.note_price(items, row, usage, span.hour);
+        let region = self.region(items, row);
+        self.covered_regions.insert((arn, region));
         let tagged = !items.text(Text::ClusterTag, row).is_empty() || !items.text(Text::NodePoolTag, row).is_empty();
         match cost {
             Some(cost) if tagged && kind != UsageKind::Other => {
@@ -420,6 +424,11 @@ impl<'a> LedgerBuilder<'a> {
                 .newest_by_region
                 .iter()
                 .filter_map(|(region, end)| Some((text(*region).to_string(), time(*end)?)))
+                .collect(),
+            covered_regions: self
+                .covered_regions
+                .iter()
+                .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
                 .collect(),
             newest_usage: self.newest_usage.and_then(time),
             granularity,

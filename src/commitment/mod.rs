@@ -2,6 +2,9 @@
 
 pub mod ledger;
 pub mod ledger_builder;
+pub mod nowcast;
+pub mod rates;
 pub mod region;
 pub mod savings_plan;
 pub mod usage;
+pub mod utilization;

@@ -1,0 +1,245 @@
+//! Where each group of plans stands now, estimated from hours that are a day or more old.
+//!
+//! The report gives the level: its mature hours at this hour of the day (and of the week). Live Nodes, when at
+//! hand, correct it for what this cluster has changed since then:
+//! `demand(now) = demand(then) + own on-demand nodes now − own on-demand use then`, all at SP rates.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::savings_plan::GroupId;
+use super::utilization::{GroupUse, Utilization};
+use crate::hour::Hour;
+use crate::money::Money;
+
+/// Days back whose hour of the day counts.
+const DAYS: usize = 3;
+
+/// How an estimate came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Mature hours, corrected with live Nodes.
+    Live,
+    /// Mature hours at this hour of the day.
+    Profile,
+    /// The newest mature hour: none at this hour of the day is there.
+    LastMature,
+}
+
+/// Demand on a group of plans in the current hour, $/h at SP rates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nowcast {
+    /// The best guess: the median of the hours it rests on.
+    pub demand: Money,
+    /// The least of them.
+    pub low: Money,
+    /// The largest of them.
+    pub high: Money,
+    /// How it came about.
+    pub method: Method,
+    /// The hours that it rests on, newest first.
+    pub hours: Vec<Hour>,
+}
+
+/// This cluster's use of on-demand instances, now and in old hours, in the scope of each group: for an EC2 Instance
+/// group its family and region, for Compute whatever is in no such scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnUse {
+    /// Live Nodes, $/h at the group's SP rates.
+    pub now: BTreeMap<GroupId, Money>,
+    /// The same, by hour of the report.
+    pub then: BTreeMap<(GroupId, Hour), Money>,
+    /// Own use in the scope of an EC2 Instance group that Compute plans covered, at the Instance group's rates.
+    pub overflow: BTreeMap<(GroupId, Hour), Money>,
+    /// Compute rate over Instance rate of what an EC2 Instance group's scope runs, in thousandths.
+    pub compute_per_mille: BTreeMap<GroupId, i64>,
+}
+
+/// Estimates every group that has a mature hour.
+#[must_use]
+pub fn nowcast(utilization: &Utilization, now: DateTime<Utc>, own: Option<&OwnUse>) -> BTreeMap<GroupId, Nowcast> {
+    let compute = utilization.groups.iter().find(|group| group.id == GroupId::Compute);
+    let mut estimates = BTreeMap::new();
+    for group in &utilization.groups {
+        let (hours, profile) = basis(group, now);
+        let level = |hour: &Hour| group.hours[hour].demand();
+        let Some(own) = own else {
+            let method = if profile { Method::Profile } else { Method::LastMature };
+            estimates.extend(summary(hours.iter().map(level).collect(), method, hours).map(|e| (group.id.clone(), e)));
+            continue;
+        };
+        let corrected = hours.iter().map(|hour| {
+            let own_now = own.now.get(&group.id).copied().unwrap_or_default();
+            let own_then = own.then.get(&(group.id.clone(), *hour)).copied().unwrap_or_default();
+            let moved = if group.id == GroupId::Compute {
+                arrivals(utilization, own, *hour)
+            } else if compute.is_some() {
+                -overflow_change(group, own, *hour)
+            } else {
+                Money::ZERO
+            };
+            (level(hour) + own_now - own_then + moved).or_zero()
+        });
+        estimates.extend(summary(corrected.collect(), Method::Live, hours.clone()).map(|e| (group.id.clone(), e)));
+    }
+    estimates
+}
+
+/// The mature hours that an estimate for `now` rests on, newest first, and whether they are of this hour of the day.
+fn basis(group: &GroupUse, now: DateTime<Utc>) -> (Vec<Hour>, bool) {
+    let current = Hour::of(now);
+    let mature = || group.hours.iter().rev().filter(|(_, h)| h.mature).map(|(hour, _)| *hour).filter(|h| *h < current);
+    let mut hours: Vec<Hour> = mature().filter(|hour| hour.of_day() == current.of_day()).take(DAYS).collect();
+    if hours.is_empty() {
+        return (mature().take(1).collect(), false);
+    }
+    let same_weekday = mature().find(|hour| hour.of_day() == current.of_day() && hour.weekday() == current.weekday());
+    if let Some(hour) = same_weekday.filter(|hour| !hours.contains(hour)) {
+        hours.push(hour);
+    }
+    (hours, true)
+}
+
+fn summary(mut levels: Vec<Money>, method: Method, hours: Vec<Hour>) -> Option<Nowcast> {
+    levels.sort_unstable();
+    let (low, high) = (*levels.first()?, *levels.last()?);
+    let middle = levels.len() / 2;
+    let demand = if levels.len() % 2 == 1 {
+        levels[middle]
+    } else {
+        Money::from_picos((levels[middle - 1] + levels[middle]).picos() / 2)
+    };
+    Some(Nowcast {
+        demand,
+        low,
+        high,
+        method,
+        hours,
+    })
+}
+
+/// By how much more (or less, if negative) an EC2 Instance group's scope now exceeds its commitment, at its rates.
+/// AWS applies Compute plans to that excess.
+fn overflow_change(group: &GroupUse, own: &OwnUse, hour: Hour) -> Money {
+    let key = (group.id.clone(), hour);
+    let Some(then) = group.hours.get(&hour) else { return Money::ZERO };
+    let amount = |map: &BTreeMap<(GroupId, Hour), Money>| map.get(&key).copied().unwrap_or_default();
+    let total_then = then.demand() + amount(&own.overflow);
+    let own_now = own.now.get(&group.id).copied().unwrap_or_default();
+    let total_now = total_then + own_now - amount(&own.then);
+    (total_now - then.commitment).or_zero() - (total_then - then.commitment).or_zero()
+}
+
+/// What Compute plans gain from all EC2 Instance groups, at Compute rates.
+fn arrivals(utilization: &Utilization, own: &OwnUse, hour: Hour) -> Money {
+    let groups = utilization.groups.iter().filter(|group| group.id != GroupId::Compute);
+    groups
+        .map(|group| {
+            let per_mille = own.compute_per_mille.get(&group.id).copied().unwrap_or(1000);
+            let change = overflow_change(group, own, hour) * per_mille;
+            Money::from_picos(change.picos() / 1000)
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commitment::utilization::GroupHour;
+
+    fn dollars(amount: f64) -> Money {
+        Money::from_dollars(amount).unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn group(id: GroupId, commitment: f64, demand: impl Fn(Hour) -> f64) -> GroupUse {
+        let first = Hour::of(at("2026-11-10T00:00:00Z"));
+        let hours = (0..240).map(|i| first.plus(i)).map(|hour| {
+            let demand = dollars(demand(hour));
+            let used = demand.min(dollars(commitment));
+            let hours = GroupHour {
+                commitment: dollars(commitment),
+                used,
+                spill: demand - used,
+                mature: true,
+                contradictory: false,
+            };
+            (hour, hours)
+        });
+        GroupUse {
+            id,
+            plans: vec![0],
+            horizon: at("2026-11-21T00:00:00Z"),
+            hours: hours.collect(),
+        }
+    }
+
+    fn utilization(groups: Vec<GroupUse>) -> Utilization {
+        Utilization {
+            horizon: Some(at("2026-11-21T00:00:00Z")),
+            plans: Vec::new(),
+            groups,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn m5() -> GroupId {
+        GroupId::Ec2Instance {
+            family: "m5".into(),
+            region: "us-east-2".into(),
+        }
+    }
+
+    const NOW: &str = "2026-11-21T18:20:00Z"; // a Saturday
+
+    #[test]
+    fn the_profile_takes_this_hour_of_the_day_and_of_the_week() {
+        let by_day = |hour: Hour| if hour.of_day() == 18 { f64::from(hour.index() / 24 % 7) } else { 9.0 };
+        let found = nowcast(&utilization(vec![group(GroupId::Compute, 10.0, by_day)]), at(NOW), None);
+        let estimate = &found[&GroupId::Compute];
+        let days: Vec<String> = estimate.hours.iter().map(ToString::to_string).collect();
+        assert_eq!(days, ["2026-11-19T18:00:00Z", "2026-11-18T18:00:00Z", "2026-11-17T18:00:00Z", "2026-11-14T18:00:00Z"]);
+        assert_eq!(estimate.method, Method::Profile);
+        assert!(estimate.low <= estimate.demand && estimate.demand <= estimate.high);
+    }
+
+    #[test]
+    fn live_nodes_replace_what_this_cluster_ran_then() {
+        let use_ = utilization(vec![group(GroupId::Compute, 10.0, |_| 6.0)]);
+        let then = use_.groups[0].hours.keys().map(|hour| ((GroupId::Compute, *hour), dollars(2.0)));
+        let own = OwnUse {
+            now: BTreeMap::from([(GroupId::Compute, dollars(3.5))]),
+            then: then.collect(),
+            ..OwnUse::default()
+        };
+        let found = nowcast(&use_, at(NOW), Some(&own));
+        assert_eq!(found[&GroupId::Compute].demand, dollars(7.5));
+        assert_eq!(found[&GroupId::Compute].method, Method::Live);
+    }
+
+    #[test]
+    fn what_an_instance_plan_cannot_hold_goes_to_compute() {
+        let use_ = utilization(vec![group(m5(), 2.0, |_| 1.5), group(GroupId::Compute, 10.0, |_| 4.0)]);
+        let own = OwnUse {
+            now: BTreeMap::from([(m5(), dollars(1.0))]),
+            compute_per_mille: BTreeMap::from([(m5(), 1100)]),
+            ..OwnUse::default()
+        };
+        let found = nowcast(&use_, at(NOW), Some(&own));
+        assert_eq!(found[&m5()].demand, dollars(2.0)); // 1.5 + 1.0, of which 0.5 spills over
+        assert_eq!(found[&GroupId::Compute].demand, dollars(4.55));
+    }
+
+    #[test]
+    fn without_a_mature_hour_there_is_no_estimate() {
+        let mut group = group(GroupId::Compute, 10.0, |_| 1.0);
+        group.hours.values_mut().for_each(|hour| hour.mature = false);
+        assert!(nowcast(&utilization(vec![group]), at(NOW), None).is_empty());
+    }
+}

