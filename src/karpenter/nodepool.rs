@@ -1,0 +1,283 @@
+//! A Karpenter `NodePool` as far as weights, limits and decisions need it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::labels;
+use super::requirement::Requirements;
+
+mod parse;
+
+/// The API version that has everything Brimful needs; Karpenter serves it since 1.0.
+pub const API_VERSION: &str = "karpenter.sh/v1";
+
+/// How long a node lives if `expireAfter` is not set: 720 h (default of the CRD).
+#[must_use]
+pub fn default_expire_after() -> Duration {
+    Duration::hours(720)
+}
+
+/// A `NodePool`, read once and never written back whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodePool {
+    /// `metadata.name`.
+    pub name: String,
+    /// `karpenter.sh/v1`, or an older version that Brimful only names.
+    pub api_version: String,
+    /// `metadata.uid`; None in a manifest that no API server has seen.
+    pub uid: Option<String>,
+    /// `metadata.resourceVersion`; None in a manifest that no API server has seen.
+    pub resource_version: Option<String>,
+    /// `metadata.generation`: moves with the spec, not with the status.
+    pub generation: Option<i64>,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.weight`: 1–100, or absent.
+    pub weight: Option<i32>,
+    /// `spec.limits`: Kubernetes quantities by resource name.
+    pub limits: BTreeMap<String, String>,
+    /// `spec.replicas`: set on static pools only.
+    pub replicas: Option<i64>,
+    /// The template's requirements, narrowed by the template's labels.
+    pub requirements: Requirements,
+    /// `spec.template.metadata.labels`.
+    pub template_labels: BTreeMap<String, String>,
+    /// `spec.template.spec.taints`. Startup taints are left out: Karpenter asks no toleration for them.
+    pub taints: Vec<Taint>,
+    /// `spec.disruption`.
+    pub disruption: Disruption,
+    /// When nodes are deleted by age.
+    pub expire_after: ExpireAfter,
+    /// `status.resources`: the capacity of the pool's nodes as Karpenter counts it against the limits.
+    pub resources: BTreeMap<String, String>,
+    /// The `Ready` condition; `Unknown` is Some(false), since Karpenter leaves such a pool out; None = not there.
+    pub ready: Option<bool>,
+    /// True once the pool is being deleted.
+    pub deleting: bool,
+    /// Who owns `spec.weight` according to `metadata.managedFields`, newest last.
+    pub weight_managers: Vec<FieldManager>,
+}
+
+/// A taint of a pool's nodes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Taint {
+    /// The taint's key.
+    pub key: String,
+    /// The taint's value, if any.
+    pub value: Option<String>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: String,
+}
+
+/// When Karpenter may take nodes away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Disruption {
+    /// Which nodes consolidation considers.
+    pub consolidation_policy: ConsolidationPolicy,
+    /// `Never` or a duration; None = the default, 0 s.
+    pub consolidate_after: Option<String>,
+    /// Bounds on simultaneous disruption; none written = Karpenter's default of 10 %.
+    pub budgets: Vec<Budget>,
+}
+
+/// Which nodes consolidation considers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ConsolidationPolicy {
+    /// Only nodes without workload.
+    WhenEmpty,
+    /// Any node (the CRD's default).
+    #[default]
+    WhenEmptyOrUnderutilized,
+    /// Any node, if the move is worth the disruption (Karpenter 1.14 and later).
+    Balanced,
+    /// A policy that Brimful does not know.
+    Other(String),
+}
+
+/// A bound on how many nodes may be disrupted at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// A count or a percentage.
+    pub nodes: String,
+    /// What the budget is for; None = every reason (an empty list, by Karpenter's reading, = none).
+    pub reasons: Option<Vec<String>>,
+    /// Cron schedule of the budget's start; None = always active.
+    pub schedule: Option<String>,
+    /// How long the budget is active after each start.
+    pub duration: Option<String>,
+}
+
+/// When a node is deleted by age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpireAfter {
+    /// Not by age.
+    Never,
+    /// This long after its creation.
+    After(Duration),
+}
+
+impl Default for ExpireAfter {
+    fn default() -> Self {
+        Self::After(default_expire_after())
+    }
+}
+
+/// One entry of `metadata.managedFields`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldManager {
+    /// The manager's name, such as `brimful` or `argocd-controller`.
+    pub manager: String,
+    /// `Apply` or `Update`.
+    pub operation: String,
+    /// When it last wrote.
+    pub time: Option<DateTime<Utc>>,
+}
+
+/// The kind of capacity a node runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CapacityType {
+    /// Billed by the hour; Savings Plans apply.
+    OnDemand,
+    /// Spot; never covered by a Savings Plan.
+    Spot,
+    /// An on-demand capacity reservation (ODCR) or a Capacity Block.
+    Reserved,
+}
+
+impl CapacityType {
+    /// The value of the label [`labels::CAPACITY_TYPE`].
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::Spot => "spot",
+            Self::Reserved => "reserved",
+        }
+    }
+}
+
+/// What a pool is to Brimful, by the capacity it can launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Only on-demand (and reserved) capacity: a Savings Plan can pay for it.
+    Committed,
+    /// Only Spot.
+    Spot,
+    /// Both; Karpenter takes Spot first, and weights cannot steer inside it.
+    Mixed,
+    /// Not steerable: static, an old API version, or no capacity at all.
+    None,
+}
+
+impl Role {
+    /// The word used in tables and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Spot => "spot",
+            Self::Mixed => "mixed",
+            Self::None => "none",
+        }
+    }
+}
+
+impl NodePool {
+    /// The weight that Karpenter orders by: absent counts as 0.
+    #[must_use]
+    pub fn effective_weight(&self) -> i32 {
+        self.weight.unwrap_or(0)
+    }
+
+    /// True for a pool with a fixed number of nodes, on which the API refuses a weight.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        self.replicas.is_some()
+    }
+
+    /// True for the API version that Brimful patches.
+    #[must_use]
+    pub fn is_v1(&self) -> bool {
+        self.api_version == API_VERSION
+    }
+
+    /// What the pool is to Brimful.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        let committed = self.can_launch(CapacityType::OnDemand) || self.can_launch(CapacityType::Reserved);
+        match (committed, self.can_launch(CapacityType::Spot)) {
+            _ if self.is_static() || !self.is_v1() => Role::None,
+            (true, false) => Role::Committed,
+            (false, true) => Role::Spot,
+            (true, true) => Role::Mixed,
+            (false, false) => Role::None,
+        }
+    }
+
+    /// True if the pool's requirements allow this capacity.
+    #[must_use]
+    pub fn can_launch(&self, capacity: CapacityType) -> bool {
+        self.requirements
+            .get(labels::CAPACITY_TYPE)
+            .allows(capacity.label())
+    }
+
+    /// True if consolidation never replaces a node of this pool that has workload: `WhenEmpty`, a
+    /// `consolidateAfter` of `Never`, or an always active budget of 0 for `Underutilized`. Drift and expiry
+    /// are not held back by any of these.
+    #[must_use]
+    pub fn protected_from_consolidation(&self) -> bool {
+        let disruption = &self.disruption;
+        disruption.consolidation_policy == ConsolidationPolicy::WhenEmpty
+            || disruption.consolidate_after.as_deref() == Some("Never")
+            || disruption.budgets.iter().any(Budget::forbids_underutilized)
+    }
+
+    /// True unless taints or labels that users define make a pod impossible that fits both pools.
+    ///
+    /// Pods are taken to tolerate what their own pool needs and no more, so one pool's taints must be among the
+    /// other's. A label that users define separates two pools if both define it and no value is common. Keys
+    /// that Karpenter gives a meaning to never separate: a pod that names none of them fits both.
+    #[must_use]
+    pub fn can_share_pods_with(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.hard_taints(), other.hard_taints());
+        (mine.is_subset(&theirs) || theirs.is_subset(&mine))
+            && self
+                .requirements
+                .iter()
+                .filter(|(key, _)| !labels::is_well_known(key) && other.requirements.contains(key))
+                .all(|(key, values)| values.intersects(other.requirements.get(key)))
+    }
+
+    /// Taints that keep pods away, as (key, value, effect).
+    fn hard_taints(&self) -> BTreeSet<(&str, &str, &str)> {
+        let triple = |taint: &'_ Taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute";
+        let hard = self.taints.iter().filter(|taint| triple(taint));
+        hard.map(|taint| {
+            (
+                taint.key.as_str(),
+                taint.value.as_deref().unwrap_or(""),
+                taint.effect.as_str(),
+            )
+        })
+        .collect()
+    }
+}
+
+impl Budget {
+    /// True if the budget lets no underutilized node go, at any time.
+    fn forbids_underutilized(&self) -> bool {
+        let number = self.nodes.strip_suffix('%').unwrap_or(&self.nodes);
+        let concerns = |reasons: &Vec<String>| reasons.iter().any(|reason| reason == "Underutilized");
+        number.parse() == Ok(0_u64)
+            && self.schedule.is_none()
+            && self.duration.is_none()
+            && self.reasons.as_ref().is_none_or(concerns)
+    }
+}
+
+#[cfg(test)]
+mod tests;
