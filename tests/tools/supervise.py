@@ -26,12 +26,10 @@ def commands(words):
 
 def main():
     folder, litter = sys.argv[1:3]
-    # Ctrl-C goes to the whole foreground group; the test process decides, its pipe tells.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     wake_out, wake_in = os.pipe()
     os.set_blocking(wake_in, False)
     signal.set_wakeup_fd(wake_in)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
 
     servers = []

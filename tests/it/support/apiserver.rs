@@ -1,6 +1,5 @@
 //! A real kube-apiserver on etcd, with RBAC and Karpenter's CRDs; no controllers, no kubelet.
 
-use std::ffi::OsString;
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -12,15 +11,15 @@ use kube::api::{GetParams, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
-use super::kubernetes::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
+use super::kind::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
 use super::supervised::{Supervised, start_with_free_ports, temp_dir};
-use super::{block_on, free_ports, tools};
+use super::{block_on, command_lines, free_ports, tools};
 
 /// Token of a member of `system:masters`.
 const ADMIN_TOKEN: &str = "admin-of-the-tests";
 
-/// From start to ready it takes 4 to 8 s on an idle machine; the rest is for a busy one.
-const START: Duration = Duration::from_secs(120);
+/// From start to ready it takes 3 to 6 s; the rest is for a busy one.
+const START: Duration = Duration::from_mins(2);
 
 /// A running kube-apiserver; dropping it ends it.
 pub(crate) struct ApiServer {
@@ -50,7 +49,10 @@ impl ApiServer {
     pub(crate) fn shared() -> &'static Self {
         // The outcome is kept, not only the server: else every test would wait for the same failure.
         static SHARED: OnceLock<Result<ApiServer, String>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::try_start("crds")).as_ref().unwrap_or_else(|error| panic!("{error}"))
+        SHARED
+            .get_or_init(|| Self::try_start("crds"))
+            .as_ref()
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The shared server with nothing of other tests on it (see [`ApiServer::wipe`]), until the guard is dropped.
@@ -82,10 +84,16 @@ impl ApiServer {
     fn launch() -> Result<Self, String> {
         let dir = temp_dir("apiserver")?;
         let [port] = free_ports();
-        fs::write(dir.join("tokens.csv"), format!("{ADMIN_TOKEN},admin,admin,system:masters\n"))
-            .map_err(|error| format!("{}: {error}", dir.display()))?;
-        let commands = vec![("etcd", etcd_command(&dir)), ("kube-apiserver", apiserver_command(&dir, port))];
-        // `GOMAXPROCS` stays the machine's; a proxy must not see traffic to loopback.
+        fs::write(
+            dir.join("tokens.csv"),
+            format!("{ADMIN_TOKEN},admin,admin,system:masters\n"),
+        )
+        .map_err(|error| format!("{}: {error}", dir.display()))?;
+        let commands = vec![
+            ("etcd", command_lines::etcd(&dir)),
+            ("kube-apiserver", command_lines::kube_apiserver(&dir, port)),
+        ];
+        // A proxy of the machine's must not see what goes to loopback.
         let mut servers = Supervised::start(&dir, &[], &[("NO_PROXY", "127.0.0.1")], commands)?;
         let url = format!("https://127.0.0.1:{port}");
         let client = servers.wait_for("kube-apiserver", START, || {
@@ -97,7 +105,12 @@ impl ApiServer {
                 Ok(client)
             })
         })?;
-        Ok(Self { dir, url, client, _servers: servers })
+        Ok(Self {
+            dir,
+            url,
+            client,
+            _servers: servers,
+        })
     }
 
     /// `https://127.0.0.1:PORT`.
@@ -128,7 +141,12 @@ impl ApiServer {
 
     /// A kubeconfig file of whoever `token` says; context, cluster and user are called `tests`.
     pub(crate) fn kubeconfig_for_token(&self, token: &str) -> PathBuf {
-        let name: String = token.chars().rev().filter(char::is_ascii_alphanumeric).take(40).collect();
+        let name: String = token
+            .chars()
+            .rev()
+            .filter(char::is_ascii_alphanumeric)
+            .take(40)
+            .collect();
         let path = self.dir.join(format!("kubeconfig-{name}.yaml"));
         let config = kubeconfig(&self.url, &self.ca_path(), token);
         fs::write(&path, config.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -139,66 +157,38 @@ impl ApiServer {
         let files = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let mut crds = Vec::new();
         for file in files.flatten() {
-            let yaml = fs::read_to_string(file.path()).map_err(|error| format!("{:?}: {error}", file.path()))?;
-            crds.extend(self.apply(&yaml).into_iter().map(|crd| crd["metadata"]["name"].clone()));
+            let yaml = fs::read_to_string(file.path())
+                .map_err(|error| format!("{}: {error}", file.path().display()))?;
+            crds.extend(
+                self.apply(&yaml)
+                    .into_iter()
+                    .map(|crd| crd["metadata"]["name"].clone()),
+            );
         }
         let established = |crd: &Value| {
             let conditions = crd["status"]["conditions"].as_array();
-            conditions.is_some_and(|list| list.iter().any(|c| c["type"] == "Established" && c["status"] == "True"))
+            conditions.is_some_and(|list| {
+                list.iter()
+                    .any(|c| c["type"] == "Established" && c["status"] == "True")
+            })
         };
         let deadline = std::time::Instant::now() + START;
         loop {
             let served = self.list(&CUSTOM_RESOURCE_DEFINITION);
             let pending = crds.iter().find(|name| {
-                !served.iter().any(|crd| crd["metadata"]["name"] == **name && established(crd))
+                !served
+                    .iter()
+                    .any(|crd| crd["metadata"]["name"] == **name && established(crd))
             });
             let Some(name) = pending else { return Ok(()) };
             if std::time::Instant::now() > deadline {
-                return Err(format!("the API server doesn't serve the CRD {name} after {START:?}"));
+                return Err(format!(
+                    "the API server doesn't serve the CRD {name} after {START:?}"
+                ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-}
-
-fn etcd_command(dir: &Path) -> Vec<OsString> {
-    // Over a socket in the folder: no port to be taken by someone else, nothing another user could reach.
-    let client = format!("unix://{}", dir.join("etcd.sock").display());
-    let peer = format!("unix://{}", dir.join("peer.sock").display());
-    let mut line = vec![tools::kubernetes_binary("etcd").into_os_string()];
-    line.extend(["--data-dir=etcd".into(), "--unsafe-no-fsync".into(), "--log-level=warn".into()]);
-    for (flag, url) in [
-        ("listen-client-urls", &client),
-        ("advertise-client-urls", &client),
-        ("listen-peer-urls", &peer),
-        ("initial-advertise-peer-urls", &peer),
-    ] {
-        line.push(format!("--{flag}={url}").into());
-    }
-    line.push(format!("--initial-cluster=default={peer}").into());
-    line
-}
-
-fn apiserver_command(dir: &Path, port: u16) -> Vec<OsString> {
-    let sa_key = tools::path("sa.key");
-    let mut line = vec![tools::kubernetes_binary("kube-apiserver").into_os_string()];
-    line.extend([
-        format!("--etcd-servers=unix://{}", dir.join("etcd.sock").display()).into(),
-        format!("--secure-port={port}").into(),
-        "--bind-address=127.0.0.1".into(),
-        // Loopback can't be an endpoint of the Service `kubernetes`, which nobody uses here.
-        "--endpoint-reconciler-type=none".into(),
-        "--cert-dir=certs".into(),
-        "--authorization-mode=RBAC".into(),
-        "--token-auth-file=tokens.csv".into(),
-        "--service-account-issuer=https://kubernetes.default.svc".into(),
-        format!("--service-account-key-file={}", sa_key.display()).into(),
-        format!("--service-account-signing-key-file={}", sa_key.display()).into(),
-        "--service-cluster-ip-range=10.0.0.0/24".into(),
-        // Without a controller that makes default ServiceAccounts, this one would refuse every pod.
-        "--disable-admission-plugins=ServiceAccount".into(),
-    ]);
-    line
 }
 
 /// A kubeconfig as JSON, which is YAML too.
@@ -219,7 +209,17 @@ async fn client(config: Value) -> Result<Client, String> {
 
 /// Ready means: it says so, and the namespace `default`, which it makes itself after that, is there.
 async fn ready(client: &Client) -> Result<(), String> {
-    let request = Request::new("").get("readyz", &GetParams::default()).map_err(|error| error.to_string())?;
-    client.request_text(request).await.map_err(|error| error.to_string())?;
-    NAMESPACE.api(client, "default").get("default").await.map(drop).map_err(|error| error.to_string())
+    let request = Request::new("")
+        .get("readyz", &GetParams::default())
+        .map_err(|error| error.to_string())?;
+    client
+        .request_text(request)
+        .await
+        .map_err(|error| error.to_string())?;
+    NAMESPACE
+        .api(client, "default")
+        .get("default")
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
 }

@@ -2,74 +2,18 @@
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Error;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::discovery::{Scope, pinned_kind};
-use kube::{Client, Error};
 use serde_json::{Value, json};
 
 use super::apiserver::ApiServer;
 use super::block_on;
-
-/// A kind of object. Names of namespaced ones are written `namespace/name`; without a slash: in `default`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    namespaced: bool,
-}
-
-const fn cluster(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Kind {
-    Kind { group, version, kind, plural, namespaced: false }
-}
-
-const fn namespaced(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Kind {
-    Kind { group, version, kind, plural, namespaced: true }
-}
-
-pub(crate) const NODE_POOL: Kind = cluster("karpenter.sh", "v1", "NodePool", "nodepools");
-pub(crate) const NODE_POOL_V1BETA1: Kind = cluster("karpenter.sh", "v1beta1", "NodePool", "nodepools");
-pub(crate) const NODE_CLAIM: Kind = cluster("karpenter.sh", "v1", "NodeClaim", "nodeclaims");
-pub(crate) const NODE: Kind = cluster("", "v1", "Node", "nodes");
-pub(crate) const NAMESPACE: Kind = cluster("", "v1", "Namespace", "namespaces");
-pub(crate) const POD: Kind = namespaced("", "v1", "Pod", "pods");
-pub(crate) const CONFIG_MAP: Kind = namespaced("", "v1", "ConfigMap", "configmaps");
-pub(crate) const EVENT: Kind = namespaced("events.k8s.io", "v1", "Event", "events");
-pub(crate) const CUSTOM_RESOURCE_DEFINITION: Kind =
-    cluster("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions");
-pub(crate) const ADMISSION_POLICY: Kind =
-    cluster("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies");
-pub(crate) const ADMISSION_POLICY_BINDING: Kind = cluster(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingAdmissionPolicyBinding",
-    "validatingadmissionpolicybindings",
-);
-
-impl Kind {
-    fn resource(&self) -> ApiResource {
-        let gvk = GroupVersionKind::gvk(self.group, self.version, self.kind);
-        ApiResource::from_gvk_with_plural(&gvk, self.plural)
-    }
-
-    /// The API of this kind in the namespace that `name` says (see [`Kind`]), for any client.
-    pub(crate) fn api(&self, client: &Client, name: &str) -> Api<DynamicObject> {
-        match name.split_once('/') {
-            Some((namespace, _)) if self.namespaced => {
-                Api::namespaced_with(client.clone(), namespace, &self.resource())
-            }
-            _ if self.namespaced => Api::namespaced_with(client.clone(), "default", &self.resource()),
-            _ => Api::all_with(client.clone(), &self.resource()),
-        }
-    }
-}
-
-/// `name` of `namespace/name`.
-fn last(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
-}
+use super::kind::{
+    ADMISSION_POLICY, ADMISSION_POLICY_BINDING, CONFIG_MAP, EVENT, Kind, NODE, NODE_CLAIM, NODE_POOL, POD,
+    last,
+};
 
 /// The objects of a document: those of a List, none of an empty one.
 fn items(document: Value) -> Vec<Value> {
@@ -95,13 +39,16 @@ impl ApiServer {
     /// # Panics
     /// When a document is refused; [`ApiServer::try_apply_as`] gives the error instead.
     pub(crate) fn apply_as(&self, manager: &str, yaml: &str) -> Vec<Value> {
-        self.try_apply_as(manager, yaml).unwrap_or_else(|error| panic!("apply: {error}\n{yaml}"))
+        self.try_apply_as(manager, yaml)
+            .unwrap_or_else(|error| panic!("apply: {error}\n{yaml}"))
     }
 
     /// Applies documents (also Lists) of any kind that the server knows.
     pub(crate) fn try_apply_as(&self, manager: &str, yaml: &str) -> Result<Vec<Value>, Error> {
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(yaml).unwrap_or_else(|error| panic!("not YAML: {error}\n{yaml}"));
+        // As kubectl reads it: `y` and `n` are strings.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(yaml, options)
+            .unwrap_or_else(|error| panic!("not YAML: {error}\n{yaml}"));
         let client = self.client();
         let params = PatchParams::apply(manager).force();
         block_on(async {
@@ -109,7 +56,8 @@ impl ApiServer {
             for object in documents.into_iter().flat_map(items) {
                 let object: DynamicObject = serde_json::from_value(object).map_err(Error::SerdeError)?;
                 let types = object.types.clone().unwrap_or_default();
-                let gvk = GroupVersionKind::try_from(&types).unwrap_or_else(|error| panic!("{types:?}: {error}"));
+                let gvk =
+                    GroupVersionKind::try_from(&types).unwrap_or_else(|error| panic!("{types:?}: {error}"));
                 let (resource, capabilities) = pinned_kind(&client, &gvk).await?;
                 let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
                 let api = match capabilities.scope {
@@ -126,32 +74,55 @@ impl ApiServer {
     /// The object, if there is one.
     pub(crate) fn get(&self, kind: &Kind, name: &str) -> Option<Value> {
         let found = block_on(kind.api(&self.client(), name).get_opt(last(name)));
-        found.unwrap_or_else(|error| panic!("get {} {name}: {error}", kind.kind)).as_ref().map(value)
+        found
+            .unwrap_or_else(|error| panic!("get {} {name}: {error}", kind.name))
+            .as_ref()
+            .map(value)
     }
 
     /// All objects of a kind, in all namespaces.
     pub(crate) fn list(&self, kind: &Kind) -> Vec<Value> {
         let api: Api<DynamicObject> = Api::all_with(self.client(), &kind.resource());
         let list = block_on(api.list(&ListParams::default()));
-        list.unwrap_or_else(|error| panic!("list {}: {error}", kind.plural)).items.iter().map(value).collect()
+        list.unwrap_or_else(|error| panic!("list {}: {error}", kind.plural))
+            .items
+            .iter()
+            .map(value)
+            .collect()
     }
 
     /// The events (events.k8s.io) in namespace `default`, where those of cluster-scoped objects belong.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.list(&EVENT).into_iter().filter(|event| event["metadata"]["namespace"] == "default").collect()
+        self.list(&EVENT)
+            .into_iter()
+            .filter(|event| event["metadata"]["namespace"] == "default")
+            .collect()
     }
 
     /// A merge patch, as field manager `manager`.
-    pub(crate) fn try_patch_as(&self, manager: &str, kind: &Kind, name: &str, patch: &Value) -> Result<Value, Error> {
-        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    pub(crate) fn try_patch_as(
+        &self,
+        manager: &str,
+        kind: &Kind,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, Error> {
+        let params = PatchParams {
+            field_manager: Some(manager.to_owned()),
+            ..Default::default()
+        };
         let api = kind.api(&self.client(), name);
-        Ok(value(&block_on(api.patch(last(name), &params, &Patch::Merge(patch)))?))
+        Ok(value(&block_on(api.patch(
+            last(name),
+            &params,
+            &Patch::Merge(patch),
+        ))?))
     }
 
     /// A merge patch that must succeed, by a person with kubectl.
     pub(crate) fn patch(&self, kind: &Kind, name: &str, patch: &Value) -> Value {
         self.try_patch_as("kubectl-edit", kind, name, patch)
-            .unwrap_or_else(|error| panic!("patch {} {name}: {error}", kind.kind))
+            .unwrap_or_else(|error| panic!("patch {} {name}: {error}", kind.name))
     }
 
     /// A merge patch of the status, which Karpenter or a kubelet would write.
@@ -159,7 +130,7 @@ impl ApiServer {
         let api = kind.api(&self.client(), name);
         let patch = Patch::Merge(json!({ "status": status }));
         let stored = block_on(api.patch_status(last(name), &PatchParams::default(), &patch));
-        value(&stored.unwrap_or_else(|error| panic!("patch status of {} {name}: {error}", kind.kind)))
+        value(&stored.unwrap_or_else(|error| panic!("patch status of {} {name}: {error}", kind.name)))
     }
 
     /// Deletes an object at once: finalizers, which no controller here would remove, are dropped.
@@ -167,36 +138,51 @@ impl ApiServer {
         let api = kind.api(&self.client(), name);
         let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let deleted = block_on(async {
-            let deleted = api.delete(last(name), &DeleteParams::default().grace_period(0)).await?;
+            let deleted = api
+                .delete(last(name), &DeleteParams::default().grace_period(0))
+                .await?;
             match deleted.left().and_then(|object| object.metadata.finalizers) {
-                Some(held) if !held.is_empty() => {
-                    api.patch(last(name), &PatchParams::default(), &unheld).await.map(drop)
-                }
+                Some(held) if !held.is_empty() => api
+                    .patch(last(name), &PatchParams::default(), &unheld)
+                    .await
+                    .map(drop),
                 _ => Ok(()),
             }
         });
         match deleted {
             Err(Error::Api(status)) if status.code == 404 => {}
-            other => other.unwrap_or_else(|error| panic!("delete {} {name}: {error}", kind.kind)),
+            other => other.unwrap_or_else(|error| panic!("delete {} {name}: {error}", kind.name)),
         }
     }
 
     /// Deletes what tests leave behind: all objects of the kinds that Brimful reads or writes.
     pub(crate) fn wipe(&self) {
         // Policies first: they may forbid the rest.
-        let kinds = [ADMISSION_POLICY_BINDING, ADMISSION_POLICY, POD, NODE_POOL, NODE_CLAIM, NODE, CONFIG_MAP, EVENT];
+        let kinds = [
+            ADMISSION_POLICY_BINDING,
+            ADMISSION_POLICY,
+            POD,
+            NODE_POOL,
+            NODE_CLAIM,
+            NODE,
+            CONFIG_MAP,
+            EVENT,
+        ];
         for kind in kinds {
             for object in self.list(&kind) {
                 let metadata = &object["metadata"];
                 let namespace = metadata["namespace"].as_str().unwrap_or("-");
                 if !namespace.starts_with("kube-") {
-                    self.delete(&kind, &format!("{namespace}/{}", metadata["name"].as_str().unwrap_or_default()));
+                    self.delete(
+                        &kind,
+                        &format!("{namespace}/{}", metadata["name"].as_str().unwrap_or_default()),
+                    );
                 }
             }
         }
     }
 
-    /// A token of the ServiceAccount, which is made if it isn't there; its rights are whatever RBAC gives it.
+    /// A token of the `ServiceAccount`, which is made if it isn't there; its rights are whatever RBAC gives it.
     pub(crate) fn service_account_token(&self, namespace: &str, name: &str) -> String {
         let yaml = json!({
             "apiVersion": "v1", "kind": "ServiceAccount",
@@ -208,7 +194,9 @@ impl ApiServer {
         let params = PostParams::default();
         let answer: Result<TokenRequest, Error> =
             block_on(accounts.create_subresource("token", name, &params, &request));
-        let status = answer.unwrap_or_else(|error| panic!("token of {namespace}/{name}: {error}")).status;
+        let status = answer
+            .unwrap_or_else(|error| panic!("token of {namespace}/{name}: {error}"))
+            .status;
         status.expect("a token request is answered with a token").token
     }
 }

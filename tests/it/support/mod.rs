@@ -3,8 +3,12 @@
 //! Everything here blocks, so that a test is a plain `#[test]` around a run of the binary. Code that needs
 //! more asks a server for its client and runs futures with [`block_on`]; not from within another runtime.
 
+#![allow(dead_code, reason = "a toolbox: a tool that no test uses today stays")]
+
 pub(crate) mod apiserver;
-pub(crate) mod kubernetes;
+mod command_lines;
+pub(crate) mod kind;
+mod kubernetes;
 pub(crate) mod s3;
 pub(crate) mod supervised;
 pub(crate) mod tools;
@@ -18,7 +22,11 @@ use tokio::runtime::{Builder, Runtime};
 /// Runs a future to its end. One runtime serves all tests: clients keep their connections in it.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-        Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a tokio runtime")
+        Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a tokio runtime")
     });
     RUNTIME.block_on(future)
 }
@@ -33,10 +41,24 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 
 /// Variables for a run of the binary: no AWS or proxy setting of the developer's machine gets through.
 pub(crate) fn hermetic_env() -> Vec<(String, String)> {
-    let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+    let proxies = [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ];
     let files = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
-    let mut env: Vec<(String, String)> = proxies.iter().map(|name| (name.to_string(), String::new())).collect();
-    env.extend(files.iter().map(|name| (name.to_string(), "/dev/null".to_owned())));
+    let mut env: Vec<(String, String)> = proxies
+        .iter()
+        .map(|name| (name.to_string(), String::new()))
+        .collect();
+    env.extend(
+        files
+            .iter()
+            .map(|name| (name.to_string(), "/dev/null".to_owned())),
+    );
     env.push(("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()));
     env
 }

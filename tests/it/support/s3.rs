@@ -1,24 +1,24 @@
-//! SeaweedFS as the S3 server: one process on loopback, three identities.
+//! `SeaweedFS` as the S3 server: one process on loopback, three identities.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::json;
 
 use super::supervised::{Supervised, start_with_free_ports, temp_dir};
-use super::{block_on, free_ports, hermetic_env, tools};
+use super::{block_on, command_lines, free_ports, hermetic_env};
 
 const REGION: &str = "us-east-1";
 
-/// From start to ready it takes about 2 s on an idle machine; the rest is for a busy one.
-const START: Duration = Duration::from_secs(60);
+/// From start to ready it takes 2 to 5 s; the rest is for a busy one.
+const START: Duration = Duration::from_mins(1);
 
 /// Whose keys to use.
 #[derive(Clone, Copy, Debug)]
@@ -75,28 +75,54 @@ impl S3 {
             let (access, secret) = identity.keys();
             json!({"name": access, "credentials": [{"accessKey": access, "secretKey": secret}], "actions": actions})
         });
-        fs::write(dir.join("identities.json"), json!({ "identities": identities }).to_string())
-            .map_err(|error| format!("{}: {error}", dir.display()))?;
-        // SeaweedFS opens these beside its ports and leaves them behind.
-        let litter = [("master", ports[1]), ("volume", ports[3]), ("filer", ports[5]), ("s3", ports[7])]
-            .map(|(part, port)| format!("/tmp/seaweedfs-{part}-grpc-{port}.sock"));
+        fs::write(
+            dir.join("identities.json"),
+            json!({ "identities": identities }).to_string(),
+        )
+        .map_err(|error| format!("{}: {error}", dir.display()))?;
+        // It opens these beside its ports and leaves them behind.
+        let litter = [
+            ("master", ports[1]),
+            ("volume", ports[3]),
+            ("filer", ports[5]),
+            ("s3", ports[7]),
+        ]
+        .map(|(part, port)| format!("/tmp/seaweedfs-{part}-grpc-{port}.sock"));
         let env = [
             ("NO_PROXY", "127.0.0.1"),
             // One volume per bucket is enough, and quicker made than seven.
             ("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1"),
         ];
-        let mut server = Supervised::start(&dir, &litter, &env, vec![("weed", weed_command(ports))])?;
+        let mut server = Supervised::start(
+            &dir,
+            &litter,
+            &env,
+            vec![("weed", command_lines::seaweedfs(ports))],
+        )?;
         let endpoint = format!("http://127.0.0.1:{}", ports[6]);
-        let client = client(&endpoint, Identity::Full);
+        let client = connect(&endpoint, Identity::Full, RetryConfig::standard());
+        // Without the pauses between retries: asked often, it is known to be ready sooner.
+        let probe = connect(&endpoint, Identity::Full, RetryConfig::disabled());
         server.wait_for("SeaweedFS", START, || {
             // A write, since the volume server joins after the S3 port answers.
             block_on(async {
-                let _ = client.create_bucket().bucket("ready").send().await;
-                let put = client.put_object().bucket("ready").key("x").body(ByteStream::from_static(b"x"));
-                put.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+                let _ = probe.create_bucket().bucket("ready").send().await;
+                let put = probe
+                    .put_object()
+                    .bucket("ready")
+                    .key("x")
+                    .body(ByteStream::from_static(b"x"));
+                put.send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| DisplayErrorContext(error).to_string())
             })
         })?;
-        Ok(Self { endpoint, client, _server: server })
+        Ok(Self {
+            endpoint,
+            client,
+            _server: server,
+        })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -130,7 +156,7 @@ impl S3 {
 
     /// A client of `identity`.
     pub(crate) fn client_as(&self, identity: Identity) -> Client {
-        client(&self.endpoint, identity)
+        connect(&self.endpoint, identity, RetryConfig::standard())
     }
 
     /// Makes a bucket that isn't there yet.
@@ -144,7 +170,9 @@ impl S3 {
         let body = ByteStream::from(body.into());
         let put = block_on(self.client.put_object().bucket(bucket).key(key).body(body).send())
             .unwrap_or_else(|error| panic!("put s3://{bucket}/{key}: {}", DisplayErrorContext(error)));
-        put.e_tag().expect("S3 names the ETag of what it stored").to_owned()
+        put.e_tag()
+            .expect("S3 names the ETag of what it stored")
+            .to_owned()
     }
 
     /// Deletes an object.
@@ -161,8 +189,15 @@ impl S3 {
         entries.sort_by_key(fs::DirEntry::file_name);
         let mut keys = Vec::new();
         for entry in entries {
-            let name = entry.file_name().into_string().expect("fixtures have UTF-8 names");
-            let key = if prefix.is_empty() { name } else { format!("{}/{name}", prefix.trim_end_matches('/')) };
+            let name = entry
+                .file_name()
+                .into_string()
+                .expect("fixtures have UTF-8 names");
+            let key = if prefix.is_empty() {
+                name
+            } else {
+                format!("{}/{name}", prefix.trim_end_matches('/'))
+            };
             let path = entry.path();
             if path.is_dir() {
                 keys.extend(self.put_dir(&path, bucket, &key));
@@ -176,31 +211,15 @@ impl S3 {
     }
 }
 
-fn client(endpoint: &str, identity: Identity) -> Client {
+fn connect(endpoint: &str, identity: Identity, retries: RetryConfig) -> Client {
     let (access, secret) = identity.keys();
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
+        .retry_config(retries)
         .region(Region::from_static(REGION))
         .credentials_provider(Credentials::new(access, secret, None, None, "tests"))
         // Buckets as host names would need a name server.
         .force_path_style(true);
     Client::from_conf(config.build())
-}
-
-fn weed_command(ports: [u16; 8]) -> Vec<OsString> {
-    let [master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3, s3_grpc] = ports;
-    let line = format!(
-        // Paths are relative to the folder that the server runs in.
-        "-logtostderr server -dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false \
-         -master.port={master} -master.port.grpc={master_grpc} -volume.port={volume} \
-         -volume.port.grpc={volume_grpc} -filer -filer.port={filer} -filer.port.grpc={filer_grpc} \
-         -s3 -s3.port={s3} -s3.port.grpc={s3_grpc} -s3.config=identities.json \
-         -filer.localSocket=filer.sock -s3.localSocket=s3.sock \
-         -s3.port.iceberg=0 -s3.port.lance=0 -s3.iam=false -iam=false -s3.autoCreateBucket=false \
-         -volume.max=1000 -master.volumeSizeLimitMB=256"
-    );
-    std::iter::once(tools::path("venv/bin/weed").into_os_string())
-        .chain(line.split_whitespace().map(OsString::from))
-        .collect()
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -30,16 +31,26 @@ impl Supervised {
         servers: Vec<Server>,
     ) -> Result<Self, String> {
         let mut command = Command::new(tools::python());
-        command.args(["-I", "-S"]).arg(tools::source("supervise.py")).arg(dir).arg(litter.join(","));
+        command
+            .args(["-I", "-S"])
+            .arg(tools::source("supervise.py"))
+            .arg(dir)
+            .arg(litter.join(","));
         for (name, line) in servers {
             command.arg("--").arg(name).args(line);
         }
         let supervisor = command
             .envs(env.iter().copied())
             .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            // Out of the test's group: what is sent to that, by Ctrl-C or a time limit, would end it too soon.
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", tools::python().display()))?;
-        Ok(Self { supervisor, dir: dir.to_owned() })
+        Ok(Self {
+            supervisor,
+            dir: dir.to_owned(),
+        })
     }
 
     /// Waits until `ready` gives a value; an error says what the servers wrote last.
@@ -56,10 +67,16 @@ impl Supervised {
                 Err(pending) => pending,
             };
             if self.supervisor.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return Err(format!("{what}: a server ended while it was started\n{}", self.logs()));
+                return Err(format!(
+                    "{what}: a server ended while it was started\n{}",
+                    self.logs()
+                ));
             }
             if start.elapsed() > timeout {
-                return Err(format!("{what}: not ready after {timeout:?}: {pending}\n{}", self.logs()));
+                return Err(format!(
+                    "{what}: not ready after {timeout:?}: {pending}\n{}",
+                    self.logs()
+                ));
             }
             sleep(Duration::from_millis(50));
         }
@@ -69,7 +86,11 @@ impl Supervised {
     pub(crate) fn logs(&self) -> String {
         let mut text = String::new();
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            if entry.path().extension().is_some_and(|extension| extension == "log") {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "log")
+            {
                 let log = fs::read(entry.path()).unwrap_or_default();
                 let log = String::from_utf8_lossy(&log);
                 let lines: Vec<&str> = log.lines().collect();
@@ -94,7 +115,8 @@ impl Drop for Supervised {
 pub(crate) fn temp_dir(name: &str) -> Result<PathBuf, String> {
     let prefix = format!("brimful-{name}-");
     let dir = tempfile::Builder::new().prefix(&prefix).tempdir();
-    dir.map(tempfile::TempDir::keep).map_err(|error| format!("cannot make a temporary folder: {error}"))
+    dir.map(tempfile::TempDir::keep)
+        .map_err(|error| format!("cannot make a temporary folder: {error}"))
 }
 
 /// Starts a server up to three times: a free port may be taken by someone else before it is bound.

@@ -31,10 +31,16 @@ pub(crate) fn kubernetes_binary(name: &str) -> PathBuf {
 
 /// A file under `tests/tools`.
 pub(crate) fn source(relative: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(relative)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/tools")
+        .join(relative)
 }
 
 fn existing(path: PathBuf) -> PathBuf {
-    assert!(path.exists(), "{} is missing: run `make test-tools`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `make test-tools`",
+        path.display()
+    );
     path
 }

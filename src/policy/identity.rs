@@ -1,0 +1,87 @@
+//! Which cluster this is, in the report's terms: name, account and region.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::commitment::ledger::{Ledger, Series};
+use crate::config::ClusterConfig;
+use crate::karpenter::{Node, NodePool};
+
+/// This cluster, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// EKS cluster name, the value of the cluster tag.
+    pub cluster: Option<String>,
+    /// AWS account of its nodes.
+    pub account: Option<String>,
+    /// Region of its nodes.
+    pub region: Option<String>,
+    /// Names of its `NodePools`.
+    pub node_pools: BTreeSet<String>,
+    /// Every cluster that the report's tags name.
+    pub clusters: BTreeSet<String>,
+}
+
+impl Identity {
+    /// From the configuration, else from Nodes, else from the tags of the report.
+    #[must_use]
+    pub fn detect(config: &ClusterConfig, pools: &[NodePool], nodes: Option<&[Node]>, ledger: &Ledger) -> Self {
+        let node_pools: BTreeSet<String> = pools.iter().map(|pool| pool.name.clone()).collect();
+        let tagged = || ledger.series.iter().filter(|series| !series.cluster.is_empty());
+        let clusters: BTreeSet<String> = tagged().map(|series| series.cluster.to_string()).collect();
+        let from_nodes = |fact: fn(&Node) -> Option<&String>| only(nodes.into_iter().flatten().filter_map(fact).cloned());
+        let cluster = config
+            .name
+            .clone()
+            .or_else(|| from_nodes(|node| node.cluster_name.as_ref()))
+            .or_else(|| only(clusters.iter().cloned()))
+            .or_else(|| by_node_pools(ledger, &node_pools));
+        let is_own = |series: &Series| match &cluster {
+            Some(name) => *series.cluster == **name,
+            None => node_pools.contains(&*series.node_pool),
+        };
+        let own = || ledger.series.iter().filter(|series| series.is_instance && is_own(series));
+        let account = config.account.clone().or_else(|| only(own().map(|series| series.account.to_string())));
+        let region = config
+            .region
+            .clone()
+            .or_else(|| from_nodes(|node| node.region.as_ref()))
+            .or_else(|| only(own().map(|series| series.region.to_string())))
+            .or_else(|| only(ledger.newest_by_region.keys().cloned()));
+        Self {
+            cluster,
+            account,
+            region,
+            node_pools,
+            clusters,
+        }
+    }
+
+    /// True for usage of this cluster: by the cluster's tag, else by the `NodePool`'s together with account and
+    /// region, since the names of pools repeat between clusters.
+    #[must_use]
+    pub fn owns(&self, series: &Series) -> bool {
+        if !series.cluster.is_empty() {
+            return self.cluster.as_deref() == Some(&*series.cluster);
+        }
+        let same = |known: &Option<String>, value: &str| known.as_deref() == Some(value);
+        self.node_pools.contains(&*series.node_pool) && same(&self.account, &series.account) && same(&self.region, &series.region)
+    }
+}
+
+/// The cluster in which most of our `NodePools`' names occur, if one stands out.
+fn by_node_pools(ledger: &Ledger, node_pools: &BTreeSet<String>) -> Option<String> {
+    let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for series in &ledger.series {
+        if !series.cluster.is_empty() && node_pools.contains(&*series.node_pool) {
+            seen.entry(&series.cluster).or_default().insert(&series.node_pool);
+        }
+    }
+    let most = seen.values().map(BTreeSet::len).max()?;
+    only(seen.iter().filter(|(_, pools)| pools.len() == most).map(|(cluster, _)| (*cluster).to_owned()))
+}
+
+/// The one distinct, non-empty value.
+fn only(values: impl Iterator<Item = String>) -> Option<String> {
+    let mut distinct: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
+    if distinct.len() == 1 { distinct.pop_first() } else { None }
+}
