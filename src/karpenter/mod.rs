@@ -9,6 +9,7 @@ pub mod instance_type;
 mod json;
 pub mod labels;
 pub mod launchable;
+pub mod manifest;
 pub mod node;
 pub mod nodeclaim;
 pub mod nodepool;
