@@ -3,18 +3,21 @@
 //! Everything here but `cluster` is pure and imports no Kubernetes client: objects come in as JSON, whether
 //! from a file or from the API server, and go through one parse path.
 
+pub mod cluster;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod instance_type;
 mod json;
 pub mod labels;
 pub mod launchable;
+pub mod manifest;
 pub mod node;
 pub mod nodeclaim;
 pub mod nodepool;
 pub mod requirement;
 pub mod units;
 
+pub use cluster::{Cluster, NodeClaimsError, PatchError, PoolEvent, StateLease};
 pub use instance_type::{Arch, InstanceType, InstanceTypes};
 pub use launchable::{Launchable, launchable, os, pool_may_launch, regions};
 pub use node::{Node, NodeCapacity};

@@ -207,9 +207,11 @@ impl NodePool {
     /// What the pool is to Brimful.
     #[must_use]
     pub fn role(&self) -> Role {
+        if self.is_static() || !self.is_v1() {
+            return Role::None;
+        }
         let committed = self.can_launch(CapacityType::OnDemand) || self.can_launch(CapacityType::Reserved);
         match (committed, self.can_launch(CapacityType::Spot)) {
-            _ if self.is_static() || !self.is_v1() => Role::None,
             (true, false) => Role::Committed,
             (false, true) => Role::Spot,
             (true, true) => Role::Mixed,
@@ -254,8 +256,8 @@ impl NodePool {
 
     /// Taints that keep pods away, as (key, value, effect).
     fn hard_taints(&self) -> BTreeSet<(&str, &str, &str)> {
-        let triple = |taint: &'_ Taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute";
-        let hard = self.taints.iter().filter(|taint| triple(taint));
+        let hard = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+        let hard = self.taints.iter().filter(hard);
         hard.map(|taint| {
             (
                 taint.key.as_str(),
