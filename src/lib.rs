@@ -7,6 +7,7 @@ pub mod error;
 pub mod hour;
 pub mod karpenter;
 pub mod money;
+pub mod policy;
 pub mod quantity;
 pub mod warning;
 
