@@ -1,5 +1,6 @@
 //! Brimful fills AWS Savings Plans to the brim, then spills to Spot.
 
+pub mod cli;
 pub mod commitment;
 pub mod config;
 pub mod cur;
@@ -7,8 +8,10 @@ pub mod error;
 pub mod hour;
 pub mod karpenter;
 pub mod money;
+pub mod pipeline;
 pub mod policy;
 pub mod quantity;
+pub mod report;
 pub mod warning;
 
 pub use error::{Error, ErrorKind, Result};

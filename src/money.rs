@@ -75,6 +75,15 @@ impl Money {
         u64::try_from(self.0 / unit.0).unwrap_or(u64::MAX)
     }
 
+    /// As a rate for people, with three decimals below ten dollars: `$0.159/h`.
+    #[must_use]
+    pub fn per_hour(self) -> String {
+        let sign = if self < Self::ZERO { "-" } else { "" };
+        let size = self.dollars().abs();
+        let decimals = if size < 10.0 { 3 } else { 2 };
+        format!("{sign}${size:.decimals$}/h")
+    }
+
     /// The larger of this and zero.
     #[must_use]
     pub fn or_zero(self) -> Self {

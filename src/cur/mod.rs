@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod columns;
+pub mod discover;
 pub mod layout;
 pub mod location;
 pub mod manifest;

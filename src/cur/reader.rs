@@ -42,7 +42,7 @@ pub struct Request<'a> {
     /// Worker threads.
     pub threads: usize,
     /// Told about progress.
-    pub progress: &'a Progress,
+    pub progress: &'a Progress<'a>,
 }
 
 impl std::fmt::Debug for Request<'_> {

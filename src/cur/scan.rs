@@ -22,7 +22,7 @@ use crate::{Error, Result};
 const FOOTERS: usize = 8;
 
 /// Told about progress: rows done so far, and rows to do.
-pub type Progress = dyn Fn(u64, u64) + Sync;
+pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
 /// What a scan should read.
 pub struct Scan<'a> {
@@ -37,7 +37,7 @@ pub struct Scan<'a> {
     /// Where the strings go.
     pub symbols: &'a Symbols,
     /// Called from the workers now and then.
-    pub progress: &'a Progress,
+    pub progress: &'a Progress<'a>,
 }
 
 impl std::fmt::Debug for Scan<'_> {

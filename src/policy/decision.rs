@@ -74,17 +74,28 @@ impl Level {
             excess_at_least: Money::ZERO,
             method: Method::Live,
         };
+        let mut expected = Vec::new();
+        let mut cautious = Vec::new();
         for group in groups {
             let nowcast = group.nowcast.as_ref()?;
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
-            level.expected += group.shared(group.commitment - nowcast.demand);
-            level.cautious += group.shared(group.commitment - nowcast.high);
             level.excess_at_least += nowcast.low - group.in_force;
             level.method = nowcast.method;
+            expected.push(group.shared(group.commitment - nowcast.demand));
+            cautious.push(group.shared(group.commitment - nowcast.high));
         }
+        level.expected = room(&expected);
+        level.cautious = room(&cautious);
         Some(level)
     }
+}
+
+/// What several groups have room for together. One group's spill takes nothing from another's room, which would be
+/// lost if it were not filled; without any room the spill adds up.
+fn room(headrooms: &[Money]) -> Money {
+    let free: Money = headrooms.iter().map(|headroom| headroom.or_zero()).sum();
+    if free > Money::ZERO { free } else { headrooms.iter().copied().sum() }
 }
 
 /// Decides for a committed pool whose groups are all free of doubt.
@@ -110,11 +121,11 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         .and_then(Money::from_dollars)
         .is_some_and(|most| extra.is_some_and(|extra| extra > most));
     let (decision, reason) = if beyond_extra {
-        (Decision::Hold, format!("live on-demand nodes cost {} more than the commitment, above maxExtraOnDemand", per_hour(extra.unwrap_or_default())))
+        (Decision::Hold, format!("live on-demand nodes cost {} more than the commitment, above maxExtraOnDemand", extra.unwrap_or_default().per_hour()))
     } else if level.cautious >= to_start || goes_on {
         (Decision::Fill, fill_reason(facts, &level, &node, price))
     } else if over && has_lasted(facts, over_since, band) {
-        (Decision::Drain, format!("{}: {} more than it holds, for longer than the dwell time", full(facts, &level), per_hour(level.excess_at_least)))
+        (Decision::Drain, format!("{}: {} more than it holds, for longer than the dwell time", full(facts, &level), level.excess_at_least.per_hour()))
     } else {
         (Decision::Hold, hold_reason(facts, &level, &node, to_start))
     };
@@ -177,16 +188,16 @@ fn fill_reason(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> St
         Source::Assumed => " (an assumed price: the report has never seen it)",
     };
     let room = match fits {
-        0 => format!("less than one {node} at {}{assumed}", per_hour(price.rate)),
-        1 => format!("room for 1 more {node} at {}{assumed}", per_hour(price.rate)),
-        fits => format!("room for {fits} more {node} at {}{assumed}", per_hour(price.rate)),
+        0 => format!("less than one {node} at {}{assumed}", price.rate.per_hour()),
+        1 => format!("room for 1 more {node} at {}{assumed}", price.rate.per_hour()),
+        fits => format!("room for {fits} more {node} at {}{assumed}", price.rate.per_hour()),
     };
     format!(
         "{} of {} stands unused (demand {} of {}, {}): {room}",
-        per_hour(level.expected),
+        level.expected.per_hour(),
         names(facts.groups),
-        per_hour(level.demand),
-        per_hour(level.commitment),
+        level.demand.per_hour(),
+        level.commitment.per_hour(),
         how(level.method)
     )
 }
@@ -198,20 +209,19 @@ fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) ->
     let cautious = level.cautious.or_zero();
     format!(
         "{} of {} is free (at least {}), which is less than the {} that it takes to fill (one {node}, or what the pools launch at a time)",
-        per_hour(level.expected),
+        level.expected.per_hour(),
         names(facts.groups),
-        per_hour(cautious),
-        per_hour(to_start)
+        cautious.per_hour(),
+        to_start.per_hour()
     )
 }
 
 fn full(facts: &Facts<'_>, level: &Level) -> String {
     format!(
-        "{} {} full: demand {} of {}, {}",
+        "{} are full: demand {} of {}, {}",
         names(facts.groups),
-        if facts.groups.len() == 1 { "is" } else { "are" },
-        per_hour(level.demand),
-        per_hour(level.commitment),
+        level.demand.per_hour(),
+        level.commitment.per_hour(),
         how(level.method)
     )
 }
@@ -222,12 +232,6 @@ fn how(method: Method) -> &'static str {
         Method::Profile => "by the report at this hour of the day",
         Method::LastMature => "by the newest complete hour",
     }
-}
-
-/// `$0.33/h`.
-#[must_use]
-pub fn per_hour(money: Money) -> String {
-    format!("{money}/h")
 }
 
 /// The groups by name: `Compute plans`, `r6i plans in us-east-2`.

@@ -33,8 +33,6 @@ pub struct GroupNow {
     pub in_force: Money,
     /// Demand now; `None` without a mature hour.
     pub nowcast: Option<Nowcast>,
-    /// Spill in the newest mature hour, at SP rates.
-    pub spill: Money,
     /// The part of the headroom that this cluster may take.
     pub share: f64,
     /// Why nothing may be decided on this group.
@@ -101,7 +99,6 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
             commitment: Money::ZERO,
             in_force: Money::ZERO,
             nowcast: facts.nowcasts.get(&id).cloned(),
-            spill: use_.and_then(newest_mature).map(|hour| hour.spill).unwrap_or_default(),
             share: 1.0,
             doubt: doubt(facts, use_),
             recent_excess: use_.map(recent_excess).unwrap_or_default(),
@@ -142,7 +139,7 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
         group.in_force += commitment;
         if ends_shortly(plan, facts.now, within) {
             let end = plan.end.map(rfc3339).unwrap_or_default();
-            let message = format!("the plan ({commitment}/h) ends at {end}: its headroom is not filled any more");
+            let message = format!("the plan ({}) ends at {end}: its headroom is not filled any more", commitment.per_hour());
             warnings.push(Warning::of_plan("plan-ending", &plan.arn, message));
         } else {
             group.commitment += commitment;
@@ -168,7 +165,7 @@ fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
     if let Some(hour) = broken.last() {
         return Some(format!("use and covered usage do not reconcile, or rows are missing, in the hour {hour}"));
     }
-    if newest_mature(use_).is_none() {
+    if !use_.hours.values().any(|hour| hour.mature) {
         return Some(format!("no hour of the report is {} h older than its end yet", facts.config.cur.maturity.0.num_hours()));
     }
     let mature: Vec<bool> = use_.hours.values().filter(|h| h.mature).map(|h| h.used == Money::ZERO).collect();
@@ -176,10 +173,6 @@ fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
     (zeros > 0 && zeros < mature.len() && zeros < UNBELIEVED_ZERO_HOURS).then(|| {
         format!("its use fell to nothing in the newest {zeros} mature hours: more likely rows that are still missing than idleness")
     })
-}
-
-fn newest_mature(use_: &GroupUse) -> Option<crate::commitment::utilization::GroupHour> {
-    use_.hours.values().rev().find(|hour| hour.mature).copied()
 }
 
 fn recent_excess(use_: &GroupUse) -> Vec<Money> {

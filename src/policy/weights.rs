@@ -77,8 +77,10 @@ pub fn weights(pools: &BTreeMap<String, NodePool>, stands: &BTreeMap<String, Sta
     for (pool, _) in wanting(|want| *want == Want::Fill) {
         work.raise(pool);
     }
-    for (pool, _) in wanting(|want| *want == Want::Keep) {
-        work.check_tie(pool);
+    for (pool, stand) in wanting(|want| *want == Want::Keep) {
+        if stand.movable {
+            work.check_tie(pool);
+        }
     }
     work.found
 }

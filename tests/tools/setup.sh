@@ -32,7 +32,7 @@ mkdir -p "$tools/bin" "$stamps"
 # step NAME OUTPUT INPUT... -- COMMAND...: runs COMMAND unless OUTPUT is there and was made from the
 # same INPUTs (files, or words such as a version).
 step() {
-  local name=$1 output=$2 now input
+  local name=$1 output=$2 now
   shift 2
   now=$(
     while [[ $1 != -- ]]; do

@@ -204,7 +204,10 @@ fn kubeconfig(url: &str, ca: &Path, token: &str) -> Value {
 async fn client(config: Value) -> Result<Client, String> {
     let config: Kubeconfig = serde_json::from_value(config).map_err(|error| error.to_string())?;
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
-    Client::try_from(config.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    let mut config = config.map_err(|error| error.to_string())?;
+    // Taken from the environment; loopback is not behind it.
+    config.proxy_url = None;
+    Client::try_from(config).map_err(|error| error.to_string())
 }
 
 /// Ready means: it says so, and the namespace `default`, which it makes itself after that, is there.

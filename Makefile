@@ -1,0 +1,73 @@
+# Brimful. `make help` lists the targets.
+
+CARGO ?= cargo
+TOOLS := .tools
+PYTHON := $(TOOLS)/venv/bin/python
+# The fixtures' clock.
+NOW := 2026-11-21T18:00:00Z
+
+# Tests talk to loopback only, and never to an instance metadata service or a proxy.
+export AWS_EC2_METADATA_DISABLED := true
+export NO_PROXY := 127.0.0.1,localhost
+export no_proxy := 127.0.0.1,localhost
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-tools fmt lint audit fixtures bench build clean
+
+## help: print this list
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST) | awk -F': ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+need-cargo:
+	@command -v $(CARGO) >/dev/null || { echo "missing: cargo (install Rust 1.95 with rustup)"; exit 1; }
+
+## demo: run the main job on the bundled fixtures, without AWS and without a cluster
+demo: need-cargo
+	@$(CARGO) build --locked --quiet
+	@echo '$$ brimful utilization --cur fixtures/cur/legacy'
+	@target/debug/brimful utilization --cur fixtures/cur/legacy --now $(NOW)
+	@echo
+	@echo '$$ brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml'
+	@target/debug/brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)
+
+## test: run every test, on real servers; sets up what they need
+test: need-cargo test-tools
+	$(CARGO) test --locked --all-targets
+
+## test-fast: run the tests that need no servers
+test-fast: need-cargo
+	$(CARGO) test --locked --lib --bins
+	$(CARGO) test --locked --test it -- cli:: traps::
+
+## test-tools: install the servers and the oracle that tests need, below .tools
+test-tools:
+	@tests/tools/setup.sh
+
+## fmt: format the code
+fmt:
+	$(CARGO) fmt
+
+## lint: check format and lints; warnings are errors
+lint: need-cargo
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+## audit: check dependencies for advisories, licences and duplicates, where cargo-deny is at hand
+audit:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; else echo "cargo-deny is not installed: dependency audit skipped"; fi
+
+## fixtures: make the bundled fixtures again (same bytes)
+fixtures: test-tools
+	$(PYTHON) fixtures/generator/generate.py
+
+## build: build the release binary
+build: need-cargo
+	$(CARGO) build --locked --release
+
+## bench: time utilization on 10 million rows against DuckDB, and plan on the fixtures
+bench: test-tools build
+	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful benches/run.sh
+
+## clean: remove what was built and installed
+clean:
+	rm -rf target $(TOOLS)

@@ -1,0 +1,243 @@
+//! `brimful apply`: the same plan, then patches.
+
+use std::collections::BTreeSet;
+
+use super::args::{ApplyArgs, ClusterArgs};
+use super::context::{Context, wall_clock};
+use super::plan::{look, show};
+use super::{signals, state_store};
+use crate::config::Mode;
+use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
+use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
+use crate::policy::Decision;
+use crate::policy::patch::patch;
+use crate::policy::plan::{PoolPlan, Proposal};
+use crate::policy::state::State;
+use crate::policy::weights::show as show_weight;
+use crate::report::json::{Applied, ApplyResult};
+use crate::warning::Warning;
+use crate::{ErrorKind, Result};
+
+/// Tries to patch a pool whose resourceVersion keeps moving: Karpenter writes status at every launch.
+const TRIES: usize = 4;
+
+/// How patches are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Patch,
+    Validate,
+    Observe,
+}
+
+/// What a run has done.
+#[derive(Debug)]
+struct Done {
+    proposal: Proposal,
+    judged: Judged,
+    warnings: Vec<Warning>,
+    applied: Vec<Applied>,
+}
+
+pub(crate) async fn run(args: ApplyArgs) -> Result<u8> {
+    let ApplyArgs {
+        common,
+        cluster: target,
+        output: format,
+        dry_run,
+    } = args;
+    let context = Context::new(common).await?;
+    let how = match (dry_run, context.config.mode) {
+        (Some(_), _) => How::Validate,
+        (None, Mode::Observe) => How::Observe,
+        (None, Mode::Apply) => How::Patch,
+    };
+    let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    let done = if how == How::Validate {
+        // Nothing is written, so nothing needs to be held.
+        let mut warnings = Vec::new();
+        let state = match &target.state {
+            Some(path) => state_store::peek_file(Some(path))?,
+            None => state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await?,
+        };
+        let mut done = signals::or_interrupt(work(&context, &cluster, &state, how)).await?;
+        done.warnings.extend(warnings);
+        done
+    } else {
+        held(&context, &cluster, &target, how).await?
+    };
+    let mut document = document(&done.judged, &done.proposal, &done.warnings);
+    let trouble = done.applied.iter().any(|one| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused));
+    document.applied = Some(done.applied);
+    show(&document, format, context.quiet, done.judged.utilization.horizon, context.now)?;
+    Ok(match (trouble, done.proposal.is_frozen()) {
+        (true, _) => ErrorKind::Kubernetes.exit_code(),
+        (false, true) => ErrorKind::Frozen.exit_code(),
+        (false, false) => 0,
+    })
+}
+
+/// Runs while holding the state, and gives it back whatever happens.
+async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: How) -> Result<Done> {
+    let file = target.state.as_deref();
+    let (lease, state) = state_store::take(cluster, &target.namespace, file, wall_clock()).await?;
+    let outcome = signals::or_interrupt(work(context, cluster, &state, how)).await;
+    let next = outcome.as_ref().ok().map(|done| &done.proposal.state);
+    let released = state_store::release(cluster, lease, next).await;
+    let done = outcome?;
+    released?;
+    announce(cluster, &done, &state, how).await;
+    Ok(done)
+}
+
+async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> Result<Done> {
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let options = context.read_options(&report);
+    let judged = judge_history(&options, &context.config, context.now).await?;
+    drop(progress);
+    let (mut view, warnings) = look(cluster).await?;
+    let mut proposal = plan(&judged, &context.config, &view, state, context.now);
+    let mut applied = Vec::new();
+    let mut settled = BTreeSet::new();
+    // A pool that was edited under the plan is planned again, once, from what it is now.
+    for last_round in [false, true] {
+        let mut edited = false;
+        for pool in in_order(&proposal) {
+            if settled.contains(&pool.pool.name) {
+                continue;
+            }
+            match carry_out(cluster, pool, context.now, how).await? {
+                Step::Done(one) => {
+                    settled.insert(pool.pool.name.clone());
+                    applied.push(one);
+                }
+                Step::Edited(message) if last_round => applied.push(result(pool, ApplyResult::Conflict, message)),
+                Step::Edited(_) => edited = true,
+            }
+        }
+        if !edited {
+            break;
+        }
+        view = ClusterView {
+            node_pools: cluster.node_pools().await?,
+            ..view
+        };
+        let fresh = plan(&judged, &context.config, &view, state, context.now);
+        proposal = keep_settled(proposal, fresh, &settled);
+    }
+    applied.sort_by(|a, b| a.node_pool.cmp(&b.node_pool));
+    Ok(Done {
+        proposal,
+        judged,
+        warnings,
+        applied,
+    })
+}
+
+/// Changes, so ordered that no pool passes another the wrong way: first what moves down, then what fills.
+fn in_order(proposal: &Proposal) -> Vec<&PoolPlan> {
+    let mut changing: Vec<&PoolPlan> = proposal.pools.iter().filter(|pool| pool.changes() || pool.restore).collect();
+    changing.sort_by_key(|pool| (pool.outcome.decision == Decision::Fill, &pool.pool.name));
+    changing
+}
+
+/// The new plan, but what was carried out already stays as it was planned.
+fn keep_settled(old: Proposal, mut fresh: Proposal, settled: &BTreeSet<String>) -> Proposal {
+    for pool in old.pools.into_iter().filter(|pool| settled.contains(&pool.pool.name)) {
+        if let Some(place) = fresh.pools.iter_mut().find(|p| p.pool.name == pool.pool.name) {
+            *place = pool;
+        }
+    }
+    fresh
+}
+
+enum Step {
+    Done(Applied),
+    /// The spec is no longer what the plan was made from.
+    Edited(String),
+}
+
+async fn carry_out(cluster: &Cluster, planned: &PoolPlan, now: chrono::DateTime<chrono::Utc>, how: How) -> Result<Step> {
+    if how == How::Observe {
+        let message = format!("observe mode: {} is not set", change(planned));
+        return Ok(Step::Done(result(planned, ApplyResult::Unchanged, message)));
+    }
+    let name = &planned.pool.name;
+    let mut pool = planned.clone();
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        let message = match cluster.patch_node_pool(name, &patch(&pool, now), how == How::Validate).await {
+            Ok(_) if how == How::Validate => format!("dry run: the API server accepts {}", change(planned)),
+            Ok(_) => change(planned),
+            Err(PatchError::Refused { code, message }) => {
+                let message = format!("the API server refused ({code}): {message}");
+                return Ok(Step::Done(result(planned, ApplyResult::Refused, message)));
+            }
+            Err(PatchError::Other(error)) => return Ok(Step::Done(result(planned, ApplyResult::Refused, format!("{error:#}")))),
+            Err(PatchError::Conflict(message)) => {
+                last = message;
+                let fresh = cluster.node_pool(name).await?;
+                if !same_spec(&fresh, &planned.pool) {
+                    return Ok(Step::Edited(format!("it was edited while the plan was made: {last}")));
+                }
+                pool.pool = fresh;
+                continue;
+            }
+        };
+        let outcome = if how == How::Validate { ApplyResult::Unchanged } else { ApplyResult::Patched };
+        return Ok(Step::Done(result(planned, outcome, message)));
+    }
+    Ok(Step::Done(result(planned, ApplyResult::Conflict, format!("it kept changing: {last}"))))
+}
+
+/// True when nothing but the status has moved since the plan was made.
+fn same_spec(fresh: &NodePool, planned: &NodePool) -> bool {
+    (&fresh.uid, fresh.generation, fresh.weight, &fresh.annotations, &fresh.labels)
+        == (&planned.uid, planned.generation, planned.weight, &planned.annotations, &planned.labels)
+}
+
+fn change(plan: &PoolPlan) -> String {
+    if plan.proposed == plan.pool.weight {
+        return "Brimful's annotations removed".to_owned();
+    }
+    format!("weight {} → {}", show_weight(plan.pool.weight), show_weight(plan.proposed))
+}
+
+fn result(plan: &PoolPlan, result: ApplyResult, message: String) -> Applied {
+    Applied {
+        node_pool: plan.pool.name.clone(),
+        result,
+        message,
+    }
+}
+
+/// One Event per change, and one when a pool becomes frozen. They never fail the run.
+async fn announce(cluster: &Cluster, done: &Done, before: &State, how: How) {
+    for pool in &done.proposal.pools {
+        let name = &pool.pool.name;
+        let patched = done.applied.iter().find(|one| one.node_pool == *name && one.result != ApplyResult::Conflict);
+        let newly_frozen = pool.managed
+            && pool.outcome.decision == Decision::Freeze
+            && before.node_pools.get(name).is_none_or(|was| was.decision != Decision::Freeze);
+        let (warning, reason, note) = match patched {
+            Some(one) if one.result == ApplyResult::Refused => (true, "WeightRefused", one.message.clone()),
+            Some(_) if how == How::Observe => (false, "WouldSetWeight", pool.outcome.reason.clone()),
+            Some(_) if pool.restore => (false, "Restored", pool.outcome.reason.clone()),
+            Some(_) => (false, "WeightSet", pool.outcome.reason.clone()),
+            None if newly_frozen => (true, "Frozen", pool.outcome.reason.clone()),
+            None => continue,
+        };
+        let event = PoolEvent {
+            warning,
+            reason: reason.to_owned(),
+            action: capitalized(pool.outcome.decision),
+            note,
+        };
+        cluster.publish(&pool.pool, event).await;
+    }
+}
+
+fn capitalized(decision: Decision) -> String {
+    let word = decision.to_string();
+    word[..1].to_ascii_uppercase() + &word[1..]
+}

@@ -1,0 +1,203 @@
+//! The command line as typed. Every flag has an environment variable; flag > environment > configuration > default.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::cur::location::Location;
+use crate::hour::parse_duration;
+
+/// Fill your AWS Savings Plans to the brim, then spill to Spot.
+///
+/// Brimful reads the Cost and Usage Report, works out how much of each Savings Plan is used, and gives Karpenter's
+/// NodePools weights so that paid-for capacity is used before Spot.
+#[derive(Debug, Parser)]
+#[command(name = "brimful", version, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show utilization, headroom, decisions and proposed weights. Changes nothing.
+    Plan(PlanArgs),
+    /// Make the same plan and patch the NodePools. What the CronJob runs.
+    Apply(ApplyArgs),
+    /// Show the use of each Savings Plan, hour by hour.
+    Utilization(UtilizationArgs),
+    /// Restore the weights from before Brimful, and remove its annotations and state.
+    Reset(ResetArgs),
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+}
+
+/// Where the report lies, and how to print.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The Cost and Usage Report: s3://bucket[/prefix], a directory laid out like the bucket, or one parquet file.
+    #[arg(long, value_name = "URI", env = "BRIMFUL_CUR", help_heading = "Report")]
+    pub cur: Option<Location>,
+    /// Configuration file (YAML); `brimful schema` prints its keys.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The clock, for replays.
+    #[arg(long, value_name = "RFC3339", env = "BRIMFUL_NOW", value_parser = time)]
+    pub now: Option<DateTime<Utc>>,
+    /// Threads that read the report; all processors by default. The result never depends on it.
+    #[arg(long, value_name = "N", env = "BRIMFUL_THREADS", help_heading = "Report", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Say only what is wrong.
+    #[arg(short, long, env = "BRIMFUL_QUIET", conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: once for what is read, twice for every request.
+    #[arg(short, long, env = "BRIMFUL_VERBOSE", action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// Kubeconfig file, as kubectl has it; in a pod the ServiceAccount is used.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig.
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_CONTEXT")]
+    pub context: Option<String>,
+    /// Namespace of the control state's ConfigMap.
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_NAMESPACE", default_value = "brimful")]
+    pub namespace: String,
+    /// Keep the control state in a file instead of the ConfigMap.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+/// `brimful plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cluster: ClusterArgs,
+    /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODEPOOLS", help_heading = "Cluster")]
+    pub nodepools: Option<PathBuf>,
+    /// Nodes from a file, to go with --nodepools.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODES", requires = "nodepools", help_heading = "Cluster")]
+    pub nodes: Option<PathBuf>,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    pub output: Output,
+    /// End with exit code 2 when something would change.
+    #[arg(long, env = "BRIMFUL_EXIT_CODE")]
+    pub exit_code: bool,
+}
+
+/// `brimful apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cluster: ClusterArgs,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    pub output: Output,
+    /// Let the API server validate the patches without storing them.
+    #[arg(long, value_name = "WHERE", env = "BRIMFUL_DRY_RUN")]
+    pub dry_run: Option<DryRun>,
+}
+
+/// `brimful utilization`.
+#[derive(Debug, Args)]
+pub struct UtilizationArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+    /// Show the time since so long ago, such as 7d; without a window the newest billing period is shown.
+    #[arg(long, value_name = "DURATION", env = "BRIMFUL_SINCE", value_parser = parse_duration, conflicts_with = "from", help_heading = "Report")]
+    pub since: Option<chrono::Duration>,
+    /// Show the time from here on (RFC 3339, or a date).
+    #[arg(long, value_name = "TIME", env = "BRIMFUL_FROM", value_parser = time, help_heading = "Report")]
+    pub from: Option<DateTime<Utc>>,
+    /// Show the time before this (RFC 3339, or a date).
+    #[arg(long, value_name = "TIME", env = "BRIMFUL_TO", value_parser = time, help_heading = "Report")]
+    pub to: Option<DateTime<Utc>>,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    pub output: RowOutput,
+}
+
+/// `brimful reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cluster: ClusterArgs,
+    /// Only this NodePool; the state of the others is kept. May be given several times.
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_RESET_NODEPOOL")]
+    pub nodepool: Vec<String>,
+    /// How to print.
+    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    pub output: Output,
+    /// Say only what is wrong.
+    #[arg(short, long, env = "BRIMFUL_QUIET")]
+    pub quiet: bool,
+}
+
+/// How to print a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// The contract's JSON.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// How to print rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowOutput {
+    /// For people.
+    Table,
+    /// The contract's JSON.
+    Json,
+    /// The same as YAML.
+    Yaml,
+    /// One line per plan and hour.
+    Csv,
+}
+
+/// Where to validate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// On the API server.
+    Server,
+}
+
+/// RFC 3339, or a date, which means its first instant in UTC.
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    let date = || NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .or_else(|_| date())
+        .map_err(|_| format!("`{text}` is not a time: write 2026-11-21T09:00:00Z or 2026-11-21"))
+}

@@ -1,0 +1,109 @@
+//! What every command needs: clock, configuration, logs, and the place of the report.
+
+use std::num::NonZero;
+
+use chrono::{DateTime, Utc};
+use tracing_subscriber::EnvFilter;
+
+use super::args::Common;
+use super::progress::ScanProgress;
+use crate::config::{Config, LogFormat};
+use crate::cur::discover::discover;
+use crate::cur::location::Location;
+use crate::cur::s3::AwsAccess;
+use crate::cur::scan::Progress;
+use crate::pipeline::ReadOptions;
+use crate::{Error, Result};
+
+/// The settings of a run.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) location: Location,
+    pub(crate) access: AwsAccess,
+    pub(crate) threads: usize,
+    pub(crate) quiet: bool,
+}
+
+impl Context {
+    pub(crate) async fn new(common: Common) -> Result<Self> {
+        let Common {
+            cur,
+            config,
+            now,
+            threads,
+            quiet,
+            verbose,
+        } = common;
+        let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
+        start_logs(config.telemetry.logs, quiet, verbose);
+        let access = AwsAccess {
+            role_arn: config.cur.role_arn.clone(),
+            external_id: config.cur.external_id.clone(),
+        };
+        let location = match cur {
+            Some(location) => location,
+            None => configured(&config, &access).await?,
+        };
+        Ok(Self {
+            now: now.unwrap_or_else(wall_clock),
+            threads: threads.map_or_else(processors, usize::from),
+            config,
+            location,
+            access,
+            quiet,
+        })
+    }
+
+    /// How to read the report.
+    pub(crate) fn read_options<'a>(&'a self, progress: &'a Progress<'a>) -> ReadOptions<'a> {
+        ReadOptions {
+            location: &self.location,
+            access: &self.access,
+            threads: self.threads,
+            progress,
+        }
+    }
+
+    pub(crate) fn progress(&self) -> ScanProgress {
+        ScanProgress::new(self.quiet)
+    }
+}
+
+async fn configured(config: &Config, access: &AwsAccess) -> Result<Location> {
+    if let Some(uri) = &config.cur.uri {
+        return uri.parse().map_err(|e| Error::usage(format!("cur.uri: {e}")));
+    }
+    if let Some(name) = &config.cur.discover {
+        return discover(access, name).await;
+    }
+    Err(Error::usage("no report is given")
+        .hint("give --cur s3://bucket/prefix (or a directory, or a parquet file), set BRIMFUL_CUR, or cur.uri in the configuration"))
+}
+
+/// The wall clock; everything else takes the time as a value.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn wall_clock() -> DateTime<Utc> {
+    Utc::now()
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
+    // The libraries below talk of requests, headers and retries: only on request.
+    let filter = match (quiet, verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn,brimful=info",
+        (_, 1) => "warn,brimful=debug",
+        _ => "debug",
+    };
+    let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(anstream::stderr);
+    // A second subscriber in one process is a test's; the first one stays.
+    let _ = match format {
+        LogFormat::Text => logs.compact().without_time().with_target(false).try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+}

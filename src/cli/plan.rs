@@ -1,0 +1,101 @@
+//! `brimful plan`: never changes anything.
+
+use super::args::{ClusterArgs, Output, PlanArgs};
+use super::context::Context;
+use super::{output, state_store};
+use crate::karpenter::{Cluster, NodeClaimsError, manifest};
+use crate::pipeline::{ClusterView, document, judge_history, plan};
+use crate::policy::state::State;
+use crate::report::json::PlanDocument;
+use crate::report::plan_table;
+use crate::warning::Warning;
+use crate::{ErrorKind, Result};
+
+/// `plan --exit-code` found changes.
+const CHANGES: u8 = 2;
+
+pub(crate) async fn run(args: PlanArgs) -> Result<u8> {
+    let PlanArgs {
+        common,
+        cluster,
+        nodepools,
+        nodes,
+        output: format,
+        exit_code,
+    } = args;
+    let context = Context::new(common).await?;
+    let (view, state, more) = match nodepools {
+        Some(path) => {
+            let view = ClusterView {
+                node_pools: manifest::node_pools(&path)?,
+                nodes: nodes.map(|path| manifest::nodes(&path)).transpose()?,
+                node_claims: None,
+            };
+            (view, state_store::peek_file(cluster.state.as_deref())?, Vec::new())
+        }
+        None => live(&cluster).await?,
+    };
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let options = context.read_options(&report);
+    let judged = judge_history(&options, &context.config, context.now).await?;
+    drop(progress);
+    let proposal = plan(&judged, &context.config, &view, &state, context.now);
+    let document = document(&judged, &proposal, &more);
+    show(&document, format, context.quiet, judged.utilization.horizon, context.now)?;
+    if proposal.is_frozen() {
+        return Ok(ErrorKind::Frozen.exit_code());
+    }
+    Ok(if exit_code && !document.changes.is_empty() { CHANGES } else { 0 })
+}
+
+/// Prints a plan.
+pub(crate) fn show(
+    document: &PlanDocument,
+    format: Output,
+    quiet: bool,
+    horizon: Option<chrono::DateTime<chrono::Utc>>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    match format {
+        Output::Json => output::print_json(document),
+        Output::Yaml => output::print_yaml(document),
+        Output::Table => {
+            output::print(&plan_table::render(document, horizon, now, output::width()))?;
+            if !quiet {
+                output::tell_warnings(&document.warnings);
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn live(args: &ClusterArgs) -> Result<(ClusterView, State, Vec<Warning>)> {
+    let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
+    let (view, mut warnings) = look(&cluster).await?;
+    let state = match &args.state {
+        Some(path) => state_store::peek_file(Some(path))?,
+        None => state_store::peek_cluster(&cluster, &args.namespace, &mut warnings).await?,
+    };
+    Ok((view, state, warnings))
+}
+
+/// Reads what a plan needs from the cluster.
+pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>)> {
+    let mut warnings = Vec::new();
+    let node_claims = match cluster.node_claims().await {
+        Ok(claims) => Some(claims),
+        Err(NodeClaimsError::Unavailable(error)) => {
+            let message = format!("{error}: drift and expiry are not seen, so a roll-out may meet a lowered weight");
+            warnings.push(Warning::new("no-node-claims", message));
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let view = ClusterView {
+        node_pools: cluster.node_pools().await?,
+        nodes: Some(cluster.nodes().await?),
+        node_claims,
+    };
+    Ok((view, warnings))
+}

@@ -1,0 +1,37 @@
+//! Progress of long scans: on a terminal only, and only once a scan turns out to be long.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar on standard error; invisible in a pipe and when quiet.
+#[derive(Debug)]
+pub(crate) struct ScanProgress(ProgressBar);
+
+impl ScanProgress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        if quiet || !io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        // Ten draws a second at most; short scans are done before the first.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template("{spinner} reading the report {bar:30} {human_pos}/{human_len} rows, {eta} left");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    pub(crate) fn update(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for ScanProgress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,102 @@
+//! `brimful reset`: gives everything back.
+
+use serde::Serialize;
+
+use super::args::{Output, ResetArgs};
+use super::context::start_logs;
+use super::{output, state_store};
+use crate::config::LogFormat;
+use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
+use crate::policy::patch::{reset, restore};
+use crate::policy::records::is_marked;
+use crate::policy::weights::show;
+use crate::report::json::{Applied, ApplyResult};
+use crate::report::plan_table::applied_line;
+use crate::{Error, ErrorKind, Result};
+
+/// Tries to patch a pool whose resourceVersion keeps moving.
+const TRIES: usize = 4;
+
+/// `brimful reset -o json`.
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: &'static str,
+    applied: Vec<Applied>,
+}
+
+pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
+    let ResetArgs {
+        cluster: target,
+        nodepool: only,
+        output: format,
+        quiet,
+    } = args;
+    start_logs(LogFormat::Text, quiet, 0);
+    let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    let pools = cluster.node_pools().await?;
+    if let Some(unknown) = only.iter().find(|name| !pools.iter().any(|pool| pool.name == **name)) {
+        return Err(Error::usage(format!("there is no NodePool {unknown}")).hint("`kubectl get nodepools` lists them"));
+    }
+    let mut applied = Vec::new();
+    for pool in pools.iter().filter(|pool| is_marked(pool) && (only.is_empty() || only.contains(&pool.name))) {
+        applied.push(give_back(&cluster, pool).await?);
+    }
+    let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
+    if only.is_empty() && complete {
+        state_store::delete(&cluster, &target.namespace, target.state.as_deref()).await?;
+    }
+    print(format, applied)?;
+    Ok(if complete { 0 } else { ErrorKind::Kubernetes.exit_code() })
+}
+
+async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
+    let mut pool = pool.clone();
+    let mut outcome = (ApplyResult::Conflict, "it kept changing".to_owned());
+    for _ in 0..TRIES {
+        let (weight, is_ours) = reset(&pool);
+        match cluster.patch_node_pool(&pool.name, &restore(&pool, weight), false).await {
+            Ok(_) => {
+                let message = if is_ours {
+                    format!("weight {} → {}, as before Brimful", show(pool.weight), show(weight))
+                } else {
+                    format!("weight {} stays: somebody else has set it since", show(weight))
+                };
+                let event = PoolEvent {
+                    warning: false,
+                    reason: "Reset".to_owned(),
+                    action: "Reset".to_owned(),
+                    note: message.clone(),
+                };
+                cluster.publish(&pool, event).await;
+                outcome = (ApplyResult::Patched, message);
+                break;
+            }
+            Err(PatchError::Conflict(_)) => pool = cluster.node_pool(&pool.name).await?,
+            Err(PatchError::Refused { code, message }) => {
+                outcome = (ApplyResult::Refused, format!("the API server refused ({code}): {message}"));
+                break;
+            }
+            Err(PatchError::Other(error)) => return Err(error),
+        }
+    }
+    let (result, message) = outcome;
+    Ok(Applied {
+        node_pool: pool.name,
+        result,
+        message,
+    })
+}
+
+fn print(format: Output, applied: Vec<Applied>) -> Result<()> {
+    match format {
+        Output::Table if applied.is_empty() => output::print("Nothing of Brimful's was left on any NodePool.\n"),
+        Output::Table => output::print(&applied.iter().map(applied_line).collect::<String>()),
+        Output::Json | Output::Yaml => {
+            let document = Document {
+                schema: "brimful/reset/v1",
+                applied,
+            };
+            if format == Output::Json { output::print_json(&document) } else { output::print_yaml(&document) }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! From a report to a plan: reads, judges and proposes. Everything that touches the outside is handed in.
+
+use chrono::{DateTime, Datelike, Duration, Utc};
+
+use crate::commitment::ledger::{Granularity, Ledger};
+use crate::commitment::utilization::{Terms, Utilization, stale};
+use crate::config::Config;
+use crate::cur::location::Location;
+use crate::cur::period::BillingPeriod;
+use crate::cur::reader::{ReportData, Request, read};
+use crate::cur::s3::AwsAccess;
+use crate::cur::scan::Progress;
+use crate::cur::snapshot::Periods;
+use crate::hour::{Hour, rfc3339};
+use crate::karpenter::{Node, NodeClaim, NodePool};
+use crate::money::Money;
+use crate::policy::groups::commitment_now;
+use crate::policy::plan::{Inputs, Proposal, propose};
+use crate::policy::state::State;
+use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
+use crate::warning::Warning;
+use crate::{Error, ErrorKind, Result};
+
+/// What to read, and how.
+pub struct ReadOptions<'a> {
+    /// Where the report lies.
+    pub location: &'a Location,
+    /// How to reach AWS.
+    pub access: &'a AwsAccess,
+    /// Worker threads.
+    pub threads: usize,
+    /// Told about progress.
+    pub progress: &'a Progress<'a>,
+}
+
+impl std::fmt::Debug for ReadOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadOptions").field("location", self.location).finish_non_exhaustive()
+    }
+}
+
+/// Which hours `utilization` shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    /// From this time on; the newest billing period when neither end is given.
+    pub from: Option<DateTime<Utc>>,
+    /// Up to this time, which is not included.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// A report, read and judged.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Its ledger; empty when the report could not be read consistently.
+    pub ledger: Ledger,
+    /// Its use, hour by hour.
+    pub utilization: Utilization,
+    /// Where the figures come from.
+    pub source: Source,
+    /// What should be known.
+    pub warnings: Vec<Warning>,
+    /// Why nothing may be decided on it, if so.
+    pub doubt: Option<String>,
+}
+
+/// Reads the report for `utilization`.
+///
+/// # Errors
+/// What is wrong with the report; MONTHLY reports are refused.
+pub async fn judge_window(options: &ReadOptions<'_>, config: &Config, window: Window, now: DateTime<Utc>) -> Result<Judged> {
+    let chosen = window.from.is_some() || window.to.is_some();
+    let (from, to) = (window.from.unwrap_or(DateTime::UNIX_EPOCH), window.to.unwrap_or(now));
+    if from >= to {
+        return Err(Error::usage(format!("the window is empty: it would begin at {} and end at {}", rfc3339(from), rfc3339(to))));
+    }
+    let request = Request {
+        location: options.location,
+        access: options.access,
+        periods: if chosen {
+            Periods::Between(BillingPeriod::of(from), BillingPeriod::of(to - Duration::seconds(1)))
+        } else {
+            Periods::Newest(now)
+        },
+        window: chosen.then(|| hour_from(from)..hour_from(to)),
+        threads: options.threads,
+        progress: options.progress,
+    };
+    let data = read(&request).await?;
+    refuse_monthly(&data.ledger, options.location)?;
+    let mut judged = judged(data, options.location, config, now);
+    if !chosen && judged.source.billing_periods.len() > 1 && !is_single_file(options.location) {
+        keep_newest_period(&mut judged);
+    }
+    Ok(judged)
+}
+
+/// Reads the report for a plan: the history that decisions look at.
+///
+/// # Errors
+/// What is wrong with the report; DAILY and MONTHLY reports are refused. A report that keeps changing is no error:
+/// it freezes everything.
+pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: DateTime<Utc>) -> Result<Judged> {
+    let from = now - config.cur.lookback.0;
+    let request = Request {
+        location: options.location,
+        access: options.access,
+        periods: Periods::Between(BillingPeriod::of(from), BillingPeriod::of(now)),
+        // The row of the current hour, written ahead, tells the commitment.
+        window: Some(Hour::of(from)..Hour::of(now).plus(1)),
+        threads: options.threads,
+        progress: options.progress,
+    };
+    let data = match read(&request).await {
+        Ok(data) => data,
+        Err(error) if error.kind() == ErrorKind::Frozen => return Ok(unread(options.location, &error)),
+        Err(error) => return Err(error),
+    };
+    refuse_monthly(&data.ledger, options.location)?;
+    if data.ledger.granularity == Some(Granularity::Daily) {
+        return Err(Error::report(format!("{}: the report is DAILY; decisions need an HOURLY one", options.location))
+            .hint("create a report or export with hourly granularity; `brimful utilization` can read a daily one"));
+    }
+    let mut judged = judged(data, options.location, config, now);
+    judged.doubt = doubt(&judged, config, now);
+    Ok(judged)
+}
+
+fn hour_from(time: DateTime<Utc>) -> Hour {
+    // The first whole hour that begins at or after the time.
+    Hour::of(time + Duration::hours(1) - Duration::milliseconds(1))
+}
+
+fn is_single_file(location: &Location) -> bool {
+    matches!(location, Location::Path(path) if path.is_file())
+}
+
+fn refuse_monthly(ledger: &Ledger, location: &Location) -> Result<()> {
+    if ledger.granularity == Some(Granularity::Monthly) {
+        return Err(Error::report(format!("{location}: the report is MONTHLY: a plan's use is measured by the hour"))
+            .hint("create a report or export with hourly granularity"));
+    }
+    Ok(())
+}
+
+fn judged(data: ReportData, location: &Location, config: &Config, now: DateTime<Utc>) -> Judged {
+    let horizon = data.horizon(now);
+    let effective_cost = "savings_plan_savings_plan_effective_cost";
+    let lacks_costs = data.warnings.iter().any(|w| w.code == "missing-columns" && w.message.contains(effective_cost));
+    let terms = Terms {
+        horizon,
+        maturity: config.cur.maturity.0,
+        can_reconcile: !lacks_costs,
+    };
+    let utilization = Utilization::of(&data.ledger, &terms);
+    let mut warnings = data.warnings;
+    warnings.extend(utilization.warnings.clone());
+    warnings.extend(general_warnings(&data.ledger, horizon, location));
+    warnings.sort();
+    let periods = if data.periods.is_empty() {
+        periods_of(&data.ledger, horizon)
+    } else {
+        data.periods.iter().map(ToString::to_string).collect()
+    };
+    Judged {
+        source: Source {
+            uri: location.to_string(),
+            format: data.format.map(crate::cur::columns::Format::as_str),
+            billing_periods: periods,
+            horizon: horizon.map(rfc3339),
+            files: data.files,
+            rows: data.rows,
+            bytes_read: data.bytes,
+            age_hours: None,
+        },
+        ledger: data.ledger,
+        utilization,
+        warnings,
+        doubt: None,
+    }
+}
+
+/// The months in which plans have past hours, for files that lie in no period's folder.
+fn periods_of(ledger: &Ledger, horizon: Option<DateTime<Utc>>) -> Vec<String> {
+    let hours = ledger.plans.iter().flat_map(|plan| plan.hours.keys());
+    let past = hours.filter(|hour| horizon.is_some_and(|horizon| hour.end() <= horizon));
+    let mut periods: Vec<String> = past.map(|hour| BillingPeriod::of(hour.start()).to_string()).collect();
+    periods.sort();
+    periods.dedup();
+    periods
+}
+
+fn keep_newest_period(judged: &mut Judged) {
+    let newest = judged.utilization.plans.iter().filter_map(|plan| plan.hours.last()).map(|h| h.hour.start()).max();
+    let Some(newest) = newest else { return };
+    let same = |hour: Hour| (hour.start().year(), hour.start().month()) == (newest.year(), newest.month());
+    for plan in &mut judged.utilization.plans {
+        plan.hours.retain(|hour| same(hour.hour));
+    }
+    judged.source.billing_periods = vec![BillingPeriod::of(newest).to_string()];
+}
+
+fn general_warnings(ledger: &Ledger, horizon: Option<DateTime<Utc>>, location: &Location) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if ledger.plans.is_empty() {
+        warnings.push(Warning::new("no-plans", format!("{location}: the report holds no Savings Plan: there is nothing to fill")));
+    } else if horizon.is_none() {
+        let message = format!("{location}: the report holds only fees, such as those written ahead for future hours, and no usage yet");
+        warnings.push(Warning::new("no-usage", message));
+    } else if ledger.has_no_instances() {
+        let message = format!("{location}: no EC2 instance usage in the report: how far it reaches is taken from Fargate and Lambda usage");
+        warnings.push(Warning::new("no-instance-usage", message));
+    }
+    if ledger.granularity == Some(Granularity::Daily) {
+        let message = format!("{location}: the report is DAILY: every entry is a whole day, and hours of full and of empty use hide in it");
+        warnings.push(Warning::new("daily-report", message));
+    }
+    if ledger.currencies.len() > 1 {
+        let all: Vec<&str> = ledger.currencies.iter().map(String::as_str).collect();
+        let message = format!("{location}: plans are in several currencies ({}): never add them up", all.join(", "));
+        warnings.push(Warning::new("mixed-currencies", message));
+    }
+    warnings
+}
+
+/// Why nothing at all may be decided on a report, if so.
+fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String> {
+    if judged.ledger.plans.is_empty() {
+        return None; // nothing to fill is no doubt
+    }
+    let Some(horizon) = judged.utilization.horizon else {
+        return Some("the report holds only fees and no usage yet, so nothing says how far it reaches".to_owned());
+    };
+    let missing = judged.warnings.iter().find(|warning| warning.code == "missing-columns");
+    stale(horizon, now, config.policy.max_data_age.0).or_else(|| missing.map(|warning| warning.message.clone()))
+}
+
+/// What is left when the report could not be read in one piece: nothing, and the reason.
+fn unread(location: &Location, error: &Error) -> Judged {
+    Judged {
+        ledger: Ledger::default(),
+        utilization: Utilization {
+            horizon: None,
+            plans: Vec::new(),
+            groups: Vec::new(),
+            warnings: Vec::new(),
+        },
+        source: Source {
+            uri: location.to_string(),
+            format: None,
+            billing_periods: Vec::new(),
+            horizon: None,
+            files: 0,
+            rows: 0,
+            bytes_read: 0,
+            age_hours: None,
+        },
+        warnings: vec![Warning::new("report-changing", error.to_string())],
+        doubt: Some(error.to_string()),
+    }
+}
+
+/// The cluster as it stands.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterView {
+    /// All `NodePools`.
+    pub node_pools: Vec<NodePool>,
+    /// Nodes, where at hand.
+    pub nodes: Option<Vec<Node>>,
+    /// `NodeClaims`, where at hand.
+    pub node_claims: Option<Vec<NodeClaim>>,
+}
+
+/// Proposes weights for a cluster.
+#[must_use]
+pub fn plan(judged: &Judged, config: &Config, cluster: &ClusterView, state: &State, now: DateTime<Utc>) -> Proposal {
+    propose(&Inputs {
+        now,
+        config,
+        ledger: &judged.ledger,
+        utilization: &judged.utilization,
+        node_pools: &cluster.node_pools,
+        nodes: cluster.nodes.as_deref(),
+        node_claims: cluster.node_claims.as_deref(),
+        state,
+        doubt: judged.doubt.as_deref(),
+    })
+}
+
+/// The document of a plan.
+#[must_use]
+pub fn document(judged: &Judged, proposal: &Proposal, more: &[Warning]) -> PlanDocument {
+    let source = Source {
+        age_hours: Some(age_hours(judged.utilization.horizon, proposal.now)),
+        ..judged.source.clone()
+    };
+    let plans = 0..judged.ledger.plans.len();
+    let commitments: Vec<Option<Money>> = plans.map(|plan| commitment_now(&judged.ledger, plan, proposal.now)).collect();
+    let mut warnings = [judged.warnings.as_slice(), &proposal.warnings, more].concat();
+    warnings.sort();
+    warnings.dedup();
+    PlanDocument::new(source, &judged.utilization, &commitments, proposal, warnings)
+}
+
+/// The document of a utilization.
+#[must_use]
+pub fn utilization_document(judged: &Judged) -> UtilizationReport {
+    let daily = judged.ledger.granularity == Some(Granularity::Daily);
+    UtilizationReport::new(judged.source.clone(), &judged.utilization, if daily { 24 } else { 1 }, judged.warnings.clone())
+}

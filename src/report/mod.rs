@@ -1,0 +1,7 @@
+//! What people and programs see: JSON of the contract, YAML, CSV and tables.
+
+pub mod json;
+pub mod plan_table;
+pub mod sparkline;
+pub mod text;
+pub mod utilization_table;

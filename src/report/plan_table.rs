@@ -1,0 +1,111 @@
+//! `brimful plan` and `brimful apply` for people.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use chrono::{DateTime, Utc};
+
+use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
+use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table};
+use crate::hour::human_duration;
+use crate::policy::Decision;
+use crate::policy::weights::show;
+
+/// Groups, pools with their reasons, and what changes.
+#[must_use]
+pub fn render(plan: &PlanDocument, horizon: Option<DateTime<Utc>>, now: DateTime<Utc>, width: Option<usize>) -> String {
+    let mut out = String::new();
+    let reach = horizon.map_or_else(
+        || "no past hours".to_owned(),
+        |h| format!("reaches to {}, {} ago", crate::hour::rfc3339(h), human_duration(now - h)),
+    );
+    let _ = writeln!(out, "{HEADING}Report{HEADING:#}  {}, {reach}", plan.source.uri);
+    if !plan.groups.is_empty() {
+        let _ = writeln!(out, "\n{HEADING}Savings Plans that nodes can use{HEADING:#}, at SP rates");
+        out.push_str(&groups(plan, width));
+    }
+    if !plan.node_pools.is_empty() {
+        let _ = writeln!(out, "\n{HEADING}NodePools{HEADING:#}");
+    }
+    for pool in &plan.node_pools {
+        out.push_str(&pool_lines(pool, width));
+    }
+    out.push('\n');
+    out.push_str(&changes(plan));
+    out
+}
+
+fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
+    let rows = plan.groups.iter().map(|group| {
+        let used = group.demand.zip(Some(group.commitment)).and_then(|(d, c)| d.min(c).fraction_of(c));
+        vec![
+            group.id.to_string(),
+            group.plans.len().to_string(),
+            group.commitment.per_hour(),
+            rate(group.demand),
+            percent(used),
+            rate(group.headroom),
+            format!("{:.0} %", group.share * 100.0),
+        ]
+    });
+    let headings = ["GROUP", ">PLANS", ">COMMITMENT", ">DEMAND NOW", ">FULL", ">HEADROOM", ">OUR SHARE"];
+    table(&headings, rows.collect(), width)
+}
+
+fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
+    let mut out = String::new();
+    let style = style(pool.decision);
+    let weight = if pool.weight.current == pool.weight.proposed {
+        format!("weight {}", show(pool.weight.current))
+    } else {
+        format!("weight {} → {}", show(pool.weight.current), show(pool.weight.proposed))
+    };
+    let mark = if pool.managed || pool.decision == Decision::None { "" } else { ", not managed" };
+    let word = pool.decision.to_string();
+    let _ = writeln!(
+        out,
+        "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}",
+        pool.name, pool.role
+    );
+    out.push_str(&paragraph(&pool.reason, 10, width));
+    let fitting: Vec<String> = pool.fits.iter().filter(|fit| fit.count > 0).take(4).map(|fit| format!("{} × {}", fit.count, fit.instance_type)).collect();
+    if pool.decision == Decision::Fill && !fitting.is_empty() {
+        out.push_str(&paragraph(&format!("Fits one of: {}", fitting.join(", ")), 10, width));
+    }
+    out
+}
+
+fn style(decision: Decision) -> Style {
+    match decision {
+        Decision::Fill => GOOD,
+        Decision::Hold | Decision::Drain => CAUTION,
+        Decision::Freeze => BAD,
+        Decision::None => FAINT,
+    }
+}
+
+fn changes(plan: &PlanDocument) -> String {
+    let mut out = String::new();
+    match (plan.changes.len(), &plan.applied) {
+        (0, None) => out.push_str("Nothing to change.\n"),
+        (count, None) => {
+            let (s, verb) = if count == 1 { ("", "makes it") } else { ("s", "makes them") };
+            let _ = writeln!(out, "{HEADING}{count} change{s}{HEADING:#}; `brimful apply` {verb}.");
+        }
+        (_, Some(applied)) if applied.is_empty() => out.push_str("Nothing to change.\n"),
+        (_, Some(applied)) => applied.iter().for_each(|one| out.push_str(&applied_line(one))),
+    }
+    out
+}
+
+/// `patched   general-committed  weight 10 → 60`
+#[must_use]
+pub fn applied_line(applied: &Applied) -> String {
+    let (word, style) = match applied.result {
+        ApplyResult::Patched => ("patched", GOOD),
+        ApplyResult::Unchanged => ("unchanged", FAINT),
+        ApplyResult::Conflict => ("conflict", BAD),
+        ApplyResult::Refused => ("refused", BAD),
+    };
+    format!("{style}{word:<9}{style:#}  {}  {}\n", applied.node_pool, applied.message)
+}

@@ -1,0 +1,112 @@
+//! Text for people: tables that fit the terminal, wrapped paragraphs, and colour where it is wanted.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+/// Headings.
+pub const HEADING: Style = Style::new().bold();
+/// Side remarks.
+pub const FAINT: Style = Style::new().dimmed();
+/// Good news.
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// What needs a look.
+pub const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
+/// What is wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// One rule below the headings; nothing else distracts from the figures.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// A table with headings; columns whose heading starts with `>` are aligned right. `width` is the terminal's, `None`
+/// in a pipe, where lines are as long as they need to be.
+#[must_use]
+pub fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+    let mut table = Table::new();
+    table.load_style(RULED);
+    match width {
+        Some(width) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        }
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
+    let right = |index: usize| headings.get(index).is_some_and(|heading| heading.starts_with('>'));
+    for row in rows {
+        let cells = row.into_iter().enumerate().map(|(index, text)| {
+            let alignment = if right(index) { CellAlignment::Right } else { CellAlignment::Left };
+            Cell::new(text).set_alignment(alignment)
+        });
+        table.add_row(cells);
+    }
+    format!("{table}\n")
+}
+
+/// A paragraph wrapped to `width`, every line indented; lines that begin with a blank (YAML) stay as they are.
+#[must_use]
+pub fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
+    let margin = " ".repeat(indent);
+    let room = width.unwrap_or(usize::MAX).saturating_sub(indent).max(20);
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with(' ') {
+            let _ = writeln!(out, "{margin}{line}");
+            continue;
+        }
+        let mut length = 0;
+        for word in line.split_whitespace() {
+            let size = word.chars().count();
+            if length == 0 {
+                out.push_str(&margin);
+            } else if length + 1 + size > room {
+                out.push('\n');
+                out.push_str(&margin);
+                length = 0;
+            } else {
+                out.push(' ');
+                length += 1;
+            }
+            out.push_str(word);
+            length += size;
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// A percentage with one decimal, or a dash.
+#[must_use]
+pub fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0))
+}
+
+/// An amount, or a dash.
+#[must_use]
+pub fn amount(money: Option<crate::money::Money>) -> String {
+    money.map_or_else(|| "–".to_owned(), |money| money.to_string())
+}
+
+/// A rate, or a dash.
+#[must_use]
+pub fn rate(money: Option<crate::money::Money>) -> String {
+    money.map_or_else(|| "–".to_owned(), crate::money::Money::per_hour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_wrap_at_words_and_leave_yaml_alone() {
+        let text = "one two three four five six\n  key: a long value that stays on its line";
+        assert_eq!(
+            paragraph(text, 2, Some(24)),
+            "  one two three four\n  five six\n    key: a long value that stays on its line\n"
+        );
+        assert_eq!(paragraph("one two", 0, None), "one two\n");
+    }
+}
