@@ -92,7 +92,10 @@ struct Memo<T> {
 
 impl<T: Copy> Memo<T> {
     fn new(of: fn(&str) -> T) -> Self {
-        Self { known: Vec::new(), of }
+        Self {
+            known: Vec::new(),
+            of,
+        }
     }
 
     #[inline]
@@ -153,10 +156,15 @@ impl<'a> LedgerBuilder<'a> {
     /// An hour's usage or cost is beyond what one report can hold.
     pub fn add(&mut self, items: &LineItems) -> Result<()> {
         for row in 0..items.rows() {
-            let line_type = self.line_types.get(items.text(Text::LineItemType, row), self.symbols);
+            let line_type = self
+                .line_types
+                .get(items.text(Text::LineItemType, row), self.symbols);
             match line_type {
                 LineItemType::Usage => {
-                    if self.may_matter.get(items.text(Text::UsageType, row), self.symbols) {
+                    if self
+                        .may_matter
+                        .get(items.text(Text::UsageType, row), self.symbols)
+                    {
                         self.add_usage(items, row)?;
                     }
                 }
@@ -173,7 +181,10 @@ impl<'a> LedgerBuilder<'a> {
         let Some(span) = self.span(items, row) else { return };
         self.note_length(span);
         let arn = items.text(Text::PlanArn, row);
-        let (total, used) = (items.number(Number::TotalCommitment, row), items.number(Number::UsedCommitment, row));
+        let (total, used) = (
+            items.number(Number::TotalCommitment, row),
+            items.number(Number::UsedCommitment, row),
+        );
         self.note_plan(items, row, arn, true, span.hour);
         if arn.is_empty() || !self.keeps(span.hour) {
             return;
@@ -192,7 +203,9 @@ impl<'a> LedgerBuilder<'a> {
     }
 
     fn add_covered(&mut self, items: &LineItems, row: usize) -> Result<()> {
-        let Some(span) = self.span(items, row) else { return Ok(()) };
+        let Some(span) = self.span(items, row) else {
+            return Ok(());
+        };
         self.note_length(span);
         let arn = items.text(Text::PlanArn, row);
         self.note_plan(items, row, arn, false, span.hour);
@@ -211,13 +224,16 @@ impl<'a> LedgerBuilder<'a> {
             }
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
-        if let Some(rate) = Money::from_dollars(items.number(Number::PlanRate, row)).filter(|r| *r > Money::ZERO) {
+        if let Some(rate) =
+            Money::from_dollars(items.number(Number::PlanRate, row)).filter(|r| *r > Money::ZERO)
+        {
             newest(&mut self.rates, (arn, usage.0, usage.1), span.hour, rate);
         }
         self.note_price(items, row, usage, span.hour);
         let region = self.region(items, row);
         self.covered_regions.insert((arn, region));
-        let tagged = !items.text(Text::ClusterTag, row).is_empty() || !items.text(Text::NodePoolTag, row).is_empty();
+        let tagged =
+            !items.text(Text::ClusterTag, row).is_empty() || !items.text(Text::NodePoolTag, row).is_empty();
         match cost {
             Some(cost) if tagged && kind != UsageKind::Other => {
                 self.add_cell(items, row, Class::Covered(arn), kind, span.hour, cost)
@@ -231,7 +247,9 @@ impl<'a> LedgerBuilder<'a> {
         if kind == UsageKind::Other {
             return Ok(());
         }
-        let Some(span) = self.span(items, row) else { return Ok(()) };
+        let Some(span) = self.span(items, row) else {
+            return Ok(());
+        };
         if kind.is_instance() {
             self.note_length(span);
         }
@@ -263,8 +281,19 @@ impl<'a> LedgerBuilder<'a> {
         }
     }
 
-    fn add_cell(&mut self, items: &LineItems, row: usize, class: Class, kind: UsageKind, hour: Hour, cost: Money) -> Result<()> {
-        let (cluster, node_pool) = (items.text(Text::ClusterTag, row), items.text(Text::NodePoolTag, row));
+    fn add_cell(
+        &mut self,
+        items: &LineItems,
+        row: usize,
+        class: Class,
+        kind: UsageKind,
+        hour: Hour,
+        cost: Money,
+    ) -> Result<()> {
+        let (cluster, node_pool) = (
+            items.text(Text::ClusterTag, row),
+            items.text(Text::NodePoolTag, row),
+        );
         let tagged = !cluster.is_empty() || !node_pool.is_empty();
         let key = SeriesKey {
             class,
@@ -272,7 +301,11 @@ impl<'a> LedgerBuilder<'a> {
             usage_type: items.text(Text::UsageType, row),
             operation: items.text(Text::Operation, row),
             region: self.region(items, row),
-            account: if tagged { items.text(Text::UsageAccount, row) } else { Symbol::EMPTY },
+            account: if tagged {
+                items.text(Text::UsageAccount, row)
+            } else {
+                Symbol::EMPTY
+            },
             cluster,
             node_pool,
         };
@@ -284,12 +317,17 @@ impl<'a> LedgerBuilder<'a> {
         };
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
         let cost = i64::try_from(cost.picos()).ok();
-        match (amounts.checked_add(amount), cost.and_then(|cost| costs.checked_add(cost))) {
+        match (
+            amounts.checked_add(amount),
+            cost.and_then(|cost| costs.checked_add(cost)),
+        ) {
             (Some(amount), Some(cost)) => (*amounts, *costs) = (amount, cost),
             _ => {
                 let usage_type = self.symbols.text(key.usage_type);
-                return Err(Error::report(format!("{hour}: usage of {usage_type} is beyond $9 million an hour"))
-                    .hint("the report's numbers cannot be right: export it again"));
+                return Err(Error::report(format!(
+                    "{hour}: usage of {usage_type} is beyond $9 million an hour"
+                ))
+                .hint("the report's numbers cannot be right: export it again"));
             }
         }
         Ok(())
@@ -302,10 +340,9 @@ impl<'a> LedgerBuilder<'a> {
             items.text(Text::Operation, row),
         );
         let symbols = self.symbols;
-        *self
-            .kinds
-            .entry(key)
-            .or_insert_with(|| UsageKind::of(&symbols.text(key.0), &symbols.text(key.1), &symbols.text(key.2)))
+        *self.kinds.entry(key).or_insert_with(|| {
+            UsageKind::of(&symbols.text(key.0), &symbols.text(key.1), &symbols.text(key.2))
+        })
     }
 
     fn region(&mut self, items: &LineItems, row: usize) -> Symbol {
@@ -373,7 +410,8 @@ impl<'a> LedgerBuilder<'a> {
     }
 
     fn note_price(&mut self, items: &LineItems, row: usize, usage: (Symbol, Symbol), hour: Hour) {
-        let price = list_price(items, row).or_else(|| per_unit(items, row, items.number(Number::UnblendedCost, row)));
+        let price =
+            list_price(items, row).or_else(|| per_unit(items, row, items.number(Number::UnblendedCost, row)));
         if let Some(price) = price {
             newest(&mut self.prices, usage, hour, price);
         }
@@ -394,13 +432,22 @@ impl<'a> LedgerBuilder<'a> {
             usage_type: text(usage_type),
             operation: text(operation),
         };
-        let rates = self.rates.iter().filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
-            Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
-        });
+        let rates = self
+            .rates
+            .iter()
+            .filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
+                Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
+            });
         let spot = self.spot_list_prices.iter().map(|((usage_type, _), price)| {
             let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
             let operation = "RunInstances".into();
-            (UsageKey { usage_type, operation }, *price)
+            (
+                UsageKey {
+                    usage_type,
+                    operation,
+                },
+                *price,
+            )
         });
         let mut on_demand_prices: BTreeMap<UsageKey, Newest> = BTreeMap::new();
         for (key, price) in spot {
@@ -414,10 +461,16 @@ impl<'a> LedgerBuilder<'a> {
             ..=90_000_000 => Granularity::Daily, // 25 h: a day in which clocks go back, where days are local
             _ => Granularity::Monthly,
         });
-        let currencies = plans.values().filter_map(|plan| plan.plan.currency.clone()).collect();
+        let currencies = plans
+            .values()
+            .filter_map(|plan| plan.plan.currency.clone())
+            .collect();
         Ledger {
             rates: rates.collect(),
-            on_demand_prices: on_demand_prices.into_iter().map(|(k, Newest(_, price))| (k, price)).collect(),
+            on_demand_prices: on_demand_prices
+                .into_iter()
+                .map(|(k, Newest(_, price))| (k, price))
+                .collect(),
             series,
             cells,
             newest_by_region: self
@@ -442,8 +495,18 @@ impl<'a> LedgerBuilder<'a> {
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
         let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
         for ((arn, facts), newest) in &self.facts {
-            let [offering_type, usage_type, product_code, payment_option, region, family, start, end, account, currency] =
-                facts.map(|fact| self.symbols.text(fact).to_string());
+            let [
+                offering_type,
+                usage_type,
+                product_code,
+                payment_option,
+                region,
+                family,
+                start,
+                end,
+                account,
+                currency,
+            ] = facts.map(|fact| self.symbols.text(fact).to_string());
             let texts = PlanTexts {
                 offering_type,
                 usage_type,

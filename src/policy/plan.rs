@@ -120,7 +120,11 @@ impl Proposal {
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         let managed = self.pools.iter().any(|pool| pool.managed);
-        let mut decided = self.pools.iter().filter(|pool| pool.managed == managed && pool.outcome.decision != Decision::None).peekable();
+        let mut decided = self
+            .pools
+            .iter()
+            .filter(|pool| pool.managed == managed && pool.outcome.decision != Decision::None)
+            .peekable();
         match decided.peek() {
             None => self.doubt.is_some(),
             Some(_) => decided.all(|pool| pool.outcome.decision == Decision::Freeze),
@@ -131,11 +135,18 @@ impl Proposal {
 /// Makes the plan. Equal inputs give equal plans.
 #[must_use]
 pub fn propose(inputs: &Inputs<'_>) -> Proposal {
-    let identity = Identity::detect(&inputs.config.cluster, inputs.node_pools, inputs.nodes, inputs.ledger);
+    let identity = Identity::detect(
+        &inputs.config.cluster,
+        inputs.node_pools,
+        inputs.nodes,
+        inputs.ledger,
+    );
     let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
     let active = active_groups(inputs.ledger, inputs.now, inputs.config);
     let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
-    let own = inputs.nodes.and_then(|nodes| own_use(inputs.ledger, &active, &identity, nodes, &types, &prices));
+    let own = inputs
+        .nodes
+        .and_then(|nodes| own_use(inputs.ledger, &active, &identity, nodes, &types, &prices));
     let nowcasts = nowcast(inputs.utilization, inputs.now, own.as_ref());
     let facts = groups::Facts {
         now: inputs.now,
@@ -150,7 +161,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         warnings.push(untagged());
     }
     if inputs.config.limits.manage {
-        let message = "limits.manage is set, but this version changes weights only: spec.limits stay as they are";
+        let message =
+            "limits.manage is set, but this version changes weights only: spec.limits stay as they are";
         warnings.push(Warning::new("limits-not-managed", message));
     }
     let mut work = Work {
@@ -162,7 +174,11 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         own: own.as_ref(),
         identity: &identity,
         launches: Money::ZERO,
-        pools: inputs.node_pools.iter().map(|pool| (pool.name.clone(), pool.clone())).collect(),
+        pools: inputs
+            .node_pools
+            .iter()
+            .map(|pool| (pool.name.clone(), pool.clone()))
+            .collect(),
         warnings,
     };
     work.launches = work.joint_launches();
@@ -206,12 +222,20 @@ impl Work<'_> {
                 if let Some(previous) = previous {
                     state.node_pools.insert(pool.name.clone(), previous.clone());
                 }
-                state.note(&pool.name, plan.outcome.decision, plan.outcome.over_since, self.inputs.now);
+                state.note(
+                    &pool.name,
+                    plan.outcome.decision,
+                    plan.outcome.over_since,
+                    self.inputs.now,
+                );
             }
             stands.insert(pool.name.clone(), stand);
             plans.insert(pool.name, plan);
         }
-        let real: BTreeMap<String, Stand> = stands.iter().map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name]))).collect();
+        let real: BTreeMap<String, Stand> = stands
+            .iter()
+            .map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name])))
+            .collect();
         let moved = weights(&self.pools, &real, self.inputs.config.weights);
         // What would become of pools that are not opted in, for the reason only.
         let wished = weights(&self.pools, &stands, self.inputs.config.weights);
@@ -226,31 +250,43 @@ impl Work<'_> {
     fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand) {
         let managed = self.is_managed(pool);
         let eligible = Eligible::of(pool, self.active, self.identity, self.types);
-        let groups: Vec<&GroupNow> = eligible.groups.iter().filter_map(|id| self.groups.iter().find(|g| g.id == *id)).collect();
+        let groups: Vec<&GroupNow> = eligible
+            .groups
+            .iter()
+            .filter_map(|id| self.groups.iter().find(|g| g.id == *id))
+            .collect();
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
         let (outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
             Some(Refusal::Restore(reason)) => {
                 restore = true;
-                (none(reason), Want::Restore(baseline.as_ref().and_then(|b| b.weight)))
+                (
+                    none(reason),
+                    Want::Restore(baseline.as_ref().and_then(|b| b.weight)),
+                )
             }
             Some(Refusal::Outcome(outcome)) => {
                 let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
                 (outcome, want)
             }
-            Some(Refusal::Ended(reason)) => (decision::outcome(Decision::Drain, reason), self.want(pool, Decision::Drain)),
+            Some(Refusal::Ended(reason)) => (
+                decision::outcome(Decision::Drain, reason),
+                self.want(pool, Decision::Drain),
+            ),
             None => self.decided(pool, managed, &eligible, &groups),
         };
         if managed && outcome.decision != Decision::None {
             self.warnings.extend(eligible.warnings.clone());
         }
         if managed && outcome.decision == Decision::Freeze {
-            self.warnings.push(Warning::of_pool("frozen", &pool.name, outcome.reason.clone()));
+            self.warnings
+                .push(Warning::of_pool("frozen", &pool.name, outcome.reason.clone()));
         }
         let stand = Stand {
             want,
             movable: managed && outcome.decision != Decision::Freeze && !is_paused(pool),
-            committed: outcome.decision == Decision::Fill || (outcome.decision == Decision::Freeze && pool.role() == Role::Committed),
+            committed: outcome.decision == Decision::Fill
+                || (outcome.decision == Decision::Freeze && pool.role() == Role::Committed),
             baseline: baseline.and_then(|baseline| baseline.weight),
         };
         let plan = PoolPlan {
@@ -265,17 +301,30 @@ impl Work<'_> {
         (plan, stand)
     }
 
-    fn decided(&mut self, pool: &NodePool, managed: bool, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> (Outcome, Want) {
+    fn decided(
+        &mut self,
+        pool: &NodePool,
+        managed: bool,
+        eligible: &Eligible<'_>,
+        groups: &[&GroupNow],
+    ) -> (Outcome, Want) {
         let record = DecisionRecord::recorded(pool).ok().flatten();
         let previous = self.inputs.state.node_pools.get(&pool.name);
-        let own = self.own.map(|own| groups.iter().filter_map(|group| own.now.get(&group.id).copied()).sum());
+        let own = self.own.map(|own| {
+            groups
+                .iter()
+                .filter_map(|group| own.now.get(&group.id).copied())
+                .sum()
+        });
         let mut outcome = decide(&Facts {
             now: self.inputs.now,
             policy: &self.inputs.config.policy,
             groups,
             eligible,
             prices: self.prices,
-            last: previous.map(|p| p.decision).or(record.as_ref().map(|r| r.decision)),
+            last: previous
+                .map(|p| p.decision)
+                .or(record.as_ref().map(|r| r.decision)),
             over_since: previous.and_then(|p| p.over_since),
             launches: self.launches,
             live: own,
@@ -291,7 +340,10 @@ impl Work<'_> {
         match waits {
             Some(record) if want != Want::Keep && !stops_overshoot => {
                 let left = human_duration(record.time + dwell - self.inputs.now);
-                outcome.reason = format!("{}; waits {left} more, since the weight was changed lately (dwell)", outcome.reason);
+                outcome.reason = format!(
+                    "{}; waits {left} more, since the weight was changed lately (dwell)",
+                    outcome.reason
+                );
                 (outcome, Want::Keep)
             }
             _ => (outcome, want),
@@ -299,9 +351,17 @@ impl Work<'_> {
     }
 
     /// Why a pool is not decided by its plans' headroom, if so.
-    fn refusal(&self, pool: &NodePool, managed: bool, groups: &[&GroupNow], baseline: Option<&Baseline>) -> Option<Refusal> {
+    fn refusal(
+        &self,
+        pool: &NodePool,
+        managed: bool,
+        groups: &[&GroupNow],
+        baseline: Option<&Baseline>,
+    ) -> Option<Refusal> {
         if !managed && baseline.is_some() {
-            return Some(Refusal::Restore("it is no longer managed: the weight from before Brimful comes back".to_owned()));
+            return Some(Refusal::Restore(
+                "it is no longer managed: the weight from before Brimful comes back".to_owned(),
+            ));
         }
         if let Some(reason) = not_committed(pool) {
             return Some(Refusal::Outcome(none(reason)));
@@ -315,15 +375,25 @@ impl Work<'_> {
         }
         if groups.is_empty() {
             let reason = "no Savings Plan in force pays for what it launches".to_owned();
-            let (true, true) = (managed, baseline.is_some()) else { return Some(Refusal::Outcome(none(reason))) };
+            let (true, true) = (managed, baseline.is_some()) else {
+                return Some(Refusal::Outcome(none(reason)));
+            };
             let previous = self.inputs.state.node_pools.get(&pool.name);
-            let draining = previous.filter(|p| p.decision == Decision::Drain).map(|p| p.since);
+            let draining = previous
+                .filter(|p| p.decision == Decision::Drain)
+                .map(|p| p.since);
             if draining.is_some_and(|since| self.inputs.now - since >= Duration::hours(LAST_DRAIN)) {
-                return Some(Refusal::Restore(format!("{reason} any more: the weight from before Brimful comes back")));
+                return Some(Refusal::Restore(format!(
+                    "{reason} any more: the weight from before Brimful comes back"
+                )));
             }
-            return Some(Refusal::Ended(format!("{reason} any more: new nodes should go to Spot")));
+            return Some(Refusal::Ended(format!(
+                "{reason} any more: new nodes should go to Spot"
+            )));
         }
-        let doubted = groups.iter().find_map(|group| Some((group, group.doubt.as_ref()?)));
+        let doubted = groups
+            .iter()
+            .find_map(|group| Some((group, group.doubt.as_ref()?)));
         doubted.and_then(|(group, doubt)| frozen_by(format!("{}: {doubt}", decision::names(&[group]))))
     }
 
@@ -336,11 +406,18 @@ impl Work<'_> {
         if is_paused(pool) {
             return Some("paused by its annotation brimful.dev/paused".to_owned());
         }
-        if config.policy.blackouts.iter().any(|blackout| blackout.covers(now)) {
+        if config
+            .policy
+            .blackouts
+            .iter()
+            .any(|blackout| blackout.covers(now))
+        {
             return Some("a blackout of the configuration is on".to_owned());
         }
         if let Err(damage) = Baseline::recorded(pool) {
-            return Some(format!("{damage}: restore it, or remove Brimful's annotations to start afresh"));
+            return Some(format!(
+                "{damage}: restore it, or remove Brimful's annotations to start afresh"
+            ));
         }
         match DecisionRecord::recorded(pool) {
             Err(damage) => Some(format!("{damage}: remove it to let Brimful go on")),
@@ -353,10 +430,18 @@ impl Work<'_> {
     fn want_when_frozen(&self, pool: &NodePool, outcome: &Outcome, baseline: Option<&Baseline>) -> Want {
         let policy = &self.inputs.config.policy;
         let by_data = outcome.decision == Decision::Freeze && self.hands_off(pool).is_none();
-        let since = self.inputs.state.node_pools.get(&pool.name).filter(|p| p.decision == Decision::Freeze).map(|p| p.since);
+        let since = self
+            .inputs
+            .state
+            .node_pools
+            .get(&pool.name)
+            .filter(|p| p.decision == Decision::Freeze)
+            .map(|p| p.since);
         let too_long = since.is_some_and(|since| self.inputs.now - since > policy.max_hold.0);
         match baseline {
-            Some(baseline) if by_data && too_long && policy.on_max_hold == OnMaxHold::Baseline => Want::Restore(baseline.weight),
+            Some(baseline) if by_data && too_long && policy.on_max_hold == OnMaxHold::Baseline => {
+                Want::Restore(baseline.weight)
+            }
             _ => Want::Keep,
         }
     }
@@ -372,8 +457,11 @@ impl Work<'_> {
         }
         match self.roll_out(pool) {
             Some(what) => {
-                let message = format!("{what}: the weight stays as it is, since lowered it would send them all to Spot");
-                self.warnings.push(Warning::of_pool("roll-out", &pool.name, message));
+                let message = format!(
+                    "{what}: the weight stays as it is, since lowered it would send them all to Spot"
+                );
+                self.warnings
+                    .push(Warning::of_pool("roll-out", &pool.name, message));
                 Want::Keep
             }
             None => want,
@@ -381,21 +469,34 @@ impl Work<'_> {
     }
 
     fn outranks_spot(&self, pool: &NodePool) -> bool {
-        competitors(pool, &self.pools)
-            .into_iter()
-            .any(|other| matches!(other.role(), Role::Spot | Role::Mixed) && other.effective_weight() < pool.effective_weight())
+        competitors(pool, &self.pools).into_iter().any(|other| {
+            matches!(other.role(), Role::Spot | Role::Mixed)
+                && other.effective_weight() < pool.effective_weight()
+        })
     }
 
     /// What of the pool is about to be replaced, if enough to matter: anything drifted, or more than a tenth expiring.
     fn roll_out(&self, pool: &NodePool) -> Option<String> {
-        let claims = || self.inputs.node_claims.into_iter().flatten().filter(|claim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting);
+        let claims = || {
+            self.inputs
+                .node_claims
+                .into_iter()
+                .flatten()
+                .filter(|claim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting)
+        };
         let drifted = claims().filter(|claim| claim.drifted).count();
         let soon = self.inputs.now + Duration::hours(ROLL_OUT_WITHIN);
-        let expiring = claims().filter(|claim| claim.expires_at().is_some_and(|at| at <= soon)).count();
+        let expiring = claims()
+            .filter(|claim| claim.expires_at().is_some_and(|at| at <= soon))
+            .count();
         match (drifted, expiring) {
             (0, expiring) if expiring * 10 <= claims().count() => None,
-            (0, expiring) => Some(format!("{expiring} of its nodes expire within {ROLL_OUT_WITHIN} h")),
-            (drifted, _) => Some(format!("{drifted} of its nodes have drifted and will be replaced")),
+            (0, expiring) => Some(format!(
+                "{expiring} of its nodes expire within {ROLL_OUT_WITHIN} h"
+            )),
+            (drifted, _) => Some(format!(
+                "{drifted} of its nodes have drifted and will be replaced"
+            )),
         }
     }
 
@@ -407,10 +508,20 @@ impl Work<'_> {
         }
         if let Some(weight) = moved.proposed.get(name).filter(|_| plan.managed_or_restored()) {
             plan.proposed = *weight;
-            plan.outcome.reason = format!("{}; weight {} → {}{}", plan.outcome.reason, show(now), show(*weight), self.neighbour(plan));
+            plan.outcome.reason = format!(
+                "{}; weight {} → {}{}",
+                plan.outcome.reason,
+                show(now),
+                show(*weight),
+                self.neighbour(plan)
+            );
         } else if let Some(weight) = wished.proposed.get(name).filter(|_| !plan.managed) {
-            plan.outcome.reason =
-                format!("{}; labelled {MANAGED_LABEL}=true, its weight would go {} → {}", plan.outcome.reason, show(now), show(*weight));
+            plan.outcome.reason = format!(
+                "{}; labelled {MANAGED_LABEL}=true, its weight would go {} → {}",
+                plan.outcome.reason,
+                show(now),
+                show(*weight)
+            );
         }
     }
 
@@ -418,24 +529,45 @@ impl Work<'_> {
     fn neighbour(&self, plan: &PoolPlan) -> String {
         let own = plan.proposed.unwrap_or(0);
         let rivals = competitors(&plan.pool, &self.pools);
-        let rivals = || rivals.iter().filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
+        let rivals = || {
+            rivals
+                .iter()
+                .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
+        };
         let found = match plan.outcome.decision {
-            Decision::Fill => rivals().filter(|r| r.effective_weight() < own).max_by_key(|r| r.effective_weight()).map(|r| ("above", r)),
-            Decision::Hold | Decision::Drain => rivals().filter(|r| r.effective_weight() > own).min_by_key(|r| r.effective_weight()).map(|r| ("below", r)),
+            Decision::Fill => rivals()
+                .filter(|r| r.effective_weight() < own)
+                .max_by_key(|r| r.effective_weight())
+                .map(|r| ("above", r)),
+            Decision::Hold | Decision::Drain => rivals()
+                .filter(|r| r.effective_weight() > own)
+                .min_by_key(|r| r.effective_weight())
+                .map(|r| ("below", r)),
             _ => None,
         };
-        found.map_or(String::new(), |(side, rival)| format!(", {side} {} ({})", rival.name, show(rival.weight)))
+        found.map_or(String::new(), |(side, rival)| {
+            format!(", {side} {} ({})", rival.name, show(rival.weight))
+        })
     }
 
     fn is_managed(&self, pool: &NodePool) -> bool {
         let chosen = &self.inputs.config.node_pools;
-        let labelled = pool.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true");
-        let selected = !chosen.selector.is_empty() && chosen.selector.iter().all(|(key, value)| pool.labels.get(key) == Some(value));
+        let labelled = pool
+            .labels
+            .get(MANAGED_LABEL)
+            .is_some_and(|value| value == "true");
+        let selected = !chosen.selector.is_empty()
+            && chosen
+                .selector
+                .iter()
+                .all(|(key, value)| pool.labels.get(key) == Some(value));
         labelled || selected || chosen.names.contains(&pool.name)
     }
 
     fn fits(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Vec<Fit> {
-        let Some(first) = groups.first() else { return Vec::new() };
+        let Some(first) = groups.first() else {
+            return Vec::new();
+        };
         let priced = eligible.priced(&first.id, self.prices).into_iter();
         let count = |name: &str| -> u64 {
             let of_group = |group: &&GroupNow| {
@@ -458,16 +590,30 @@ impl Work<'_> {
     fn joint_launches(&self) -> Money {
         let (now, intervals) = (self.inputs.now, 86_400 / INTERVAL);
         let mut launched = vec![Money::ZERO; usize::try_from(intervals).unwrap_or(0)];
-        for node in self.inputs.nodes.into_iter().flatten().filter(|node| is_billed_on_demand(node)) {
+        for node in self
+            .inputs
+            .nodes
+            .into_iter()
+            .flatten()
+            .filter(|node| is_billed_on_demand(node))
+        {
             let pool = node.node_pool.as_ref().and_then(|name| self.pools.get(name));
             let is_steered = pool.is_some_and(|pool| pool.role() == Role::Committed && self.is_managed(pool));
-            let slot = usize::try_from((now - node.created).num_seconds().div_euclid(INTERVAL)).unwrap_or(usize::MAX);
-            let (true, Some(slot), Some(name)) = (is_steered, launched.get_mut(slot), node.instance_type.as_deref()) else { continue };
+            let slot = usize::try_from((now - node.created).num_seconds().div_euclid(INTERVAL))
+                .unwrap_or(usize::MAX);
+            let (true, Some(slot), Some(name)) =
+                (is_steered, launched.get_mut(slot), node.instance_type.as_deref())
+            else {
+                continue;
+            };
             let place = super::prices::Placement {
                 region: node.region.as_deref().or(self.identity.region.as_deref()),
                 os: node.os.as_deref().unwrap_or("linux"),
             };
-            *slot += self.prices.of(&GroupId::Compute, name, place, node.vcpu).map_or(Money::ZERO, |price| price.rate);
+            *slot += self
+                .prices
+                .of(&GroupId::Compute, name, place, node.vcpu)
+                .map_or(Money::ZERO, |price| price.rate);
         }
         launched.sort_unstable();
         let rank = (launched.len() * 95).div_ceil(100).saturating_sub(1);
@@ -523,12 +669,24 @@ fn not_committed(pool: &NodePool) -> Option<String> {
 
 /// Somebody else set the weight since Brimful did: a person, or a GitOps tool that will do so again.
 fn contest(pool: &NodePool, record: &DecisionRecord) -> String {
-    let other = pool.weight_managers.iter().rev().find(|manager| manager.manager != FIELD_MANAGER);
+    let other = pool
+        .weight_managers
+        .iter()
+        .rev()
+        .find(|manager| manager.manager != FIELD_MANAGER);
     let who = other.map_or_else(|| "somebody".to_owned(), |manager| manager.manager.clone());
-    let what = format!("{who} set the weight to {} after Brimful had set {}", show(pool.weight), show(record.values.weight));
-    let by_hand = other.is_some_and(|manager| manager.manager.starts_with("kubectl") || manager.manager == "node-fetch");
+    let what = format!(
+        "{who} set the weight to {} after Brimful had set {}",
+        show(pool.weight),
+        show(record.values.weight)
+    );
+    let by_hand = other
+        .is_some_and(|manager| manager.manager.starts_with("kubectl") || manager.manager == "node-fetch");
     if by_hand || other.is_none() {
-        return format!("{what}: it is left so; to hand the pool back, run `brimful reset --nodepool {}`", pool.name);
+        return format!(
+            "{what}: it is left so; to hand the pool back, run `brimful reset --nodepool {}`",
+            pool.name
+        );
     }
     format!(
         "{what}: contested. Leave spec.weight out of Git, or have the tool ignore it (Argo CD: ignoreDifferences with jsonPointers \
