@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
+
 use super::args::{ApplyArgs, ClusterArgs};
 use super::context::{Context, wall_clock};
 use super::plan::{look, show};
@@ -115,13 +117,13 @@ async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> 
             if settled.contains(&pool.pool.name) {
                 continue;
             }
-            match carry_out(cluster, pool, context.now, how).await? {
+            match carry_out(cluster, pool, context.now, how).await {
                 Step::Done(one) => {
                     settled.insert(pool.pool.name.clone());
                     applied.push(one);
                 }
                 Step::Edited(message) if last_round => {
-                    applied.push(result(pool, ApplyResult::Conflict, message))
+                    applied.push(result(pool, ApplyResult::Conflict, message));
                 }
                 Step::Edited(_) => edited = true,
             }
@@ -129,10 +131,17 @@ async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> 
         if !edited {
             break;
         }
-        view = ClusterView {
-            node_pools: cluster.node_pools().await?,
-            ..view
-        };
+        match cluster.node_pools().await {
+            Ok(node_pools) => view = ClusterView { node_pools, ..view },
+            // What was patched already must still be told.
+            Err(error) => {
+                let open = in_order(&proposal)
+                    .into_iter()
+                    .filter(|pool| !settled.contains(&pool.pool.name));
+                applied.extend(open.map(|pool| result(pool, ApplyResult::Conflict, format!("{error:#}"))));
+                break;
+            }
+        }
         let fresh = plan(&judged, &context.config, &view, state, context.now);
         proposal = keep_settled(proposal, fresh, &settled);
     }
@@ -176,61 +185,61 @@ enum Step {
     Edited(String),
 }
 
-async fn carry_out(
-    cluster: &Cluster,
-    planned: &PoolPlan,
-    now: chrono::DateTime<chrono::Utc>,
-    how: How,
-) -> Result<Step> {
+async fn carry_out(cluster: &Cluster, planned: &PoolPlan, now: DateTime<Utc>, how: How) -> Step {
     if how == How::Observe {
         let message = format!("observe mode: {} is not set", change(planned));
-        return Ok(Step::Done(result(planned, ApplyResult::Unchanged, message)));
+        return Step::Done(result(planned, ApplyResult::Unchanged, message));
     }
-    let name = &planned.pool.name;
     let mut pool = planned.clone();
     let mut last = String::new();
     for _ in 0..TRIES {
-        let message = match cluster
-            .patch_node_pool(name, &patch(&pool, now), how == How::Validate)
-            .await
-        {
-            Ok(_) if how == How::Validate => format!("dry run: the API server accepts {}", change(planned)),
-            Ok(_) => change(planned),
-            Err(PatchError::Refused { code, message }) => {
-                let message = format!("the API server refused ({code}): {message}");
-                return Ok(Step::Done(result(planned, ApplyResult::Refused, message)));
-            }
-            Err(PatchError::Other(error)) => {
-                return Ok(Step::Done(result(
+        match send(cluster, &pool, now, how).await {
+            Ok((outcome, message)) => return Step::Done(result(planned, outcome, message)),
+            Err(message) => last = message,
+        }
+        match cluster.node_pool(&planned.pool.name).await {
+            Ok(fresh) if same_spec(&fresh, &planned.pool) => pool.pool = fresh,
+            Ok(_) => return Step::Edited(format!("it was edited while the plan was made: {last}")),
+            Err(error) => {
+                return Step::Done(result(
                     planned,
-                    ApplyResult::Refused,
-                    format!("{error:#}"),
-                )));
+                    ApplyResult::Conflict,
+                    format!("{last}; {error:#}"),
+                ));
             }
-            Err(PatchError::Conflict(message)) => {
-                last = message;
-                let fresh = cluster.node_pool(name).await?;
-                if !same_spec(&fresh, &planned.pool) {
-                    return Ok(Step::Edited(format!(
-                        "it was edited while the plan was made: {last}"
-                    )));
-                }
-                pool.pool = fresh;
-                continue;
-            }
-        };
-        let outcome = if how == How::Validate {
-            ApplyResult::Unchanged
-        } else {
-            ApplyResult::Patched
-        };
-        return Ok(Step::Done(result(planned, outcome, message)));
+        }
     }
-    Ok(Step::Done(result(
+    Step::Done(result(
         planned,
         ApplyResult::Conflict,
         format!("it kept changing: {last}"),
-    )))
+    ))
+}
+
+/// Sends one patch; `Err` is a conflict, after which the pool must be read again.
+async fn send(
+    cluster: &Cluster,
+    pool: &PoolPlan,
+    now: DateTime<Utc>,
+    how: How,
+) -> Result<(ApplyResult, String), String> {
+    let dry_run = how == How::Validate;
+    match cluster
+        .patch_node_pool(&pool.pool.name, &patch(pool, now), dry_run)
+        .await
+    {
+        Ok(_) if dry_run => Ok((
+            ApplyResult::Unchanged,
+            format!("dry run: the API server accepts {}", change(pool)),
+        )),
+        Ok(_) => Ok((ApplyResult::Patched, change(pool))),
+        Err(PatchError::Refused { code, message }) => Ok((
+            ApplyResult::Refused,
+            format!("the API server refused ({code}): {message}"),
+        )),
+        Err(PatchError::Other(error)) => Ok((ApplyResult::Refused, format!("{error:#}"))),
+        Err(PatchError::Conflict(message)) => Err(message),
+    }
 }
 
 /// True when nothing but the status has moved since the plan was made.

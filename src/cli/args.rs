@@ -52,7 +52,7 @@ pub enum Command {
 /// Where the report lies, and how to print.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// The Cost and Usage Report: s3://bucket[/prefix], a directory laid out like the bucket, or one parquet file.
+    /// The Cost and Usage Report: `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file.
     #[arg(long, value_name = "URI", env = "BRIMFUL_CUR", help_heading = "Report")]
     pub cur: Option<Location>,
     /// Configuration file (YAML); `brimful schema` prints its keys.

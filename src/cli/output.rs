@@ -1,5 +1,6 @@
 //! Data on standard output, everything else on standard error; colour and width follow the terminal and `NO_COLOR`.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -60,7 +61,7 @@ pub(crate) fn tell_warnings(warnings: &[Warning]) {
 pub(crate) fn tell_error(error: &Error) {
     let mut text = format!("{BAD}error{BAD:#}: {error:#}\n");
     if let Some(next) = error.next_step() {
-        text.push_str(&format!("  {FAINT}→{FAINT:#} {next}\n"));
+        let _ = writeln!(text, "  {FAINT}→{FAINT:#} {next}");
     }
     tell(&text);
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::ledger::{Granularity, Ledger, PlanHour, PlanLedger, UsageClass, UsageKey};
+use super::ledger::{Granularity, Ledger, PlanHour, PlanLedger, UsageClass};
 use super::rates::Rates;
 use super::savings_plan::{GroupId, Plan};
 use super::usage::{family, instance_type};
@@ -249,10 +249,7 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), M
                 family: family(instance_type(&series.usage_type)).to_owned(),
                 region: series.region.to_string(),
             });
-            let key = UsageKey {
-                usage_type: series.usage_type.clone(),
-                operation: series.operation.clone(),
-            };
+            let key = series.key();
             let both = ec2.into_iter().chain([GroupId::Compute]);
             both.filter_map(|group| {
                 let rate = rates.of(&group, &key)?.rate;

@@ -35,11 +35,10 @@ impl TextColumn {
     #[inline]
     fn symbol(&self, row: usize) -> Symbol {
         match self {
-            Self::Absent => Symbol::EMPTY,
             Self::Coded(codes, symbols) if codes.is_valid(row) => {
                 usize::try_from(codes.value(row)).map_or(Symbol::EMPTY, |code| symbols[code])
             }
-            Self::Coded(..) => Symbol::EMPTY,
+            Self::Coded(..) | Self::Absent => Symbol::EMPTY,
             Self::Plain(symbols) => symbols[row],
         }
     }

@@ -208,11 +208,11 @@ impl Columns {
         for (index, field) in schema.fields().iter().enumerate() {
             match (field.data_type(), Tag::of(field.name())) {
                 (DataType::Map(..), _) if ["resource_tags", "tags"].contains(&field.name().as_str()) => {
-                    tag_maps.push(index)
+                    tag_maps.push(index);
                 }
                 (DataType::Map(..), _) => {}
                 (_, Some(tag)) if field.name().starts_with("resource_tags_") => {
-                    texts[text_of(tag) as usize].push(index)
+                    texts[text_of(tag) as usize].push(index);
                 }
                 _ => {}
             }

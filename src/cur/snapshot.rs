@@ -214,13 +214,12 @@ async fn choose(
 }
 
 fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
-    let present = report.periods.iter().map(|(period, found)| (*period, found));
+    let mut present = report.periods.iter().map(|(period, found)| (*period, found));
     match wanted {
         Periods::Newest(now) => {
             let newest = BillingPeriod::of(now);
             present
-                .filter(|(period, _)| *period <= newest)
-                .next_back()
+                .rfind(|(period, _)| *period <= newest)
                 .into_iter()
                 .collect()
         }

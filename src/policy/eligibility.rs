@@ -111,11 +111,11 @@ impl<'a> Eligible<'a> {
     pub fn priced(&self, group: &GroupId, prices: &Prices) -> Vec<(String, Price)> {
         let known = self.launchable.types.iter().map(|kind| kind.name.as_str());
         let names = known.chain(self.launchable.unknown_types.iter().map(String::as_str));
-        let mut priced: Vec<(String, Price)> = names
+        let mut found: Vec<(String, Price)> = names
             .filter_map(|name| Some((name.to_owned(), prices.seen(group, name, self.placement())?)))
             .collect();
-        priced.sort_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)));
-        priced
+        found.sort_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)));
+        found
     }
 
     /// The cheapest node that the pool can launch and `group` would pay: of types the report has priced, else of all.
@@ -123,11 +123,11 @@ impl<'a> Eligible<'a> {
     pub fn cheapest(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
         let assumed = || {
             let types = self.launchable.types.iter();
-            let priced = types.filter_map(|kind| {
+            let nodes = types.filter_map(|kind| {
                 let price = prices.of(group, &kind.name, self.placement(), Some(kind.vcpu))?;
                 Some((kind.name.clone(), price))
             });
-            priced.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
+            nodes.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
         };
         self.priced(group, prices).into_iter().next().or_else(assumed)
     }

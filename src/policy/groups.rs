@@ -182,12 +182,12 @@ fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
     }
     let mature_until = use_.horizon - facts.config.cur.maturity.0;
     let trusted = Hour::of(mature_until - Duration::hours(TRUSTED_HOURS));
-    let broken = use_
+    let mut broken = use_
         .hours
         .range(trusted..)
         .filter(|(_, hour)| hour.contradictory)
         .map(|(hour, _)| *hour);
-    if let Some(hour) = broken.last() {
+    if let Some(hour) = broken.next_back() {
         return Some(format!(
             "use and covered usage do not reconcile, or rows are missing, in the hour {hour}"
         ));

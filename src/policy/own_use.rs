@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::Identity;
 use super::prices::{Placement, Prices};
-use crate::commitment::ledger::{Ledger, Series, UsageClass, UsageKey};
+use crate::commitment::ledger::{Ledger, Series, UsageClass};
 use crate::commitment::nowcast::OwnUse;
 use crate::commitment::rates::Rates;
 use crate::commitment::savings_plan::{GroupId, PlanKind};
@@ -120,10 +120,7 @@ impl OwnSeries {
             return None;
         }
         let scope = scope_of(groups, family(instance_type(&series.usage_type)), &series.region);
-        let key = UsageKey {
-            usage_type: series.usage_type.clone(),
-            operation: series.operation.clone(),
-        };
+        let key = series.key();
         Some(Self {
             rate: rates.of(&scope, &key)?.rate,
             covered_by_compute: match series.class {
