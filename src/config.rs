@@ -259,13 +259,15 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::usage(format!("cannot read the configuration {}: {e}", path.display())))?;
         Self::parse(&text).map_err(|message| {
-            Error::usage(format!("{}: {message}", path.display())).hint("`brimful schema` prints the keys and their types")
+            Error::usage(format!("{}: {message}", path.display()))
+                .hint("`brimful schema` prints the keys and their types")
         })
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         // A file of comments is an empty configuration.
-        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---";
+        let is_blank =
+            |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---";
         if text.lines().all(is_blank) {
             return Ok(Self::default());
         }
@@ -284,7 +286,11 @@ impl Config {
                 return Err(format!("weights.{key}: a NodePool's weight is 1 to 100"));
             }
         }
-        if self.policy.max_extra_on_demand.is_some_and(|dollars| !(0.0..1e9).contains(&dollars)) {
+        if self
+            .policy
+            .max_extra_on_demand
+            .is_some_and(|dollars| !(0.0..1e9).contains(&dollars))
+        {
             return Err("policy.maxExtraOnDemand: must be $/h, zero or more".into());
         }
         if self.cur.uri.is_some() && self.cur.discover.is_some() {
@@ -352,7 +358,9 @@ pub struct Day(pub Weekday);
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let day = text.parse().map_err(|_| de::Error::custom(format!("`{text}` is not a day: write Mon, Tue, …")))?;
+        let day = text
+            .parse()
+            .map_err(|_| de::Error::custom(format!("`{text}` is not a day: write Mon, Tue, …")))?;
         Ok(Self(day))
     }
 }
@@ -399,7 +407,10 @@ mod tests {
         let config = Config::parse("cur:\n  uri: s3://bucket/prefix\n").unwrap();
         assert_eq!(config.cur.maturity, Span(Duration::hours(24)));
         assert_eq!(config.mode, Mode::Apply);
-        assert_eq!(Config::parse("# nothing but comments\n").unwrap(), Config::default());
+        assert_eq!(
+            Config::parse("# nothing but comments\n").unwrap(),
+            Config::default()
+        );
     }
 
     #[test]
@@ -425,7 +436,8 @@ mod tests {
 
     #[test]
     fn a_blackout_may_run_over_midnight() {
-        let config = Config::parse("policy: {blackouts: [{days: [Fri], from: '22:00', to: '06:00'}]}").unwrap();
+        let config =
+            Config::parse("policy: {blackouts: [{days: [Fri], from: '22:00', to: '06:00'}]}").unwrap();
         let blackout = &config.policy.blackouts[0];
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert!(blackout.covers(at("2026-11-20T23:00:00Z"))); // a Friday

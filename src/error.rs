@@ -152,7 +152,9 @@ mod tests {
     #[test]
     fn the_alternate_format_names_every_cause_once() {
         let cause = std::io::Error::other("disk full");
-        let error = Error::report("cannot read a.parquet").source(cause).hint("free space");
+        let error = Error::report("cannot read a.parquet")
+            .source(cause)
+            .hint("free space");
         assert_eq!(error.to_string(), "cannot read a.parquet");
         assert_eq!(format!("{error:#}"), "cannot read a.parquet: disk full");
         assert_eq!(error.next_step(), Some("free space"));

@@ -90,9 +90,13 @@ pub fn rfc3339(time: DateTime<Utc>) -> String {
 /// # Errors
 /// The text is empty, negative, without a unit, or longer than a century.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration: write a whole number and s, m, h, d or w, such as 24h or 14d");
+    let wrong = || {
+        format!("`{text}` is not a duration: write a whole number and s, m, h, d or w, such as 24h or 14d")
+    };
     let unit = text.chars().last().ok_or_else(wrong)?;
-    let count: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let count: i64 = text[..text.len() - unit.len_utf8()]
+        .parse()
+        .map_err(|_| wrong())?;
     let seconds = match unit {
         's' => 1,
         'm' => 60,

@@ -62,7 +62,9 @@ impl Money {
         }
         match self.0.checked_mul(part.0) {
             Some(product) => Self(product / whole.0),
-            None => Self::from_dollars(self.dollars() * (part.dollars() / whole.dollars())).unwrap_or(Self::ZERO),
+            None => {
+                Self::from_dollars(self.dollars() * (part.dollars() / whole.dollars())).unwrap_or(Self::ZERO)
+            }
         }
     }
 

@@ -35,7 +35,9 @@ pub struct ReadOptions<'a> {
 
 impl std::fmt::Debug for ReadOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadOptions").field("location", self.location).finish_non_exhaustive()
+        f.debug_struct("ReadOptions")
+            .field("location", self.location)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,17 +69,32 @@ pub struct Judged {
 ///
 /// # Errors
 /// What is wrong with the report; MONTHLY reports are refused.
-pub async fn judge_window(options: &ReadOptions<'_>, config: &Config, window: Window, now: DateTime<Utc>) -> Result<Judged> {
+pub async fn judge_window(
+    options: &ReadOptions<'_>,
+    config: &Config,
+    window: Window,
+    now: DateTime<Utc>,
+) -> Result<Judged> {
     let chosen = window.from.is_some() || window.to.is_some();
-    let (from, to) = (window.from.unwrap_or(DateTime::UNIX_EPOCH), window.to.unwrap_or(now));
+    let (from, to) = (
+        window.from.unwrap_or(DateTime::UNIX_EPOCH),
+        window.to.unwrap_or(now),
+    );
     if from >= to {
-        return Err(Error::usage(format!("the window is empty: it would begin at {} and end at {}", rfc3339(from), rfc3339(to))));
+        return Err(Error::usage(format!(
+            "the window is empty: it would begin at {} and end at {}",
+            rfc3339(from),
+            rfc3339(to)
+        )));
     }
     let request = Request {
         location: options.location,
         access: options.access,
         periods: if chosen {
-            Periods::Between(BillingPeriod::of(from), BillingPeriod::of(to - Duration::seconds(1)))
+            Periods::Between(
+                BillingPeriod::of(from),
+                BillingPeriod::of(to - Duration::seconds(1)),
+            )
         } else {
             Periods::Newest(now)
         },
@@ -117,8 +134,13 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
     };
     refuse_monthly(&data.ledger, options.location)?;
     if data.ledger.granularity == Some(Granularity::Daily) {
-        return Err(Error::report(format!("{}: the report is DAILY; decisions need an HOURLY one", options.location))
-            .hint("create a report or export with hourly granularity; `brimful utilization` can read a daily one"));
+        return Err(Error::report(format!(
+            "{}: the report is DAILY; decisions need an HOURLY one",
+            options.location
+        ))
+        .hint(
+            "create a report or export with hourly granularity; `brimful utilization` can read a daily one",
+        ));
     }
     let mut judged = judged(data, options.location, config, now);
     judged.doubt = doubt(&judged, config, now);
@@ -136,8 +158,10 @@ fn is_single_file(location: &Location) -> bool {
 
 fn refuse_monthly(ledger: &Ledger, location: &Location) -> Result<()> {
     if ledger.granularity == Some(Granularity::Monthly) {
-        return Err(Error::report(format!("{location}: the report is MONTHLY: a plan's use is measured by the hour"))
-            .hint("create a report or export with hourly granularity"));
+        return Err(Error::report(format!(
+            "{location}: the report is MONTHLY: a plan's use is measured by the hour"
+        ))
+        .hint("create a report or export with hourly granularity"));
     }
     Ok(())
 }
@@ -145,7 +169,10 @@ fn refuse_monthly(ledger: &Ledger, location: &Location) -> Result<()> {
 fn judged(data: ReportData, location: &Location, config: &Config, now: DateTime<Utc>) -> Judged {
     let horizon = data.horizon(now);
     let effective_cost = "savings_plan_savings_plan_effective_cost";
-    let lacks_costs = data.warnings.iter().any(|w| w.code == "missing-columns" && w.message.contains(effective_cost));
+    let lacks_costs = data
+        .warnings
+        .iter()
+        .any(|w| w.code == "missing-columns" && w.message.contains(effective_cost));
     let terms = Terms {
         horizon,
         maturity: config.cur.maturity.0,
@@ -183,14 +210,22 @@ fn judged(data: ReportData, location: &Location, config: &Config, now: DateTime<
 fn periods_of(ledger: &Ledger, horizon: Option<DateTime<Utc>>) -> Vec<String> {
     let hours = ledger.plans.iter().flat_map(|plan| plan.hours.keys());
     let past = hours.filter(|hour| horizon.is_some_and(|horizon| hour.end() <= horizon));
-    let mut periods: Vec<String> = past.map(|hour| BillingPeriod::of(hour.start()).to_string()).collect();
+    let mut periods: Vec<String> = past
+        .map(|hour| BillingPeriod::of(hour.start()).to_string())
+        .collect();
     periods.sort();
     periods.dedup();
     periods
 }
 
 fn keep_newest_period(judged: &mut Judged) {
-    let newest = judged.utilization.plans.iter().filter_map(|plan| plan.hours.last()).map(|h| h.hour.start()).max();
+    let newest = judged
+        .utilization
+        .plans
+        .iter()
+        .filter_map(|plan| plan.hours.last())
+        .map(|h| h.hour.start())
+        .max();
     let Some(newest) = newest else { return };
     let same = |hour: Hour| (hour.start().year(), hour.start().month()) == (newest.year(), newest.month());
     for plan in &mut judged.utilization.plans {
@@ -202,21 +237,33 @@ fn keep_newest_period(judged: &mut Judged) {
 fn general_warnings(ledger: &Ledger, horizon: Option<DateTime<Utc>>, location: &Location) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if ledger.plans.is_empty() {
-        warnings.push(Warning::new("no-plans", format!("{location}: the report holds no Savings Plan: there is nothing to fill")));
+        warnings.push(Warning::new(
+            "no-plans",
+            format!("{location}: the report holds no Savings Plan: there is nothing to fill"),
+        ));
     } else if horizon.is_none() {
-        let message = format!("{location}: the report holds only fees, such as those written ahead for future hours, and no usage yet");
+        let message = format!(
+            "{location}: the report holds only fees, such as those written ahead for future hours, and no usage yet"
+        );
         warnings.push(Warning::new("no-usage", message));
     } else if ledger.has_no_instances() {
-        let message = format!("{location}: no EC2 instance usage in the report: how far it reaches is taken from Fargate and Lambda usage");
+        let message = format!(
+            "{location}: no EC2 instance usage in the report: how far it reaches is taken from Fargate and Lambda usage"
+        );
         warnings.push(Warning::new("no-instance-usage", message));
     }
     if ledger.granularity == Some(Granularity::Daily) {
-        let message = format!("{location}: the report is DAILY: every entry is a whole day, and hours of full and of empty use hide in it");
+        let message = format!(
+            "{location}: the report is DAILY: every entry is a whole day, and hours of full and of empty use hide in it"
+        );
         warnings.push(Warning::new("daily-report", message));
     }
     if ledger.currencies.len() > 1 {
         let all: Vec<&str> = ledger.currencies.iter().map(String::as_str).collect();
-        let message = format!("{location}: plans are in several currencies ({}): never add them up", all.join(", "));
+        let message = format!(
+            "{location}: plans are in several currencies ({}): never add them up",
+            all.join(", ")
+        );
         warnings.push(Warning::new("mixed-currencies", message));
     }
     warnings
@@ -228,10 +275,16 @@ fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String>
         return None; // nothing to fill is no doubt
     }
     let Some(horizon) = judged.utilization.horizon else {
-        return Some("the report holds only fees and no usage yet, so nothing says how far it reaches".to_owned());
+        return Some(
+            "the report holds only fees and no usage yet, so nothing says how far it reaches".to_owned(),
+        );
     };
-    let missing = judged.warnings.iter().find(|warning| warning.code == "missing-columns");
-    stale(horizon, now, config.policy.max_data_age.0).or_else(|| missing.map(|warning| warning.message.clone()))
+    let missing = judged
+        .warnings
+        .iter()
+        .find(|warning| warning.code == "missing-columns");
+    stale(horizon, now, config.policy.max_data_age.0)
+        .or_else(|| missing.map(|warning| warning.message.clone()))
 }
 
 /// What is left when the report could not be read in one piece: nothing, and the reason.
@@ -272,7 +325,13 @@ pub struct ClusterView {
 
 /// Proposes weights for a cluster.
 #[must_use]
-pub fn plan(judged: &Judged, config: &Config, cluster: &ClusterView, state: &State, now: DateTime<Utc>) -> Proposal {
+pub fn plan(
+    judged: &Judged,
+    config: &Config,
+    cluster: &ClusterView,
+    state: &State,
+    now: DateTime<Utc>,
+) -> Proposal {
     propose(&Inputs {
         now,
         config,
@@ -294,7 +353,9 @@ pub fn document(judged: &Judged, proposal: &Proposal, more: &[Warning]) -> PlanD
         ..judged.source.clone()
     };
     let plans = 0..judged.ledger.plans.len();
-    let commitments: Vec<Option<Money>> = plans.map(|plan| commitment_now(&judged.ledger, plan, proposal.now)).collect();
+    let commitments: Vec<Option<Money>> = plans
+        .map(|plan| commitment_now(&judged.ledger, plan, proposal.now))
+        .collect();
     let mut warnings = [judged.warnings.as_slice(), &proposal.warnings, more].concat();
     warnings.sort();
     warnings.dedup();
@@ -305,5 +366,10 @@ pub fn document(judged: &Judged, proposal: &Proposal, more: &[Warning]) -> PlanD
 #[must_use]
 pub fn utilization_document(judged: &Judged) -> UtilizationReport {
     let daily = judged.ledger.granularity == Some(Granularity::Daily);
-    UtilizationReport::new(judged.source.clone(), &judged.utilization, if daily { 24 } else { 1 }, judged.warnings.clone())
+    UtilizationReport::new(
+        judged.source.clone(),
+        &judged.utilization,
+        if daily { 24 } else { 1 },
+        judged.warnings.clone(),
+    )
 }

@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn half_an_hour_at_a_dollar_is_fifty_cents() {
         let half = Quantity::from_units(0.5).unwrap();
-        assert_eq!(half.at(Money::from_dollars(1.0).unwrap()), Money::from_dollars(0.5).unwrap());
+        assert_eq!(
+            half.at(Money::from_dollars(1.0).unwrap()),
+            Money::from_dollars(0.5).unwrap()
+        );
         assert_eq!(Quantity::from_units(f64::NAN), None);
         assert_eq!(Quantity::from_units(1e30), None);
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
+
 use super::args::{ApplyArgs, ClusterArgs};
 use super::context::{Context, wall_clock};
 use super::plan::{look, show};
@@ -66,9 +68,18 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<u8> {
         held(&context, &cluster, &target, how).await?
     };
     let mut document = document(&done.judged, &done.proposal, &done.warnings);
-    let trouble = done.applied.iter().any(|one| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused));
+    let trouble = done
+        .applied
+        .iter()
+        .any(|one| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused));
     document.applied = Some(done.applied);
-    show(&document, format, context.quiet, done.judged.utilization.horizon, context.now)?;
+    show(
+        &document,
+        format,
+        context.quiet,
+        done.judged.utilization.horizon,
+        context.now,
+    )?;
     Ok(match (trouble, done.proposal.is_frozen()) {
         (true, _) => ErrorKind::Kubernetes.exit_code(),
         (false, true) => ErrorKind::Frozen.exit_code(),
@@ -106,22 +117,31 @@ async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> 
             if settled.contains(&pool.pool.name) {
                 continue;
             }
-            match carry_out(cluster, pool, context.now, how).await? {
+            match carry_out(cluster, pool, context.now, how).await {
                 Step::Done(one) => {
                     settled.insert(pool.pool.name.clone());
                     applied.push(one);
                 }
-                Step::Edited(message) if last_round => applied.push(result(pool, ApplyResult::Conflict, message)),
+                Step::Edited(message) if last_round => {
+                    applied.push(result(pool, ApplyResult::Conflict, message));
+                }
                 Step::Edited(_) => edited = true,
             }
         }
         if !edited {
             break;
         }
-        view = ClusterView {
-            node_pools: cluster.node_pools().await?,
-            ..view
-        };
+        match cluster.node_pools().await {
+            Ok(node_pools) => view = ClusterView { node_pools, ..view },
+            // What was patched already must still be told.
+            Err(error) => {
+                let open = in_order(&proposal)
+                    .into_iter()
+                    .filter(|pool| !settled.contains(&pool.pool.name));
+                applied.extend(open.map(|pool| result(pool, ApplyResult::Conflict, format!("{error:#}"))));
+                break;
+            }
+        }
         let fresh = plan(&judged, &context.config, &view, state, context.now);
         proposal = keep_settled(proposal, fresh, &settled);
     }
@@ -136,14 +156,22 @@ async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> 
 
 /// Changes, so ordered that no pool passes another the wrong way: first what moves down, then what fills.
 fn in_order(proposal: &Proposal) -> Vec<&PoolPlan> {
-    let mut changing: Vec<&PoolPlan> = proposal.pools.iter().filter(|pool| pool.changes() || pool.restore).collect();
+    let mut changing: Vec<&PoolPlan> = proposal
+        .pools
+        .iter()
+        .filter(|pool| pool.changes() || pool.restore)
+        .collect();
     changing.sort_by_key(|pool| (pool.outcome.decision == Decision::Fill, &pool.pool.name));
     changing
 }
 
 /// The new plan, but what was carried out already stays as it was planned.
 fn keep_settled(old: Proposal, mut fresh: Proposal, settled: &BTreeSet<String>) -> Proposal {
-    for pool in old.pools.into_iter().filter(|pool| settled.contains(&pool.pool.name)) {
+    for pool in old
+        .pools
+        .into_iter()
+        .filter(|pool| settled.contains(&pool.pool.name))
+    {
         if let Some(place) = fresh.pools.iter_mut().find(|p| p.pool.name == pool.pool.name) {
             *place = pool;
         }
@@ -157,50 +185,89 @@ enum Step {
     Edited(String),
 }
 
-async fn carry_out(cluster: &Cluster, planned: &PoolPlan, now: chrono::DateTime<chrono::Utc>, how: How) -> Result<Step> {
+async fn carry_out(cluster: &Cluster, planned: &PoolPlan, now: DateTime<Utc>, how: How) -> Step {
     if how == How::Observe {
         let message = format!("observe mode: {} is not set", change(planned));
-        return Ok(Step::Done(result(planned, ApplyResult::Unchanged, message)));
+        return Step::Done(result(planned, ApplyResult::Unchanged, message));
     }
-    let name = &planned.pool.name;
     let mut pool = planned.clone();
     let mut last = String::new();
     for _ in 0..TRIES {
-        let message = match cluster.patch_node_pool(name, &patch(&pool, now), how == How::Validate).await {
-            Ok(_) if how == How::Validate => format!("dry run: the API server accepts {}", change(planned)),
-            Ok(_) => change(planned),
-            Err(PatchError::Refused { code, message }) => {
-                let message = format!("the API server refused ({code}): {message}");
-                return Ok(Step::Done(result(planned, ApplyResult::Refused, message)));
+        match send(cluster, &pool, now, how).await {
+            Ok((outcome, message)) => return Step::Done(result(planned, outcome, message)),
+            Err(message) => last = message,
+        }
+        match cluster.node_pool(&planned.pool.name).await {
+            Ok(fresh) if same_spec(&fresh, &planned.pool) => pool.pool = fresh,
+            Ok(_) => return Step::Edited(format!("it was edited while the plan was made: {last}")),
+            Err(error) => {
+                return Step::Done(result(
+                    planned,
+                    ApplyResult::Conflict,
+                    format!("{last}; {error:#}"),
+                ));
             }
-            Err(PatchError::Other(error)) => return Ok(Step::Done(result(planned, ApplyResult::Refused, format!("{error:#}")))),
-            Err(PatchError::Conflict(message)) => {
-                last = message;
-                let fresh = cluster.node_pool(name).await?;
-                if !same_spec(&fresh, &planned.pool) {
-                    return Ok(Step::Edited(format!("it was edited while the plan was made: {last}")));
-                }
-                pool.pool = fresh;
-                continue;
-            }
-        };
-        let outcome = if how == How::Validate { ApplyResult::Unchanged } else { ApplyResult::Patched };
-        return Ok(Step::Done(result(planned, outcome, message)));
+        }
     }
-    Ok(Step::Done(result(planned, ApplyResult::Conflict, format!("it kept changing: {last}"))))
+    Step::Done(result(
+        planned,
+        ApplyResult::Conflict,
+        format!("it kept changing: {last}"),
+    ))
+}
+
+/// Sends one patch; `Err` is a conflict, after which the pool must be read again.
+async fn send(
+    cluster: &Cluster,
+    pool: &PoolPlan,
+    now: DateTime<Utc>,
+    how: How,
+) -> Result<(ApplyResult, String), String> {
+    let dry_run = how == How::Validate;
+    match cluster
+        .patch_node_pool(&pool.pool.name, &patch(pool, now), dry_run)
+        .await
+    {
+        Ok(_) if dry_run => Ok((
+            ApplyResult::Unchanged,
+            format!("dry run: the API server accepts {}", change(pool)),
+        )),
+        Ok(_) => Ok((ApplyResult::Patched, change(pool))),
+        Err(PatchError::Refused { code, message }) => Ok((
+            ApplyResult::Refused,
+            format!("the API server refused ({code}): {message}"),
+        )),
+        Err(PatchError::Other(error)) => Ok((ApplyResult::Refused, format!("{error:#}"))),
+        Err(PatchError::Conflict(message)) => Err(message),
+    }
 }
 
 /// True when nothing but the status has moved since the plan was made.
 fn same_spec(fresh: &NodePool, planned: &NodePool) -> bool {
-    (&fresh.uid, fresh.generation, fresh.weight, &fresh.annotations, &fresh.labels)
-        == (&planned.uid, planned.generation, planned.weight, &planned.annotations, &planned.labels)
+    (
+        &fresh.uid,
+        fresh.generation,
+        fresh.weight,
+        &fresh.annotations,
+        &fresh.labels,
+    ) == (
+        &planned.uid,
+        planned.generation,
+        planned.weight,
+        &planned.annotations,
+        &planned.labels,
+    )
 }
 
 fn change(plan: &PoolPlan) -> String {
     if plan.proposed == plan.pool.weight {
         return "Brimful's annotations removed".to_owned();
     }
-    format!("weight {} → {}", show_weight(plan.pool.weight), show_weight(plan.proposed))
+    format!(
+        "weight {} → {}",
+        show_weight(plan.pool.weight),
+        show_weight(plan.proposed)
+    )
 }
 
 fn result(plan: &PoolPlan, result: ApplyResult, message: String) -> Applied {
@@ -215,10 +282,16 @@ fn result(plan: &PoolPlan, result: ApplyResult, message: String) -> Applied {
 async fn announce(cluster: &Cluster, done: &Done, before: &State, how: How) {
     for pool in &done.proposal.pools {
         let name = &pool.pool.name;
-        let patched = done.applied.iter().find(|one| one.node_pool == *name && one.result != ApplyResult::Conflict);
+        let patched = done
+            .applied
+            .iter()
+            .find(|one| one.node_pool == *name && one.result != ApplyResult::Conflict);
         let newly_frozen = pool.managed
             && pool.outcome.decision == Decision::Freeze
-            && before.node_pools.get(name).is_none_or(|was| was.decision != Decision::Freeze);
+            && before
+                .node_pools
+                .get(name)
+                .is_none_or(|was| was.decision != Decision::Freeze);
         let (warning, reason, note) = match patched {
             Some(one) if one.result == ApplyResult::Refused => (true, "WeightRefused", one.message.clone()),
             Some(_) if how == How::Observe => (false, "WouldSetWeight", pool.outcome.reason.clone()),

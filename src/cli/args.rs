@@ -14,7 +14,12 @@ use crate::hour::parse_duration;
 /// Brimful reads the Cost and Usage Report, works out how much of each Savings Plan is used, and gives Karpenter's
 /// NodePools weights so that paid-for capacity is used before Spot.
 #[derive(Debug, Parser)]
-#[command(name = "brimful", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(
+    name = "brimful",
+    version,
+    max_term_width = 110,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -47,7 +52,7 @@ pub enum Command {
 /// Where the report lies, and how to print.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// The Cost and Usage Report: s3://bucket[/prefix], a directory laid out like the bucket, or one parquet file.
+    /// The Cost and Usage Report: `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file.
     #[arg(long, value_name = "URI", env = "BRIMFUL_CUR", help_heading = "Report")]
     pub cur: Option<Location>,
     /// Configuration file (YAML); `brimful schema` prints its keys.
@@ -78,7 +83,12 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "NAME", env = "BRIMFUL_CONTEXT")]
     pub context: Option<String>,
     /// Namespace of the control state's ConfigMap.
-    #[arg(long, value_name = "NAME", env = "BRIMFUL_NAMESPACE", default_value = "brimful")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BRIMFUL_NAMESPACE",
+        default_value = "brimful"
+    )]
     pub namespace: String,
     /// Keep the control state in a file instead of the ConfigMap.
     #[arg(long, value_name = "FILE", env = "BRIMFUL_STATE")]
@@ -95,13 +105,30 @@ pub struct PlanArgs {
     #[allow(missing_docs)]
     pub cluster: ClusterArgs,
     /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
-    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODEPOOLS", help_heading = "Cluster")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BRIMFUL_NODEPOOLS",
+        help_heading = "Cluster"
+    )]
     pub nodepools: Option<PathBuf>,
     /// Nodes from a file, to go with --nodepools.
-    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODES", requires = "nodepools", help_heading = "Cluster")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BRIMFUL_NODES",
+        requires = "nodepools",
+        help_heading = "Cluster"
+    )]
     pub nodes: Option<PathBuf>,
     /// How to print.
-    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
     pub output: Output,
     /// End with exit code 2 when something would change.
     #[arg(long, env = "BRIMFUL_EXIT_CODE")]
@@ -118,7 +145,13 @@ pub struct ApplyArgs {
     #[allow(missing_docs)]
     pub cluster: ClusterArgs,
     /// How to print.
-    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
     pub output: Output,
     /// Let the API server validate the patches without storing them.
     #[arg(long, value_name = "WHERE", env = "BRIMFUL_DRY_RUN")]
@@ -141,7 +174,13 @@ pub struct UtilizationArgs {
     #[arg(long, value_name = "TIME", env = "BRIMFUL_TO", value_parser = time, help_heading = "Report")]
     pub to: Option<DateTime<Utc>>,
     /// How to print.
-    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
     pub output: RowOutput,
 }
 
@@ -155,7 +194,13 @@ pub struct ResetArgs {
     #[arg(long, value_name = "NAME", env = "BRIMFUL_RESET_NODEPOOL")]
     pub nodepool: Vec<String>,
     /// How to print.
-    #[arg(short, long, value_name = "FORMAT", env = "BRIMFUL_OUTPUT", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
     pub output: Output,
     /// Say only what is wrong.
     #[arg(short, long, env = "BRIMFUL_QUIET")]
@@ -195,7 +240,8 @@ pub enum DryRun {
 
 /// RFC 3339, or a date, which means its first instant in UTC.
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let date = || NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    let date =
+        || NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN).and_utc());
     DateTime::parse_from_rfc3339(text)
         .map(|time| time.to_utc())
         .or_else(|_| date())

@@ -100,7 +100,9 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
         (_, 1) => "warn,brimful=debug",
         _ => "debug",
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(anstream::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(anstream::stderr);
     // A second subscriber in one process is a test's; the first one stays.
     let _ = match format {
         LogFormat::Text => logs.compact().without_time().with_target(false).try_init(),

@@ -1,5 +1,6 @@
 //! Data on standard output, everything else on standard error; colour and width follow the terminal and `NO_COLOR`.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -12,20 +13,24 @@ use crate::{Error, Result};
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::unexpected("cannot write to standard output").source(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::unexpected("cannot write to standard output").source(error))
+        }
         _ => Ok(()),
     }
 }
 
 /// Prints a document as JSON.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(document).map_err(|e| Error::unexpected("cannot write JSON").source(e))?;
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|e| Error::unexpected("cannot write JSON").source(e))?;
     print(&(text + "\n"))
 }
 
 /// Prints a document as YAML.
 pub(crate) fn print_yaml(document: &impl Serialize) -> Result<()> {
-    let text = serde_saphyr::to_string(document).map_err(|e| Error::unexpected("cannot write YAML").source(e))?;
+    let text =
+        serde_saphyr::to_string(document).map_err(|e| Error::unexpected("cannot write YAML").source(e))?;
     print(&text)
 }
 
@@ -39,10 +44,16 @@ pub(crate) fn width() -> Option<usize> {
 pub(crate) fn tell_warnings(warnings: &[Warning]) {
     let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
     for warning in warnings {
-        let subject = warning.node_pool.as_deref().or(warning.plan.as_deref().map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
+        let subject = warning.node_pool.as_deref().or(warning
+            .plan
+            .as_deref()
+            .map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
         let subject = subject.map(|subject| format!("{subject}: ")).unwrap_or_default();
         let text = paragraph(&format!("{}{}", subject, warning.message), 2, width);
-        tell(&format!("{CAUTION}warning{CAUTION:#} {FAINT}[{}]{FAINT:#}\n{text}", warning.code));
+        tell(&format!(
+            "{CAUTION}warning{CAUTION:#} {FAINT}[{}]{FAINT:#}\n{text}",
+            warning.code
+        ));
     }
 }
 
@@ -50,7 +61,7 @@ pub(crate) fn tell_warnings(warnings: &[Warning]) {
 pub(crate) fn tell_error(error: &Error) {
     let mut text = format!("{BAD}error{BAD:#}: {error:#}\n");
     if let Some(next) = error.next_step() {
-        text.push_str(&format!("  {FAINT}→{FAINT:#} {next}\n"));
+        let _ = writeln!(text, "  {FAINT}→{FAINT:#} {next}");
     }
     tell(&text);
 }

@@ -31,7 +31,11 @@ pub(crate) async fn run(args: PlanArgs) -> Result<u8> {
                 nodes: nodes.map(|path| manifest::nodes(&path)).transpose()?,
                 node_claims: None,
             };
-            (view, state_store::peek_file(cluster.state.as_deref())?, Vec::new())
+            (
+                view,
+                state_store::peek_file(cluster.state.as_deref())?,
+                Vec::new(),
+            )
         }
         None => live(&cluster).await?,
     };
@@ -42,11 +46,21 @@ pub(crate) async fn run(args: PlanArgs) -> Result<u8> {
     drop(progress);
     let proposal = plan(&judged, &context.config, &view, &state, context.now);
     let document = document(&judged, &proposal, &more);
-    show(&document, format, context.quiet, judged.utilization.horizon, context.now)?;
+    show(
+        &document,
+        format,
+        context.quiet,
+        judged.utilization.horizon,
+        context.now,
+    )?;
     if proposal.is_frozen() {
         return Ok(ErrorKind::Frozen.exit_code());
     }
-    Ok(if exit_code && !document.changes.is_empty() { CHANGES } else { 0 })
+    Ok(if exit_code && !document.changes.is_empty() {
+        CHANGES
+    } else {
+        0
+    })
 }
 
 /// Prints a plan.
@@ -86,7 +100,8 @@ pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>
     let node_claims = match cluster.node_claims().await {
         Ok(claims) => Some(claims),
         Err(NodeClaimsError::Unavailable(error)) => {
-            let message = format!("{error}: drift and expiry are not seen, so a roll-out may meet a lowered weight");
+            let message =
+                format!("{error}: drift and expiry are not seen, so a roll-out may meet a lowered weight");
             warnings.push(Warning::new("no-node-claims", message));
             None
         }

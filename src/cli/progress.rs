@@ -16,7 +16,9 @@ impl ScanProgress {
         }
         // Ten draws a second at most; short scans are done before the first.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        let style = ProgressStyle::with_template("{spinner} reading the report {bar:30} {human_pos}/{human_len} rows, {eta} left");
+        let style = ProgressStyle::with_template(
+            "{spinner} reading the report {bar:30} {human_pos}/{human_len} rows, {eta} left",
+        );
         if let Ok(style) = style {
             bar.set_style(style);
         }

@@ -34,11 +34,18 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
     start_logs(LogFormat::Text, quiet, 0);
     let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
     let pools = cluster.node_pools().await?;
-    if let Some(unknown) = only.iter().find(|name| !pools.iter().any(|pool| pool.name == **name)) {
-        return Err(Error::usage(format!("there is no NodePool {unknown}")).hint("`kubectl get nodepools` lists them"));
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| !pools.iter().any(|pool| pool.name == **name))
+    {
+        return Err(Error::usage(format!("there is no NodePool {unknown}"))
+            .hint("`kubectl get nodepools` lists them"));
     }
     let mut applied = Vec::new();
-    for pool in pools.iter().filter(|pool| is_marked(pool) && (only.is_empty() || only.contains(&pool.name))) {
+    for pool in pools
+        .iter()
+        .filter(|pool| is_marked(pool) && (only.is_empty() || only.contains(&pool.name)))
+    {
         applied.push(give_back(&cluster, pool).await?);
     }
     let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
@@ -46,7 +53,11 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
         state_store::delete(&cluster, &target.namespace, target.state.as_deref()).await?;
     }
     print(format, applied)?;
-    Ok(if complete { 0 } else { ErrorKind::Kubernetes.exit_code() })
+    Ok(if complete {
+        0
+    } else {
+        ErrorKind::Kubernetes.exit_code()
+    })
 }
 
 async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
@@ -54,10 +65,17 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
     let mut outcome = (ApplyResult::Conflict, "it kept changing".to_owned());
     for _ in 0..TRIES {
         let (weight, is_ours) = reset(&pool);
-        match cluster.patch_node_pool(&pool.name, &restore(&pool, weight), false).await {
+        match cluster
+            .patch_node_pool(&pool.name, &restore(&pool, weight), false)
+            .await
+        {
             Ok(_) => {
                 let message = if is_ours {
-                    format!("weight {} → {}, as before Brimful", show(pool.weight), show(weight))
+                    format!(
+                        "weight {} → {}, as before Brimful",
+                        show(pool.weight),
+                        show(weight)
+                    )
                 } else {
                     format!("weight {} stays: somebody else has set it since", show(weight))
                 };
@@ -73,7 +91,10 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
             }
             Err(PatchError::Conflict(_)) => pool = cluster.node_pool(&pool.name).await?,
             Err(PatchError::Refused { code, message }) => {
-                outcome = (ApplyResult::Refused, format!("the API server refused ({code}): {message}"));
+                outcome = (
+                    ApplyResult::Refused,
+                    format!("the API server refused ({code}): {message}"),
+                );
                 break;
             }
             Err(PatchError::Other(error)) => return Err(error),
@@ -89,14 +110,20 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
 
 fn print(format: Output, applied: Vec<Applied>) -> Result<()> {
     match format {
-        Output::Table if applied.is_empty() => output::print("Nothing of Brimful's was left on any NodePool.\n"),
+        Output::Table if applied.is_empty() => {
+            output::print("Nothing of Brimful's was left on any NodePool.\n")
+        }
         Output::Table => output::print(&applied.iter().map(applied_line).collect::<String>()),
         Output::Json | Output::Yaml => {
             let document = Document {
                 schema: "brimful/reset/v1",
                 applied,
             };
-            if format == Output::Json { output::print_json(&document) } else { output::print_yaml(&document) }
+            if format == Output::Json {
+                output::print_json(&document)
+            } else {
+                output::print_yaml(&document)
+            }
         }
     }
 }

@@ -19,7 +19,9 @@ pub(crate) async fn interrupted() -> Error {
     let listen = |kind| signal(kind);
     let (mut terminate, mut hangup) = match (listen(SignalKind::terminate()), listen(SignalKind::hangup())) {
         (Ok(terminate), Ok(hangup)) => (terminate, hangup),
-        (Err(error), _) | (_, Err(error)) => return Error::unexpected("cannot listen for signals").source(error),
+        (Err(error), _) | (_, Err(error)) => {
+            return Error::unexpected("cannot listen for signals").source(error);
+        }
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {},

@@ -25,21 +25,33 @@ pub(crate) enum Held {
 
 /// Reads the state of a file without holding it.
 pub(crate) fn peek_file(path: Option<&Path>) -> Result<State> {
-    let Some(path) = path else { return Ok(State::default()) };
+    let Some(path) = path else {
+        return Ok(State::default());
+    };
     match fs::read_to_string(path) {
         Ok(text) => State::parse(&path.display().to_string(), &text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
-        Err(error) => Err(Error::usage(format!("cannot read the state {}: {error}", path.display()))),
+        Err(error) => Err(Error::usage(format!(
+            "cannot read the state {}: {error}",
+            path.display()
+        ))),
     }
 }
 
 /// Reads the state of the cluster without holding it. A plan is worth printing without it, too.
-pub(crate) async fn peek_cluster(cluster: &Cluster, namespace: &str, warnings: &mut Vec<Warning>) -> Result<State> {
+pub(crate) async fn peek_cluster(
+    cluster: &Cluster,
+    namespace: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<State> {
     match cluster.read_state(namespace, CONFIG_MAP).await {
         Ok(Some(text)) => State::parse(&place(namespace), &text),
         Ok(None) => Ok(State::default()),
         Err(error) => {
-            warnings.push(Warning::new("no-state", format!("{error}: the plan is made as if this were the first run")));
+            warnings.push(Warning::new(
+                "no-state",
+                format!("{error}: the plan is made as if this were the first run"),
+            ));
             Ok(State::default())
         }
     }
@@ -55,9 +67,23 @@ pub(crate) async fn take(
     if let Some(path) = file {
         let lock = lock_file(path)?;
         let state = peek_file(Some(path))?;
-        return Ok((Held::File { path: path.to_owned(), lock }, state));
+        return Ok((
+            Held::File {
+                path: path.to_owned(),
+                lock,
+            },
+            state,
+        ));
     }
-    let lease = cluster.take_state(namespace, CONFIG_MAP, &holder(), wall_clock, Duration::minutes(LEASE)).await?;
+    let lease = cluster
+        .take_state(
+            namespace,
+            CONFIG_MAP,
+            &holder(),
+            wall_clock,
+            Duration::minutes(LEASE),
+        )
+        .await?;
     let state = match lease.state().map(|text| State::parse(&place(namespace), text)) {
         None => State::default(),
         Some(Ok(state)) => state,
@@ -73,21 +99,27 @@ pub(crate) async fn take(
 pub(crate) async fn release(cluster: &Cluster, held: Held, state: Option<&State>) -> Result<()> {
     let text = state.map(State::to_text);
     if text.as_ref().is_some_and(|text| text.len() > MAX_BYTES) {
-        return Err(Error::unexpected(format!("the control state has grown beyond {MAX_BYTES} bytes")));
+        return Err(Error::unexpected(format!(
+            "the control state has grown beyond {MAX_BYTES} bytes"
+        )));
     }
     match held {
         Held::ConfigMap(lease) => cluster.release_state(lease, text.as_deref()).await,
         Held::File { path, lock } => {
             let outcome = text.map_or(Ok(()), |text| write_whole(&path, &text));
             drop(lock);
-            outcome.map_err(|e| Error::unexpected(format!("cannot write the state {}", path.display())).source(e))
+            outcome.map_err(|e| {
+                Error::unexpected(format!("cannot write the state {}", path.display())).source(e)
+            })
         }
     }
 }
 
 /// Removes the state.
 pub(crate) async fn delete(cluster: &Cluster, namespace: &str, file: Option<&Path>) -> Result<()> {
-    let Some(path) = file else { return cluster.delete_state(namespace, CONFIG_MAP).await };
+    let Some(path) = file else {
+        return cluster.delete_state(namespace, CONFIG_MAP).await;
+    };
     let _lock = lock_file(path)?;
     for path in [path.to_owned(), lock_path(path)] {
         match fs::remove_file(&path) {
@@ -117,11 +149,19 @@ fn lock_path(path: &Path) -> PathBuf {
 fn lock_file(path: &Path) -> Result<File> {
     let lock = lock_path(path);
     let failed = |e: io::Error| Error::usage(format!("cannot lock the state {}: {e}", path.display()));
-    let file = OpenOptions::new().create(true).write(true).truncate(false).open(&lock).map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&lock)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Kubernetes, format!("another run holds the state {}", path.display()))
-            .hint("wait for it to end; nothing was changed")),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Kubernetes,
+            format!("another run holds the state {}", path.display()),
+        )
+        .hint("wait for it to end; nothing was changed")),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

@@ -31,7 +31,12 @@ pub(crate) async fn run(args: UtilizationArgs) -> Result<u8> {
         RowOutput::Yaml => output::print_yaml(&document)?,
         RowOutput::Csv => output::print(&utilization_table::csv(&document)?)?,
         RowOutput::Table => {
-            output::print(&utilization_table::render(&document, &judged.utilization, context.now, output::width()))?;
+            output::print(&utilization_table::render(
+                &document,
+                &judged.utilization,
+                context.now,
+                output::width(),
+            ))?;
         }
     }
     if matches!(format, RowOutput::Table | RowOutput::Csv) && !context.quiet {

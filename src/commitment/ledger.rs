@@ -71,6 +71,17 @@ pub struct Series {
     pub node_pool: Arc<str>,
 }
 
+impl Series {
+    /// The key of its rate.
+    #[must_use]
+    pub fn key(&self) -> UsageKey {
+        UsageKey {
+            usage_type: Arc::clone(&self.usage_type),
+            operation: Arc::clone(&self.operation),
+        }
+    }
+}
+
 /// Usage of one series in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {

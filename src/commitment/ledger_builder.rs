@@ -1,15 +1,11 @@
 //! Folds line items into a ledger, in any order and from any thread, always to the same result.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::ledger::{Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey};
+use super::ledger::PlanHour;
 use super::region;
-use super::savings_plan::{Plan, PlanTexts};
 use super::usage::{LineItemType, UsageKind};
 use crate::cur::batch::LineItems;
 use crate::cur::columns::{Number, Text, Time};
@@ -92,7 +88,10 @@ struct Memo<T> {
 
 impl<T: Copy> Memo<T> {
     fn new(of: fn(&str) -> T) -> Self {
-        Self { known: Vec::new(), of }
+        Self {
+            known: Vec::new(),
+            of,
+        }
     }
 
     #[inline]
@@ -153,10 +152,15 @@ impl<'a> LedgerBuilder<'a> {
     /// An hour's usage or cost is beyond what one report can hold.
     pub fn add(&mut self, items: &LineItems) -> Result<()> {
         for row in 0..items.rows() {
-            let line_type = self.line_types.get(items.text(Text::LineItemType, row), self.symbols);
+            let line_type = self
+                .line_types
+                .get(items.text(Text::LineItemType, row), self.symbols);
             match line_type {
                 LineItemType::Usage => {
-                    if self.may_matter.get(items.text(Text::UsageType, row), self.symbols) {
+                    if self
+                        .may_matter
+                        .get(items.text(Text::UsageType, row), self.symbols)
+                    {
                         self.add_usage(items, row)?;
                     }
                 }
@@ -173,7 +177,10 @@ impl<'a> LedgerBuilder<'a> {
         let Some(span) = self.span(items, row) else { return };
         self.note_length(span);
         let arn = items.text(Text::PlanArn, row);
-        let (total, used) = (items.number(Number::TotalCommitment, row), items.number(Number::UsedCommitment, row));
+        let (total, used) = (
+            items.number(Number::TotalCommitment, row),
+            items.number(Number::UsedCommitment, row),
+        );
         self.note_plan(items, row, arn, true, span.hour);
         if arn.is_empty() || !self.keeps(span.hour) {
             return;
@@ -192,7 +199,9 @@ impl<'a> LedgerBuilder<'a> {
     }
 
     fn add_covered(&mut self, items: &LineItems, row: usize) -> Result<()> {
-        let Some(span) = self.span(items, row) else { return Ok(()) };
+        let Some(span) = self.span(items, row) else {
+            return Ok(());
+        };
         self.note_length(span);
         let arn = items.text(Text::PlanArn, row);
         self.note_plan(items, row, arn, false, span.hour);
@@ -211,13 +220,16 @@ impl<'a> LedgerBuilder<'a> {
             }
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
-        if let Some(rate) = Money::from_dollars(items.number(Number::PlanRate, row)).filter(|r| *r > Money::ZERO) {
+        if let Some(rate) =
+            Money::from_dollars(items.number(Number::PlanRate, row)).filter(|r| *r > Money::ZERO)
+        {
             newest(&mut self.rates, (arn, usage.0, usage.1), span.hour, rate);
         }
         self.note_price(items, row, usage, span.hour);
         let region = self.region(items, row);
         self.covered_regions.insert((arn, region));
-        let tagged = !items.text(Text::ClusterTag, row).is_empty() || !items.text(Text::NodePoolTag, row).is_empty();
+        let tagged =
+            !items.text(Text::ClusterTag, row).is_empty() || !items.text(Text::NodePoolTag, row).is_empty();
         match cost {
             Some(cost) if tagged && kind != UsageKind::Other => {
                 self.add_cell(items, row, Class::Covered(arn), kind, span.hour, cost)
@@ -231,7 +243,9 @@ impl<'a> LedgerBuilder<'a> {
         if kind == UsageKind::Other {
             return Ok(());
         }
-        let Some(span) = self.span(items, row) else { return Ok(()) };
+        let Some(span) = self.span(items, row) else {
+            return Ok(());
+        };
         if kind.is_instance() {
             self.note_length(span);
         }
@@ -263,8 +277,19 @@ impl<'a> LedgerBuilder<'a> {
         }
     }
 
-    fn add_cell(&mut self, items: &LineItems, row: usize, class: Class, kind: UsageKind, hour: Hour, cost: Money) -> Result<()> {
-        let (cluster, node_pool) = (items.text(Text::ClusterTag, row), items.text(Text::NodePoolTag, row));
+    fn add_cell(
+        &mut self,
+        items: &LineItems,
+        row: usize,
+        class: Class,
+        kind: UsageKind,
+        hour: Hour,
+        cost: Money,
+    ) -> Result<()> {
+        let (cluster, node_pool) = (
+            items.text(Text::ClusterTag, row),
+            items.text(Text::NodePoolTag, row),
+        );
         let tagged = !cluster.is_empty() || !node_pool.is_empty();
         let key = SeriesKey {
             class,
@@ -272,7 +297,11 @@ impl<'a> LedgerBuilder<'a> {
             usage_type: items.text(Text::UsageType, row),
             operation: items.text(Text::Operation, row),
             region: self.region(items, row),
-            account: if tagged { items.text(Text::UsageAccount, row) } else { Symbol::EMPTY },
+            account: if tagged {
+                items.text(Text::UsageAccount, row)
+            } else {
+                Symbol::EMPTY
+            },
             cluster,
             node_pool,
         };
@@ -284,12 +313,17 @@ impl<'a> LedgerBuilder<'a> {
         };
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
         let cost = i64::try_from(cost.picos()).ok();
-        match (amounts.checked_add(amount), cost.and_then(|cost| costs.checked_add(cost))) {
+        match (
+            amounts.checked_add(amount),
+            cost.and_then(|cost| costs.checked_add(cost)),
+        ) {
             (Some(amount), Some(cost)) => (*amounts, *costs) = (amount, cost),
             _ => {
                 let usage_type = self.symbols.text(key.usage_type);
-                return Err(Error::report(format!("{hour}: usage of {usage_type} is beyond $9 million an hour"))
-                    .hint("the report's numbers cannot be right: export it again"));
+                return Err(Error::report(format!(
+                    "{hour}: usage of {usage_type} is beyond $9 million an hour"
+                ))
+                .hint("the report's numbers cannot be right: export it again"));
             }
         }
         Ok(())
@@ -302,10 +336,9 @@ impl<'a> LedgerBuilder<'a> {
             items.text(Text::Operation, row),
         );
         let symbols = self.symbols;
-        *self
-            .kinds
-            .entry(key)
-            .or_insert_with(|| UsageKind::of(&symbols.text(key.0), &symbols.text(key.1), &symbols.text(key.2)))
+        *self.kinds.entry(key).or_insert_with(|| {
+            UsageKind::of(&symbols.text(key.0), &symbols.text(key.1), &symbols.text(key.2))
+        })
     }
 
     fn region(&mut self, items: &LineItems, row: usize) -> Symbol {
@@ -373,153 +406,11 @@ impl<'a> LedgerBuilder<'a> {
     }
 
     fn note_price(&mut self, items: &LineItems, row: usize, usage: (Symbol, Symbol), hour: Hour) {
-        let price = list_price(items, row).or_else(|| per_unit(items, row, items.number(Number::UnblendedCost, row)));
+        let price =
+            list_price(items, row).or_else(|| per_unit(items, row, items.number(Number::UnblendedCost, row)));
         if let Some(price) = price {
             newest(&mut self.prices, usage, hour, price);
         }
-    }
-
-    /// The finished ledger.
-    #[must_use]
-    pub fn finish(self) -> Ledger {
-        let text = |symbol| self.symbols.text(symbol);
-        let mut plans = self.plans();
-        for ((arn, hour), amounts) in &self.hours {
-            if let Some(plan) = plans.get_mut(&text(*arn)) {
-                plan.hours.insert(*hour, *amounts);
-            }
-        }
-        let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
-        let key = |usage_type, operation| UsageKey {
-            usage_type: text(usage_type),
-            operation: text(operation),
-        };
-        let rates = self.rates.iter().filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
-            Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
-        });
-        let spot = self.spot_list_prices.iter().map(|((usage_type, _), price)| {
-            let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
-            let operation = "RunInstances".into();
-            (UsageKey { usage_type, operation }, *price)
-        });
-        let mut on_demand_prices: BTreeMap<UsageKey, Newest> = BTreeMap::new();
-        for (key, price) in spot {
-            let newest = on_demand_prices.entry(key).or_insert(price);
-            *newest = (*newest).max(price);
-        }
-        on_demand_prices.extend(self.prices.iter().map(|((u, o), price)| (key(*u, *o), *price)));
-        let (series, cells) = self.usage(&index);
-        let granularity = self.longest_row.map(|length| match length {
-            ..=HOUR_MILLIS => Granularity::Hourly,
-            ..=90_000_000 => Granularity::Daily, // 25 h: a day in which clocks go back, where days are local
-            _ => Granularity::Monthly,
-        });
-        let currencies = plans.values().filter_map(|plan| plan.plan.currency.clone()).collect();
-        Ledger {
-            rates: rates.collect(),
-            on_demand_prices: on_demand_prices.into_iter().map(|(k, Newest(_, price))| (k, price)).collect(),
-            series,
-            cells,
-            newest_by_region: self
-                .newest_by_region
-                .iter()
-                .filter_map(|(region, end)| Some((text(*region).to_string(), time(*end)?)))
-                .collect(),
-            covered_regions: self
-                .covered_regions
-                .iter()
-                .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
-                .collect(),
-            newest_usage: self.newest_usage.and_then(time),
-            granularity,
-            unreadable_rows: self.unreadable_rows,
-            currencies,
-            plans: plans.into_values().collect(),
-        }
-    }
-
-    /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
-    fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
-        let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
-        for ((arn, facts), newest) in &self.facts {
-            let [offering_type, usage_type, product_code, payment_option, region, family, start, end, account, currency] =
-                facts.map(|fact| self.symbols.text(fact).to_string());
-            let texts = PlanTexts {
-                offering_type,
-                usage_type,
-                product_code,
-                payment_option,
-                region,
-                family,
-                start,
-                end,
-                account,
-                currency,
-            };
-            let candidate = (*newest, texts);
-            let arn = self.symbols.text(*arn);
-            match best.get_mut(&arn) {
-                Some(known) if *known >= candidate => {}
-                Some(known) => *known = candidate,
-                None => {
-                    best.insert(arn, candidate);
-                }
-            }
-        }
-        best.into_iter()
-            .map(|(arn, (_, texts))| {
-                let plan = Plan::read(&arn, &texts);
-                (
-                    arn,
-                    PlanLedger {
-                        plan,
-                        hours: BTreeMap::new(),
-                    },
-                )
-            })
-            .collect()
-    }
-
-    fn usage(&self, plans: &BTreeMap<Arc<str>, usize>) -> (Vec<Series>, Vec<Cell>) {
-        let text = |symbol| self.symbols.text(symbol);
-        let mut all: Vec<(Series, u32)> = self
-            .series
-            .iter()
-            .filter_map(|(key, number)| {
-                let series = Series {
-                    class: match key.class {
-                        Class::OnDemand => UsageClass::OnDemand,
-                        Class::Spot => UsageClass::Spot,
-                        Class::Covered(arn) => UsageClass::Covered(*plans.get(&text(arn))?),
-                    },
-                    is_instance: key.is_instance,
-                    usage_type: text(key.usage_type),
-                    operation: text(key.operation),
-                    region: text(key.region),
-                    account: text(key.account),
-                    cluster: text(key.cluster),
-                    node_pool: text(key.node_pool),
-                };
-                Some((series, *number))
-            })
-            .collect();
-        all.sort_unstable();
-        let mut renumbered = vec![0; self.series.len()];
-        for (new, (_, old)) in all.iter().enumerate() {
-            renumbered[*old as usize] = u32::try_from(new).unwrap_or(u32::MAX);
-        }
-        let mut cells: Vec<Cell> = self
-            .cells
-            .iter()
-            .map(|((series, hour), (amount, picos))| Cell {
-                hour: *hour,
-                series: renumbered[*series as usize],
-                amount: *amount,
-                picos: *picos,
-            })
-            .collect();
-        cells.sort_unstable();
-        (all.into_iter().map(|(series, _)| series).collect(), cells)
     }
 }
 
@@ -546,6 +437,4 @@ fn may_matter(usage_type: &str) -> bool {
         .any(|product| UsageKind::of(product, usage_type, "RunInstances") != UsageKind::Other)
 }
 
-fn time(millis: i64) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(millis)
-}
+mod finish;

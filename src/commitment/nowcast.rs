@@ -60,20 +60,37 @@ pub struct OwnUse {
 
 /// Estimates every group that has a mature hour.
 #[must_use]
-pub fn nowcast(utilization: &Utilization, now: DateTime<Utc>, own: Option<&OwnUse>) -> BTreeMap<GroupId, Nowcast> {
-    let compute = utilization.groups.iter().find(|group| group.id == GroupId::Compute);
+pub fn nowcast(
+    utilization: &Utilization,
+    now: DateTime<Utc>,
+    own: Option<&OwnUse>,
+) -> BTreeMap<GroupId, Nowcast> {
+    let compute = utilization
+        .groups
+        .iter()
+        .find(|group| group.id == GroupId::Compute);
     let mut estimates = BTreeMap::new();
     for group in &utilization.groups {
         let (hours, profile) = basis(group, now);
         let level = |hour: &Hour| group.hours[hour].demand();
         let Some(own) = own else {
-            let method = if profile { Method::Profile } else { Method::LastMature };
-            estimates.extend(summary(hours.iter().map(level).collect(), method, hours).map(|e| (group.id.clone(), e)));
+            let method = if profile {
+                Method::Profile
+            } else {
+                Method::LastMature
+            };
+            estimates.extend(
+                summary(hours.iter().map(level).collect(), method, hours).map(|e| (group.id.clone(), e)),
+            );
             continue;
         };
         let corrected = hours.iter().map(|hour| {
             let own_now = own.now.get(&group.id).copied().unwrap_or_default();
-            let own_then = own.then.get(&(group.id.clone(), *hour)).copied().unwrap_or_default();
+            let own_then = own
+                .then
+                .get(&(group.id.clone(), *hour))
+                .copied()
+                .unwrap_or_default();
             let moved = if group.id == GroupId::Compute {
                 arrivals(utilization, own, *hour)
             } else if compute.is_some() {
@@ -83,7 +100,8 @@ pub fn nowcast(utilization: &Utilization, now: DateTime<Utc>, own: Option<&OwnUs
             };
             (level(hour) + own_now - own_then + moved).or_zero()
         });
-        estimates.extend(summary(corrected.collect(), Method::Live, hours.clone()).map(|e| (group.id.clone(), e)));
+        estimates
+            .extend(summary(corrected.collect(), Method::Live, hours.clone()).map(|e| (group.id.clone(), e)));
     }
     estimates
 }
@@ -91,12 +109,24 @@ pub fn nowcast(utilization: &Utilization, now: DateTime<Utc>, own: Option<&OwnUs
 /// The mature hours that an estimate for `now` rests on, newest first, and whether they are of this hour of the day.
 fn basis(group: &GroupUse, now: DateTime<Utc>) -> (Vec<Hour>, bool) {
     let current = Hour::of(now);
-    let mature = || group.hours.iter().rev().filter(|(_, h)| h.mature).map(|(hour, _)| *hour).filter(|h| *h < current);
-    let mut hours: Vec<Hour> = mature().filter(|hour| hour.of_day() == current.of_day()).take(DAYS).collect();
+    let mature = || {
+        group
+            .hours
+            .iter()
+            .rev()
+            .filter(|(_, h)| h.mature)
+            .map(|(hour, _)| *hour)
+            .filter(|h| *h < current)
+    };
+    let mut hours: Vec<Hour> = mature()
+        .filter(|hour| hour.of_day() == current.of_day())
+        .take(DAYS)
+        .collect();
     if hours.is_empty() {
         return (mature().take(1).collect(), false);
     }
-    let same_weekday = mature().find(|hour| hour.of_day() == current.of_day() && hour.weekday() == current.weekday());
+    let same_weekday =
+        mature().find(|hour| hour.of_day() == current.of_day() && hour.weekday() == current.weekday());
     if let Some(hour) = same_weekday.filter(|hour| !hours.contains(hour)) {
         hours.push(hour);
     }
@@ -125,7 +155,9 @@ fn summary(mut levels: Vec<Money>, method: Method, hours: Vec<Hour>) -> Option<N
 /// AWS applies Compute plans to that excess.
 fn overflow_change(group: &GroupUse, own: &OwnUse, hour: Hour) -> Money {
     let key = (group.id.clone(), hour);
-    let Some(then) = group.hours.get(&hour) else { return Money::ZERO };
+    let Some(then) = group.hours.get(&hour) else {
+        return Money::ZERO;
+    };
     let amount = |map: &BTreeMap<(GroupId, Hour), Money>| map.get(&key).copied().unwrap_or_default();
     let total_then = then.demand() + amount(&own.overflow);
     let own_now = own.now.get(&group.id).copied().unwrap_or_default();
@@ -135,7 +167,10 @@ fn overflow_change(group: &GroupUse, own: &OwnUse, hour: Hour) -> Money {
 
 /// What Compute plans gain from all EC2 Instance groups, at Compute rates.
 fn arrivals(utilization: &Utilization, own: &OwnUse, hour: Hour) -> Money {
-    let groups = utilization.groups.iter().filter(|group| group.id != GroupId::Compute);
+    let groups = utilization
+        .groups
+        .iter()
+        .filter(|group| group.id != GroupId::Compute);
     groups
         .map(|group| {
             let per_mille = own.compute_per_mille.get(&group.id).copied().unwrap_or(1000);
@@ -200,11 +235,29 @@ mod tests {
 
     #[test]
     fn the_profile_takes_this_hour_of_the_day_and_of_the_week() {
-        let by_day = |hour: Hour| if hour.of_day() == 18 { f64::from(hour.index() / 24 % 7) } else { 9.0 };
-        let found = nowcast(&utilization(vec![group(GroupId::Compute, 10.0, by_day)]), at(NOW), None);
+        let by_day = |hour: Hour| {
+            if hour.of_day() == 18 {
+                f64::from(hour.index() / 24 % 7)
+            } else {
+                9.0
+            }
+        };
+        let found = nowcast(
+            &utilization(vec![group(GroupId::Compute, 10.0, by_day)]),
+            at(NOW),
+            None,
+        );
         let estimate = &found[&GroupId::Compute];
         let days: Vec<String> = estimate.hours.iter().map(ToString::to_string).collect();
-        assert_eq!(days, ["2026-11-19T18:00:00Z", "2026-11-18T18:00:00Z", "2026-11-17T18:00:00Z", "2026-11-14T18:00:00Z"]);
+        assert_eq!(
+            days,
+            [
+                "2026-11-19T18:00:00Z",
+                "2026-11-18T18:00:00Z",
+                "2026-11-17T18:00:00Z",
+                "2026-11-14T18:00:00Z"
+            ]
+        );
         assert_eq!(estimate.method, Method::Profile);
         assert!(estimate.low <= estimate.demand && estimate.demand <= estimate.high);
     }
@@ -212,7 +265,10 @@ mod tests {
     #[test]
     fn live_nodes_replace_what_this_cluster_ran_then() {
         let use_ = utilization(vec![group(GroupId::Compute, 10.0, |_| 6.0)]);
-        let then = use_.groups[0].hours.keys().map(|hour| ((GroupId::Compute, *hour), dollars(2.0)));
+        let then = use_.groups[0]
+            .hours
+            .keys()
+            .map(|hour| ((GroupId::Compute, *hour), dollars(2.0)));
         let own = OwnUse {
             now: BTreeMap::from([(GroupId::Compute, dollars(3.5))]),
             then: then.collect(),
@@ -225,7 +281,10 @@ mod tests {
 
     #[test]
     fn what_an_instance_plan_cannot_hold_goes_to_compute() {
-        let use_ = utilization(vec![group(m5(), 2.0, |_| 1.5), group(GroupId::Compute, 10.0, |_| 4.0)]);
+        let use_ = utilization(vec![
+            group(m5(), 2.0, |_| 1.5),
+            group(GroupId::Compute, 10.0, |_| 4.0),
+        ]);
         let own = OwnUse {
             now: BTreeMap::from([(m5(), dollars(1.0))]),
             compute_per_mille: BTreeMap::from([(m5(), 1100)]),

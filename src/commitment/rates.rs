@@ -29,7 +29,9 @@ impl<'a> Rates<'a> {
     pub fn new(ledger: &'a Ledger) -> Self {
         let mut by_group: BTreeMap<GroupId, BTreeMap<&UsageKey, Money>> = BTreeMap::new();
         for ((plan, key), rate) in &ledger.rates {
-            let Some(group) = ledger.plans[*plan].plan.group() else { continue };
+            let Some(group) = ledger.plans[*plan].plan.group() else {
+                continue;
+            };
             let known = by_group.entry(group).or_default().entry(key).or_insert(*rate);
             *known = (*known).min(*rate);
         }
@@ -63,6 +65,7 @@ impl<'a> Rates<'a> {
         all.sort_unstable();
         all.dedup();
         let group = group.clone();
-        all.into_iter().filter_map(move |key| Some((key, self.of(&group, key)?)))
+        all.into_iter()
+            .filter_map(move |key| Some((key, self.of(&group, key)?)))
     }
 }

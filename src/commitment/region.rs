@@ -42,7 +42,10 @@ const REGIONS: [(&str, &str, &str); 34] = [
 /// The region code of a code or of a name as reports print it; `None` for "Any", "Global" and unknown names.
 #[must_use]
 pub fn code_of(name: &str) -> Option<String> {
-    let looks_like_code = name.split('-').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let looks_like_code = name.split('-').count() >= 3
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if looks_like_code {
         return Some(name.to_owned());
     }
@@ -57,8 +60,17 @@ pub fn code_of(name: &str) -> Option<String> {
 /// The region that a usage type's prefix stands for, for rows whose region column is empty.
 #[must_use]
 pub fn of_usage_type(usage_type: &str) -> Option<&'static str> {
-    let prefix = usage_type.split(':').next().and_then(|head| head.split_once('-')).map_or("", |(prefix, _)| prefix);
-    let by_prefix = |wanted: &str| REGIONS.iter().find(|(_, _, p)| *p == wanted).map(|(code, _, _)| *code);
+    let prefix = usage_type
+        .split(':')
+        .next()
+        .and_then(|head| head.split_once('-'))
+        .map_or("", |(prefix, _)| prefix);
+    let by_prefix = |wanted: &str| {
+        REGIONS
+            .iter()
+            .find(|(_, _, p)| *p == wanted)
+            .map(|(code, _, _)| *code)
+    };
     match prefix {
         "EUW1" => Some("eu-west-1"),
         "USE1" => Some("us-east-1"),

@@ -98,15 +98,23 @@ impl Plan {
         let kind = PlanKind::of(&texts.offering_type, &texts.usage_type, &texts.product_code);
         let is_ec2 = kind == PlanKind::Ec2Instance;
         let purchase = texts.usage_type.split_once("EC2SP:").map(|(_, rest)| rest);
-        let from_purchase = purchase.and_then(|rest| rest.split_once('.')).map(|(family, _)| family.to_owned());
+        let from_purchase = purchase
+            .and_then(|rest| rest.split_once('.'))
+            .map(|(family, _)| family.to_owned());
         let from_column = text(&texts.family).map(|name| family(&name).to_owned());
         let prefix_region = || region::of_usage_type(&texts.usage_type).map(str::to_owned);
         Self {
             arn: arn.to_owned(),
             kind,
-            region: is_ec2.then(|| region::code_of(&texts.region).or_else(prefix_region)).flatten(),
+            region: is_ec2
+                .then(|| region::code_of(&texts.region).or_else(prefix_region))
+                .flatten(),
             family: is_ec2.then(|| from_purchase.or(from_column)).flatten(),
-            owner: arn.split(':').nth(4).and_then(text).or_else(|| text(&texts.account)),
+            owner: arn
+                .split(':')
+                .nth(4)
+                .and_then(text)
+                .or_else(|| text(&texts.account)),
             payment_option: payment_option(&texts.payment_option),
             start: time(&texts.start),
             end: time(&texts.end),
@@ -194,14 +202,24 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
 
-    const ARN: &str = "arn:aws-cn:savingsplans::111122223333:savingsplan/0a1b2c3d-0000-0000-0000-000000000000";
+    const ARN: &str =
+        "arn:aws-cn:savingsplans::111122223333:savingsplan/0a1b2c3d-0000-0000-0000-000000000000";
 
     #[test]
     fn kinds_are_read_from_offering_then_usage_type_then_product() {
         assert_eq!(PlanKind::of("ComputeSavingsPlan", "", ""), PlanKind::Compute);
-        assert_eq!(PlanKind::of("EC2InstanceSavingsPlans", "ComputeSP:1yr", ""), PlanKind::Ec2Instance);
-        assert_eq!(PlanKind::of("", "USE2-EC2SP:t3.1yrPartialUpfront", "ComputeSavingsPlans"), PlanKind::Ec2Instance);
-        assert_eq!(PlanKind::of("", "", "MachineLearningSavingsPlans"), PlanKind::SageMaker);
+        assert_eq!(
+            PlanKind::of("EC2InstanceSavingsPlans", "ComputeSP:1yr", ""),
+            PlanKind::Ec2Instance
+        );
+        assert_eq!(
+            PlanKind::of("", "USE2-EC2SP:t3.1yrPartialUpfront", "ComputeSavingsPlans"),
+            PlanKind::Ec2Instance
+        );
+        assert_eq!(
+            PlanKind::of("", "", "MachineLearningSavingsPlans"),
+            PlanKind::SageMaker
+        );
         assert_eq!(PlanKind::of("QuantumSavingsPlans", "", ""), PlanKind::Other);
     }
 
@@ -215,7 +233,10 @@ mod tests {
             ..PlanTexts::default()
         };
         let plan = Plan::read(ARN, &texts);
-        assert_eq!(plan.group().unwrap().to_string(), "ec2Instance/c7i-flex/us-east-2");
+        assert_eq!(
+            plan.group().unwrap().to_string(),
+            "ec2Instance/c7i-flex/us-east-2"
+        );
         assert_eq!(plan.owner.as_deref(), Some("111122223333"));
         assert_eq!(plan.payment_option.as_deref(), Some("No Upfront"));
         assert_eq!(plan.short_id(), "0a1b2c3d");

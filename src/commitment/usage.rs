@@ -62,10 +62,14 @@ impl UsageKind {
         match product {
             "AmazonEC2" => match head(usage_type) {
                 "SpotUsage" => Self::SpotInstance,
-                kind if ON_DEMAND.contains(&kind) && operation.starts_with("RunInstances") => Self::OnDemandInstance,
+                kind if ON_DEMAND.contains(&kind) && operation.starts_with("RunInstances") => {
+                    Self::OnDemandInstance
+                }
                 _ => Self::Other,
             },
-            "AmazonECS" | "AmazonEKS" if usage_type.contains("Fargate-") && !is_split_cost(operation) => Self::Serverless,
+            "AmazonECS" | "AmazonEKS" if usage_type.contains("Fargate-") && !is_split_cost(operation) => {
+                Self::Serverless
+            }
             "AWSLambda" => {
                 let eligible = ["Lambda-GB-Second", "Lambda-Provisioned", "Request"];
                 if eligible.iter().any(|part| usage_type.contains(part)) {
@@ -98,7 +102,9 @@ fn head(usage_type: &str) -> &str {
 /// The instance type in an EC2 usage type: after the colon; a bare `BoxUsage` is the oldest type, m1.small.
 #[must_use]
 pub fn instance_type(usage_type: &str) -> &str {
-    usage_type.split_once(':').map_or("m1.small", |(_, instance_type)| instance_type)
+    usage_type
+        .split_once(':')
+        .map_or("m1.small", |(_, instance_type)| instance_type)
 }
 
 /// The instance family, which is what stands before the dot: `m5` of `m5.large`, `c7i-flex` of `c7i-flex.xlarge`.
@@ -114,12 +120,24 @@ mod tests {
     #[test]
     fn instances_are_known_by_usage_type_not_by_resource() {
         let ec2 = |usage_type, operation| UsageKind::of("AmazonEC2", usage_type, operation);
-        assert_eq!(ec2("USE2-BoxUsage:m5.large", "RunInstances:0002"), UsageKind::OnDemandInstance);
+        assert_eq!(
+            ec2("USE2-BoxUsage:m5.large", "RunInstances:0002"),
+            UsageKind::OnDemandInstance
+        );
         assert_eq!(ec2("BoxUsage", "RunInstances"), UsageKind::OnDemandInstance);
-        assert_eq!(ec2("EU-UnusedBox:m5.large", "RunInstances"), UsageKind::OnDemandInstance);
-        assert_eq!(ec2("EUC1-SpotUsage:c7i-flex.2xlarge", "RunInstances:SV003"), UsageKind::SpotInstance);
+        assert_eq!(
+            ec2("EU-UnusedBox:m5.large", "RunInstances"),
+            UsageKind::OnDemandInstance
+        );
+        assert_eq!(
+            ec2("EUC1-SpotUsage:c7i-flex.2xlarge", "RunInstances:SV003"),
+            UsageKind::SpotInstance
+        );
         // Data transfer of an instance carries its id and a RunInstances operation.
-        assert_eq!(ec2("EUC1-DataTransfer-Regional-Bytes", "RunInstances"), UsageKind::Other);
+        assert_eq!(
+            ec2("EUC1-DataTransfer-Regional-Bytes", "RunInstances"),
+            UsageKind::Other
+        );
         assert_eq!(ec2("EBS:VolumeUsage.gp3", "CreateVolume-Gp3"), UsageKind::Other);
     }
 
@@ -127,14 +145,26 @@ mod tests {
     fn split_cost_rows_and_other_products_are_left_out() {
         let split = UsageKind::of("AmazonEKS", "USE2-EKS-EC2-vCPU-Hours", "EKSPod-EC2");
         assert_eq!(split, UsageKind::Other);
-        assert_eq!(UsageKind::of("AmazonRDS", "InstanceUsage:db.m5.large", "CreateDBInstance"), UsageKind::Other);
-        assert_eq!(UsageKind::of("AmazonEKS", "EUC1-Fargate-vCPU-Hours:perCPU", "FargatePod"), UsageKind::Serverless);
-        assert_eq!(UsageKind::of("AWSLambda", "USE2-Lambda-GB-Second-ARM", "Invoke"), UsageKind::Serverless);
+        assert_eq!(
+            UsageKind::of("AmazonRDS", "InstanceUsage:db.m5.large", "CreateDBInstance"),
+            UsageKind::Other
+        );
+        assert_eq!(
+            UsageKind::of("AmazonEKS", "EUC1-Fargate-vCPU-Hours:perCPU", "FargatePod"),
+            UsageKind::Serverless
+        );
+        assert_eq!(
+            UsageKind::of("AWSLambda", "USE2-Lambda-GB-Second-ARM", "Invoke"),
+            UsageKind::Serverless
+        );
     }
 
     #[test]
     fn type_and_family_come_from_the_usage_type() {
-        assert_eq!(instance_type("USE2-SpotUsage:c7i-flex.2xlarge"), "c7i-flex.2xlarge");
+        assert_eq!(
+            instance_type("USE2-SpotUsage:c7i-flex.2xlarge"),
+            "c7i-flex.2xlarge"
+        );
         assert_eq!(instance_type("BoxUsage"), "m1.small");
         assert_eq!(family("c7i-flex.2xlarge"), "c7i-flex");
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::ledger::{Granularity, Ledger, PlanHour, PlanLedger, UsageClass, UsageKey};
+use super::ledger::{Granularity, Ledger, PlanHour, PlanLedger, UsageClass};
 use super::rates::Rates;
 use super::savings_plan::{GroupId, Plan};
 use super::usage::{family, instance_type};
@@ -154,7 +154,12 @@ impl Utilization {
                 let judged = hours.map(|(hour, amounts)| {
                     let mut use_ = judge(*hour, amounts, terms.can_reconcile);
                     use_.mature = hourly && use_.reconciles == Some(true) && hour.end() <= mature_until;
-                    let group_spill = group.as_ref().and_then(|g| Some((spill.get(&(g.clone(), *hour))?, commitments.get(&(g.clone(), *hour))?)));
+                    let group_spill = group.as_ref().and_then(|g| {
+                        Some((
+                            spill.get(&(g.clone(), *hour))?,
+                            commitments.get(&(g.clone(), *hour))?,
+                        ))
+                    });
                     if let (Some(demand), Some((spill, whole))) = (use_.demand.as_mut(), group_spill) {
                         *demand += spill.share(use_.commitment.unwrap_or_default(), *whole);
                     }
@@ -244,10 +249,7 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), M
                 family: family(instance_type(&series.usage_type)).to_owned(),
                 region: series.region.to_string(),
             });
-            let key = UsageKey {
-                usage_type: series.usage_type.clone(),
-                operation: series.operation.clone(),
-            };
+            let key = series.key();
             let both = ec2.into_iter().chain([GroupId::Compute]);
             both.filter_map(|group| {
                 let rate = rates.of(&group, &key)?.rate;
@@ -293,8 +295,12 @@ fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, 
         }
     }
     for (plan, region) in &ledger.covered_regions {
-        let Some(group) = ledger.plans[*plan].plan.group() else { continue };
-        let Some(newest) = ledger.newest_by_region.get(region) else { continue };
+        let Some(group) = ledger.plans[*plan].plan.group() else {
+            continue;
+        };
+        let Some(newest) = ledger.newest_by_region.get(region) else {
+            continue;
+        };
         if *newest > horizon - Duration::hours(REGION_LAG) {
             let least = horizons.entry(group).or_insert(horizon);
             *least = (*least).min(*newest);
@@ -312,8 +318,13 @@ fn groups(
     horizons
         .iter()
         .map(|(id, horizon)| {
-            let members: Vec<usize> = (0..plans.len()).filter(|i| plans[*i].plan.group().as_ref() == Some(id)).collect();
-            let hours: BTreeSet<Hour> = members.iter().flat_map(|i| plans[*i].hours.iter().map(|h| h.hour)).collect();
+            let members: Vec<usize> = (0..plans.len())
+                .filter(|i| plans[*i].plan.group().as_ref() == Some(id))
+                .collect();
+            let hours: BTreeSet<Hour> = members
+                .iter()
+                .flat_map(|i| plans[*i].hours.iter().map(|h| h.hour))
+                .collect();
             let mature_until = *horizon - maturity;
             let sum = |hour: Hour| {
                 let mut total = GroupHour {
@@ -362,7 +373,10 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         warnings.push(Warning::of_plan("commitment-unknown", arn, message));
     }
     let judged = |wanted: bool| {
-        let hours = plan.hours.iter().zip(plan.hours.iter().filter_map(|h| entry.hours.get(&h.hour)));
+        let hours = plan
+            .hours
+            .iter()
+            .zip(plan.hours.iter().filter_map(|h| entry.hours.get(&h.hour)));
         hours.filter(move |(h, _)| h.reconciles == Some(wanted))
     };
     let broken: Vec<Hour> = judged(false).map(|(h, _)| h.hour).collect();
@@ -374,9 +388,13 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         );
         warnings.push(Warning::of_plan("not-reconciling", arn, message));
     }
-    let gaps = judged(true).filter(|(_, h)| !within(h.used, h.covered, 0.0)).count();
+    let gaps = judged(true)
+        .filter(|(_, h)| !within(h.used, h.covered, 0.0))
+        .count();
     if gaps > 0 {
-        let message = format!("in {gaps} hours stated use and covered usage differ by up to 0.5 %: the larger figure is taken");
+        let message = format!(
+            "in {gaps} hours stated use and covered usage differ by up to 0.5 %: the larger figure is taken"
+        );
         warnings.push(Warning::of_plan("reconciliation-gap", arn, message));
     }
     warnings

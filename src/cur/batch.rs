@@ -35,11 +35,10 @@ impl TextColumn {
     #[inline]
     fn symbol(&self, row: usize) -> Symbol {
         match self {
-            Self::Absent => Symbol::EMPTY,
             Self::Coded(codes, symbols) if codes.is_valid(row) => {
                 usize::try_from(codes.value(row)).map_or(Symbol::EMPTY, |code| symbols[code])
             }
-            Self::Coded(..) => Symbol::EMPTY,
+            Self::Coded(..) | Self::Absent => Symbol::EMPTY,
             Self::Plain(symbols) => symbols[row],
         }
     }
@@ -123,13 +122,18 @@ impl<'a> BatchDecoder<'a> {
         }
         let mut numbers: [Option<Float64Array>; NUMBERS] = Default::default();
         for (fact, root) in columns.numbers.iter().enumerate() {
-            numbers[fact] = root.map(|root| self.number(self.column(batch, root))).transpose()?;
+            numbers[fact] = root
+                .map(|root| self.number(self.column(batch, root)))
+                .transpose()?;
         }
         Ok(LineItems {
             rows: batch.num_rows(),
             texts,
             numbers,
-            times: [self.time(batch, columns.times[0])?, self.time(batch, columns.times[1])?],
+            times: [
+                self.time(batch, columns.times[0])?,
+                self.time(batch, columns.times[1])?,
+            ],
         })
     }
 
@@ -172,7 +176,12 @@ impl<'a> BatchDecoder<'a> {
     }
 
     /// The value of the first key of a map column that `wanted` accepts, row by row.
-    fn map_entry(&self, batch: &RecordBatch, root: usize, wanted: impl Fn(&str) -> bool) -> Result<TextColumn> {
+    fn map_entry(
+        &self,
+        batch: &RecordBatch,
+        root: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<TextColumn> {
         let array = self.column(batch, root);
         let Some(map) = array.as_any().downcast_ref::<MapArray>() else {
             return Err(self.wrong(&format!("a map column has type {}", array.data_type())));
@@ -181,7 +190,11 @@ impl<'a> BatchDecoder<'a> {
         let keys = self.cast(map.keys(), &coded_text())?;
         let keys = keys.as_dictionary::<Int32Type>();
         let names = self.cast(keys.values(), &DataType::Utf8)?;
-        let accepted: Vec<bool> = names.as_string::<i32>().iter().map(|n| n.is_some_and(&wanted)).collect();
+        let accepted: Vec<bool> = names
+            .as_string::<i32>()
+            .iter()
+            .map(|n| n.is_some_and(&wanted))
+            .collect();
         let is_wanted = |entry: usize| keys.key(entry).is_some_and(|code| accepted[code]);
         let offsets = map.value_offsets();
         #[allow(clippy::cast_sign_loss)] // arrow guarantees ascending offsets from 0
@@ -190,7 +203,8 @@ impl<'a> BatchDecoder<'a> {
             .map(|row| entries(row).find(|entry| map.is_valid(row) && is_wanted(*entry)))
             .map(|entry| entry.map(|entry| entry as u64))
             .collect();
-        let picked = arrow::compute::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
+        let picked =
+            arrow::compute::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
         Ok(TextColumn::Plain(self.symbols_of(&picked)?))
     }
 
@@ -232,7 +246,10 @@ impl<'a> BatchDecoder<'a> {
         };
         match (array.data_type(), to) {
             (from, to) if from == to => Ok(Arc::clone(array)),
-            (DataType::Timestamp(TimeUnit::Millisecond, Some(_)), DataType::Timestamp(TimeUnit::Millisecond, None)) => {
+            (
+                DataType::Timestamp(TimeUnit::Millisecond, Some(_)),
+                DataType::Timestamp(TimeUnit::Millisecond, None),
+            ) => {
                 let values: &TimestampMillisecondArray = array.as_primitive();
                 Ok(Arc::new(values.clone().with_timezone_opt(None::<Arc<str>>)))
             }
@@ -259,7 +276,11 @@ fn merge(column: &mut TextColumn, more: TextColumn, rows: usize) {
     let merged = (0..rows)
         .map(|row| {
             let symbol = column.symbol(row);
-            if symbol.is_empty() { more.symbol(row) } else { symbol }
+            if symbol.is_empty() {
+                more.symbol(row)
+            } else {
+                symbol
+            }
         })
         .collect();
     *column = TextColumn::Plain(merged);

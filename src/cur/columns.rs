@@ -147,14 +147,22 @@ impl Tag {
     pub fn of(key: &str) -> Option<Self> {
         let mut name = String::with_capacity(key.len());
         for c in key.chars() {
-            name.push(if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
+            name.push(if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            });
         }
         let name = ["resource_tags_", "resourcetags_", "user_", "aws_"]
             .iter()
-            .fold(name.as_str(), |name, prefix| name.strip_prefix(prefix).unwrap_or(name));
+            .fold(name.as_str(), |name, prefix| {
+                name.strip_prefix(prefix).unwrap_or(name)
+            });
         match name {
             "karpenter_sh_nodepool" => Some(Self::NodePool),
-            "eks_cluster_name" | "eks_eks_cluster_name" | "alpha_eksctl_io_cluster_name" => Some(Self::Cluster),
+            "eks_cluster_name" | "eks_eks_cluster_name" | "alpha_eksctl_io_cluster_name" => {
+                Some(Self::Cluster)
+            }
             _ => None,
         }
     }
@@ -199,15 +207,22 @@ impl Columns {
         let mut tag_maps = Vec::new();
         for (index, field) in schema.fields().iter().enumerate() {
             match (field.data_type(), Tag::of(field.name())) {
-                (DataType::Map(..), _) if ["resource_tags", "tags"].contains(&field.name().as_str()) => tag_maps.push(index),
+                (DataType::Map(..), _) if ["resource_tags", "tags"].contains(&field.name().as_str()) => {
+                    tag_maps.push(index);
+                }
                 (DataType::Map(..), _) => {}
-                (_, Some(tag)) if field.name().starts_with("resource_tags_") => texts[text_of(tag) as usize].push(index),
+                (_, Some(tag)) if field.name().starts_with("resource_tags_") => {
+                    texts[text_of(tag) as usize].push(index);
+                }
                 _ => {}
             }
         }
         let columns = Self {
             format,
-            product_map: texts[Text::Region as usize].is_empty().then(|| position("product")).flatten(),
+            product_map: texts[Text::Region as usize]
+                .is_empty()
+                .then(|| position("product"))
+                .flatten(),
             texts,
             numbers: NUMBER_NAMES.map(|(_, name)| position(name)),
             // Both are required, so both were found above.
@@ -278,7 +293,12 @@ pub(crate) fn is_text(data_type: &DataType) -> bool {
 }
 
 fn detect(schema: &Schema, file: &str) -> Result<Format> {
-    let has = |name: &str| schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(name));
+    let has = |name: &str| {
+        schema
+            .fields()
+            .iter()
+            .any(|f| f.name().eq_ignore_ascii_case(name))
+    };
     let is_map = |name: &str| {
         schema
             .fields()
@@ -286,8 +306,12 @@ fn detect(schema: &Schema, file: &str) -> Result<Format> {
             .any(|f| f.name() == name && matches!(f.data_type(), DataType::Map(..)))
     };
     if has("CommitmentDiscountId") {
-        return Err(Error::report(format!("{file}: this is a FOCUS export, which Brimful cannot read yet"))
-            .hint("point --cur at a CUR 2.0 export (Data Exports, table COST_AND_USAGE_REPORT) or a legacy report"));
+        return Err(Error::report(format!(
+            "{file}: this is a FOCUS export, which Brimful cannot read yet"
+        ))
+        .hint(
+            "point --cur at a CUR 2.0 export (Data Exports, table COST_AND_USAGE_REPORT) or a legacy report",
+        ));
     }
     if has("bill_payer_account_name") || is_map("product") || is_map("resource_tags") {
         return Ok(Format::Cur2);
@@ -303,8 +327,10 @@ fn missing_columns(file: &str, format: Format, missing: &[&str], schema: &Schema
         .filter(|f| f.name().starts_with("line_item_") || f.name().starts_with("savings_plan_"))
         .count();
     if known == 0 {
-        return Error::report(format!("{file}: not a Cost and Usage Report: it has none of {list}"))
-            .hint("point --cur at the folder of an hourly CUR or CUR 2.0 report in parquet form");
+        return Error::report(format!(
+            "{file}: not a Cost and Usage Report: it has none of {list}"
+        ))
+        .hint("point --cur at the folder of an hourly CUR or CUR 2.0 report in parquet form");
     }
     let hint = match format {
         Format::Cur2 => "add them, under their own names, to the export's QueryStatement (SELECT list)",
@@ -354,7 +380,10 @@ mod tests {
         names.remove(0);
         let error = Columns::find(&schema(&names), "part-1.parquet").unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("part-1.parquet") && text.contains("savings_plan_used_commitment"), "{text}");
+        assert!(
+            text.contains("part-1.parquet") && text.contains("savings_plan_used_commitment"),
+            "{text}"
+        );
         assert!(text.contains("savings_plan_total_commitment_to_date"), "{text}");
     }
 
@@ -363,14 +392,25 @@ mod tests {
         let mut names = required();
         names[0].1 = DataType::Date32;
         let error = Columns::find(&schema(&names), "x.parquet").unwrap_err();
-        assert!(error.to_string().contains("column savings_plan_total_commitment_to_date has type Date32"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("column savings_plan_total_commitment_to_date has type Date32"),
+            "{error}"
+        );
     }
 
     #[test]
     fn cur2_is_known_by_its_maps_and_focus_is_refused() {
         let entries = Field::new(
             "entries",
-            DataType::Struct(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)].into()),
+            DataType::Struct(
+                vec![
+                    Field::new("key", DataType::Utf8, false),
+                    Field::new("value", DataType::Utf8, true),
+                ]
+                .into(),
+            ),
             false,
         );
         let mut names = required();
@@ -378,15 +418,29 @@ mod tests {
         let columns = Columns::find(&schema(&names), "x").unwrap();
         assert_eq!((columns.format, columns.tag_maps.len()), (Format::Cur2, 1));
         let focus = schema(&[("commitmentdiscountid", DataType::Utf8)]);
-        assert!(Columns::find(&focus, "x").unwrap_err().to_string().contains("FOCUS"));
+        assert!(
+            Columns::find(&focus, "x")
+                .unwrap_err()
+                .to_string()
+                .contains("FOCUS")
+        );
     }
 
     #[test]
     fn tags_are_recognised_in_every_form_of_their_key() {
-        for key in ["resource_tags_user_karpenter_sh_nodepool", "user_karpenter_sh_nodepool", "resourceTags/user:karpenter.sh/nodepool"] {
+        for key in [
+            "resource_tags_user_karpenter_sh_nodepool",
+            "user_karpenter_sh_nodepool",
+            "resourceTags/user:karpenter.sh/nodepool",
+        ] {
             assert_eq!(Tag::of(key), Some(Tag::NodePool), "{key}");
         }
-        for key in ["resource_tags_aws_eks_cluster_name", "aws_eks_cluster_name", "resourceTags/aws:eks:cluster-name", "user_eks_eks_cluster_name"] {
+        for key in [
+            "resource_tags_aws_eks_cluster_name",
+            "aws_eks_cluster_name",
+            "resourceTags/aws:eks:cluster-name",
+            "user_eks_eks_cluster_name",
+        ] {
             assert_eq!(Tag::of(key), Some(Tag::Cluster), "{key}");
         }
         assert_eq!(Tag::of("user_team"), None);

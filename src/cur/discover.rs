@@ -18,7 +18,11 @@ const REGION: &str = "us-east-1";
 /// There is no such report, it is not hourly parquet, or AWS refused.
 pub async fn discover(access: &AwsAccess, name: &str) -> Result<Location> {
     let base = access.load().await;
-    let client = Client::from_conf(config::Builder::from(&base).region(Region::from_static(REGION)).build());
+    let client = Client::from_conf(
+        config::Builder::from(&base)
+            .region(Region::from_static(REGION))
+            .build(),
+    );
     let mut pages = client.describe_report_definitions().into_paginator().send();
     let mut seen = Vec::new();
     while let Some(page) = pages.next().await {
@@ -35,7 +39,11 @@ pub async fn discover(access: &AwsAccess, name: &str) -> Result<Location> {
             seen.push(report.report_name().to_owned());
         }
     }
-    let known = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
+    let known = if seen.is_empty() {
+        "none".to_owned()
+    } else {
+        seen.join(", ")
+    };
     Err(Error::report(format!("there is no report {name} in this account; it has: {known}"))
         .hint("reports belong to the payer (management) account; CUR 2.0 exports are not found by name: set cur.uri"))
 }
@@ -43,13 +51,17 @@ pub async fn discover(access: &AwsAccess, name: &str) -> Result<Location> {
 fn place(report: &ReportDefinition) -> Result<Location> {
     let name = report.report_name();
     let unusable = |what: &str| {
-        Error::report(format!("report {name} is {what}")).hint("create an hourly report in parquet form (Athena integration), with resource IDs")
+        Error::report(format!("report {name} is {what}"))
+            .hint("create an hourly report in parquet form (Athena integration), with resource IDs")
     };
     if *report.time_unit() != TimeUnit::Hourly {
         return Err(unusable(&format!("{}, not HOURLY", report.time_unit())));
     }
     if *report.format() != ReportFormat::Parquet {
-        return Err(unusable(&format!("delivered as {}, not as parquet", report.format())));
+        return Err(unusable(&format!(
+            "delivered as {}, not as parquet",
+            report.format()
+        )));
     }
     let prefix = [report.s3_prefix(), name].join("/");
     Ok(Location::S3 {

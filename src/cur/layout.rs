@@ -57,7 +57,13 @@ impl PeriodObjects {
     #[must_use]
     pub fn newest_data(&self) -> Vec<Object> {
         // Executions' folders begin with a timestamp, so the last by name is the newest.
-        let newest = self.data.iter().map(|(execution, _)| execution).max().cloned().flatten();
+        let newest = self
+            .data
+            .iter()
+            .map(|(execution, _)| execution)
+            .max()
+            .cloned()
+            .flatten();
         let chosen = self.data.iter().filter(|(execution, _)| *execution == newest);
         chosen.map(|(_, object)| object.clone()).collect()
     }
@@ -68,7 +74,9 @@ impl PeriodObjects {
 pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     for object in objects {
-        let Some(place) = Place::of(&object.key) else { continue };
+        let Some(place) = Place::of(&object.key) else {
+            continue;
+        };
         let report = reports.entry(place.report).or_default();
         match (place.part, place.period) {
             (Part::Status, _) => report.status.push(object.clone()),
@@ -85,7 +93,13 @@ pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
         }
     }
     // A status file alone, or files of another sort, are no report.
-    reports.retain(|_, report| !report.loose.is_empty() || report.periods.values().any(|p| !p.data.is_empty() || !p.manifests.is_empty()));
+    reports.retain(|_, report| {
+        !report.loose.is_empty()
+            || report
+                .periods
+                .values()
+                .any(|p| !p.data.is_empty() || !p.manifests.is_empty())
+    });
     // Loose files beside periods are something else's (query results, say).
     if reports.values().any(|report| !report.periods.is_empty()) {
         reports.retain(|_, report| !report.periods.is_empty());
@@ -173,7 +187,11 @@ fn find_period(folders: &[&str]) -> Option<(usize, usize, BillingPeriod)> {
         }
         if let Some(year) = folder.strip_prefix("year=") {
             let month = folders.get(at + 1)?.strip_prefix("month=")?;
-            return Some((at, 2, BillingPeriod::new(year.parse().ok()?, month.parse().ok()?)?));
+            return Some((
+                at,
+                2,
+                BillingPeriod::new(year.parse().ok()?, month.parse().ok()?)?,
+            ));
         }
         Some((at, 1, BillingPeriod::parse_dates(folder)?))
     })
@@ -185,17 +203,27 @@ fn find_period(folders: &[&str]) -> Option<(usize, usize, BillingPeriod)> {
 /// Buckets are replicated and copied to directories, so the entry's bucket and prefix need not be ours.
 #[must_use]
 pub fn resolve<'a>(entry: &str, objects: &'a [Object]) -> Option<&'a Object> {
-    let path = entry.strip_prefix("s3://").map_or(entry, |rest| rest.split_once('/').map_or("", |(_, key)| key));
+    let path = entry
+        .strip_prefix("s3://")
+        .map_or(entry, |rest| rest.split_once('/').map_or("", |(_, key)| key));
     let wanted: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let folders = wanted.len().saturating_sub(1);
     let least = find_period(&wanted[..folders]).map_or(1, |(at, ..)| wanted.len() - at);
     let shared = |object: &Object| {
         let parts = object.key.split('/').filter(|part| !part.is_empty());
-        parts.rev().zip(wanted.iter().rev()).take_while(|(a, b)| a == *b).count()
+        parts
+            .rev()
+            .zip(wanted.iter().rev())
+            .take_while(|(a, b)| a == *b)
+            .count()
     };
     let lengths: Vec<usize> = objects.iter().map(shared).collect();
     let longest = lengths.iter().copied().max().filter(|length| *length >= least)?;
-    let mut found = lengths.iter().zip(objects).filter(|(length, _)| **length == longest).map(|(_, o)| o);
+    let mut found = lengths
+        .iter()
+        .zip(objects)
+        .filter(|(length, _)| **length == longest)
+        .map(|(_, o)| o);
     // Two objects that match equally well are a copy within the place: neither can be trusted to be the one.
     found.next().filter(|_| found.next().is_none())
 }
@@ -203,7 +231,10 @@ pub fn resolve<'a>(entry: &str, objects: &'a [Object]) -> Option<&'a Object> {
 /// Names of reports for an error message.
 #[must_use]
 pub fn names(reports: &BTreeMap<String, Report>) -> String {
-    let names: BTreeSet<&str> = reports.keys().map(|name| if name.is_empty() { "." } else { name }).collect();
+    let names: BTreeSet<&str> = reports
+        .keys()
+        .map(|name| if name.is_empty() { "." } else { name })
+        .collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
@@ -269,7 +300,10 @@ mod tests {
             "p//e/metadata/BILLING_PERIOD=2026-11/e-Manifest.json",
         ]));
         let period = &found["p/e"].periods[&november()];
-        assert_eq!(period.manifest().unwrap().key, "p//e/metadata/BILLING_PERIOD=2026-11/e-Manifest.json");
+        assert_eq!(
+            period.manifest().unwrap().key,
+            "p//e/metadata/BILLING_PERIOD=2026-11/e-Manifest.json"
+        );
         assert!(period.is_export);
     }
 
@@ -285,14 +319,20 @@ mod tests {
 
     #[test]
     fn manifest_entries_resolve_by_their_longest_suffix() {
-        let listed = objects(&["e/data/BILLING_PERIOD=2026-10/e-00001.snappy.parquet", "e/data/BILLING_PERIOD=2026-11/e-00001.snappy.parquet"]);
+        let listed = objects(&[
+            "e/data/BILLING_PERIOD=2026-10/e-00001.snappy.parquet",
+            "e/data/BILLING_PERIOD=2026-11/e-00001.snappy.parquet",
+        ]);
         let entry = "s3://bucket/prefix/e/data/BILLING_PERIOD=2026-11/e-00001.snappy.parquet";
         assert_eq!(resolve(entry, &listed), Some(&listed[1]));
         // The same file name in another month is another file.
         let december = "prefix/e/data/BILLING_PERIOD=2026-12/e-00001.snappy.parquet";
         assert_eq!(resolve(december, &listed), None);
         assert_eq!(resolve("s3://bucket/../../etc/passwd", &listed), None);
-        let twice = objects(&["x/data/BILLING_PERIOD=2026-11/e.parquet", "y/data/BILLING_PERIOD=2026-11/e.parquet"]);
+        let twice = objects(&[
+            "x/data/BILLING_PERIOD=2026-11/e.parquet",
+            "y/data/BILLING_PERIOD=2026-11/e.parquet",
+        ]);
         assert_eq!(resolve("data/BILLING_PERIOD=2026-11/e.parquet", &twice), None);
     }
 }

@@ -24,7 +24,9 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix("s3://") else {
             return match text.split_once("://") {
-                Some((scheme, _)) => Err(format!("`{scheme}://` is not supported: give s3://bucket/prefix, a directory or a parquet file")),
+                Some((scheme, _)) => Err(format!(
+                    "`{scheme}://` is not supported: give s3://bucket/prefix, a directory or a parquet file"
+                )),
                 None if text.is_empty() => Err("the location of the report is empty".into()),
                 None => Ok(Self::Path(PathBuf::from(text))),
             };

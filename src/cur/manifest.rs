@@ -20,20 +20,32 @@ impl Manifest {
         let hint = "point --cur at the report's own folder; without a usable manifest, remove it and the files are listed";
         let json: Value = serde_json::from_slice(bytes)
             .map_err(|e| Error::report(format!("{name}: not a manifest: {e}")).hint(hint))?;
-        let list = ["dataFiles", "reportKeys"].iter().find_map(|key| json.get(key)?.as_array());
+        let list = ["dataFiles", "reportKeys"]
+            .iter()
+            .find_map(|key| json.get(key)?.as_array());
         let Some(list) = list else {
             let message = format!("{name}: unrecognised manifest: it has neither dataFiles nor reportKeys");
             return Err(Error::report(message).hint(hint));
         };
-        let files: Option<Vec<String>> = list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect();
-        let files = files.ok_or_else(|| Error::report(format!("{name}: unrecognised manifest: its list of files holds no names")).hint(hint))?;
+        let files: Option<Vec<String>> = list
+            .iter()
+            .map(|entry| entry.as_str().map(str::to_owned))
+            .collect();
+        let files = files.ok_or_else(|| {
+            Error::report(format!(
+                "{name}: unrecognised manifest: its list of files holds no names"
+            ))
+            .hint(hint)
+        })?;
         Ok(Self { files })
     }
 
     /// True unless the files are of another sort than parquet.
     #[must_use]
     pub fn is_parquet(&self) -> bool {
-        self.files.iter().all(|file| file.to_ascii_lowercase().ends_with(".parquet"))
+        self.files
+            .iter()
+            .all(|file| file.to_ascii_lowercase().ends_with(".parquet"))
     }
 }
 
@@ -53,9 +65,22 @@ mod tests {
 
     #[test]
     fn a_manifest_without_a_list_is_not_an_empty_month() {
-        assert!(Manifest::parse("m", b"{}").unwrap_err().to_string().contains("unrecognised manifest"));
+        assert!(
+            Manifest::parse("m", b"{}")
+                .unwrap_err()
+                .to_string()
+                .contains("unrecognised manifest")
+        );
         assert!(Manifest::parse("m", br#"{"dataFiles":[1]}"#).is_err());
-        assert!(Manifest::parse("m", b"PAR1").unwrap_err().to_string().contains("not a manifest"));
-        assert_eq!(Manifest::parse("m", br#"{"dataFiles":[]}"#).unwrap().files.len(), 0);
+        assert!(
+            Manifest::parse("m", b"PAR1")
+                .unwrap_err()
+                .to_string()
+                .contains("not a manifest")
+        );
+        assert_eq!(
+            Manifest::parse("m", br#"{"dataFiles":[]}"#).unwrap().files.len(),
+            0
+        );
     }
 }

@@ -77,7 +77,9 @@ impl FileBytes {
 }
 
 fn beyond(start: u64, length: usize, size: u64) -> ParquetError {
-    ParquetError::EOF(format!("{length} bytes at {start} lie outside the file's {size} bytes"))
+    ParquetError::EOF(format!(
+        "{length} bytes at {start} lie outside the file's {size} bytes"
+    ))
 }
 
 impl Length for FileBytes {

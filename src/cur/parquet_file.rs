@@ -7,7 +7,9 @@ use arrow::array::RecordBatchReader;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::statistics::Statistics;
@@ -61,7 +63,8 @@ impl ParquetFile {
         let columns = Columns::find(inferred.schema(), &name)?;
         let roots = columns.roots();
         let schema = Arc::new(coded_schema(inferred.schema(), &roots));
-        let reader = ArrowReaderMetadata::try_new(metadata, options().with_schema(schema)).map_err(unreadable)?;
+        let reader =
+            ArrowReaderMetadata::try_new(metadata, options().with_schema(schema)).map_err(unreadable)?;
         let projection = ProjectionMask::roots(reader.parquet_schema(), roots);
         let file = Self {
             object: object.clone(),
@@ -87,7 +90,9 @@ impl ParquetFile {
 
     /// False when statistics show that no row of the row group begins within `window`.
     pub(crate) fn may_hold(&self, row_group: usize, window: &Range<Hour>) -> bool {
-        let Some((first, last)) = self.start_range(row_group) else { return true };
+        let Some((first, last)) = self.start_range(row_group) else {
+            return true;
+        };
         match (Hour::of_millis(first), Hour::of_millis(last)) {
             (Some(first), Some(last)) => first < window.end && last >= window.start,
             _ => true,
@@ -119,17 +124,26 @@ impl ParquetFile {
             return Ok((local, wanted.iter().map(|range| range.end - range.start).sum()));
         }
         let ranges = coalesce(wanted, GAP);
-        let fetched: Vec<_> = stream::iter(ranges)
-            .map(|range| async move { Ok::<_, ReadError>((range.start, store.range(&self.object, range).await?)) })
-            .buffered(REQUESTS)
-            .try_collect()
-            .await?;
+        let fetched: Vec<_> =
+            stream::iter(ranges)
+                .map(|range| async move {
+                    Ok::<_, ReadError>((range.start, store.range(&self.object, range).await?))
+                })
+                .buffered(REQUESTS)
+                .try_collect()
+                .await?;
         let bytes = fetched.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         Ok((FileBytes::Fetched(Arc::new(fetched), self.object.size), bytes))
     }
 
     fn chunk_ranges(&self, row_group: usize) -> Vec<Range<u64>> {
-        let chunks = self.reader.metadata().row_group(row_group).columns().iter().enumerate();
+        let chunks = self
+            .reader
+            .metadata()
+            .row_group(row_group)
+            .columns()
+            .iter()
+            .enumerate();
         chunks
             .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
             .map(|(_, chunk)| chunk.byte_range())
@@ -139,7 +153,11 @@ impl ParquetFile {
     }
 
     /// Decodes one row group batch by batch.
-    pub(crate) fn batches(&self, bytes: FileBytes, row_group: usize) -> Result<impl RecordBatchReader + use<>, Error> {
+    pub(crate) fn batches(
+        &self,
+        bytes: FileBytes,
+        row_group: usize,
+    ) -> Result<impl RecordBatchReader + use<>, Error> {
         ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.reader.clone())
             .with_row_groups(vec![row_group])
             .with_projection(self.projection.clone())
@@ -171,7 +189,9 @@ async fn footer(store: &Store, object: &Object, name: &str) -> Result<(ParquetMe
                 let metadata = reader.finish().map_err(|e| damaged(name, &e))?;
                 return Ok((metadata, bytes_read));
             }
-            Err(ParquetError::NeedMoreData(needed)) if needed as u64 > length && needed as u64 <= object.size => {
+            Err(ParquetError::NeedMoreData(needed))
+                if needed as u64 > length && needed as u64 <= object.size =>
+            {
                 length = needed as u64;
             }
             Err(error) => return Err(damaged(name, &error).into()),
@@ -184,7 +204,13 @@ async fn footer(store: &Store, object: &Object, name: &str) -> Result<(ParquetMe
 fn coded_schema(schema: &Schema, roots: &[usize]) -> Schema {
     let fields = schema.fields().iter().enumerate();
     let coded: Fields = fields
-        .map(|(index, field)| if roots.contains(&index) { coded_field(field) } else { Arc::clone(field) })
+        .map(|(index, field)| {
+            if roots.contains(&index) {
+                coded_field(field)
+            } else {
+                Arc::clone(field)
+            }
+        })
         .collect();
     Schema::new(coded)
 }

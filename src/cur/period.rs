@@ -34,8 +34,14 @@ impl BillingPeriod {
     #[must_use]
     pub fn next(self) -> Self {
         match self.month {
-            12 => Self { year: self.year + 1, month: 1 },
-            month => Self { month: month + 1, ..self },
+            12 => Self {
+                year: self.year + 1,
+                month: 1,
+            },
+            month => Self {
+                month: month + 1,
+                ..self
+            },
         }
     }
 

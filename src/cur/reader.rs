@@ -47,7 +47,9 @@ pub struct Request<'a> {
 
 impl std::fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("location", self.location).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("location", self.location)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,7 +78,8 @@ impl ReportData {
     /// How far the report can be trusted to reach: the newest real usage, at most `now` and the time of delivery.
     #[must_use]
     pub fn horizon(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.ledger.horizon(self.delivered.map_or(now, |delivered| delivered.min(now)))
+        self.ledger
+            .horizon(self.delivered.map_or(now, |delivered| delivered.min(now)))
     }
 }
 
@@ -103,8 +106,11 @@ pub async fn read(request: &Request<'_>) -> Result<ReportData> {
             tokio::time::sleep(*wait).await;
         }
     }
-    Err(Error::frozen(format!("{}: the report keeps changing while it is read: {last}", request.location))
-        .hint("nothing was changed; the next run reads it again"))
+    Err(Error::frozen(format!(
+        "{}: the report keeps changing while it is read: {last}",
+        request.location
+    ))
+    .hint("nothing was changed; the next run reads it again"))
 }
 
 async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData, ReadError> {
@@ -124,7 +130,10 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))
         .await?;
     snapshot.verify(store).await?;
-    let ledger = builder.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let ledger = builder
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish();
     let mut warnings = snapshot.warnings;
     warnings.extend(warnings_of(&place, &summary, &ledger));
     Ok(ReportData {
@@ -143,11 +152,16 @@ fn warnings_of(place: &str, summary: &ScanSummary, ledger: &Ledger) -> Vec<Warni
     let mut warnings = Vec::new();
     if !summary.missing.is_empty() {
         let columns = summary.missing.join(", ");
-        let message = format!("{place}: the report lacks {columns}: use is shown, but cannot be checked or acted upon; add them to the export");
+        let message = format!(
+            "{place}: the report lacks {columns}: use is shown, but cannot be checked or acted upon; add them to the export"
+        );
         warnings.push(Warning::new("missing-columns", message));
     }
     if ledger.unreadable_rows > 0 {
-        let message = format!("{place}: {} rows hold something that is not a number or time; the hours they belong to are not used", ledger.unreadable_rows);
+        let message = format!(
+            "{place}: {} rows hold something that is not a number or time; the hours they belong to are not used",
+            ledger.unreadable_rows
+        );
         warnings.push(Warning::new("unreadable-rows", message));
     }
     warnings

@@ -60,7 +60,13 @@ impl S3Store {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         };
-        let probe = store.client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
+        let probe = store
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .max_keys(1)
+            .send()
+            .await;
         if let Err(error) = probe {
             match region_of(&error) {
                 Some(region) => store.client = client(&config, Some(region)),
@@ -77,7 +83,11 @@ impl S3Store {
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Object>> {
-        let folder = if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) };
+        let folder = if self.prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", self.prefix)
+        };
         let mut pages = self
             .client
             .list_objects_v2()
@@ -109,7 +119,14 @@ impl S3Store {
     }
 
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Object>> {
-        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+        match self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(head) => Ok(Some(Object {
                 key: key.to_owned(),
                 size: u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0),
@@ -136,11 +153,17 @@ impl S3Store {
             _ => self.explain(&format!("read {name}"), &error).into(),
         })?;
         let body = response.body.collect().await.map_err(|error| {
-            ReadError::Failed(Error::report(format!("{name}: the connection broke while reading")).source(error))
+            ReadError::Failed(
+                Error::report(format!("{name}: the connection broke while reading")).source(error),
+            )
         })?;
         let bytes = body.into_bytes();
         if bytes.len() as u64 != range.end - range.start {
-            let error = Error::report(format!("{name}: {} bytes came instead of {}", bytes.len(), range.end - range.start));
+            let error = Error::report(format!(
+                "{name}: {} bytes came instead of {}",
+                bytes.len(),
+                range.end - range.start
+            ));
             return Err(error.into());
         }
         Ok(bytes)
@@ -218,12 +241,20 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 }
 
 fn no_credentials(details: &str) -> bool {
-    details.contains("no providers in chain provided credentials") || details.contains("CredentialsNotLoaded") || details.contains("credentials provider")
+    details.contains("no providers in chain provided credentials")
+        || details.contains("CredentialsNotLoaded")
+        || details.contains("credentials provider")
 }
 
 /// The first line of what the SDK says, at most 300 characters.
 fn short(details: &str) -> String {
-    details.lines().next().unwrap_or_default().chars().take(300).collect()
+    details
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(300)
+        .collect()
 }
 
 fn time(time: Option<&AwsTime>) -> DateTime<Utc> {

@@ -42,7 +42,9 @@ pub struct Scan<'a> {
 
 impl std::fmt::Debug for Scan<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scan").field("files", &self.files.len()).finish_non_exhaustive()
+        f.debug_struct("Scan")
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +66,10 @@ impl Scan<'_> {
     ///
     /// # Errors
     /// [`ReadError::Changed`] when a file was rewritten meanwhile; else the first thing that went wrong.
-    pub async fn run(&self, sink: &(impl Fn(&LineItems) -> Result<()> + Sync)) -> Result<ScanSummary, ReadError> {
+    pub async fn run(
+        &self,
+        sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
+    ) -> Result<ScanSummary, ReadError> {
         let opened: Vec<(ParquetFile, u64)> = stream::iter(self.files)
             .map(|object| ParquetFile::open(self.store, object))
             .buffered(FOOTERS)
@@ -77,7 +82,10 @@ impl Scan<'_> {
         let work = Work {
             scan: self,
             files: &files,
-            rows: tasks.iter().map(|(file, group)| files[*file].rows_of(*group)).sum(),
+            rows: tasks
+                .iter()
+                .map(|(file, group)| files[*file].rows_of(*group))
+                .sum(),
             tasks,
             next: AtomicUsize::new(0),
             done: AtomicU64::new(0),
@@ -108,7 +116,9 @@ impl Scan<'_> {
             .filter(|(_, file)| file.columns.is_some())
             .flat_map(|(index, file)| (0..file.row_groups()).map(move |group| (index, group)));
         match &self.window {
-            Some(window) => all.filter(|(file, group)| files[*file].may_hold(*group, window)).collect(),
+            Some(window) => all
+                .filter(|(file, group)| files[*file].may_hold(*group, window))
+                .collect(),
             None => all.collect(),
         }
     }
@@ -121,8 +131,11 @@ fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
         summary.rows += file.rows();
         let Some(columns) = &file.columns else { continue };
         if summary.format.is_some_and(|format| format != columns.format) {
-            return Err(Error::report(format!("{}: legacy CUR and CUR 2.0 files lie together", file.name))
-                .hint("they tell the same costs twice: point --cur at one report's own folder"));
+            return Err(Error::report(format!(
+                "{}: legacy CUR and CUR 2.0 files lie together",
+                file.name
+            ))
+            .hint("they tell the same costs twice: point --cur at one report's own folder"));
         }
         summary.format = Some(columns.format);
         summary.missing.extend(&columns.missing);
@@ -172,7 +185,9 @@ impl Work<'_> {
         }
         let task = *self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed))?;
         let (store, file) = (Arc::clone(self.scan.store), Arc::clone(&self.files[task.0]));
-        let fetch = self.runtime.spawn(async move { file.fetch(&store, task.1).await });
+        let fetch = self
+            .runtime
+            .spawn(async move { file.fetch(&store, task.1).await });
         Some((task, fetch))
     }
 
@@ -188,7 +203,9 @@ impl Work<'_> {
             .map_err(|e| Error::unexpected("a read was cancelled").source(e))??;
         self.bytes.fetch_add(count, Ordering::Relaxed);
         let file = &self.files[file];
-        let Some(columns) = &file.columns else { return Ok(()) };
+        let Some(columns) = &file.columns else {
+            return Ok(());
+        };
         let mut decoder = BatchDecoder::new(columns, self.scan.symbols, &file.name);
         for batch in file.batches(bytes, group)? {
             if self.stop.load(Ordering::Relaxed) {

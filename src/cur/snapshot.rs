@@ -86,9 +86,12 @@ impl Snapshot {
         }
         if snapshot.periods.is_empty() {
             let have: Vec<String> = report.periods.keys().map(ToString::to_string).collect();
-            return Err(Error::report(format!("{place}: the report has no billing period in the wanted time; it has {}", have.join(", ")))
-                .hint("choose another time with --from and --to, or --now")
-                .into());
+            return Err(Error::report(format!(
+                "{place}: the report has no billing period in the wanted time; it has {}",
+                have.join(", ")
+            ))
+            .hint("choose another time with --from and --to, or --now")
+            .into());
         }
         Ok(snapshot)
     }
@@ -102,7 +105,10 @@ impl Snapshot {
             .map(|object| async move {
                 match store.head(&object.key).await? {
                     Some(now) if now.version == object.version => Ok(()),
-                    _ => Err(ReadError::Changed(format!("{} was rewritten", store.name(&object.key)))),
+                    _ => Err(ReadError::Changed(format!(
+                        "{} was rewritten",
+                        store.name(&object.key)
+                    ))),
                 }
             })
             .buffer_unordered(CHECKS)
@@ -138,7 +144,9 @@ impl Snapshot {
             // Data Exports deliver the manifest last, so a younger file belongs to a refresh still under way.
             if store.is_s3() && found.is_export && file.modified > manifest.modified {
                 let file = store.name(&file.key);
-                return Err(ReadError::Changed(format!("{file} is newer than its manifest: AWS is delivering a refresh")));
+                return Err(ReadError::Changed(format!(
+                    "{file} is newer than its manifest: AWS is delivering a refresh"
+                )));
             }
             self.files.push(file.clone());
         }
@@ -152,7 +160,9 @@ impl Snapshot {
             let name = store.name(&object.key);
             for status in statuses(&name, store.read(object).await?)? {
                 if status != "READY" {
-                    return Err(ReadError::Changed(format!("{name} says {status}: AWS is rewriting the report")));
+                    return Err(ReadError::Changed(format!(
+                        "{name} says {status}: AWS is rewriting the report"
+                    )));
                 }
             }
         }
@@ -161,12 +171,21 @@ impl Snapshot {
 }
 
 /// The one report at this place.
-async fn choose(store: &Store, place: &str, mut reports: std::collections::BTreeMap<String, Report>) -> Result<Report, ReadError> {
+async fn choose(
+    store: &Store,
+    place: &str,
+    mut reports: std::collections::BTreeMap<String, Report>,
+) -> Result<Report, ReadError> {
     let all = layout::names(&reports);
     let mut unusable = Vec::new();
     for name in reports.keys().cloned().collect::<Vec<_>>() {
         // A report of CSV files is told by its manifest.
-        let manifest = reports[&name].periods.values().next_back().and_then(PeriodObjects::manifest).cloned();
+        let manifest = reports[&name]
+            .periods
+            .values()
+            .next_back()
+            .and_then(PeriodObjects::manifest)
+            .cloned();
         if let Some(manifest) = manifest
             && reports.len() > unusable.len()
             && !Manifest::parse(&store.name(&manifest.key), &store.read(&manifest).await?)?.is_parquet()
@@ -176,9 +195,12 @@ async fn choose(store: &Store, place: &str, mut reports: std::collections::BTree
         }
     }
     if reports.len() > 1 {
-        return Err(Error::report(format!("{place}: several reports lie here: {}", layout::names(&reports)))
-            .hint("they tell the same costs more than once: point --cur at the folder of one of them")
-            .into());
+        return Err(Error::report(format!(
+            "{place}: several reports lie here: {}",
+            layout::names(&reports)
+        ))
+        .hint("they tell the same costs more than once: point --cur at the folder of one of them")
+        .into());
     }
     reports.into_values().next().ok_or_else(|| {
         let message = match all.as_str() {
@@ -192,19 +214,27 @@ async fn choose(store: &Store, place: &str, mut reports: std::collections::BTree
 }
 
 fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
-    let present = report.periods.iter().map(|(period, found)| (*period, found));
+    let mut present = report.periods.iter().map(|(period, found)| (*period, found));
     match wanted {
         Periods::Newest(now) => {
             let newest = BillingPeriod::of(now);
-            present.filter(|(period, _)| *period <= newest).next_back().into_iter().collect()
+            present
+                .rfind(|(period, _)| *period <= newest)
+                .into_iter()
+                .collect()
         }
-        Periods::Between(first, last) => present.filter(|(period, _)| (first..=last).contains(period)).collect(),
+        Periods::Between(first, last) => present
+            .filter(|(period, _)| (first..=last).contains(period))
+            .collect(),
     }
 }
 
 /// A file that the manifest names was not listed: gone for good, or delivered since the listing?
 async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
-    let key = entry.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).map_or(entry, |(_, key)| key);
+    let key = entry
+        .strip_prefix("s3://")
+        .and_then(|rest| rest.split_once('/'))
+        .map_or(entry, |(_, key)| key);
     if store.is_s3() && matches!(store.head(key).await, Ok(Some(_))) {
         return ReadError::Changed(format!("{} has just been delivered", store.name(key)));
     }
@@ -215,13 +245,18 @@ async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
 
 fn newest(store: &Store, files: &[Object]) -> Option<DateTime<Utc>> {
     // A directory's times tell when it was copied, not when AWS wrote.
-    store.is_s3().then(|| files.iter().map(|file| file.modified).max()).flatten()
+    store
+        .is_s3()
+        .then(|| files.iter().map(|file| file.modified).max())
+        .flatten()
 }
 
 fn no_manifest(place: &str) -> Warning {
     Warning::new(
         "no-manifest",
-        format!("{place}: no manifest says which files belong together, so every parquet file there is read; copy the report with its manifest"),
+        format!(
+            "{place}: no manifest says which files belong together, so every parquet file there is read; copy the report with its manifest"
+        ),
     )
 }
 
@@ -231,7 +266,9 @@ fn statuses(name: &str, bytes: bytes::Bytes) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for batch in reader.build().map_err(|e| unreadable(&e))? {
         let batch = batch.map_err(|e| unreadable(&e))?;
-        let column = batch.column_by_name("status").ok_or_else(|| unreadable(&"it has no column status"))?;
+        let column = batch
+            .column_by_name("status")
+            .ok_or_else(|| unreadable(&"it has no column status"))?;
         let column = cast(column, &DataType::Utf8).map_err(|e| unreadable(&e))?;
         found.extend(column.as_string::<i32>().iter().flatten().map(str::to_owned));
     }

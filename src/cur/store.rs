@@ -54,7 +54,11 @@ impl Store {
     /// A whole small object.
     pub async fn read(&self, object: &Object) -> Result<Bytes, ReadError> {
         if object.size > MAX_WHOLE {
-            let error = Error::report(format!("{}: {} bytes are too large for a manifest", self.name(&object.key), object.size));
+            let error = Error::report(format!(
+                "{}: {} bytes are too large for a manifest",
+                self.name(&object.key),
+                object.size
+            ));
             return Err(error.into());
         }
         if object.size == 0 {
@@ -102,8 +106,9 @@ impl LocalStore {
     /// A report error when nothing is there.
     pub fn new(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|e| {
-            Error::report(format!("{}: {}", path.display(), reason(&e)))
-                .hint("--cur takes s3://bucket/prefix, a directory laid out like the bucket, or one parquet file")
+            Error::report(format!("{}: {}", path.display(), reason(&e))).hint(
+                "--cur takes s3://bucket/prefix, a directory laid out like the bucket, or one parquet file",
+            )
         })?;
         if metadata.is_dir() {
             return Ok(Self {
@@ -140,7 +145,11 @@ impl LocalStore {
             for entry in fs::read_dir(&path).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let key = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                let key = if folder.is_empty() {
+                    name
+                } else {
+                    format!("{folder}/{name}")
+                };
                 // Follows links: mounted volumes are full of them. A link to a folder is not entered (cycles).
                 match fs::metadata(entry.path()) {
                     Ok(metadata) if metadata.is_file() => objects.push(object(key, &metadata)),
@@ -157,7 +166,11 @@ impl LocalStore {
         match fs::metadata(self.path(key)) {
             Ok(metadata) => Ok(Some(object(key.to_owned(), &metadata))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::report(format!("{}: {}", self.path(key).display(), reason(&e)))),
+            Err(e) => Err(Error::report(format!(
+                "{}: {}",
+                self.path(key).display(),
+                reason(&e)
+            ))),
         }
     }
 
@@ -192,7 +205,11 @@ fn object(key: String, metadata: &fs::Metadata) -> Object {
     Object {
         key,
         size: metadata.len(),
-        version: format!("{}-{}", metadata.len(), modified.timestamp_nanos_opt().unwrap_or_default()),
+        version: format!(
+            "{}-{}",
+            metadata.len(),
+            modified.timestamp_nanos_opt().unwrap_or_default()
+        ),
         modified,
     }
 }

@@ -95,7 +95,11 @@ impl Level {
 /// lost if it were not filled; without any room the spill adds up.
 fn room(headrooms: &[Money]) -> Money {
     let free: Money = headrooms.iter().map(|headroom| headroom.or_zero()).sum();
-    if free > Money::ZERO { free } else { headrooms.iter().copied().sum() }
+    if free > Money::ZERO {
+        free
+    } else {
+        headrooms.iter().copied().sum()
+    }
 }
 
 /// Decides for a committed pool whose groups are all free of doubt.
@@ -121,11 +125,24 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         .and_then(Money::from_dollars)
         .is_some_and(|most| extra.is_some_and(|extra| extra > most));
     let (decision, reason) = if beyond_extra {
-        (Decision::Hold, format!("live on-demand nodes cost {} more than the commitment, above maxExtraOnDemand", extra.unwrap_or_default().per_hour()))
+        (
+            Decision::Hold,
+            format!(
+                "live on-demand nodes cost {} more than the commitment, above maxExtraOnDemand",
+                extra.unwrap_or_default().per_hour()
+            ),
+        )
     } else if level.cautious >= to_start || goes_on {
         (Decision::Fill, fill_reason(facts, &level, &node, price))
     } else if over && has_lasted(facts, over_since, band) {
-        (Decision::Drain, format!("{}: {} more than it holds, for longer than the dwell time", full(facts, &level), level.excess_at_least.per_hour()))
+        (
+            Decision::Drain,
+            format!(
+                "{}: {} more than it holds, for longer than the dwell time",
+                full(facts, &level),
+                level.excess_at_least.per_hour()
+            ),
+        )
     } else {
         (Decision::Hold, hold_reason(facts, &level, &node, to_start))
     };
@@ -175,7 +192,13 @@ fn has_lasted(facts: &Facts<'_>, over_since: Option<DateTime<Utc>>, band: Money)
     }
     let hours = usize::try_from(dwell.num_hours().max(1)).unwrap_or(1) + 1;
     let sums: Vec<Money> = (0..hours)
-        .map_while(|hour| facts.groups.iter().map(|group| group.recent_excess.get(hour).copied()).sum::<Option<Money>>())
+        .map_while(|hour| {
+            facts
+                .groups
+                .iter()
+                .map(|group| group.recent_excess.get(hour).copied())
+                .sum::<Option<Money>>()
+        })
         .collect();
     sums.len() == hours && sums.iter().all(|excess| *excess > band)
 }
@@ -190,7 +213,10 @@ fn fill_reason(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> St
     let room = match fits {
         0 => format!("less than one {node} at {}{assumed}", price.rate.per_hour()),
         1 => format!("room for 1 more {node} at {}{assumed}", price.rate.per_hour()),
-        fits => format!("room for {fits} more {node} at {}{assumed}", price.rate.per_hour()),
+        fits => format!(
+            "room for {fits} more {node} at {}{assumed}",
+            price.rate.per_hour()
+        ),
     };
     format!(
         "{} of {} stands unused (demand {} of {}, {}): {room}",

@@ -29,7 +29,12 @@ pub struct Eligible<'a> {
 impl<'a> Eligible<'a> {
     /// Judges a pool against the groups in force.
     #[must_use]
-    pub fn of(pool: &NodePool, active: &BTreeSet<GroupId>, identity: &Identity, types: &'a InstanceTypes) -> Self {
+    pub fn of(
+        pool: &NodePool,
+        active: &BTreeSet<GroupId>,
+        identity: &Identity,
+        types: &'a InstanceTypes,
+    ) -> Self {
         let launchable = launchable(pool, types);
         let zones = regions(pool).filter(|regions| !regions.is_empty());
         let region = match &zones {
@@ -40,7 +45,11 @@ impl<'a> Eligible<'a> {
         let mut eligible = Self {
             groups: Vec::new(),
             region,
-            os: if os(pool).contains("linux") { "linux" } else { "windows" },
+            os: if os(pool).contains("linux") {
+                "linux"
+            } else {
+                "windows"
+            },
             launchable,
             warnings: Vec::new(),
         };
@@ -72,13 +81,17 @@ impl<'a> Eligible<'a> {
                     list(&self.launchable.families),
                     family_requirement(family)
                 );
-                self.warnings.push(Warning::of_pool("family-mismatch", &pool.name, message));
+                self.warnings
+                    .push(Warning::of_pool("family-mismatch", &pool.name, message));
             }
             return;
         }
         if self.region.is_none() {
-            let message = format!("cannot tell whether this pool launches in {region}, where group {group} applies: set cluster.region in the configuration");
-            self.warnings.push(Warning::of_pool("region-unknown", &pool.name, message));
+            let message = format!(
+                "cannot tell whether this pool launches in {region}, where group {group} applies: set cluster.region in the configuration"
+            );
+            self.warnings
+                .push(Warning::of_pool("region-unknown", &pool.name, message));
             return;
         }
         self.groups.push(group.clone());
@@ -98,11 +111,11 @@ impl<'a> Eligible<'a> {
     pub fn priced(&self, group: &GroupId, prices: &Prices) -> Vec<(String, Price)> {
         let known = self.launchable.types.iter().map(|kind| kind.name.as_str());
         let names = known.chain(self.launchable.unknown_types.iter().map(String::as_str));
-        let mut priced: Vec<(String, Price)> = names
+        let mut found: Vec<(String, Price)> = names
             .filter_map(|name| Some((name.to_owned(), prices.seen(group, name, self.placement())?)))
             .collect();
-        priced.sort_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)));
-        priced
+        found.sort_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)));
+        found
     }
 
     /// The cheapest node that the pool can launch and `group` would pay: of types the report has priced, else of all.
@@ -110,11 +123,11 @@ impl<'a> Eligible<'a> {
     pub fn cheapest(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
         let assumed = || {
             let types = self.launchable.types.iter();
-            let priced = types.filter_map(|kind| {
+            let nodes = types.filter_map(|kind| {
                 let price = prices.of(group, &kind.name, self.placement(), Some(kind.vcpu))?;
                 Some((kind.name.clone(), price))
             });
-            priced.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
+            nodes.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
         };
         self.priced(group, prices).into_iter().next().or_else(assumed)
     }
@@ -130,7 +143,9 @@ pub(crate) fn list(names: &BTreeSet<String>) -> String {
 }
 
 fn family_requirement(family: &str) -> String {
-    format!("      - key: karpenter.k8s.aws/instance-family\n        operator: In\n        values: [{family}]")
+    format!(
+        "      - key: karpenter.k8s.aws/instance-family\n        operator: In\n        values: [{family}]"
+    )
 }
 
 /// Pools that could take pods of a committed pool, by name: those that share pods with it and launch Spot or
@@ -162,35 +177,58 @@ mod tests {
         };
         let types = InstanceTypes::bundled();
         let eligible = Eligible::of(pool, &BTreeSet::from([GroupId::Compute, m5()]), &identity, &types);
-        (eligible.groups, eligible.warnings.iter().map(|w| w.code).collect())
+        (
+            eligible.groups,
+            eligible.warnings.iter().map(|w| w.code).collect(),
+        )
     }
 
     #[test]
     fn compute_plans_pay_for_any_on_demand_pool_and_never_for_spot() {
-        assert_eq!(judge(&NodePool::test("a").committed(), None), (vec![GroupId::Compute], vec![]));
+        assert_eq!(
+            judge(&NodePool::test("a").committed(), None),
+            (vec![GroupId::Compute], vec![])
+        );
         assert_eq!(judge(&NodePool::test("a").spot(), None).0, vec![]);
         assert_eq!(judge(&NodePool::test("a").mixed(), None).0, vec![]);
-        assert_eq!(judge(&NodePool::test("a").committed().replicas(3), None).0, vec![]);
+        assert_eq!(
+            judge(&NodePool::test("a").committed().replicas(3), None).0,
+            vec![]
+        );
     }
 
     #[test]
     fn an_instance_plan_needs_its_family_alone_and_its_region() {
         let pool = || NodePool::test("a").committed().families(&["m5"]);
         assert_eq!(judge(&pool(), Some("us-east-2")).0, vec![m5(), GroupId::Compute]);
-        assert_eq!(judge(&pool().zones(&["us-east-2a", "us-east-2b"]), None).0, vec![m5(), GroupId::Compute]);
-        assert_eq!(judge(&pool(), Some("us-west-2")), (vec![GroupId::Compute], vec![]));
-        assert_eq!(judge(&pool(), None), (vec![GroupId::Compute], vec!["region-unknown"]));
+        assert_eq!(
+            judge(&pool().zones(&["us-east-2a", "us-east-2b"]), None).0,
+            vec![m5(), GroupId::Compute]
+        );
+        assert_eq!(
+            judge(&pool(), Some("us-west-2")),
+            (vec![GroupId::Compute], vec![])
+        );
+        assert_eq!(
+            judge(&pool(), None),
+            (vec![GroupId::Compute], vec!["region-unknown"])
+        );
     }
 
     #[test]
     fn several_families_are_a_mismatch_with_the_cure() {
         let pool = NodePool::test("a").committed().families(&["m5", "m6i"]);
-        assert_eq!(judge(&pool, Some("us-east-2")), (vec![GroupId::Compute], vec!["family-mismatch"]));
+        assert_eq!(
+            judge(&pool, Some("us-east-2")),
+            (vec![GroupId::Compute], vec!["family-mismatch"])
+        );
     }
 
     #[test]
     fn a_family_named_by_its_types_counts_too() {
-        let pool = NodePool::test("a").committed().instance_types(&["m5.large", "m5.xlarge"]);
+        let pool = NodePool::test("a")
+            .committed()
+            .instance_types(&["m5.large", "m5.xlarge"]);
         assert_eq!(judge(&pool, Some("us-east-2")).0, vec![m5(), GroupId::Compute]);
     }
 }

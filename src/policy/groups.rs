@@ -51,7 +51,11 @@ impl GroupNow {
     /// What of a headroom this cluster may take.
     #[must_use]
     pub fn shared(&self, headroom: Money) -> Money {
-        if headroom > Money::ZERO { headroom.scale(self.share) } else { headroom }
+        if headroom > Money::ZERO {
+            headroom.scale(self.share)
+        } else {
+            headroom
+        }
     }
 }
 
@@ -60,7 +64,11 @@ impl GroupNow {
 #[must_use]
 pub fn commitment_now(ledger: &Ledger, plan: usize, now: DateTime<Utc>) -> Option<Money> {
     let hours = ledger.plans[plan].hours.range(..=Hour::of(now));
-    hours.rev().take(24).filter_map(|(_, amounts)| amounts.commitment).max()
+    hours
+        .rev()
+        .take(24)
+        .filter_map(|(_, amounts)| amounts.commitment)
+        .max()
 }
 
 /// True for a plan in force whose headroom is not worth filling any more.
@@ -115,12 +123,16 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
 #[must_use]
 pub fn active_groups(ledger: &Ledger, now: DateTime<Utc>, config: &Config) -> BTreeSet<GroupId> {
     let plans = ledger.plans.iter().map(|entry| &entry.plan);
-    plans.filter(|plan| may_use(plan, now, config)).filter_map(Plan::group).collect()
+    plans
+        .filter(|plan| may_use(plan, now, config))
+        .filter_map(Plan::group)
+        .collect()
 }
 
 fn may_use(plan: &Plan, now: DateTime<Utc>, config: &Config) -> bool {
     let accounts = config.sharing.accounts.as_ref();
-    plan.is_active(now) && accounts.is_none_or(|accounts| plan.owner.as_ref().is_some_and(|owner| accounts.contains(owner)))
+    plan.is_active(now)
+        && accounts.is_none_or(|accounts| plan.owner.as_ref().is_some_and(|owner| accounts.contains(owner)))
 }
 
 fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning>) {
@@ -132,14 +144,20 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
         }
         group.plans.push(plan.arn.clone());
         let Some(commitment) = commitment_now(facts.ledger, index, facts.now) else {
-            let what = format!("the commitment of plan {} is unknown (is this a member account's report?)", plan.short_id());
+            let what = format!(
+                "the commitment of plan {} is unknown (is this a member account's report?)",
+                plan.short_id()
+            );
             group.doubt.get_or_insert(what);
             continue;
         };
         group.in_force += commitment;
         if ends_shortly(plan, facts.now, within) {
             let end = plan.end.map(rfc3339).unwrap_or_default();
-            let message = format!("the plan ({}) ends at {end}: its headroom is not filled any more", commitment.per_hour());
+            let message = format!(
+                "the plan ({}) ends at {end}: its headroom is not filled any more",
+                commitment.per_hour()
+            );
             warnings.push(Warning::of_plan("plan-ending", &plan.arn, message));
         } else {
             group.commitment += commitment;
@@ -157,18 +175,35 @@ fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
     }
     if facts.ledger.currencies.len() > 1 {
         let all: Vec<&str> = facts.ledger.currencies.iter().map(String::as_str).collect();
-        return Some(format!("the plans are in several currencies ({}), which do not add up", all.join(", ")));
+        return Some(format!(
+            "the plans are in several currencies ({}), which do not add up",
+            all.join(", ")
+        ));
     }
     let mature_until = use_.horizon - facts.config.cur.maturity.0;
     let trusted = Hour::of(mature_until - Duration::hours(TRUSTED_HOURS));
-    let broken = use_.hours.range(trusted..).filter(|(_, hour)| hour.contradictory).map(|(hour, _)| *hour);
-    if let Some(hour) = broken.last() {
-        return Some(format!("use and covered usage do not reconcile, or rows are missing, in the hour {hour}"));
+    let mut broken = use_
+        .hours
+        .range(trusted..)
+        .filter(|(_, hour)| hour.contradictory)
+        .map(|(hour, _)| *hour);
+    if let Some(hour) = broken.next_back() {
+        return Some(format!(
+            "use and covered usage do not reconcile, or rows are missing, in the hour {hour}"
+        ));
     }
     if !use_.hours.values().any(|hour| hour.mature) {
-        return Some(format!("no hour of the report is {} h older than its end yet", facts.config.cur.maturity.0.num_hours()));
+        return Some(format!(
+            "no hour of the report is {} h older than its end yet",
+            facts.config.cur.maturity.0.num_hours()
+        ));
     }
-    let mature: Vec<bool> = use_.hours.values().filter(|h| h.mature).map(|h| h.used == Money::ZERO).collect();
+    let mature: Vec<bool> = use_
+        .hours
+        .values()
+        .filter(|h| h.mature)
+        .map(|h| h.used == Money::ZERO)
+        .collect();
     let zeros = mature.iter().rev().take_while(|is_zero| **is_zero).count();
     (zeros > 0 && zeros < mature.len() && zeros < UNBELIEVED_ZERO_HOURS).then(|| {
         format!("its use fell to nothing in the newest {zeros} mature hours: more likely rows that are still missing than idleness")
@@ -177,7 +212,10 @@ fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
 
 fn recent_excess(use_: &GroupUse) -> Vec<Money> {
     let mature = use_.hours.values().rev().filter(|hour| hour.mature);
-    mature.take(24).map(|hour| hour.demand() - hour.commitment).collect()
+    mature
+        .take(24)
+        .map(|hour| hour.demand() - hour.commitment)
+        .collect()
 }
 
 /// This cluster's part of the headroom: configured, or its part of the use that carries a cluster's tag.
@@ -194,12 +232,18 @@ fn share(
     let none = BTreeMap::new();
     let uses = by_cluster.get(&group.id).unwrap_or(&none);
     let own = facts.identity.cluster.as_ref();
-    let others: Vec<&str> = uses.keys().filter(|name| Some(*name) != own).map(String::as_str).collect();
+    let others: Vec<&str> = uses
+        .keys()
+        .filter(|name| Some(*name) != own)
+        .map(String::as_str)
+        .collect();
     if others.is_empty() {
         return;
     }
     let total: Money = uses.values().copied().sum();
-    let own_use = own.and_then(|name| uses.get(name)).and_then(|own| own.fraction_of(total));
+    let own_use = own
+        .and_then(|name| uses.get(name))
+        .and_then(|own| own.fraction_of(total));
     #[allow(clippy::cast_precision_loss)] // a handful of clusters
     let equal_parts = || 1.0 / (others.len() + usize::from(own.is_some())) as f64;
     // Two decimals are all that such an estimate is worth.
@@ -209,7 +253,11 @@ fn share(
         group.id,
         others.join(", "),
         group.share * 100.0,
-        if own_use.is_some() { ", its part of the use in the report" } else { ", an equal part" }
+        if own_use.is_some() {
+            ", its part of the use in the report"
+        } else {
+            ", an equal part"
+        }
     );
     warnings.push(Warning::new("shared-plan", message));
 }

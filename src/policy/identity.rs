@@ -24,11 +24,17 @@ pub struct Identity {
 impl Identity {
     /// From the configuration, else from Nodes, else from the tags of the report.
     #[must_use]
-    pub fn detect(config: &ClusterConfig, pools: &[NodePool], nodes: Option<&[Node]>, ledger: &Ledger) -> Self {
+    pub fn detect(
+        config: &ClusterConfig,
+        pools: &[NodePool],
+        nodes: Option<&[Node]>,
+        ledger: &Ledger,
+    ) -> Self {
         let node_pools: BTreeSet<String> = pools.iter().map(|pool| pool.name.clone()).collect();
         let tagged = || ledger.series.iter().filter(|series| !series.cluster.is_empty());
         let clusters: BTreeSet<String> = tagged().map(|series| series.cluster.to_string()).collect();
-        let from_nodes = |fact: fn(&Node) -> Option<&String>| only(nodes.into_iter().flatten().filter_map(fact).cloned());
+        let from_nodes =
+            |fact: fn(&Node) -> Option<&String>| only(nodes.into_iter().flatten().filter_map(fact).cloned());
         let cluster = config
             .name
             .clone()
@@ -39,8 +45,16 @@ impl Identity {
             Some(name) => *series.cluster == **name,
             None => node_pools.contains(&*series.node_pool),
         };
-        let own = || ledger.series.iter().filter(|series| series.is_instance && is_own(series));
-        let account = config.account.clone().or_else(|| only(own().map(|series| series.account.to_string())));
+        let own = || {
+            ledger
+                .series
+                .iter()
+                .filter(|series| series.is_instance && is_own(series))
+        };
+        let account = config
+            .account
+            .clone()
+            .or_else(|| only(own().map(|series| series.account.to_string())));
         let region = config
             .region
             .clone()
@@ -64,7 +78,9 @@ impl Identity {
             return self.cluster.as_deref() == Some(&*series.cluster);
         }
         let same = |known: &Option<String>, value: &str| known.as_deref() == Some(value);
-        self.node_pools.contains(&*series.node_pool) && same(&self.account, &series.account) && same(&self.region, &series.region)
+        self.node_pools.contains(&*series.node_pool)
+            && same(&self.account, &series.account)
+            && same(&self.region, &series.region)
     }
 }
 
@@ -77,11 +93,19 @@ fn by_node_pools(ledger: &Ledger, node_pools: &BTreeSet<String>) -> Option<Strin
         }
     }
     let most = seen.values().map(BTreeSet::len).max()?;
-    only(seen.iter().filter(|(_, pools)| pools.len() == most).map(|(cluster, _)| (*cluster).to_owned()))
+    only(
+        seen.iter()
+            .filter(|(_, pools)| pools.len() == most)
+            .map(|(cluster, _)| (*cluster).to_owned()),
+    )
 }
 
 /// The one distinct, non-empty value.
 fn only(values: impl Iterator<Item = String>) -> Option<String> {
     let mut distinct: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
-    if distinct.len() == 1 { distinct.pop_first() } else { None }
+    if distinct.len() == 1 {
+        distinct.pop_first()
+    } else {
+        None
+    }
 }

@@ -4,11 +4,14 @@ pub mod decision;
 pub mod eligibility;
 pub mod groups;
 pub mod identity;
+pub mod launches;
 pub mod own_use;
 pub mod patch;
 pub mod plan;
+mod planner;
 pub mod prices;
 pub mod records;
+pub mod restraint;
 pub mod state;
 pub mod weights;
 

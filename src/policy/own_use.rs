@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::Identity;
 use super::prices::{Placement, Prices};
-use crate::commitment::ledger::{Ledger, Series, UsageClass, UsageKey};
+use crate::commitment::ledger::{Ledger, Series, UsageClass};
 use crate::commitment::nowcast::OwnUse;
 use crate::commitment::rates::Rates;
 use crate::commitment::savings_plan::{GroupId, PlanKind};
@@ -23,14 +23,23 @@ pub fn own_use(
     prices: &Prices,
 ) -> Option<OwnUse> {
     let rates = Rates::new(ledger);
-    let own: Vec<Option<OwnSeries>> = ledger.series.iter().map(|s| OwnSeries::of(s, ledger, groups, identity, &rates)).collect();
+    let own: Vec<Option<OwnSeries>> = ledger
+        .series
+        .iter()
+        .map(|s| OwnSeries::of(s, ledger, groups, identity, &rates))
+        .collect();
     if own.iter().all(Option::is_none) {
         return None;
     }
-    let by_cluster_tag = ledger.series.iter().any(|s| s.is_instance && !s.cluster.is_empty() && identity.owns(s));
+    let by_cluster_tag = ledger
+        .series
+        .iter()
+        .any(|s| s.is_instance && !s.cluster.is_empty() && identity.owns(s));
     let mut found = OwnUse::default();
     for cell in &ledger.cells {
-        let Some(series) = &own[cell.series as usize] else { continue };
+        let Some(series) = &own[cell.series as usize] else {
+            continue;
+        };
         let cost = cell.amount.at(series.rate);
         let key = (series.scope.clone(), cell.hour);
         if series.covered_by_compute && series.scope != GroupId::Compute {
@@ -44,7 +53,9 @@ pub fn own_use(
         if !by_cluster_tag && node.node_pool.is_none() {
             continue;
         }
-        let Some(name) = node.instance_type.as_deref() else { continue };
+        let Some(name) = node.instance_type.as_deref() else {
+            continue;
+        };
         let region = node.region.as_deref().or(identity.region.as_deref());
         let scope = scope_of(groups, family(name), region.unwrap_or_default());
         let place = Placement {
@@ -52,7 +63,11 @@ pub fn own_use(
             os: node.os.as_deref().unwrap_or("linux"),
         };
         let vcpu = node.vcpu.or_else(|| types.get(name).map(|kind| kind.vcpu));
-        let price = |group: &GroupId| prices.of(group, name, place, vcpu).map_or(Money::ZERO, |price| price.rate);
+        let price = |group: &GroupId| {
+            prices
+                .of(group, name, place, vcpu)
+                .map_or(Money::ZERO, |price| price.rate)
+        };
         *at_compute.entry(scope.clone()).or_default() += price(&GroupId::Compute);
         let cost = price(&scope);
         *found.now.entry(scope).or_default() += cost;
@@ -79,7 +94,11 @@ fn scope_of(groups: &BTreeSet<GroupId>, family: &str, region: &str) -> GroupId {
         family: family.to_owned(),
         region: region.to_owned(),
     };
-    if groups.contains(&instance) { instance } else { GroupId::Compute }
+    if groups.contains(&instance) {
+        instance
+    } else {
+        GroupId::Compute
+    }
 }
 
 /// A series of this cluster's on-demand instances, and what a unit costs in its scope.
@@ -90,15 +109,18 @@ struct OwnSeries {
 }
 
 impl OwnSeries {
-    fn of(series: &Series, ledger: &Ledger, groups: &BTreeSet<GroupId>, identity: &Identity, rates: &Rates<'_>) -> Option<Self> {
+    fn of(
+        series: &Series,
+        ledger: &Ledger,
+        groups: &BTreeSet<GroupId>,
+        identity: &Identity,
+        rates: &Rates<'_>,
+    ) -> Option<Self> {
         if !series.is_instance || series.class == UsageClass::Spot || !identity.owns(series) {
             return None;
         }
         let scope = scope_of(groups, family(instance_type(&series.usage_type)), &series.region);
-        let key = UsageKey {
-            usage_type: series.usage_type.clone(),
-            operation: series.operation.clone(),
-        };
+        let key = series.key();
         Some(Self {
             rate: rates.of(&scope, &key)?.rate,
             covered_by_compute: match series.class {
@@ -120,7 +142,11 @@ pub fn by_cluster(ledger: &Ledger) -> BTreeMap<GroupId, BTreeMap<String, Money>>
             && !series.cluster.is_empty()
             && let Some(group) = ledger.plans[plan].plan.group()
         {
-            *found.entry(group).or_default().entry(series.cluster.to_string()).or_default() += cell.cost();
+            *found
+                .entry(group)
+                .or_default()
+                .entry(series.cluster.to_string())
+                .or_default() += cell.cost();
         }
     }
     found

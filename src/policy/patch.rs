@@ -18,7 +18,9 @@ pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
         decision: plan.outcome.decision,
         reason: plan.outcome.reason.clone(),
         time: now,
-        values: Values { weight: plan.proposed },
+        values: Values {
+            weight: plan.proposed,
+        },
     };
     let mut annotations = json!({ DECISION: text(&record) });
     if !plan.pool.annotations.contains_key(BASELINE) {
@@ -83,12 +85,22 @@ mod tests {
         let first = patch(&plan(NodePool::test("a"), Some(60)), NOW);
         assert_eq!(first["spec"]["weight"], 60);
         assert_eq!(first["metadata"]["resourceVersion"], "1");
-        assert_eq!(first["metadata"]["annotations"][BASELINE], r#"{"weight":null,"limits":null}"#);
-        let changed = NodePool::test("a").weight(60).annotation(BASELINE, r#"{"weight":null,"limits":null}"#);
+        assert_eq!(
+            first["metadata"]["annotations"][BASELINE],
+            r#"{"weight":null,"limits":null}"#
+        );
+        let changed = NodePool::test("a")
+            .weight(60)
+            .annotation(BASELINE, r#"{"weight":null,"limits":null}"#);
         let second = patch(&plan(changed, None), NOW);
         assert_eq!(second["metadata"]["annotations"].get(BASELINE), None);
         assert_eq!(second["spec"]["weight"], Value::Null);
-        assert!(second["metadata"]["annotations"][DECISION].as_str().unwrap().contains(r#""values":{"weight":null}"#));
+        assert!(
+            second["metadata"]["annotations"][DECISION]
+                .as_str()
+                .unwrap()
+                .contains(r#""values":{"weight":null}"#)
+        );
     }
 
     #[test]
@@ -97,7 +109,10 @@ mod tests {
             NodePool::test("a")
                 .weight(weight)
                 .annotation(BASELINE, r#"{"weight":7,"limits":null}"#)
-                .annotation(DECISION, r#"{"decision":"fill","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":60}}"#)
+                .annotation(
+                    DECISION,
+                    r#"{"decision":"fill","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":60}}"#,
+                )
         };
         assert_eq!(reset(&pool(60)), (Some(7), true));
         assert_eq!(reset(&pool(33)), (Some(33), false));

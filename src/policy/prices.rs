@@ -55,11 +55,25 @@ impl Prices {
         let rates = Rates::new(ledger);
         let by_group = groups.map(|group| {
             let mut by_type: BTreeMap<String, ByPlace> = BTreeMap::new();
-            for (key, rate) in rates.known(group).filter(|(key, _)| key.usage_type.contains("BoxUsage:")) {
-                let Some(region) = region::of_usage_type(&key.usage_type) else { continue };
-                let source = if rate.learned { Source::Learned } else { Source::OnDemand };
-                let price = Price { rate: rate.rate, source };
-                let places = by_type.entry(instance_type(&key.usage_type).to_owned()).or_default();
+            for (key, rate) in rates
+                .known(group)
+                .filter(|(key, _)| key.usage_type.contains("BoxUsage:"))
+            {
+                let Some(region) = region::of_usage_type(&key.usage_type) else {
+                    continue;
+                };
+                let source = if rate.learned {
+                    Source::Learned
+                } else {
+                    Source::OnDemand
+                };
+                let price = Price {
+                    rate: rate.rate,
+                    source,
+                };
+                let places = by_type
+                    .entry(instance_type(&key.usage_type).to_owned())
+                    .or_default();
                 places.insert((region.to_owned(), key.operation.to_string()), price);
             }
             (group.clone(), by_type)
@@ -70,10 +84,19 @@ impl Prices {
     /// What the report shows for one more node; of an unknown region the dearest place counts.
     #[must_use]
     pub fn seen(&self, group: &GroupId, name: &str, place: Placement<'_>) -> Option<Price> {
-        let operation = if place.os == "windows" { "RunInstances:0002" } else { "RunInstances" };
+        let operation = if place.os == "windows" {
+            "RunInstances:0002"
+        } else {
+            "RunInstances"
+        };
         let places = self.0.get(group)?.get(name)?;
-        let fits = |(region, op): &(String, String)| op == operation && place.region.is_none_or(|r| r == region);
-        places.iter().filter(|(key, _)| fits(key)).map(|(_, price)| *price).max_by_key(|price| price.rate)
+        let fits =
+            |(region, op): &(String, String)| op == operation && place.region.is_none_or(|r| r == region);
+        places
+            .iter()
+            .filter(|(key, _)| fits(key))
+            .map(|(_, price)| *price)
+            .max_by_key(|price| price.rate)
     }
 
     /// The same, assuming a price per vCPU where the report shows none.

@@ -76,7 +76,9 @@ impl DecisionRecord {
 /// True when the pool carries anything of Brimful's.
 #[must_use]
 pub fn is_marked(pool: &NodePool) -> bool {
-    [BASELINE, DECISION].iter().any(|key| pool.annotations.contains_key(*key))
+    [BASELINE, DECISION]
+        .iter()
+        .any(|key| pool.annotations.contains_key(*key))
 }
 
 /// True when the pool asks to be left alone.
@@ -86,8 +88,12 @@ pub fn is_paused(pool: &NodePool) -> bool {
 }
 
 fn annotation<T: for<'de> Deserialize<'de>>(pool: &NodePool, key: &str) -> Result<Option<T>, String> {
-    let Some(text) = pool.annotations.get(key) else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|e| format!("its annotation {key} cannot be read: {e}"))
+    let Some(text) = pool.annotations.get(key) else {
+        return Ok(None);
+    };
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|e| format!("its annotation {key} cannot be read: {e}"))
 }
 
 #[cfg(test)]

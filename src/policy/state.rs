@@ -51,10 +51,14 @@ impl State {
     /// It is damaged or of another version: acting on a guess could undo a freeze or a dwell.
     pub fn parse(place: &str, text: &str) -> Result<Self> {
         let hint = "move it aside, or run `brimful reset`, and Brimful starts afresh";
-        let state: Self = serde_json::from_str(text)
-            .map_err(|e| Error::frozen(format!("{place}: the control state cannot be read: {e}")).hint(hint))?;
+        let state: Self = serde_json::from_str(text).map_err(|e| {
+            Error::frozen(format!("{place}: the control state cannot be read: {e}")).hint(hint)
+        })?;
         if state.schema != SCHEMA {
-            let message = format!("{place}: the control state is of version {}, expected {SCHEMA}", state.schema);
+            let message = format!(
+                "{place}: the control state is of version {}, expected {SCHEMA}",
+                state.schema
+            );
             return Err(Error::frozen(message).hint(hint));
         }
         Ok(state)
@@ -67,8 +71,18 @@ impl State {
     }
 
     /// Records a decision; `since` stays while it does not change.
-    pub fn note(&mut self, pool: &str, decision: Decision, over_since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-        let since = self.node_pools.get(pool).filter(|known| known.decision == decision).map_or(now, |known| known.since);
+    pub fn note(
+        &mut self,
+        pool: &str,
+        decision: Decision,
+        over_since: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) {
+        let since = self
+            .node_pools
+            .get(pool)
+            .filter(|known| known.decision == decision)
+            .map_or(now, |known| known.since);
         let noted = PoolState {
             decision,
             since,
@@ -99,7 +113,11 @@ mod tests {
     #[test]
     fn damaged_state_freezes() {
         for text in ["", "{", r#"{"schema":"brimful/state/v9"}"#] {
-            assert_eq!(State::parse("s", text).unwrap_err().kind(), crate::ErrorKind::Frozen, "{text}");
+            assert_eq!(
+                State::parse("s", text).unwrap_err().kind(),
+                crate::ErrorKind::Frozen,
+                "{text}"
+            );
         }
     }
 }

@@ -55,7 +55,11 @@ pub struct Weights {
 
 /// Computes the weights of all pools together.
 #[must_use]
-pub fn weights(pools: &BTreeMap<String, NodePool>, stands: &BTreeMap<String, Stand>, config: WeightsConfig) -> Weights {
+pub fn weights(
+    pools: &BTreeMap<String, NodePool>,
+    stands: &BTreeMap<String, Stand>,
+    config: WeightsConfig,
+) -> Weights {
     let mut work = Work {
         pools,
         stands,
@@ -114,37 +118,63 @@ impl<'a> Work<'a> {
     }
 
     fn taken(&self, pool: &NodePool) -> BTreeSet<i32> {
-        self.others(pool).into_iter().map(|other| self.weight(other)).collect()
+        self.others(pool)
+            .into_iter()
+            .map(|other| self.weight(other))
+            .collect()
     }
 
     /// Puts a pool above every competitor: Spot, mixed, and on-demand that no plan has room for.
     fn raise(&mut self, pool: &NodePool) {
         let others = self.others(pool);
-        let reserved: Vec<&NodePool> = others.iter().copied().filter(|other| launches_reservations(other)).collect();
+        let reserved: Vec<&NodePool> = others
+            .iter()
+            .copied()
+            .filter(|other| launches_reservations(other))
+            .collect();
         let rivals: Vec<&NodePool> = others
             .into_iter()
-            .filter(|other| !launches_reservations(other) && !self.stands.get(&other.name).is_some_and(|stand| stand.committed))
+            .filter(|other| {
+                !launches_reservations(other)
+                    && !self.stands.get(&other.name).is_some_and(|stand| stand.committed)
+            })
             .collect();
         // Without a rival nothing takes the pool's pods, whatever its weight.
-        let Some(highest) = rivals.iter().map(|rival| self.weight(rival)).max() else { return };
+        let Some(highest) = rivals.iter().map(|rival| self.weight(rival)).max() else {
+            return;
+        };
         // Reserved capacity is paid for too: a pool that can launch it is not jumped.
         let now = pool.effective_weight();
-        let ceiling = reserved.iter().map(|r| self.weight(r)).filter(|w| *w > now).min().map_or(MAX, |weight| weight - 1);
+        let ceiling = reserved
+            .iter()
+            .map(|r| self.weight(r))
+            .filter(|w| *w > now)
+            .min()
+            .map_or(MAX, |weight| weight - 1);
         let taken = self.taken(pool);
         let fits = |weight: i32| weight > highest && weight <= ceiling && !taken.contains(&weight);
         let preferred = (highest + STEP).clamp(1, MAX);
-        let candidates = std::iter::once(now).chain(self.config.fill).chain((1..=preferred).rev()).chain(preferred..=MAX);
+        let candidates = std::iter::once(now)
+            .chain(self.config.fill)
+            .chain((1..=preferred).rev())
+            .chain(preferred..=MAX);
         if let Some(weight) = candidates.into_iter().find(|weight| fits(*weight)) {
             self.warn_jumped(pool, &rivals, weight);
             self.propose(pool, Some(weight));
             return;
         }
-        let blockers: Vec<&NodePool> = rivals.into_iter().filter(|rival| self.weight(rival) >= ceiling).collect();
+        let blockers: Vec<&NodePool> = rivals
+            .into_iter()
+            .filter(|rival| self.weight(rival) >= ceiling)
+            .collect();
         if ceiling == MAX && !blockers.is_empty() && blockers.iter().all(|b| self.is_movable(b)) {
             self.make_room_above(pool, &blockers);
             return;
         }
-        let (blocker, suggestion) = match reserved.iter().find(|r| ceiling < MAX && self.weight(r) == ceiling + 1) {
+        let (blocker, suggestion) = match reserved
+            .iter()
+            .find(|r| ceiling < MAX && self.weight(r) == ceiling + 1)
+        {
             Some(reserved) => (*reserved, highest + STEP),
             None => (blockers.first().copied().unwrap_or(pool), MAX - STEP),
         };
@@ -155,7 +185,9 @@ impl<'a> Work<'a> {
             show(pool.weight),
             weight_yaml(&blocker.name, suggestion.clamp(1, MAX - 1))
         );
-        self.found.warnings.push(Warning::of_pool("no-room", &pool.name, message));
+        self.found
+            .warnings
+            .push(Warning::of_pool("no-room", &pool.name, message));
     }
 
     /// Puts a pool below every competing Spot and mixed pool.
@@ -165,7 +197,9 @@ impl<'a> Work<'a> {
             .into_iter()
             .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
             .collect();
-        let Some(lowest) = rivals.iter().map(|rival| self.weight(rival)).min() else { return };
+        let Some(lowest) = rivals.iter().map(|rival| self.weight(rival)).min() else {
+            return;
+        };
         let taken = self.taken(pool);
         let fits = |weight: i32| (1..lowest).contains(&weight) && !taken.contains(&weight);
         let now = pool.effective_weight();
@@ -183,7 +217,10 @@ impl<'a> Work<'a> {
             self.propose(pool, None);
             return;
         }
-        let blockers: Vec<&NodePool> = rivals.into_iter().filter(|rival| self.weight(rival) == 0).collect();
+        let blockers: Vec<&NodePool> = rivals
+            .into_iter()
+            .filter(|rival| self.weight(rival) == 0)
+            .collect();
         if blockers.iter().all(|blocker| self.is_movable(blocker)) {
             self.make_room_below(pool, &blockers);
             return;
@@ -195,7 +232,9 @@ impl<'a> Work<'a> {
             show(pool.weight),
             weight_yaml(&blocker.name, STEP)
         );
-        self.found.warnings.push(Warning::of_pool("no-room", &pool.name, message));
+        self.found
+            .warnings
+            .push(Warning::of_pool("no-room", &pool.name, message));
     }
 
     fn is_movable(&self, pool: &NodePool) -> bool {
@@ -206,10 +245,18 @@ impl<'a> Work<'a> {
     fn make_room_above(&mut self, pool: &NodePool, blockers: &[&NodePool]) {
         let mut taken = self.taken(pool);
         for blocker in blockers {
-            let Some(weight) = (1..MAX - 1).rev().skip_while(|w| *w > MAX - STEP).find(|w| !taken.contains(w)) else { return };
+            let Some(weight) = (1..MAX - 1)
+                .rev()
+                .skip_while(|w| *w > MAX - STEP)
+                .find(|w| !taken.contains(w))
+            else {
+                return;
+            };
             taken.insert(weight);
             self.propose(blocker, Some(weight));
-            self.found.made_room.insert(blocker.name.clone(), pool.name.clone());
+            self.found
+                .made_room
+                .insert(blocker.name.clone(), pool.name.clone());
         }
         self.propose(pool, Some(MAX));
     }
@@ -218,10 +265,14 @@ impl<'a> Work<'a> {
     fn make_room_below(&mut self, pool: &NodePool, blockers: &[&NodePool]) {
         let mut taken = self.taken(pool);
         for blocker in blockers {
-            let Some(weight) = (STEP..MAX).find(|w| !taken.contains(w)) else { return };
+            let Some(weight) = (STEP..MAX).find(|w| !taken.contains(w)) else {
+                return;
+            };
             taken.insert(weight);
             self.propose(blocker, Some(weight));
-            self.found.made_room.insert(blocker.name.clone(), pool.name.clone());
+            self.found
+                .made_room
+                .insert(blocker.name.clone(), pool.name.clone());
         }
         self.propose(pool, None);
     }
@@ -229,21 +280,38 @@ impl<'a> Work<'a> {
     /// Says which third pools a raise leaves behind: their pods now go to the committed pool first.
     fn warn_jumped(&mut self, pool: &NodePool, rivals: &[&NodePool], weight: i32) {
         let now = pool.effective_weight();
-        let jumped = |rival: &&&NodePool| rival.role() != Role::Spot && (now..weight).contains(&self.weight(rival));
-        let names: BTreeSet<String> = rivals.iter().filter(jumped).map(|r| format!("{} ({})", r.name, self.weight(r))).collect();
+        let jumped =
+            |rival: &&&NodePool| rival.role() != Role::Spot && (now..weight).contains(&self.weight(rival));
+        let names: BTreeSet<String> = rivals
+            .iter()
+            .filter(jumped)
+            .map(|r| format!("{} ({})", r.name, self.weight(r)))
+            .collect();
         if !names.is_empty() && weight != now {
             let names = super::eligibility::list(&names);
-            let message = format!("{names} stands in between and is jumped: left there, it would take the pods meant for this pool");
-            self.found.warnings.push(Warning::of_pool("in-between", &pool.name, message));
+            let message = format!(
+                "{names} stands in between and is jumped: left there, it would take the pods meant for this pool"
+            );
+            self.found
+                .warnings
+                .push(Warning::of_pool("in-between", &pool.name, message));
         }
     }
 
     fn check_tie(&mut self, pool: &NodePool) {
         let own = self.weight(pool);
-        let tied = self.others(pool).into_iter().find(|other| self.weight(other) == own && other.role() != Role::Committed);
+        let tied = self
+            .others(pool)
+            .into_iter()
+            .find(|other| self.weight(other) == own && other.role() != Role::Committed);
         if let Some(other) = tied.filter(|_| pool.role() == Role::Committed) {
-            let message = format!("{} has the same weight ({own}): Karpenter then takes the later name first; give them different weights", other.name);
-            self.found.warnings.push(Warning::of_pool("tie", &pool.name, message));
+            let message = format!(
+                "{} has the same weight ({own}): Karpenter then takes the later name first; give them different weights",
+                other.name
+            );
+            self.found
+                .warnings
+                .push(Warning::of_pool("tie", &pool.name, message));
         }
     }
 }
@@ -261,7 +329,9 @@ pub fn show(weight: Option<i32>) -> String {
 }
 
 fn weight_yaml(name: &str, weight: i32) -> String {
-    format!("  apiVersion: karpenter.sh/v1\n  kind: NodePool\n  metadata: {{name: {name}}}\n  spec: {{weight: {weight}}}")
+    format!(
+        "  apiVersion: karpenter.sh/v1\n  kind: NodePool\n  metadata: {{name: {name}}}\n  spec: {{weight: {weight}}}"
+    )
 }
 
 #[cfg(test)]

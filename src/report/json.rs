@@ -96,11 +96,20 @@ pub struct Total {
 impl UtilizationReport {
     /// The report of what was found. A daily report's entries count 24 hours each.
     #[must_use]
-    pub fn new(source: Source, utilization: &Utilization, hours_per_entry: usize, warnings: Vec<Warning>) -> Self {
+    pub fn new(
+        source: Source,
+        utilization: &Utilization,
+        hours_per_entry: usize,
+        warnings: Vec<Warning>,
+    ) -> Self {
         Self {
             schema: "brimful/utilization/v1",
             source,
-            plans: utilization.plans.iter().map(|plan| plan_report(plan, hours_per_entry)).collect(),
+            plans: utilization
+                .plans
+                .iter()
+                .map(|plan| plan_report(plan, hours_per_entry))
+                .collect(),
             warnings,
         }
     }
@@ -149,7 +158,10 @@ pub fn total(hours: &[HourUse], hours_per_entry: usize) -> Total {
         commitment,
         used,
         unused: sum(HourUse::unused),
-        utilization: used.zip(commitment).and_then(|(used, whole)| used.fraction_of(whole)).map(round),
+        utilization: used
+            .zip(commitment)
+            .and_then(|(used, whole)| used.fraction_of(whole))
+            .map(round),
     }
 }
 
@@ -316,13 +328,21 @@ pub enum ApplyResult {
 impl PlanDocument {
     /// The document of a proposal. `utilization` tells of all plans of the report, also of those nodes cannot use.
     #[must_use]
-    pub fn new(source: Source, utilization: &Utilization, commitments: &[Option<Money>], proposal: &Proposal, warnings: Vec<Warning>) -> Self {
+    pub fn new(
+        source: Source,
+        utilization: &Utilization,
+        commitments: &[Option<Money>],
+        proposal: &Proposal,
+        warnings: Vec<Warning>,
+    ) -> Self {
         let plans = utilization.plans.iter().zip(commitments);
         Self {
             schema: "brimful/plan/v1",
             now: rfc3339(proposal.now),
             source,
-            plans: plans.map(|(plan, commitment)| plan_now(plan, *commitment, proposal)).collect(),
+            plans: plans
+                .map(|(plan, commitment)| plan_now(plan, *commitment, proposal))
+                .collect(),
             groups: proposal
                 .groups
                 .iter()
@@ -331,13 +351,25 @@ impl PlanDocument {
                     plans: group.plans.clone(),
                     commitment: group.commitment,
                     demand: group.nowcast.as_ref().map(|nowcast| nowcast.demand),
-                    spill: group.nowcast.as_ref().map(|nowcast| (nowcast.demand - group.in_force).or_zero()),
+                    spill: group
+                        .nowcast
+                        .as_ref()
+                        .map(|nowcast| (nowcast.demand - group.in_force).or_zero()),
                     headroom: group.headroom(),
                     share: group.share,
                 })
                 .collect(),
-            node_pools: proposal.pools.iter().map(|pool| pool_report(pool, proposal)).collect(),
-            changes: proposal.pools.iter().filter(|pool| pool.changes()).map(change).collect(),
+            node_pools: proposal
+                .pools
+                .iter()
+                .map(|pool| pool_report(pool, proposal))
+                .collect(),
+            changes: proposal
+                .pools
+                .iter()
+                .filter(|pool| pool.changes())
+                .map(change)
+                .collect(),
             warnings,
             applied: None,
         }
@@ -385,7 +417,10 @@ fn plan_now(plan: &PlanUse, commitment: Option<Money>, proposal: &Proposal) -> P
 }
 
 fn pool_report(plan: &PoolPlan, proposal: &Proposal) -> PoolReport {
-    let paying = proposal.groups.iter().filter(|group| plan.groups.contains(&group.id));
+    let paying = proposal
+        .groups
+        .iter()
+        .filter(|group| plan.groups.contains(&group.id));
     let mut plans: Vec<String> = paying.flat_map(|group| group.plans.clone()).collect();
     plans.sort();
     PoolReport {

@@ -13,15 +13,29 @@ use crate::policy::weights::show;
 
 /// Groups, pools with their reasons, and what changes.
 #[must_use]
-pub fn render(plan: &PlanDocument, horizon: Option<DateTime<Utc>>, now: DateTime<Utc>, width: Option<usize>) -> String {
+pub fn render(
+    plan: &PlanDocument,
+    horizon: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+    width: Option<usize>,
+) -> String {
     let mut out = String::new();
     let reach = horizon.map_or_else(
         || "no past hours".to_owned(),
-        |h| format!("reaches to {}, {} ago", crate::hour::rfc3339(h), human_duration(now - h)),
+        |h| {
+            format!(
+                "reaches to {}, {} ago",
+                crate::hour::rfc3339(h),
+                human_duration(now - h)
+            )
+        },
     );
     let _ = writeln!(out, "{HEADING}Report{HEADING:#}  {}, {reach}", plan.source.uri);
     if !plan.groups.is_empty() {
-        let _ = writeln!(out, "\n{HEADING}Savings Plans that nodes can use{HEADING:#}, at SP rates");
+        let _ = writeln!(
+            out,
+            "\n{HEADING}Savings Plans that nodes can use{HEADING:#}, at SP rates"
+        );
         out.push_str(&groups(plan, width));
     }
     if !plan.node_pools.is_empty() {
@@ -37,7 +51,10 @@ pub fn render(plan: &PlanDocument, horizon: Option<DateTime<Utc>>, now: DateTime
 
 fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
     let rows = plan.groups.iter().map(|group| {
-        let used = group.demand.zip(Some(group.commitment)).and_then(|(d, c)| d.min(c).fraction_of(c));
+        let used = group
+            .demand
+            .zip(Some(group.commitment))
+            .and_then(|(d, c)| d.min(c).fraction_of(c));
         vec![
             group.id.to_string(),
             group.plans.len().to_string(),
@@ -48,7 +65,15 @@ fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
             format!("{:.0} %", group.share * 100.0),
         ]
     });
-    let headings = ["GROUP", ">PLANS", ">COMMITMENT", ">DEMAND NOW", ">FULL", ">HEADROOM", ">OUR SHARE"];
+    let headings = [
+        "GROUP",
+        ">PLANS",
+        ">COMMITMENT",
+        ">DEMAND NOW",
+        ">FULL",
+        ">HEADROOM",
+        ">OUR SHARE",
+    ];
     table(&headings, rows.collect(), width)
 }
 
@@ -58,9 +83,17 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
     let weight = if pool.weight.current == pool.weight.proposed {
         format!("weight {}", show(pool.weight.current))
     } else {
-        format!("weight {} → {}", show(pool.weight.current), show(pool.weight.proposed))
+        format!(
+            "weight {} → {}",
+            show(pool.weight.current),
+            show(pool.weight.proposed)
+        )
     };
-    let mark = if pool.managed || pool.decision == Decision::None { "" } else { ", not managed" };
+    let mark = if pool.managed || pool.decision == Decision::None {
+        ""
+    } else {
+        ", not managed"
+    };
     let word = pool.decision.to_string();
     let _ = writeln!(
         out,
@@ -68,9 +101,19 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
         pool.name, pool.role
     );
     out.push_str(&paragraph(&pool.reason, 10, width));
-    let fitting: Vec<String> = pool.fits.iter().filter(|fit| fit.count > 0).take(4).map(|fit| format!("{} × {}", fit.count, fit.instance_type)).collect();
+    let fitting: Vec<String> = pool
+        .fits
+        .iter()
+        .filter(|fit| fit.count > 0)
+        .take(4)
+        .map(|fit| format!("{} × {}", fit.count, fit.instance_type))
+        .collect();
     if pool.decision == Decision::Fill && !fitting.is_empty() {
-        out.push_str(&paragraph(&format!("Fits one of: {}", fitting.join(", ")), 10, width));
+        out.push_str(&paragraph(
+            &format!("Fits one of: {}", fitting.join(", ")),
+            10,
+            width,
+        ));
     }
     out
 }
@@ -89,8 +132,15 @@ fn changes(plan: &PlanDocument) -> String {
     match (plan.changes.len(), &plan.applied) {
         (0, None) => out.push_str("Nothing to change.\n"),
         (count, None) => {
-            let (s, verb) = if count == 1 { ("", "makes it") } else { ("s", "makes them") };
-            let _ = writeln!(out, "{HEADING}{count} change{s}{HEADING:#}; `brimful apply` {verb}.");
+            let (s, verb) = if count == 1 {
+                ("", "makes it")
+            } else {
+                ("s", "makes them")
+            };
+            let _ = writeln!(
+                out,
+                "{HEADING}{count} change{s}{HEADING:#}; `brimful apply` {verb}."
+            );
         }
         (_, Some(applied)) if applied.is_empty() => out.push_str("Nothing to change.\n"),
         (_, Some(applied)) => applied.iter().for_each(|one| out.push_str(&applied_line(one))),
@@ -107,5 +157,8 @@ pub fn applied_line(applied: &Applied) -> String {
         ApplyResult::Conflict => ("conflict", BAD),
         ApplyResult::Refused => ("refused", BAD),
     };
-    format!("{style}{word:<9}{style:#}  {}  {}\n", applied.node_pool, applied.message)
+    format!(
+        "{style}{word:<9}{style:#}  {}  {}\n",
+        applied.node_pool, applied.message
+    )
 }

@@ -35,10 +35,18 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) ->
         }
     }
     table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
-    let right = |index: usize| headings.get(index).is_some_and(|heading| heading.starts_with('>'));
+    let right = |index: usize| {
+        headings
+            .get(index)
+            .is_some_and(|heading| heading.starts_with('>'))
+    };
     for row in rows {
         let cells = row.into_iter().enumerate().map(|(index, text)| {
-            let alignment = if right(index) { CellAlignment::Right } else { CellAlignment::Left };
+            let alignment = if right(index) {
+                CellAlignment::Right
+            } else {
+                CellAlignment::Left
+            };
             Cell::new(text).set_alignment(alignment)
         });
         table.add_row(cells);

@@ -16,7 +16,10 @@ fn wanting(want: Want) -> Stand {
 }
 
 fn run(list: Vec<NodePool>, wants: &[(&str, Want)]) -> Weights {
-    let stands = wants.iter().map(|(name, want)| ((*name).to_owned(), wanting(*want))).collect();
+    let stands = wants
+        .iter()
+        .map(|(name, want)| ((*name).to_owned(), wanting(*want)))
+        .collect();
     weights(&pools(list), &stands, WeightsConfig::default())
 }
 
@@ -38,17 +41,29 @@ fn spot(weight: Option<i32>) -> NodePool {
 
 #[test]
 fn filling_goes_above_spot_with_room_to_spare() {
-    let found = run(vec![committed(Some(10)), spot(Some(50))], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(10)), spot(Some(50))],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!(found.proposed["committed"], Some(60));
 }
 
 #[test]
 fn a_pool_that_already_stands_right_stays() {
-    let found = run(vec![committed(Some(60)), spot(Some(50))], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(60)), spot(Some(50))],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!(found, Weights::default());
-    let found = run(vec![committed(Some(5)), spot(Some(50))], &[("committed", Want::Yield)]);
+    let found = run(
+        vec![committed(Some(5)), spot(Some(50))],
+        &[("committed", Want::Yield)],
+    );
     assert_eq!(found, Weights::default());
-    let found = run(vec![committed(None), spot(Some(50))], &[("committed", Want::Yield)]);
+    let found = run(
+        vec![committed(None), spot(Some(50))],
+        &[("committed", Want::Yield)],
+    );
     assert_eq!(found, Weights::default());
 }
 
@@ -60,17 +75,29 @@ fn a_pool_without_weight_fills_above_another_without_weight() {
 
 #[test]
 fn equal_weights_are_never_left_to_the_alphabet() {
-    let found = run(vec![committed(Some(50)), spot(Some(50))], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(50)), spot(Some(50))],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!(found.proposed["committed"], Some(60));
-    let found = run(vec![committed(Some(50)), spot(Some(50))], &[("committed", Want::Yield)]);
+    let found = run(
+        vec![committed(Some(50)), spot(Some(50))],
+        &[("committed", Want::Yield)],
+    );
     assert_eq!(found.proposed["committed"], Some(40));
-    let found = run(vec![committed(Some(50)), spot(Some(50))], &[("committed", Want::Keep)]);
+    let found = run(
+        vec![committed(Some(50)), spot(Some(50))],
+        &[("committed", Want::Keep)],
+    );
     assert_eq!(codes(&found), ["tie"]);
 }
 
 #[test]
 fn yielding_below_weight_one_removes_the_weight() {
-    let found = run(vec![committed(Some(60)), spot(Some(1))], &[("committed", Want::Yield)]);
+    let found = run(
+        vec![committed(Some(60)), spot(Some(1))],
+        &[("committed", Want::Yield)],
+    );
     assert_eq!(found.proposed["committed"], None);
     assert!(found.proposed.contains_key("committed"));
 }
@@ -82,36 +109,65 @@ fn yielding_returns_to_the_baseline_where_that_is_low_enough() {
         ..wanting(Want::Yield)
     };
     let stands = BTreeMap::from([("committed".to_owned(), stand)]);
-    let found = weights(&pools(vec![committed(Some(60)), spot(Some(50))]), &stands, WeightsConfig::default());
+    let found = weights(
+        &pools(vec![committed(Some(60)), spot(Some(50))]),
+        &stands,
+        WeightsConfig::default(),
+    );
     assert_eq!(found.proposed["committed"], Some(7));
 }
 
 #[test]
 fn no_room_above_an_unmanaged_pool_is_a_warning_with_the_cure() {
-    let found = run(vec![committed(Some(10)), spot(Some(100))], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(10)), spot(Some(100))],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-room"]));
-    assert!(found.warnings[0].message.contains("spec: {weight: 90}"), "{}", found.warnings[0].message);
+    assert!(
+        found.warnings[0].message.contains("spec: {weight: 90}"),
+        "{}",
+        found.warnings[0].message
+    );
 }
 
 #[test]
 fn a_managed_pool_at_the_top_makes_room() {
-    let found = run(vec![committed(Some(10)), spot(Some(100))], &[("committed", Want::Fill), ("spot", Want::Keep)]);
-    assert_eq!(found.proposed, BTreeMap::from([("committed".into(), Some(100)), ("spot".into(), Some(90))]));
+    let found = run(
+        vec![committed(Some(10)), spot(Some(100))],
+        &[("committed", Want::Fill), ("spot", Want::Keep)],
+    );
+    assert_eq!(
+        found.proposed,
+        BTreeMap::from([("committed".into(), Some(100)), ("spot".into(), Some(90))])
+    );
     assert_eq!(found.made_room["spot"], "committed");
 }
 
 #[test]
 fn no_room_below_a_pool_without_weight() {
-    let found = run(vec![committed(Some(10)), spot(None)], &[("committed", Want::Yield)]);
+    let found = run(
+        vec![committed(Some(10)), spot(None)],
+        &[("committed", Want::Yield)],
+    );
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-room"]));
-    let found = run(vec![committed(Some(10)), spot(None)], &[("committed", Want::Yield), ("spot", Want::Keep)]);
-    assert_eq!(found.proposed, BTreeMap::from([("committed".into(), None), ("spot".into(), Some(10))]));
+    let found = run(
+        vec![committed(Some(10)), spot(None)],
+        &[("committed", Want::Yield), ("spot", Want::Keep)],
+    );
+    assert_eq!(
+        found.proposed,
+        BTreeMap::from([("committed".into(), None), ("spot".into(), Some(10))])
+    );
 }
 
 #[test]
 fn a_third_pool_in_between_is_jumped_and_named() {
     let third = NodePool::test("default").mixed().weight(30);
-    let found = run(vec![committed(Some(10)), spot(Some(50)), third], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(10)), spot(Some(50)), third],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!(found.proposed["committed"], Some(60));
     assert_eq!(codes(&found), ["in-between"]);
     assert!(found.warnings[0].message.contains("default (30)"));
@@ -119,21 +175,35 @@ fn a_third_pool_in_between_is_jumped_and_named() {
 
 #[test]
 fn a_pool_with_reserved_capacity_is_not_jumped() {
-    let odcr = NodePool::test("odcr").requirement(labels::CAPACITY_TYPE, "In", &["reserved", "on-demand"]).weight(55);
-    let found = run(vec![committed(Some(10)), spot(Some(50)), odcr.clone()], &[("committed", Want::Fill)]);
+    let odcr = NodePool::test("odcr")
+        .requirement(labels::CAPACITY_TYPE, "In", &["reserved", "on-demand"])
+        .weight(55);
+    let found = run(
+        vec![committed(Some(10)), spot(Some(50)), odcr.clone()],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!(found.proposed["committed"], Some(54));
-    let found = run(vec![committed(Some(10)), spot(Some(60)), odcr], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(10)), spot(Some(60)), odcr],
+        &[("committed", Want::Fill)],
+    );
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-room"]));
 }
 
 #[test]
 fn two_filling_pools_get_different_weights_and_do_not_compete() {
     let other = NodePool::test("other").committed();
-    let found = run(vec![committed(Some(10)), other, spot(Some(99))], &[("committed", Want::Fill), ("other", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(10)), other, spot(Some(99))],
+        &[("committed", Want::Fill), ("other", Want::Fill)],
+    );
     // One legal weight is left for two pools: the second is told so.
     assert_eq!((found.proposed.len(), codes(&found)), (1, vec!["no-room"]));
     let other = NodePool::test("other").committed();
-    let found = run(vec![committed(None), other, spot(Some(50))], &[("committed", Want::Fill), ("other", Want::Fill)]);
+    let found = run(
+        vec![committed(None), other, spot(Some(50))],
+        &[("committed", Want::Fill), ("other", Want::Fill)],
+    );
     assert_ne!(found.proposed["committed"], found.proposed["other"]);
 }
 

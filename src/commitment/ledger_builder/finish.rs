@@ -1,0 +1,185 @@
+//! From what was counted, by number, to the ledger, by name and in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{Class, HOUR_MILLIS, LedgerBuilder, Newest};
+use crate::commitment::ledger::{Cell, Granularity, Ledger, PlanLedger, Series, UsageClass, UsageKey};
+use crate::commitment::savings_plan::{Plan, PlanTexts};
+use crate::hour::Hour;
+
+impl LedgerBuilder<'_> {
+    /// The finished ledger.
+    #[must_use]
+    pub fn finish(self) -> Ledger {
+        let text = |symbol| self.symbols.text(symbol);
+        let mut plans = self.plans();
+        for ((arn, hour), amounts) in &self.hours {
+            if let Some(plan) = plans.get_mut(&text(*arn)) {
+                plan.hours.insert(*hour, *amounts);
+            }
+        }
+        let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
+        let key = |usage_type, operation| UsageKey {
+            usage_type: text(usage_type),
+            operation: text(operation),
+        };
+        let rates = self
+            .rates
+            .iter()
+            .filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
+                Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
+            });
+        let spot = self.spot_list_prices.iter().map(|((usage_type, _), price)| {
+            let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
+            let operation = "RunInstances".into();
+            (
+                UsageKey {
+                    usage_type,
+                    operation,
+                },
+                *price,
+            )
+        });
+        let mut on_demand_prices: BTreeMap<UsageKey, Newest> = BTreeMap::new();
+        for (key, price) in spot {
+            let newest = on_demand_prices.entry(key).or_insert(price);
+            *newest = (*newest).max(price);
+        }
+        on_demand_prices.extend(self.prices.iter().map(|((u, o), price)| (key(*u, *o), *price)));
+        let (series, cells) = self.usage(&index);
+        let granularity = self.longest_row.map(|length| match length {
+            length if length <= HOUR_MILLIS => Granularity::Hourly,
+            ..=90_000_000 => Granularity::Daily, // 25 h: a day in which clocks go back, where days are local
+            _ => Granularity::Monthly,
+        });
+        let currencies = plans
+            .values()
+            .filter_map(|plan| plan.plan.currency.clone())
+            .collect();
+        Ledger {
+            rates: rates.collect(),
+            on_demand_prices: on_demand_prices
+                .into_iter()
+                .map(|(k, Newest(_, price))| (k, price))
+                .collect(),
+            series,
+            cells,
+            newest_by_region: self
+                .newest_by_region
+                .iter()
+                .filter_map(|(region, end)| Some((text(*region).to_string(), time(*end)?)))
+                .collect(),
+            covered_regions: self
+                .covered_regions
+                .iter()
+                .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
+                .collect(),
+            newest_usage: self.newest_usage.and_then(time),
+            granularity,
+            unreadable_rows: self.unreadable_rows,
+            currencies,
+            plans: plans.into_values().collect(),
+        }
+    }
+
+    /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
+    fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
+        let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
+        for ((arn, facts), newest) in &self.facts {
+            let [
+                offering_type,
+                usage_type,
+                product_code,
+                payment_option,
+                region,
+                family,
+                start,
+                end,
+                account,
+                currency,
+            ] = facts.map(|fact| self.symbols.text(fact).to_string());
+            let texts = PlanTexts {
+                offering_type,
+                usage_type,
+                product_code,
+                payment_option,
+                region,
+                family,
+                start,
+                end,
+                account,
+                currency,
+            };
+            let candidate = (*newest, texts);
+            let arn = self.symbols.text(*arn);
+            match best.get_mut(&arn) {
+                Some(known) if *known >= candidate => {}
+                Some(known) => *known = candidate,
+                None => {
+                    best.insert(arn, candidate);
+                }
+            }
+        }
+        best.into_iter()
+            .map(|(arn, (_, texts))| {
+                let plan = Plan::read(&arn, &texts);
+                (
+                    arn,
+                    PlanLedger {
+                        plan,
+                        hours: BTreeMap::new(),
+                    },
+                )
+            })
+            .collect()
+    }
+
+    fn usage(&self, plans: &BTreeMap<Arc<str>, usize>) -> (Vec<Series>, Vec<Cell>) {
+        let text = |symbol| self.symbols.text(symbol);
+        let mut all: Vec<(Series, u32)> = self
+            .series
+            .iter()
+            .filter_map(|(key, number)| {
+                let series = Series {
+                    class: match key.class {
+                        Class::OnDemand => UsageClass::OnDemand,
+                        Class::Spot => UsageClass::Spot,
+                        Class::Covered(arn) => UsageClass::Covered(*plans.get(&text(arn))?),
+                    },
+                    is_instance: key.is_instance,
+                    usage_type: text(key.usage_type),
+                    operation: text(key.operation),
+                    region: text(key.region),
+                    account: text(key.account),
+                    cluster: text(key.cluster),
+                    node_pool: text(key.node_pool),
+                };
+                Some((series, *number))
+            })
+            .collect();
+        all.sort_unstable();
+        let mut renumbered = vec![0; self.series.len()];
+        for (new, (_, old)) in all.iter().enumerate() {
+            renumbered[*old as usize] = u32::try_from(new).unwrap_or(u32::MAX);
+        }
+        let mut cells: Vec<Cell> = self
+            .cells
+            .iter()
+            .map(|((series, hour), (amount, picos))| Cell {
+                hour: *hour,
+                series: renumbered[*series as usize],
+                amount: *amount,
+                picos: *picos,
+            })
+            .collect();
+        cells.sort_unstable();
+        (all.into_iter().map(|(series, _)| series).collect(), cells)
+    }
+}
+
+fn time(millis: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(millis)
+}

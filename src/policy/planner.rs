@@ -1,0 +1,454 @@
+//! The planner's work: one pool after the other, then all weights together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Duration;
+
+use super::Decision;
+use super::decision::{self, Facts, Outcome, decide, frozen, none};
+use super::eligibility::{Eligible, competitors};
+use super::groups::GroupNow;
+use super::identity::Identity;
+use super::launches::joint_launches;
+use super::plan::{Fit, Inputs, PoolPlan};
+use super::prices::Prices;
+use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, is_paused};
+use super::restraint::{hands_off, not_committed, roll_out};
+use super::state::State;
+use super::weights::{Stand, Want, Weights, show, weights};
+use crate::commitment::nowcast::OwnUse;
+use crate::commitment::savings_plan::GroupId;
+use crate::config::OnMaxHold;
+use crate::hour::human_duration;
+use crate::karpenter::{InstanceTypes, NodePool, Role};
+use crate::money::Money;
+use crate::warning::Warning;
+
+/// A pool whose last plan has ended drains so many hours before it gets its baseline back.
+const LAST_DRAIN: i64 = 48;
+
+/// Decides every pool, then computes all weights together.
+pub(super) struct Planner<'a> {
+    inputs: &'a Inputs<'a>,
+    active: &'a BTreeSet<GroupId>,
+    groups: &'a [GroupNow],
+    types: &'a InstanceTypes,
+    prices: &'a Prices,
+    own: Option<&'a OwnUse>,
+    identity: &'a Identity,
+    launches: Money,
+    pools: BTreeMap<String, NodePool>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        inputs: &'a Inputs<'a>,
+        active: &'a BTreeSet<GroupId>,
+        groups: &'a [GroupNow],
+        types: &'a InstanceTypes,
+        prices: &'a Prices,
+        own: Option<&'a OwnUse>,
+        identity: &'a Identity,
+    ) -> Self {
+        let pools = inputs
+            .node_pools
+            .iter()
+            .map(|pool| (pool.name.clone(), pool.clone()));
+        let mut planner = Self {
+            inputs,
+            active,
+            groups,
+            types,
+            prices,
+            own,
+            identity,
+            launches: Money::ZERO,
+            pools: pools.collect(),
+            warnings: Vec::new(),
+        };
+        planner.launches = planner.launches_at_a_time();
+        planner
+    }
+
+    /// The pools' plans, what the next run should know, and warnings.
+    pub(super) fn run(mut self) -> (Vec<PoolPlan>, State, Vec<Warning>) {
+        let (pools, state) = self.pools_planned();
+        (pools, state, self.warnings)
+    }
+
+    fn launches_at_a_time(&self) -> Money {
+        let steered = self
+            .pools
+            .values()
+            .filter(|pool| pool.role() == Role::Committed && self.is_managed(pool));
+        let steered: BTreeSet<&str> = steered.map(|pool| pool.name.as_str()).collect();
+        let region = self.identity.region.as_deref();
+        joint_launches(
+            self.inputs.nodes.unwrap_or_default(),
+            &steered,
+            self.prices,
+            region,
+            self.inputs.now,
+        )
+    }
+
+    fn pools_planned(&mut self) -> (Vec<PoolPlan>, State) {
+        let mut state = State::default();
+        let mut plans = BTreeMap::new();
+        let mut stands = BTreeMap::new();
+        for pool in self.pools.clone().into_values() {
+            let (plan, stand) = self.pool(&pool);
+            if plan.managed && plan.outcome.decision != Decision::None {
+                let previous = self.inputs.state.node_pools.get(&pool.name);
+                if let Some(previous) = previous {
+                    state.node_pools.insert(pool.name.clone(), previous.clone());
+                }
+                state.note(
+                    &pool.name,
+                    plan.outcome.decision,
+                    plan.outcome.over_since,
+                    self.inputs.now,
+                );
+            }
+            stands.insert(pool.name.clone(), stand);
+            plans.insert(pool.name, plan);
+        }
+        let real: BTreeMap<String, Stand> = stands
+            .iter()
+            .map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name])))
+            .collect();
+        let moved = weights(&self.pools, &real, self.inputs.config.weights);
+        // What would become of pools that are not opted in, for the reason only.
+        let wished = weights(&self.pools, &stands, self.inputs.config.weights);
+        self.warnings.extend(moved.warnings.clone());
+        for (name, plan) in &mut plans {
+            self.settle(name, plan, &moved, &wished);
+        }
+        (plans.into_values().collect(), state)
+    }
+
+    /// Decides one pool, and says what should become of its weight.
+    fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand) {
+        let managed = self.is_managed(pool);
+        let eligible = Eligible::of(pool, self.active, self.identity, self.types);
+        let groups: Vec<&GroupNow> = eligible
+            .groups
+            .iter()
+            .filter_map(|id| self.groups.iter().find(|g| g.id == *id))
+            .collect();
+        let baseline = Baseline::recorded(pool).ok().flatten();
+        let mut restore = false;
+        let (outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
+            Some(Refusal::Restore(reason)) => {
+                restore = true;
+                (
+                    none(reason),
+                    Want::Restore(baseline.as_ref().and_then(|b| b.weight)),
+                )
+            }
+            Some(Refusal::Outcome(outcome)) => {
+                let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
+                (outcome, want)
+            }
+            Some(Refusal::Ended(reason)) => (
+                decision::outcome(Decision::Drain, reason),
+                self.want(pool, Decision::Drain),
+            ),
+            None => self.decided(pool, managed, &eligible, &groups),
+        };
+        if managed && outcome.decision != Decision::None {
+            self.warnings.extend(eligible.warnings.clone());
+        }
+        if managed && outcome.decision == Decision::Freeze {
+            self.warnings
+                .push(Warning::of_pool("frozen", &pool.name, outcome.reason.clone()));
+        }
+        let stand = Stand {
+            want,
+            movable: managed && outcome.decision != Decision::Freeze && !is_paused(pool),
+            committed: outcome.decision == Decision::Fill
+                || (outcome.decision == Decision::Freeze && pool.role() == Role::Committed),
+            baseline: baseline.and_then(|baseline| baseline.weight),
+        };
+        let plan = PoolPlan {
+            managed,
+            fits: self.fits(&eligible, &groups),
+            groups: eligible.groups,
+            outcome,
+            proposed: pool.weight,
+            restore,
+            pool: pool.clone(),
+        };
+        (plan, stand)
+    }
+
+    fn decided(
+        &mut self,
+        pool: &NodePool,
+        managed: bool,
+        eligible: &Eligible<'_>,
+        groups: &[&GroupNow],
+    ) -> (Outcome, Want) {
+        let record = DecisionRecord::recorded(pool).ok().flatten();
+        let previous = self.inputs.state.node_pools.get(&pool.name);
+        let own = self.own.map(|own| {
+            groups
+                .iter()
+                .filter_map(|group| own.now.get(&group.id).copied())
+                .sum()
+        });
+        let mut outcome = decide(&Facts {
+            now: self.inputs.now,
+            policy: &self.inputs.config.policy,
+            groups,
+            eligible,
+            prices: self.prices,
+            last: previous
+                .map(|p| p.decision)
+                .or(record.as_ref().map(|r| r.decision)),
+            over_since: previous.and_then(|p| p.over_since),
+            launches: self.launches,
+            live: own,
+        });
+        let want = if managed || outcome.decision == Decision::Fill {
+            self.want(pool, outcome.decision)
+        } else {
+            quiet_want(pool, outcome.decision)
+        };
+        let dwell = self.inputs.config.policy.dwell.0;
+        let waits = record.filter(|r| self.inputs.now - r.time < dwell && r.decision != outcome.decision);
+        let stops_overshoot = outcome.overshoots && outcome.decision != Decision::Fill;
+        match waits {
+            Some(record) if want != Want::Keep && !stops_overshoot => {
+                let left = human_duration(record.time + dwell - self.inputs.now);
+                outcome.reason = format!(
+                    "{}; waits {left} more, since the weight was changed lately (dwell)",
+                    outcome.reason
+                );
+                (outcome, Want::Keep)
+            }
+            _ => (outcome, want),
+        }
+    }
+
+    /// Why a pool is not decided by its plans' headroom, if so.
+    fn refusal(
+        &self,
+        pool: &NodePool,
+        managed: bool,
+        groups: &[&GroupNow],
+        baseline: Option<&Baseline>,
+    ) -> Option<Refusal> {
+        if !managed && baseline.is_some() {
+            return Some(Refusal::Restore(
+                "it is no longer managed: the weight from before Brimful comes back".to_owned(),
+            ));
+        }
+        if let Some(reason) = not_committed(pool) {
+            return Some(Refusal::Outcome(none(reason)));
+        }
+        let frozen_by = |reason: String| Some(Refusal::Outcome(frozen(reason)));
+        if managed && let Some(reason) = hands_off(pool, self.inputs.config, self.inputs.now) {
+            return frozen_by(reason);
+        }
+        if let Some(doubt) = self.inputs.doubt {
+            return frozen_by(doubt.to_owned());
+        }
+        if groups.is_empty() {
+            let reason = "no Savings Plan in force pays for what it launches".to_owned();
+            let (true, true) = (managed, baseline.is_some()) else {
+                return Some(Refusal::Outcome(none(reason)));
+            };
+            let previous = self.inputs.state.node_pools.get(&pool.name);
+            let draining = previous
+                .filter(|p| p.decision == Decision::Drain)
+                .map(|p| p.since);
+            if draining.is_some_and(|since| self.inputs.now - since >= Duration::hours(LAST_DRAIN)) {
+                return Some(Refusal::Restore(format!(
+                    "{reason} any more: the weight from before Brimful comes back"
+                )));
+            }
+            return Some(Refusal::Ended(format!(
+                "{reason} any more: new nodes should go to Spot"
+            )));
+        }
+        let doubted = groups
+            .iter()
+            .find_map(|group| Some((group, group.doubt.as_ref()?)));
+        doubted.and_then(|(group, doubt)| frozen_by(format!("{}: {doubt}", decision::names(&[group]))))
+    }
+
+    /// A data freeze keeps everything as it is; if it lasts, the configuration may ask for the baseline.
+    fn want_when_frozen(&self, pool: &NodePool, outcome: &Outcome, baseline: Option<&Baseline>) -> Want {
+        let policy = &self.inputs.config.policy;
+        let by_data = outcome.decision == Decision::Freeze
+            && hands_off(pool, self.inputs.config, self.inputs.now).is_none();
+        let since = self
+            .inputs
+            .state
+            .node_pools
+            .get(&pool.name)
+            .filter(|p| p.decision == Decision::Freeze)
+            .map(|p| p.since);
+        let too_long = since.is_some_and(|since| self.inputs.now - since > policy.max_hold.0);
+        match baseline {
+            Some(baseline) if by_data && too_long && policy.on_max_hold == OnMaxHold::Baseline => {
+                Want::Restore(baseline.weight)
+            }
+            _ => Want::Keep,
+        }
+    }
+
+    /// What a decision asks of the weight. A full pool yields only where that drives out nothing the plan pays for.
+    fn want(&mut self, pool: &NodePool, decision: Decision) -> Want {
+        let want = quiet_want(pool, decision);
+        if decision == Decision::Fill || want == Want::Keep {
+            if matches!(decision, Decision::Hold | Decision::Drain) && self.outranks_spot(pool) {
+                self.warnings.push(unprotected(pool));
+            }
+            return want;
+        }
+        match roll_out(pool, self.inputs.node_claims.unwrap_or_default(), self.inputs.now) {
+            Some(what) => {
+                let message = format!(
+                    "{what}: the weight stays as it is, since lowered it would send them all to Spot"
+                );
+                self.warnings
+                    .push(Warning::of_pool("roll-out", &pool.name, message));
+                Want::Keep
+            }
+            None => want,
+        }
+    }
+
+    fn outranks_spot(&self, pool: &NodePool) -> bool {
+        competitors(pool, &self.pools).into_iter().any(|other| {
+            matches!(other.role(), Role::Spot | Role::Mixed)
+                && other.effective_weight() < pool.effective_weight()
+        })
+    }
+
+    /// Sets the proposed weight, and says so in the reason.
+    fn settle(&self, name: &str, plan: &mut PoolPlan, moved: &Weights, wished: &Weights) {
+        let now = plan.pool.weight;
+        if let Some(for_pool) = moved.made_room.get(name) {
+            plan.outcome.reason = format!("makes room for {for_pool}");
+        }
+        if let Some(weight) = moved.proposed.get(name).filter(|_| plan.managed_or_restored()) {
+            plan.proposed = *weight;
+            plan.outcome.reason = format!(
+                "{}; weight {} → {}{}",
+                plan.outcome.reason,
+                show(now),
+                show(*weight),
+                self.neighbour(plan)
+            );
+        } else if let Some(weight) = wished.proposed.get(name).filter(|_| !plan.managed) {
+            plan.outcome.reason = format!(
+                "{}; labelled {MANAGED_LABEL}=true, its weight would go {} → {}",
+                plan.outcome.reason,
+                show(now),
+                show(*weight)
+            );
+        }
+    }
+
+    /// Which pool the new weight is above or below.
+    fn neighbour(&self, plan: &PoolPlan) -> String {
+        let own = plan.proposed.unwrap_or(0);
+        let rivals = competitors(&plan.pool, &self.pools);
+        let rivals = || {
+            rivals
+                .iter()
+                .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
+        };
+        let found = match plan.outcome.decision {
+            Decision::Fill => rivals()
+                .filter(|r| r.effective_weight() < own)
+                .max_by_key(|r| r.effective_weight())
+                .map(|r| ("above", r)),
+            Decision::Hold | Decision::Drain => rivals()
+                .filter(|r| r.effective_weight() > own)
+                .min_by_key(|r| r.effective_weight())
+                .map(|r| ("below", r)),
+            _ => None,
+        };
+        found.map_or(String::new(), |(side, rival)| {
+            format!(", {side} {} ({})", rival.name, show(rival.weight))
+        })
+    }
+
+    fn is_managed(&self, pool: &NodePool) -> bool {
+        let chosen = &self.inputs.config.node_pools;
+        let labelled = pool
+            .labels
+            .get(MANAGED_LABEL)
+            .is_some_and(|value| value == "true");
+        let selected = !chosen.selector.is_empty()
+            && chosen
+                .selector
+                .iter()
+                .all(|(key, value)| pool.labels.get(key) == Some(value));
+        labelled || selected || chosen.names.contains(&pool.name)
+    }
+
+    fn fits(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Vec<Fit> {
+        let Some(first) = groups.first() else {
+            return Vec::new();
+        };
+        let priced = eligible.priced(&first.id, self.prices).into_iter();
+        let count = |name: &str| -> u64 {
+            let of_group = |group: &&GroupNow| {
+                let headroom = group.shared(group.headroom()?).or_zero();
+                Some(headroom.fits(self.prices.seen(&group.id, name, eligible.placement())?.rate))
+            };
+            groups.iter().filter_map(of_group).sum()
+        };
+        priced
+            .map(|(instance_type, price)| Fit {
+                count: count(&instance_type),
+                rate: price.rate,
+                instance_type,
+            })
+            .collect()
+    }
+}
+
+enum Refusal {
+    /// The baseline comes back, and Brimful's annotations go.
+    Restore(String),
+    /// The last plan that paid for the pool has ended.
+    Ended(String),
+    /// Frozen, or no decision.
+    Outcome(Outcome),
+}
+
+/// Pools that are not opted in are not moved, and nothing is restored on them that Brimful has not changed.
+fn only_managed(stand: &Stand, plan: &PoolPlan) -> Stand {
+    if plan.managed_or_restored() {
+        return *stand;
+    }
+    Stand {
+        want: Want::Keep,
+        movable: false,
+        ..*stand
+    }
+}
+
+/// What a decision asks of the weight, without a word about it.
+fn quiet_want(pool: &NodePool, decision: Decision) -> Want {
+    match decision {
+        Decision::Fill => Want::Fill,
+        Decision::Hold | Decision::Drain if pool.protected_from_consolidation() => Want::Yield,
+        _ => Want::Keep,
+    }
+}
+
+fn unprotected(pool: &NodePool) -> Warning {
+    let message = "its plans are full, but its weight stays above Spot: consolidation would replace the nodes that the plans pay for by Spot. \
+                   Protect the pool, and Brimful can let new nodes go to Spot:\n  \
+                   spec:\n    disruption:\n      budgets:\n      - nodes: \"0\"\n        reasons: [Underutilized]\n      - nodes: \"10%\""
+        .to_owned();
+    Warning::of_pool("unprotected", &pool.name, message)
+}

@@ -1,0 +1,205 @@
+//! Why a pool is left as it is: it cannot be steered, somebody wants it so, or its nodes are about to be replaced.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::records::{Baseline, DecisionRecord, FIELD_MANAGER, is_paused};
+use super::weights::show;
+use crate::config::Config;
+use crate::karpenter::{NodeClaim, NodePool, Role};
+
+/// Nodes that expire within so many hours count as a roll-out.
+const ROLL_OUT_WITHIN: i64 = 6;
+
+/// Why plans cannot be steered to a pool, if so.
+#[must_use]
+pub fn not_committed(pool: &NodePool) -> Option<String> {
+    match pool.role() {
+        Role::Committed => None,
+        Role::Spot => Some("launches Spot, which no Savings Plan covers".to_owned()),
+        Role::Mixed => Some(
+            "launches on-demand and Spot, and Karpenter takes Spot first: no weight steers inside a pool. Split it into one pool with \
+             karpenter.sh/capacity-type In [on-demand] and one with In [spot]"
+                .to_owned(),
+        ),
+        Role::None if !pool.is_v1() => Some(format!("is of {}: Brimful steers karpenter.sh/v1 (Karpenter 1.0 or newer)", pool.api_version)),
+        Role::None if pool.is_static() => Some("is static (spec.replicas): Karpenter allows no weight on it".to_owned()),
+        Role::None => Some("its requirements allow no capacity type".to_owned()),
+    }
+}
+
+/// Why Brimful keeps its hands off a managed pool, if so.
+#[must_use]
+pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option<String> {
+    if config.paused {
+        return Some("paused by the configuration".to_owned());
+    }
+    if is_paused(pool) {
+        return Some("paused by its annotation brimful.dev/paused".to_owned());
+    }
+    if config
+        .policy
+        .blackouts
+        .iter()
+        .any(|blackout| blackout.covers(now))
+    {
+        return Some("a blackout of the configuration is on".to_owned());
+    }
+    if let Err(damage) = Baseline::recorded(pool) {
+        return Some(format!(
+            "{damage}: restore it, or remove Brimful's annotations to start afresh"
+        ));
+    }
+    match DecisionRecord::recorded(pool) {
+        Err(damage) => Some(format!("{damage}: remove it to let Brimful go on")),
+        Ok(Some(record)) if record.values.weight != pool.weight => Some(contest(pool, &record)),
+        Ok(_) => None,
+    }
+}
+
+/// Somebody else set the weight since Brimful did: a person, or a GitOps tool that will do so again.
+fn contest(pool: &NodePool, record: &DecisionRecord) -> String {
+    let other = pool
+        .weight_managers
+        .iter()
+        .rev()
+        .find(|manager| manager.manager != FIELD_MANAGER);
+    let who = other.map_or_else(|| "somebody".to_owned(), |manager| manager.manager.clone());
+    let what = format!(
+        "{who} set the weight to {} after Brimful had set {}",
+        show(pool.weight),
+        show(record.values.weight)
+    );
+    let by_hand = other
+        .is_some_and(|manager| manager.manager.starts_with("kubectl") || manager.manager == "node-fetch");
+    if by_hand || other.is_none() {
+        return format!(
+            "{what}: it is left so; to hand the pool back, run `brimful reset --nodepool {}`",
+            pool.name
+        );
+    }
+    format!(
+        "{what}: contested. Leave spec.weight out of Git, or have the tool ignore it (Argo CD: ignoreDifferences with jsonPointers \
+         [/spec/weight] for karpenter.sh NodePool {}), then run `brimful reset --nodepool {}`",
+        pool.name, pool.name
+    )
+}
+
+/// What of the pool is about to be replaced, if enough to matter: anything drifted, or more than a tenth expiring.
+#[must_use]
+pub fn roll_out(pool: &NodePool, claims: &[NodeClaim], now: DateTime<Utc>) -> Option<String> {
+    let claims = || {
+        let own = |claim: &&NodeClaim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting;
+        claims.iter().filter(own)
+    };
+    let drifted = claims().filter(|claim| claim.drifted).count();
+    let soon = now + Duration::hours(ROLL_OUT_WITHIN);
+    let expiring = claims()
+        .filter(|claim| claim.expires_at().is_some_and(|at| at <= soon))
+        .count();
+    match (drifted, expiring) {
+        (0, expiring) if expiring * 10 <= claims().count() => None,
+        (0, expiring) => Some(format!(
+            "{expiring} of its nodes expire within {ROLL_OUT_WITHIN} h"
+        )),
+        (drifted, _) => Some(format!(
+            "{drifted} of its nodes have drifted and will be replaced"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::karpenter::nodepool::{ExpireAfter, FieldManager};
+    use crate::policy::records::DECISION;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn steered(weight: i32) -> NodePool {
+        let record =
+            r#"{"decision":"fill","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":60}}"#;
+        NodePool::test("a")
+            .committed()
+            .weight(weight)
+            .annotation(DECISION, record)
+    }
+
+    fn set_by(mut pool: NodePool, managers: &[&str]) -> NodePool {
+        pool.weight_managers = managers
+            .iter()
+            .map(|name| FieldManager {
+                manager: (*name).to_owned(),
+                operation: "Update".to_owned(),
+                time: None,
+            })
+            .collect();
+        pool
+    }
+
+    #[test]
+    fn a_weight_that_stands_as_set_is_no_contest() {
+        assert_eq!(hands_off(&steered(60), &Config::default(), NOW), None);
+        assert_eq!(
+            hands_off(&NodePool::test("a").committed(), &Config::default(), NOW),
+            None
+        );
+    }
+
+    #[test]
+    fn a_gitops_tool_that_sets_the_weight_back_is_named_with_the_cure() {
+        let pool = set_by(steered(10), &["brimful", "argocd-controller"]);
+        let reason = hands_off(&pool, &Config::default(), NOW).unwrap();
+        assert!(
+            reason.contains("argocd-controller") && reason.contains("ignoreDifferences"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_persons_edit_is_respected_and_told() {
+        let pool = set_by(steered(33), &["kubectl-edit"]);
+        let reason = hands_off(&pool, &Config::default(), NOW).unwrap();
+        assert!(
+            reason.contains("kubectl-edit") && reason.contains("brimful reset --nodepool a"),
+            "{reason}"
+        );
+        assert!(!reason.contains("contested"), "{reason}");
+    }
+
+    #[test]
+    fn a_damaged_record_keeps_hands_off() {
+        let pool = NodePool::test("a").committed().annotation(DECISION, "{");
+        assert!(hands_off(&pool, &Config::default(), NOW).is_some());
+    }
+
+    fn claims(count: usize, drifted: usize, expiring: usize) -> Vec<NodeClaim> {
+        let claim = |index: usize| NodeClaim {
+            name: format!("a-{index}"),
+            node_pool: Some("a".to_owned()),
+            node_name: None,
+            instance_type: None,
+            drifted: index < drifted,
+            launched: true,
+            registered: true,
+            deleting: false,
+            created: NOW,
+            expire_after: if index < expiring {
+                ExpireAfter::After(Duration::hours(1))
+            } else {
+                ExpireAfter::Never
+            },
+        };
+        (0..count).map(claim).collect()
+    }
+
+    #[test]
+    fn drift_and_mass_expiry_are_roll_outs_and_a_single_old_node_is_not() {
+        let pool = NodePool::test("a");
+        let judge = |count, drifted, expiring| roll_out(&pool, &claims(count, drifted, expiring), NOW);
+        assert_eq!(judge(20, 0, 0), None);
+        assert_eq!(judge(20, 0, 2), None);
+        assert!(judge(20, 0, 3).unwrap().contains("3 of its nodes expire"));
+        assert!(judge(20, 1, 0).unwrap().contains("drifted"));
+        assert!(judge(2, 0, 1).is_some());
+    }
+}
