@@ -30,16 +30,17 @@ impl Money {
     }
 
     /// The amount as a float, for output and for ratios: the one nearest to the decimal value, as far as a float
-    /// holds its digits (to the picodollar below $9007, to the nanodollar below $9 million).
+    /// holds its digits (to the picodollar below $1126, to the nanodollar below $1.1 million).
     #[must_use]
     pub fn dollars(self) -> f64 {
-        const EXACT: i128 = 1 << f64::MANTISSA_DIGITS;
+        // Three bits short of a float's 53, which the way in from a float may have blurred.
+        const SHARP: i128 = 1 << 50;
         let (mut units, mut per_dollar) = (self.0, PICOS);
-        while units.abs() > EXACT {
+        while units.abs() > SHARP {
             units = (units + 500 * units.signum()) / 1000;
             per_dollar /= 1000.0;
         }
-        #[allow(clippy::cast_precision_loss)] // whole numbers below 2⁵³ are exact
+        #[allow(clippy::cast_precision_loss)] // whole numbers below 2⁵⁰ are exact
         let units = units as f64;
         units / per_dollar
     }
