@@ -29,11 +29,20 @@ impl Money {
         (picos.abs() < 1e24).then(|| Self(picos.round_ties_even() as i128))
     }
 
-    /// The amount as a float, for output and for ratios.
+    /// The amount as a float, for output and for ratios: the one nearest to the decimal value, as far as a float
+    /// holds its digits (to the picodollar below $1126, to the nanodollar below $1.1 million).
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // f64 is what JSON and people read
     pub fn dollars(self) -> f64 {
-        self.0 as f64 / PICOS
+        // Three bits short of a float's 53, which the way in from a float may have blurred.
+        const SHARP: i128 = 1 << 50;
+        let (mut units, mut per_dollar) = (self.0, PICOS);
+        while units.abs() > SHARP {
+            units = (units + 500 * units.signum()) / 1000;
+            per_dollar /= 1000.0;
+        }
+        #[allow(clippy::cast_precision_loss)] // whole numbers below 2⁵⁰ are exact
+        let units = units as f64;
+        units / per_dollar
     }
 
     /// Whole picodollars.

@@ -259,8 +259,11 @@ impl<'a> LedgerBuilder<'a> {
             return Ok(());
         };
         if kind == UsageKind::SpotInstance {
-            // A Spot row knows its type's list price, which may be all there is when a plan lies idle.
-            if let Some(price) = list_price(items, row) {
+            // A Spot row knows its type's list price, which may be all there is when a plan lies idle. A "list
+            // price" that is what was paid is the Spot price again, and far too low.
+            let paid = per_unit(items, row, items.number(Number::UnblendedCost, row));
+            if let Some(price) = list_price(items, row).filter(|price| paid.is_none_or(|paid| *price > paid))
+            {
                 newest(&mut self.spot_list_prices, usage, span.hour, price);
             }
             return self.add_cell(items, row, Class::Spot, kind, span.hour, cost);

@@ -3,7 +3,7 @@
 //! Used and commitment come from `SavingsPlanRecurringFee` rows; the sum of `SavingsPlanCoveredUsage` must agree
 //! (AWS "Understanding your Savings Plans in CUR"). Percentages are never averaged: Σused / Σcommitment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -321,10 +321,17 @@ fn groups(
             let members: Vec<usize> = (0..plans.len())
                 .filter(|i| plans[*i].plan.group().as_ref() == Some(id))
                 .collect();
-            let hours: BTreeSet<Hour> = members
-                .iter()
-                .flat_map(|i| plans[*i].hours.iter().map(|h| h.hour))
-                .collect();
+            // Every hour from the first to the last: one without any row is missing, not idle.
+            let seen = || {
+                members
+                    .iter()
+                    .flat_map(|i| plans[*i].hours.iter().map(|h| h.hour))
+            };
+            let first_to_last = seen().min().zip(seen().max());
+            let hours = first_to_last
+                .map(|(first, last)| first.index()..=last.index())
+                .into_iter()
+                .flatten();
             let mature_until = *horizon - maturity;
             let sum = |hour: Hour| {
                 let mut total = GroupHour {
@@ -339,7 +346,10 @@ fn groups(
             };
             GroupUse {
                 id: id.clone(),
-                hours: hours.into_iter().map(|hour| (hour, sum(hour))).collect(),
+                hours: hours
+                    .map(Hour::from_index)
+                    .map(|hour| (hour, sum(hour)))
+                    .collect(),
                 plans: members,
                 horizon: *horizon,
             }

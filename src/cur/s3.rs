@@ -60,13 +60,14 @@ impl S3Store {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         };
+        // Below the prefix only: that is all a well-kept policy allows.
         let probe = store
             .client
             .list_objects_v2()
             .bucket(bucket)
-            .max_keys(1)
-            .send()
-            .await;
+            .prefix(store.folder())
+            .max_keys(1);
+        let probe = probe.send().await;
         if let Err(error) = probe {
             match region_of(&error) {
                 Some(region) => store.client = client(&config, Some(region)),
@@ -76,6 +77,14 @@ impl S3Store {
         Ok(store)
     }
 
+    fn folder(&self) -> String {
+        if self.prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", self.prefix)
+        }
+    }
+
     /// `s3://bucket/key`.
     #[must_use]
     pub fn name(&self, key: &str) -> String {
@@ -83,16 +92,11 @@ impl S3Store {
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Object>> {
-        let folder = if self.prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", self.prefix)
-        };
         let mut pages = self
             .client
             .list_objects_v2()
             .bucket(&self.bucket)
-            .prefix(folder)
+            .prefix(self.folder())
             .into_paginator()
             .send();
         let mut objects = Vec::new();

@@ -177,10 +177,17 @@ pub(crate) fn outcome(decision: Decision, reason: String) -> Outcome {
     }
 }
 
+fn has_room(group: &GroupNow) -> bool {
+    group.headroom().is_some_and(|headroom| headroom > Money::ZERO)
+}
+
 /// The cheapest node, and what it costs the first group that has room, else the first group.
 fn cheapest(facts: &Facts<'_>) -> Option<(String, Price)> {
-    let has_room = |group: &&&GroupNow| group.headroom().is_some_and(|h| h > Money::ZERO);
-    let group = facts.groups.iter().find(has_room).or(facts.groups.first())?;
+    let group = facts
+        .groups
+        .iter()
+        .find(|group| has_room(group))
+        .or(facts.groups.first())?;
     facts.eligible.cheapest(&group.id, facts.prices)
 }
 
@@ -218,12 +225,23 @@ fn fill_reason(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> St
             price.rate.per_hour()
         ),
     };
+    let free: Vec<&GroupNow> = facts
+        .groups
+        .iter()
+        .copied()
+        .filter(|group| has_room(group))
+        .collect();
+    let demand: Money = free
+        .iter()
+        .filter_map(|group| Some(group.nowcast.as_ref()?.demand))
+        .sum();
+    let commitment: Money = free.iter().map(|group| group.commitment).sum();
     format!(
         "{} of {} stands unused (demand {} of {}, {}): {room}",
         level.expected.per_hour(),
-        names(facts.groups),
-        level.demand.per_hour(),
-        level.commitment.per_hour(),
+        names(&free),
+        demand.per_hour(),
+        commitment.per_hour(),
         how(level.method)
     )
 }
@@ -236,7 +254,14 @@ fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) ->
     format!(
         "{} of {} is free (at least {}), which is less than the {} that it takes to fill (one {node}, or what the pools launch at a time)",
         level.expected.per_hour(),
-        names(facts.groups),
+        names(
+            &facts
+                .groups
+                .iter()
+                .copied()
+                .filter(|group| has_room(group))
+                .collect::<Vec<_>>()
+        ),
         cautious.per_hour(),
         to_start.per_hour()
     )

@@ -176,3 +176,6 @@ fn untagged() -> Warning {
                    aws:eks:cluster-name and karpenter.sh/nodepool in the payer account, and include resource IDs";
     Warning::new("untagged", message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 
 pub(crate) mod apiserver;
 mod command_lines;
+pub(crate) mod cur;
 pub(crate) mod kind;
 mod kubernetes;
 pub(crate) mod s3;

@@ -1,0 +1,479 @@
+use std::collections::BTreeMap;
+
+use chrono::Duration;
+
+use super::*;
+use crate::commitment::ledger::{Granularity, PlanHour, PlanLedger, UsageKey};
+use crate::commitment::savings_plan::{Plan, PlanKind};
+use crate::commitment::utilization::Terms;
+use crate::config::OnMaxHold;
+use crate::hour::Hour;
+use crate::karpenter::NodeCapacity;
+use crate::policy::Decision;
+use crate::policy::records::{BASELINE, DECISION, MANAGED_LABEL};
+
+const NOW: &str = "2026-11-21T18:00:00Z";
+const HORIZON: &str = "2026-11-21T09:00:00Z";
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn dollars(amount: f64) -> Money {
+    Money::from_dollars(amount).unwrap()
+}
+
+/// A plan whose use is the same in every hour of November.
+fn plan(name: &str, kind: PlanKind, commitment: f64, used: f64) -> PlanLedger {
+    let is_ec2 = kind == PlanKind::Ec2Instance;
+    let first = Hour::of(at("2026-11-01T00:00:00Z"));
+    let hours = (0..720).map(|i| first.plus(i)).map(|hour| {
+        let used = if hour.end() <= at(HORIZON) {
+            dollars(used)
+        } else {
+            Money::ZERO
+        };
+        let amounts = PlanHour {
+            commitment: Some(dollars(commitment)),
+            used,
+            covered: used,
+            suspect: false,
+        };
+        (hour, amounts)
+    });
+    PlanLedger {
+        plan: Plan {
+            arn: format!("arn:aws:savingsplans::111122223333:savingsplan/{name}"),
+            kind,
+            region: is_ec2.then(|| "us-east-2".to_owned()),
+            family: is_ec2.then(|| "m5".to_owned()),
+            owner: Some("111122223333".to_owned()),
+            payment_option: None,
+            start: Some(at("2026-01-01T00:00:00Z")),
+            end: Some(at("2027-01-01T00:00:00Z")),
+            currency: Some("USD".to_owned()),
+        },
+        hours: hours.collect(),
+    }
+}
+
+fn key(usage_type: &str) -> UsageKey {
+    UsageKey {
+        usage_type: usage_type.into(),
+        operation: "RunInstances".into(),
+    }
+}
+
+fn ledger(plans: Vec<PlanLedger>) -> Ledger {
+    let rates = (0..plans.len()).map(|plan| ((plan, key("USE2-BoxUsage:m5.large")), dollars(0.06)));
+    Ledger {
+        rates: rates.collect(),
+        plans,
+        newest_by_region: BTreeMap::from([("us-east-2".to_owned(), at(HORIZON))]),
+        newest_usage: Some(at(HORIZON)),
+        granularity: Some(Granularity::Hourly),
+        ..Ledger::default()
+    }
+}
+
+fn committed() -> NodePool {
+    NodePool::test("committed")
+        .committed()
+        .families(&["m5"])
+        .weight(10)
+        .managed()
+        .protected()
+}
+
+fn spot() -> NodePool {
+    NodePool::test("spot").spot().weight(50)
+}
+
+struct Scene {
+    now: DateTime<Utc>,
+    config: Config,
+    ledger: Ledger,
+    pools: Vec<NodePool>,
+    nodes: Option<Vec<Node>>,
+    claims: Option<Vec<NodeClaim>>,
+    state: State,
+}
+
+impl Scene {
+    fn new(plans: Vec<PlanLedger>) -> Self {
+        Self {
+            now: at(NOW),
+            config: Config::default(),
+            ledger: ledger(plans),
+            pools: vec![committed(), spot()],
+            nodes: None,
+            claims: None,
+            state: State::default(),
+        }
+    }
+
+    fn compute(commitment: f64, used: f64) -> Self {
+        Self::new(vec![plan("c", PlanKind::Compute, commitment, used)])
+    }
+
+    fn run(&self) -> Proposal {
+        let terms = Terms {
+            horizon: self.ledger.horizon(self.now),
+            maturity: Duration::hours(24),
+            can_reconcile: true,
+        };
+        let utilization = Utilization::of(&self.ledger, &terms);
+        propose(&Inputs {
+            now: self.now,
+            config: &self.config,
+            ledger: &self.ledger,
+            utilization: &utilization,
+            node_pools: &self.pools,
+            nodes: self.nodes.as_deref(),
+            node_claims: self.claims.as_deref(),
+            state: &self.state,
+            doubt: None,
+        })
+    }
+}
+
+fn pool<'a>(proposal: &'a Proposal, name: &str) -> &'a PoolPlan {
+    proposal.pools.iter().find(|pool| pool.pool.name == name).unwrap()
+}
+
+fn decided(scene: &Scene) -> (Decision, Option<i32>) {
+    let proposal = scene.run();
+    let pool = pool(&proposal, "committed");
+    (pool.outcome.decision, pool.proposed)
+}
+
+fn codes(proposal: &Proposal) -> Vec<&'static str> {
+    proposal.warnings.iter().map(|warning| warning.code).collect()
+}
+
+#[test]
+fn an_idle_plan_fills_above_spot() {
+    let scene = Scene::compute(2.0, 1.5);
+    assert_eq!(decided(&scene), (Decision::Fill, Some(60)));
+    let proposal = scene.run();
+    let found = pool(&proposal, "committed");
+    assert_eq!(found.outcome.headroom, Some(dollars(0.5)));
+    assert_eq!(
+        (found.fits[0].instance_type.as_str(), found.fits[0].count),
+        ("m5.large", 8)
+    );
+}
+
+#[test]
+fn a_full_plan_holds_and_a_protected_pool_yields() {
+    let mut scene = Scene::compute(2.0, 2.0);
+    scene.pools[0] = committed().weight(60);
+    assert_eq!(decided(&scene), (Decision::Hold, Some(40)));
+}
+
+#[test]
+fn an_unprotected_pool_keeps_its_weight_and_is_told_what_it_lacks() {
+    let mut scene = Scene::compute(2.0, 2.0);
+    scene.pools[0] = NodePool::test("committed")
+        .committed()
+        .families(&["m5"])
+        .weight(60)
+        .managed();
+    assert_eq!(decided(&scene), (Decision::Hold, Some(60)));
+    assert!(codes(&scene.run()).contains(&"unprotected"));
+}
+
+#[test]
+fn room_for_less_than_a_node_starts_nothing_but_does_not_stop_a_fill() {
+    let mut scene = Scene::compute(2.0, 1.97);
+    assert_eq!(decided(&scene).0, Decision::Hold);
+    scene.state.note("committed", Decision::Fill, None, scene.now);
+    assert_eq!(decided(&scene).0, Decision::Fill);
+}
+
+#[test]
+fn one_groups_spill_takes_nothing_from_anothers_room() {
+    let full_compute = plan("c", PlanKind::Compute, 2.0, 2.0);
+    let scene = Scene::new(vec![full_compute, plan("e", PlanKind::Ec2Instance, 1.0, 0.5)]);
+    let proposal = scene.run();
+    let found = pool(&proposal, "committed");
+    // Without a region nothing says that the EC2 Instance plan applies; the report's only region tells it.
+    assert_eq!(found.groups.len(), 2);
+    assert_eq!(found.outcome.decision, Decision::Fill);
+    assert_eq!(found.outcome.headroom, Some(dollars(0.5)));
+}
+
+fn over(scene: &mut Scene, spill: f64) {
+    use crate::commitment::ledger::{Cell, Series, UsageClass};
+    use crate::quantity::Quantity;
+    scene.ledger.series = vec![Series {
+        class: UsageClass::OnDemand,
+        is_instance: true,
+        usage_type: "USE2-BoxUsage:m5.large".into(),
+        operation: "RunInstances".into(),
+        region: "us-east-2".into(),
+        account: "".into(),
+        cluster: "".into(),
+        node_pool: "".into(),
+    }];
+    let hours = scene.ledger.plans[0]
+        .hours
+        .keys()
+        .filter(|hour| hour.end() <= at(HORIZON));
+    scene.ledger.cells = hours
+        .map(|hour| Cell {
+            hour: *hour,
+            series: 0,
+            amount: Quantity::from_units(spill / 0.06).unwrap(),
+            picos: 0,
+        })
+        .collect();
+}
+
+#[test]
+fn spill_within_the_band_holds_and_lasting_spill_beyond_it_drains() {
+    let mut scene = Scene::compute(2.0, 2.0);
+    scene.pools[0] = committed().weight(60);
+    over(&mut scene, 0.06);
+    assert_eq!(decided(&scene).0, Decision::Hold);
+    over(&mut scene, 0.3);
+    assert_eq!(decided(&scene), (Decision::Drain, Some(40)));
+    assert_eq!(scene.run().groups[0].headroom(), Some(dollars(-0.3)));
+}
+
+#[test]
+fn a_stale_report_freezes_and_proposes_nothing() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.now = at("2026-11-25T00:00:00Z");
+    assert_eq!(decided(&scene), (Decision::Freeze, Some(10)));
+    let proposal = scene.run();
+    assert!(proposal.is_frozen());
+    assert!(pool(&proposal, "committed").outcome.reason.contains("maxDataAge"));
+}
+
+#[test]
+fn hours_that_do_not_reconcile_freeze() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    let hour = Hour::of(at("2026-11-20T03:00:00Z"));
+    scene.ledger.plans[0].hours.get_mut(&hour).unwrap().covered = dollars(0.9);
+    assert_eq!(decided(&scene).0, Decision::Freeze);
+}
+
+#[test]
+fn a_missing_hour_freezes() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.ledger.plans[0]
+        .hours
+        .remove(&Hour::of(at("2026-11-20T03:00:00Z")));
+    assert_eq!(decided(&scene).0, Decision::Freeze);
+}
+
+#[test]
+fn use_that_fell_to_nothing_is_missing_data_at_first() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    for (hour, amounts) in &mut scene.ledger.plans[0].hours {
+        if *hour >= Hour::of(at("2026-11-20T05:00:00Z")) {
+            (amounts.used, amounts.covered) = (Money::ZERO, Money::ZERO);
+        }
+    }
+    assert_eq!(decided(&scene).0, Decision::Freeze);
+}
+
+#[test]
+fn another_accounts_plan_of_unknown_commitment_freezes() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.ledger.plans[0]
+        .hours
+        .values_mut()
+        .for_each(|hour| hour.commitment = None);
+    assert_eq!(decided(&scene).0, Decision::Freeze);
+}
+
+#[test]
+fn plans_in_two_currencies_are_never_added_up() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.ledger.currencies = ["USD", "CNY"].map(str::to_owned).into();
+    assert_eq!(decided(&scene).0, Decision::Freeze);
+}
+
+#[test]
+fn a_plan_about_to_end_gives_no_headroom_but_still_counts_as_in_force() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.ledger.plans[0].plan.end = Some(at("2026-11-21T20:00:00Z"));
+    assert_eq!(decided(&scene).0, Decision::Hold);
+    assert!(codes(&scene.run()).contains(&"plan-ending"));
+}
+
+fn steered(weight: i32, decision: &str, time: &str) -> NodePool {
+    let record =
+        format!(r#"{{"decision":"{decision}","reason":"","time":"{time}","values":{{"weight":{weight}}}}}"#);
+    committed()
+        .weight(weight)
+        .annotation(BASELINE, r#"{"weight":7,"limits":null}"#)
+        .annotation(DECISION, &record)
+}
+
+#[test]
+fn a_change_waits_for_the_dwell_time() {
+    let mut scene = Scene::compute(2.0, 2.0);
+    scene.pools[0] = steered(60, "fill", "2026-11-21T17:50:00Z");
+    let proposal = scene.run();
+    assert_eq!(pool(&proposal, "committed").proposed, Some(60));
+    assert!(pool(&proposal, "committed").outcome.reason.contains("dwell"));
+    scene.pools[0] = steered(60, "fill", "2026-11-21T16:00:00Z");
+    assert_eq!(decided(&scene), (Decision::Hold, Some(7)));
+}
+
+fn node(index: usize) -> Node {
+    Node {
+        name: format!("n{index}"),
+        node_pool: Some("committed".to_owned()),
+        instance_type: Some("m5.large".to_owned()),
+        capacity: NodeCapacity::OnDemand,
+        region: Some("us-east-2".to_owned()),
+        zone: None,
+        arch: None,
+        os: Some("linux".to_owned()),
+        instance_id: None,
+        created: at("2026-11-01T00:00:00Z"),
+        ready: true,
+        deleting: false,
+        cluster_name: Some("prod".to_owned()),
+        vcpu: Some(2),
+        memory_mib: None,
+    }
+}
+
+/// Tags all of the plan's use as cluster prod's: 1.5 $/h is 25 m5.large.
+fn tagged(scene: &mut Scene, used: f64) {
+    over(scene, used);
+    let series = &mut scene.ledger.series[0];
+    series.class = crate::commitment::ledger::UsageClass::Covered(0);
+    series.cluster = "prod".into();
+    series.account = "111122223333".into();
+}
+
+#[test]
+fn live_nodes_that_fill_the_plan_stop_the_fill_without_waiting() {
+    let mut scene = Scene::compute(2.0, 1.5);
+    tagged(&mut scene, 1.5);
+    scene.pools[0] = steered(60, "fill", "2026-11-21T17:55:00Z");
+    scene.nodes = Some((0..25).map(node).collect());
+    assert_eq!(decided(&scene), (Decision::Fill, Some(60)));
+    scene.nodes = Some((0..34).map(node).collect());
+    assert_eq!(decided(&scene), (Decision::Hold, Some(7)));
+}
+
+#[test]
+fn nodes_without_tags_in_the_report_do_not_correct_anything() {
+    let mut scene = Scene::compute(2.0, 1.5);
+    scene.nodes = Some((0..90).map(node).collect());
+    assert_eq!(decided(&scene).0, Decision::Fill);
+    assert!(codes(&scene.run()).contains(&"untagged"));
+}
+
+#[test]
+fn a_pool_that_is_not_opted_in_is_shown_but_not_changed() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.pools[0].labels.clear();
+    let proposal = scene.run();
+    let found = pool(&proposal, "committed");
+    assert_eq!(
+        (found.managed, found.outcome.decision, found.proposed),
+        (false, Decision::Fill, Some(10))
+    );
+    assert!(found.outcome.reason.contains(&format!(
+        "labelled {MANAGED_LABEL}=true, its weight would go 10 → 60"
+    )));
+    assert!(!found.changes());
+}
+
+#[test]
+fn a_pool_that_is_opted_out_again_gets_its_baseline_back() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z");
+    scene.pools[0].labels.clear();
+    let proposal = scene.run();
+    let found = pool(&proposal, "committed");
+    assert!(found.restore && found.changes());
+    assert_eq!(found.proposed, Some(7));
+}
+
+#[test]
+fn a_pool_whose_last_plan_ended_drains_first_and_gets_its_baseline_back_later() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.ledger.plans[0].plan.end = Some(at("2026-11-21T17:00:00Z"));
+    scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z");
+    assert_eq!(decided(&scene), (Decision::Drain, Some(7)));
+    scene
+        .state
+        .note("committed", Decision::Drain, None, at("2026-11-19T00:00:00Z"));
+    assert_eq!(decided(&scene), (Decision::None, Some(7)));
+    assert!(pool(&scene.run(), "committed").restore);
+}
+
+#[test]
+fn a_long_data_freeze_restores_the_baseline_only_where_asked() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.now = at("2026-11-26T00:00:00Z");
+    scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z");
+    scene
+        .state
+        .note("committed", Decision::Freeze, None, at("2026-11-23T00:00:00Z"));
+    assert_eq!(decided(&scene), (Decision::Freeze, Some(60)));
+    scene.config.policy.on_max_hold = OnMaxHold::Baseline;
+    assert_eq!(decided(&scene), (Decision::Freeze, Some(7)));
+}
+
+#[test]
+fn pauses_freeze_one_pool_or_all() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.pools[0] = committed().annotation("brimful.dev/paused", "true");
+    assert_eq!(decided(&scene), (Decision::Freeze, Some(10)));
+    scene.pools[0] = committed();
+    scene.config.paused = true;
+    assert_eq!(decided(&scene), (Decision::Freeze, Some(10)));
+}
+
+#[test]
+fn mixed_and_spot_pools_are_never_decided() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.pools = vec![NodePool::test("mixed").mixed().managed(), spot().managed()];
+    let proposal = scene.run();
+    assert!(
+        proposal
+            .pools
+            .iter()
+            .all(|pool| pool.outcome.decision == Decision::None && !pool.changes())
+    );
+    assert!(!proposal.is_frozen());
+}
+
+#[test]
+fn a_roll_out_keeps_a_full_pools_weight() {
+    let mut scene = Scene::compute(2.0, 2.0);
+    scene.pools[0] = committed().weight(60);
+    scene.claims = Some(vec![NodeClaim {
+        name: "a".to_owned(),
+        node_pool: Some("committed".to_owned()),
+        node_name: None,
+        instance_type: None,
+        drifted: true,
+        launched: true,
+        registered: true,
+        deleting: false,
+        created: at(NOW),
+        expire_after: crate::karpenter::nodepool::ExpireAfter::Never,
+    }]);
+    assert_eq!(decided(&scene), (Decision::Hold, Some(60)));
+    assert!(codes(&scene.run()).contains(&"roll-out"));
+}
+
+#[test]
+fn equal_inputs_give_equal_plans() {
+    let scene = Scene::new(vec![
+        plan("c", PlanKind::Compute, 2.0, 1.9),
+        plan("e", PlanKind::Ec2Instance, 1.0, 0.5),
+    ]);
+    assert_eq!(scene.run(), scene.run());
+}

@@ -1,0 +1,184 @@
+//! The layouts in which AWS delivers reports, in a temporary directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use super::{File, Row};
+
+/// Who delivered, and whether a delivery overwrites the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Legacy report for Athena: files overwritten in place.
+    Legacy,
+    /// Legacy report that keeps every version, each in the folder of its assembly id.
+    LegacyCreateNew,
+    /// Data Exports, overwritten in place.
+    Export,
+    /// Data Exports that keep every execution.
+    ExportCreateNew,
+}
+
+impl Layout {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Legacy,
+        Self::LegacyCreateNew,
+        Self::Export,
+        Self::ExportCreateNew,
+    ];
+
+    fn is_export(self) -> bool {
+        matches!(self, Self::Export | Self::ExportCreateNew)
+    }
+}
+
+/// A bucket with one report.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    dir: TempDir,
+    layout: Layout,
+    file: File,
+}
+
+impl Bucket {
+    /// A bucket whose report has the form that goes with the layout.
+    pub(crate) fn new(layout: Layout) -> Self {
+        let file = if layout.is_export() {
+            File::cur2()
+        } else {
+            File::legacy()
+        };
+        Self::with(layout, file)
+    }
+
+    pub(crate) fn with(layout: Layout, file: File) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, layout, file }
+    }
+
+    /// A legacy report of one file for November 2026.
+    pub(crate) fn of(rows: impl IntoIterator<Item = Row>) -> Self {
+        Self::written(File::legacy(), rows)
+    }
+
+    /// One file of that form for November 2026.
+    pub(crate) fn written(file: File, rows: impl IntoIterator<Item = Row>) -> Self {
+        let layout = if file.is_cur2() {
+            Layout::Export
+        } else {
+            Layout::Legacy
+        };
+        let bucket = Self::with(layout, file);
+        bucket.deliver("2026-11", "1", &[&rows.into_iter().collect::<Vec<_>>()]);
+        bucket
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn join(&self, key: &str) -> PathBuf {
+        self.dir.path().join(key)
+    }
+
+    /// Writes a version of a month, one data file for each chunk of rows, then the manifest. Returns the files' keys.
+    pub(crate) fn deliver(&self, month: &str, version: &str, chunks: &[&[Row]]) -> Vec<String> {
+        let keys: Vec<String> = (1..=chunks.len())
+            .map(|chunk| self.key(month, version, chunk))
+            .collect();
+        for (key, rows) in keys.iter().zip(chunks) {
+            self.file.write(&self.join(key), rows);
+        }
+        self.write_manifest(month, version, &keys);
+        keys
+    }
+
+    /// Where a data file lies.
+    pub(crate) fn key(&self, month: &str, version: &str, chunk: usize) -> String {
+        let name = format!("acme-{chunk:05}.snappy.parquet");
+        match self.layout {
+            Layout::Legacy => {
+                let (year, month) = month.split_once('-').unwrap();
+                let month = month.trim_start_matches('0');
+                format!("billing/acme/acme/year={year}/month={month}/{name}")
+            }
+            Layout::LegacyCreateNew => format!("billing/acme/{}/{}/{name}", dates(month), assembly(version)),
+            Layout::Export => format!("billing/acme/data/BILLING_PERIOD={month}/{name}"),
+            Layout::ExportCreateNew => format!(
+                "billing/acme/data/BILLING_PERIOD={month}/{}/{name}",
+                execution(version)
+            ),
+        }
+    }
+
+    /// Where the manifest lies that always names the newest version.
+    pub(crate) fn manifest_key(&self, month: &str) -> String {
+        if self.layout.is_export() {
+            return format!("billing/acme/metadata/BILLING_PERIOD={month}/acme-Manifest.json");
+        }
+        format!("billing/acme/{}/acme-Manifest.json", dates(month))
+    }
+
+    pub(crate) fn write_manifest(&self, month: &str, version: &str, keys: &[String]) {
+        let manifest = if self.layout.is_export() {
+            let files: Vec<String> = keys
+                .iter()
+                .map(|key| format!("s3://acme-billing/{key}"))
+                .collect();
+            json!({
+                "executionId": execution(version), "account": "999988887777", "contentType": "Parquet", "dataFiles": files,
+                "billingPeriod": {"start": format!("{month}-01T00:00:00.000Z")}, "additionalOutputFiles": [],
+            })
+        } else {
+            json!({
+                "assemblyId": assembly(version), "account": "999988887777", "contentType": "Parquet", "compression": "Parquet",
+                "reportName": "acme", "bucket": "acme-billing", "reportKeys": keys,
+            })
+        };
+        let newest = self.manifest_key(month);
+        let own = match self.layout {
+            Layout::LegacyCreateNew => {
+                Some(newest.replace("acme-Manifest", &format!("{}/acme-Manifest", assembly(version))))
+            }
+            Layout::ExportCreateNew => {
+                Some(newest.replace("acme-Manifest", &format!("{}/acme-Manifest", execution(version))))
+            }
+            _ => None,
+        };
+        for key in own.iter().chain([&newest]) {
+            self.write_json(key, &manifest);
+        }
+    }
+
+    pub(crate) fn write_json(&self, key: &str, json: &Json) {
+        self.write_bytes(key, json.to_string().as_bytes());
+    }
+
+    pub(crate) fn write_bytes(&self, key: &str, bytes: &[u8]) {
+        let path = self.join(key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn dates(month: &str) -> String {
+    let (year, month) = month.split_once('-').unwrap();
+    let (year, month): (i32, i32) = (year.parse().unwrap(), month.parse().unwrap());
+    let (next_year, next_month) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
+    format!("{year}{month:02}01-{next_year}{next_month:02}01")
+}
+
+fn assembly(version: &str) -> String {
+    format!("a55e4b1e-0000-0000-0000-{version:0>12}")
+}
+
+/// Folders of executions begin with their time, so later ones sort later.
+fn execution(version: &str) -> String {
+    format!("202611{version:0>2}T120000Z-e8ec0000-0000-0000-0000-{version:0>12}")
+}

@@ -1,0 +1,442 @@
+//! Parquet files of line items, in the forms that AWS and people's pipelines write.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float64Array, MapBuilder, MapFieldNames, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+};
+use arrow::datatypes::{Field, Schema};
+use chrono::{DateTime, SecondsFormat, Utc};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
+};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+
+use super::{Row, Value, int96};
+
+const START: &str = "line_item_usage_start_date";
+const END: &str = "line_item_usage_end_date";
+
+/// Text columns that every file has, whatever its rows set; the others only where some row does.
+const TEXTS: [&str; 18] = [
+    "identity_line_item_id",
+    "bill_payer_account_id",
+    "bill_invoice_id",
+    "line_item_usage_account_id",
+    "line_item_line_item_type",
+    "line_item_product_code",
+    "line_item_usage_type",
+    "line_item_operation",
+    "line_item_resource_id",
+    "line_item_currency_code",
+    "product_region",
+    "savings_plan_savings_plan_a_r_n",
+    "savings_plan_offering_type",
+    "savings_plan_payment_option",
+    "savings_plan_region",
+    "savings_plan_instance_type_family",
+    "savings_plan_start_time",
+    "savings_plan_end_time",
+];
+
+const NUMBERS: [&str; 9] = [
+    "line_item_usage_amount",
+    "line_item_unblended_cost",
+    "pricing_public_on_demand_cost",
+    "savings_plan_total_commitment_to_date",
+    "savings_plan_used_commitment",
+    "savings_plan_savings_plan_rate",
+    "savings_plan_savings_plan_effective_cost",
+    "savings_plan_amortized_upfront_commitment_for_billing_period",
+    "savings_plan_recurring_commitment_for_billing_period",
+];
+
+/// How a file tells time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Times {
+    Millis,
+    Micros,
+    MicrosWithoutZone,
+    Nanos,
+    /// The twelve bytes of Hive and old Spark. Only for files without maps.
+    Int96,
+    /// `2026-11-01T00:00:00Z`.
+    Text,
+}
+
+/// The form of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    cur2: bool,
+    times: Times,
+    numbers_as_text: bool,
+    missing: Vec<&'static str>,
+    renamed: Vec<(&'static str, &'static str)>,
+    reversed: bool,
+    tag_map: &'static str,
+    region_in_product_map: bool,
+    row_group: Option<usize>,
+    delta_strings: bool,
+    statistics: bool,
+    dictionary_offset: bool,
+}
+
+impl File {
+    /// A legacy report's: every column required, blank is `''` or 0.0, times in UTC milliseconds.
+    pub(crate) fn legacy() -> Self {
+        Self {
+            cur2: false,
+            times: Times::Millis,
+            numbers_as_text: false,
+            missing: Vec::new(),
+            renamed: Vec::new(),
+            reversed: false,
+            tag_map: "resource_tags",
+            region_in_product_map: false,
+            row_group: None,
+            delta_strings: false,
+            statistics: true,
+            dictionary_offset: true,
+        }
+    }
+
+    /// A CUR 2.0 export's: blank is null, tags and product attributes in maps.
+    pub(crate) fn cur2() -> Self {
+        Self {
+            cur2: true,
+            times: Times::Micros,
+            ..Self::legacy()
+        }
+    }
+
+    pub(crate) fn is_cur2(&self) -> bool {
+        self.cur2
+    }
+
+    pub(crate) fn times(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Numbers as a crawler or a CSV pipeline leaves them. A row may then hold any text for a number.
+    pub(crate) fn numbers_as_text(self) -> Self {
+        Self {
+            numbers_as_text: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn without(mut self, column: &'static str) -> Self {
+        self.missing.push(column);
+        self
+    }
+
+    pub(crate) fn renamed(mut self, from: &'static str, to: &'static str) -> Self {
+        self.renamed.push((from, to));
+        self
+    }
+
+    /// Columns in the opposite order.
+    pub(crate) fn reversed(self) -> Self {
+        Self {
+            reversed: true,
+            ..self
+        }
+    }
+
+    /// Tags in the newer map `tags`, whose keys keep the tag's own spelling.
+    pub(crate) fn tags_in(self, map: &'static str) -> Self {
+        Self { tag_map: map, ..self }
+    }
+
+    /// No region column: only `product['region']`.
+    pub(crate) fn region_in_product_map(self) -> Self {
+        Self {
+            region_in_product_map: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn row_groups_of(self, rows: usize) -> Self {
+        Self {
+            row_group: Some(rows),
+            ..self
+        }
+    }
+
+    /// Text as `DELTA_BYTE_ARRAY`, without dictionaries.
+    pub(crate) fn delta_strings(self) -> Self {
+        Self {
+            delta_strings: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn without_statistics(self) -> Self {
+        Self {
+            statistics: false,
+            ..self
+        }
+    }
+
+    /// Dictionary pages are there, but the footer doesn't say where, as in parquet-mr's older files.
+    pub(crate) fn without_dictionary_offsets(self) -> Self {
+        Self {
+            dictionary_offset: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn write(&self, path: &Path, rows: &[Row]) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, self.bytes(rows)).unwrap();
+    }
+
+    pub(crate) fn bytes(&self, rows: &[Row]) -> Vec<u8> {
+        let batch = self.batch(rows);
+        if self.times == Times::Int96 {
+            return int96::bytes(&batch, &[START, END]);
+        }
+        let options = ArrowWriterOptions::new()
+            .with_properties(self.properties())
+            .with_skip_arrow_metadata(true);
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        if self.dictionary_offset {
+            bytes
+        } else {
+            forget_dictionaries(&bytes)
+        }
+    }
+
+    fn properties(&self) -> WriterProperties {
+        let mut properties: WriterPropertiesBuilder = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(self.row_group);
+        if !self.statistics {
+            properties = properties.set_statistics_enabled(EnabledStatistics::None);
+        }
+        if self.delta_strings {
+            properties = properties.set_dictionary_enabled(false);
+            for name in TEXTS {
+                properties =
+                    properties.set_column_encoding(self.name_of(name).into(), Encoding::DELTA_BYTE_ARRAY);
+            }
+        }
+        properties.build()
+    }
+
+    /// How this file spells a column.
+    fn name_of(&self, column: &'static str) -> &'static str {
+        let renamed = self
+            .renamed
+            .iter()
+            .find(|(from, _)| *from == column)
+            .map(|(_, to)| *to);
+        renamed.unwrap_or(match column {
+            "product_region" if self.cur2 => "product_region_code",
+            column => column,
+        })
+    }
+
+    fn batch(&self, rows: &[Row]) -> RecordBatch {
+        let mut columns: Vec<(String, ArrayRef)> = vec![
+            (self.name_of(START).into(), self.times_of(rows, |row| row.start)),
+            (self.name_of(END).into(), self.times_of(rows, |row| row.end)),
+        ];
+        let extra = rows.iter().flat_map(|row| &row.values);
+        let is_text = |value: &Value| matches!(value, Value::Text(_));
+        let known = |name: &&str| !TEXTS.contains(name) && !NUMBERS.contains(name);
+        let more: BTreeSet<(&str, bool)> = extra
+            .map(|(k, v)| (*k, is_text(v)))
+            .filter(|(k, _)| known(k))
+            .collect();
+        let texts = TEXTS
+            .iter()
+            .copied()
+            .chain(more.iter().filter(|(_, text)| *text).map(|(name, _)| *name));
+        for name in texts.filter(|name| !(self.region_in_product_map && *name == "product_region")) {
+            columns.push((
+                self.name_of(name).into(),
+                self.text(rows, |row| row.values.get(name).map(as_text)),
+            ));
+        }
+        let numbers = NUMBERS
+            .iter()
+            .copied()
+            .chain(more.iter().filter(|(_, text)| !*text).map(|(name, _)| *name));
+        for name in numbers {
+            columns.push((self.name_of(name).into(), self.number(rows, name)));
+        }
+        columns.extend(self.tags(rows));
+        if self.cur2 {
+            let named = self.text(rows, |_| Some("organisation".to_owned()));
+            columns.push(("bill_payer_account_name".into(), named));
+            columns.push(("product".into(), self.products(rows)));
+        }
+        columns.retain(|(name, _)| !self.missing.contains(&name.as_str()));
+        if self.reversed {
+            columns.reverse();
+        }
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, array)| Field::new(name, array.data_type().clone(), self.cur2))
+            .collect();
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+    }
+
+    fn text(&self, rows: &[Row], value: impl Fn(&Row) -> Option<String>) -> ArrayRef {
+        let blank = || (!self.cur2).then(String::new);
+        Arc::new(
+            rows.iter()
+                .map(|row| value(row).or_else(blank))
+                .collect::<StringArray>(),
+        )
+    }
+
+    fn number(&self, rows: &[Row], column: &str) -> ArrayRef {
+        if self.numbers_as_text {
+            return self.text(rows, |row| row.values.get(column).map(as_text));
+        }
+        let blank = (!self.cur2).then_some(0.0);
+        let values = rows.iter().map(|row| match row.values.get(column) {
+            Some(Value::Number(number)) => Some(*number),
+            Some(Value::Text(text)) => panic!("{column} holds {text:?}: only files with numbers as text can"),
+            None => blank,
+        });
+        Arc::new(values.collect::<Float64Array>())
+    }
+
+    fn times_of(&self, rows: &[Row], time: impl Fn(&Row) -> DateTime<Utc>) -> ArrayRef {
+        let times = rows.iter().map(time);
+        match self.times {
+            Times::Millis => {
+                let values = TimestampMillisecondArray::from_iter_values(times.map(|t| t.timestamp_millis()));
+                Arc::new(values.with_timezone("UTC"))
+            }
+            Times::Micros => {
+                let values = TimestampMicrosecondArray::from_iter_values(times.map(|t| t.timestamp_micros()));
+                Arc::new(values.with_timezone("UTC"))
+            }
+            Times::MicrosWithoutZone => Arc::new(TimestampMicrosecondArray::from_iter_values(
+                times.map(|t| t.timestamp_micros()),
+            )),
+            Times::Nanos | Times::Int96 => {
+                let nanos = times.map(|t| t.timestamp_nanos_opt().unwrap());
+                Arc::new(TimestampNanosecondArray::from_iter_values(nanos).with_timezone("UTC"))
+            }
+            Times::Text => {
+                let texts = times.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true));
+                Arc::new(StringArray::from_iter_values(texts))
+            }
+        }
+    }
+
+    fn tags(&self, rows: &[Row]) -> Vec<(String, ArrayRef)> {
+        if self.cur2 {
+            let key = |key: &str| match self.tag_map {
+                "tags" => format!("resourceTags/{}", original_key(key)),
+                _ => key.to_owned(),
+            };
+            return vec![(
+                self.tag_map.into(),
+                map(rows, |row| {
+                    row.tags.iter().map(|(k, v)| (key(k), v.clone())).collect()
+                }),
+            )];
+        }
+        let keys: BTreeSet<&str> = rows.iter().flat_map(|row| row.tags.keys().copied()).collect();
+        let column = |key: &str| self.text(rows, |row| row.tags.get(key).cloned());
+        keys.into_iter()
+            .map(|key| (format!("resource_tags_{key}"), column(key)))
+            .collect()
+    }
+
+    fn products(&self, rows: &[Row]) -> ArrayRef {
+        map(rows, |row| {
+            let system = ("operating_system".to_owned(), "Linux".to_owned());
+            let region = row
+                .values
+                .get("product_region")
+                .filter(|_| self.region_in_product_map);
+            std::iter::once(system)
+                .chain(region.map(|region| ("region".to_owned(), as_text(region))))
+                .collect()
+        })
+    }
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+/// A tag's key before the report's naming rule took its punctuation.
+fn original_key(key: &str) -> &str {
+    match key {
+        "aws_eks_cluster_name" => "aws:eks:cluster-name",
+        "user_karpenter_sh_nodepool" => "user:karpenter.sh/nodepool",
+        key => key,
+    }
+}
+
+fn map(rows: &[Row], entries: impl Fn(&Row) -> Vec<(String, String)>) -> ArrayRef {
+    let names = MapFieldNames {
+        entry: "key_value".into(),
+        key: "key".into(),
+        value: "value".into(),
+    };
+    let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+    for row in rows {
+        let entries = entries(row);
+        for (key, value) in &entries {
+            builder.keys().append_value(key);
+            builder.values().append_value(value);
+        }
+        builder.append(!entries.is_empty()).unwrap(); // no entries: null
+    }
+    Arc::new(builder.finish())
+}
+
+/// The same file with a footer that doesn't mention dictionary pages.
+fn forget_dictionaries(bytes: &[u8]) -> Vec<u8> {
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(&bytes::Bytes::copy_from_slice(bytes))
+        .unwrap();
+    let forget = |group: &RowGroupMetaData| {
+        let columns = group.columns().iter().cloned();
+        let columns = columns.map(|c| {
+            // Without its offset a chunk begins at the first page that is named, so that one must be the dictionary.
+            let first = c.dictionary_page_offset().unwrap_or(c.data_page_offset());
+            c.into_builder()
+                .set_dictionary_page_offset(None)
+                .set_data_page_offset(first)
+                .build()
+                .unwrap()
+        });
+        group
+            .clone()
+            .into_builder()
+            .set_column_metadata(columns.collect())
+            .build()
+            .unwrap()
+    };
+    let groups = metadata.row_groups().iter().map(forget).collect();
+    let metadata: ParquetMetaData = ParquetMetaDataBuilder::new(metadata.file_metadata().clone())
+        .set_row_groups(groups)
+        .build();
+    let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+    let mut out = bytes[..bytes.len() - 8 - length].to_vec();
+    ParquetMetaDataWriter::new(&mut out, &metadata).finish().unwrap();
+    out
+}

@@ -1,0 +1,163 @@
+//! What the library makes of a report.
+
+use std::path::Path;
+
+use brimful::commitment::ledger::{Cell, Series, UsageClass};
+use brimful::config::Config;
+use brimful::cur::location::Location;
+use brimful::cur::s3::AwsAccess;
+use brimful::pipeline::{Judged, ReadOptions, Window, judge_history, judge_window, utilization_document};
+use brimful::report::json::{HourReport, PlanReport, UtilizationReport};
+use brimful::warning::Warning;
+use brimful::{Error, ErrorKind, Result};
+use chrono::{DateTime, Duration, Utc};
+
+use super::{at, hour};
+use crate::support::block_on;
+
+/// How to read a report. By default as `utilization` does, at the end of 8 November 2026.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading<'a> {
+    path: &'a Path,
+    now: DateTime<Utc>,
+    window: Window,
+    threads: usize,
+    config: Config,
+}
+
+/// Reads the report at `path`.
+pub(crate) fn read(path: &Path) -> Reading<'_> {
+    Reading {
+        path,
+        now: at(8 * 24),
+        window: Window::default(),
+        threads: 2,
+        config: Config::default(),
+    }
+}
+
+impl Reading<'_> {
+    pub(crate) fn now(self, now: DateTime<Utc>) -> Self {
+        Self { now, ..self }
+    }
+
+    pub(crate) fn window(self, from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
+        let window = Window {
+            from: Some(from),
+            to: Some(to),
+        };
+        Self { window, ..self }
+    }
+
+    pub(crate) fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    pub(crate) fn maturity(mut self, hours: i64) -> Self {
+        self.config.cur.maturity.0 = Duration::hours(hours);
+        self
+    }
+
+    /// What `utilization` shows.
+    pub(crate) fn utilization(&self) -> Seen {
+        self.try_utilization().unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    pub(crate) fn try_utilization(&self) -> Result<Seen> {
+        self.with(&|_, _| ())
+    }
+
+    /// The same, told about progress, from where a test may meddle with the files.
+    pub(crate) fn with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
+        let location = Location::Path(self.path.to_owned());
+        let access = AwsAccess::default();
+        let options = options(&location, &access, self.threads, progress);
+        Seen::of(block_on(judge_window(
+            &options,
+            &self.config,
+            self.window,
+            self.now,
+        )))
+    }
+
+    /// What `plan` and `apply` decide on.
+    pub(crate) fn history(&self) -> Result<Seen> {
+        let location = Location::Path(self.path.to_owned());
+        let access = AwsAccess::default();
+        let options = options(&location, &access, self.threads, &|_, _| ());
+        Seen::of(block_on(judge_history(&options, &self.config, self.now)))
+    }
+}
+
+fn options<'a>(
+    location: &'a Location,
+    access: &'a AwsAccess,
+    threads: usize,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+) -> ReadOptions<'a> {
+    ReadOptions {
+        location,
+        access,
+        threads,
+        progress,
+    }
+}
+
+/// The whole text of a report error: what happened, and what to do.
+pub(crate) fn message(result: Result<Seen>) -> String {
+    let error: Error = result.expect_err("the report cannot be read");
+    assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
+    format!("{error:#}; {}", error.next_step().unwrap_or_default())
+}
+
+/// A report, read.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) judged: Judged,
+    pub(crate) document: UtilizationReport,
+}
+
+impl Seen {
+    fn of(judged: Result<Judged>) -> Result<Self> {
+        let judged = judged?;
+        let document = utilization_document(&judged);
+        Ok(Self { judged, document })
+    }
+
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string_pretty(&self.document).unwrap()
+    }
+
+    pub(crate) fn plan(&self, arn: &str) -> &PlanReport {
+        let found = self.document.plans.iter().find(|plan| plan.arn == arn);
+        found.unwrap_or_else(|| panic!("{arn} is not among {:?}", self.arns()))
+    }
+
+    pub(crate) fn arns(&self) -> Vec<&str> {
+        self.document.plans.iter().map(|plan| plan.arn.as_str()).collect()
+    }
+
+    pub(crate) fn find_hour(&self, arn: &str, hours: i32) -> Option<HourReport> {
+        self.plan(arn)
+            .hours
+            .iter()
+            .find(|h| h.hour == hour(hours))
+            .copied()
+    }
+
+    pub(crate) fn hour(&self, arn: &str, hours: i32) -> HourReport {
+        self.find_hour(arn, hours)
+            .unwrap_or_else(|| panic!("no hour {hours} in {:?}", self.plan(arn)))
+    }
+
+    pub(crate) fn warning(&self, code: &str) -> Option<&Warning> {
+        self.judged.warnings.iter().find(|warning| warning.code == code)
+    }
+
+    /// Usage of one class, with what it is about.
+    pub(crate) fn cells(&self, class: UsageClass) -> Vec<(&Series, &Cell)> {
+        let ledger = &self.judged.ledger;
+        let all = ledger.cells.iter().map(|cell| (ledger.series_of(cell), cell));
+        all.filter(|(series, _)| series.class == class).collect()
+    }
+}
