@@ -1,5 +1,7 @@
 //! From a report to a plan: reads, judges and proposes. Everything that touches the outside is handed in.
 
+use std::sync::atomic::AtomicBool;
+
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::commitment::ledger::{Granularity, Ledger};
@@ -31,6 +33,8 @@ pub struct ReadOptions<'a> {
     pub threads: usize,
     /// Told about progress.
     pub progress: &'a Progress<'a>,
+    /// Set from outside to stop reading.
+    pub stop: &'a AtomicBool,
 }
 
 impl std::fmt::Debug for ReadOptions<'_> {
@@ -101,8 +105,13 @@ pub async fn judge_window(
         window: chosen.then(|| hour_from(from)..hour_from(to)),
         threads: options.threads,
         progress: options.progress,
+        stop: options.stop,
     };
-    let data = read(&request).await?;
+    // Whoever only looks gets an error where a decision would freeze.
+    let data = read(&request).await.map_err(|error| match error.kind() {
+        ErrorKind::Frozen => Error::report(error.to_string()).hint("look again in some minutes"),
+        _ => error,
+    })?;
     refuse_monthly(&data.ledger, options.location)?;
     let mut judged = judged(data, options.location, config, now);
     if !chosen && judged.source.billing_periods.len() > 1 && !is_single_file(options.location) {
@@ -121,11 +130,12 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
     let request = Request {
         location: options.location,
         access: options.access,
-        periods: Periods::Between(BillingPeriod::of(from), BillingPeriod::of(now)),
+        periods: Periods::History(BillingPeriod::of(from), BillingPeriod::of(now)),
         // The row of the current hour, written ahead, tells the commitment.
         window: Some(Hour::of(from)..Hour::of(now).plus(1)),
         threads: options.threads,
         progress: options.progress,
+        stop: options.stop,
     };
     let data = match read(&request).await {
         Ok(data) => data,
@@ -141,6 +151,16 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
         .hint(
             "create a report or export with hourly granularity; `brimful utilization` can read a daily one",
         ));
+    }
+    let mut data = data;
+    if let Some(accounts) = &config.sharing.accounts {
+        for entry in &mut data.ledger.plans {
+            entry.plan.shared = entry
+                .plan
+                .owner
+                .as_ref()
+                .is_some_and(|owner| accounts.contains(owner));
+        }
     }
     let mut judged = judged(data, options.location, config, now);
     judged.doubt = doubt(&judged, config, now);
@@ -166,8 +186,21 @@ fn refuse_monthly(ledger: &Ledger, location: &Location) -> Result<()> {
     Ok(())
 }
 
-fn judged(data: ReportData, location: &Location, config: &Config, now: DateTime<Utc>) -> Judged {
+fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateTime<Utc>) -> Judged {
     let horizon = data.horizon(now);
+    let stopped = horizon.map(|horizon| data.ledger.mark_stopped(horizon, config.cur.maturity.0));
+    for plan in stopped
+        .into_iter()
+        .flatten()
+        .map(|index| &data.ledger.plans[index].plan)
+    {
+        let since = plan.stopped.map(rfc3339).unwrap_or_default();
+        let message = format!(
+            "the report has no rows of this plan since {since}, although it goes on: it counts as ended then"
+        );
+        data.warnings
+            .push(Warning::of_plan("plan-stopped", &plan.arn, message));
+    }
     let effective_cost = "savings_plan_savings_plan_effective_cost";
     let lacks_costs = data
         .warnings
@@ -271,18 +304,16 @@ fn general_warnings(ledger: &Ledger, horizon: Option<DateTime<Utc>>, location: &
 
 /// Why nothing at all may be decided on a report, if so.
 fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String> {
-    if judged.ledger.plans.is_empty() {
-        return None; // nothing to fill is no doubt
-    }
+    let nothing_to_fill = judged.ledger.plans.is_empty();
     let Some(horizon) = judged.utilization.horizon else {
-        return Some(
-            "the report holds only fees and no usage yet, so nothing says how far it reaches".to_owned(),
-        );
+        let only_fees = "the report holds only fees and no usage yet, so nothing says how far it reaches";
+        let empty = "the report holds no usage at all, so nothing says how far it reaches";
+        return Some(if nothing_to_fill { empty } else { only_fees }.to_owned());
     };
     let missing = judged
         .warnings
         .iter()
-        .find(|warning| warning.code == "missing-columns");
+        .find(|warning| warning.code == "missing-columns" && !nothing_to_fill);
     stale(horizon, now, config.policy.max_data_age.0)
         .or_else(|| missing.map(|warning| warning.message.clone()))
 }

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use super::args::{ApplyArgs, ClusterArgs};
 use super::context::{Context, wall_clock};
 use super::plan::{look, show};
-use super::{signals, state_store};
+use super::signals::Interrupt;
+use super::state_store;
 use crate::config::Mode;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
@@ -40,14 +41,14 @@ struct Done {
     applied: Vec<Applied>,
 }
 
-pub(crate) async fn run(args: ApplyArgs) -> Result<u8> {
+pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let ApplyArgs {
         common,
         cluster: target,
         output: format,
         dry_run,
     } = args;
-    let context = Context::new(common).await?;
+    let context = Context::new(common, interrupt).await?;
     let how = match (dry_run, context.config.mode) {
         (Some(_), _) => How::Validate,
         (None, Mode::Observe) => How::Observe,
@@ -61,7 +62,10 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<u8> {
             Some(path) => state_store::peek_file(Some(path))?,
             None => state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await?,
         };
-        let mut done = signals::or_interrupt(work(&context, &cluster, &state, how)).await?;
+        let mut done = context
+            .interrupt
+            .or(work(&context, &cluster, &state, how))
+            .await?;
         done.warnings.extend(warnings);
         done
     } else {
@@ -91,7 +95,7 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<u8> {
 async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: How) -> Result<Done> {
     let file = target.state.as_deref();
     let (lease, state) = state_store::take(cluster, &target.namespace, file, wall_clock()).await?;
-    let outcome = signals::or_interrupt(work(context, cluster, &state, how)).await;
+    let outcome = context.interrupt.or(work(context, cluster, &state, how)).await;
     let next = outcome.as_ref().ok().map(|done| &done.proposal.state);
     let released = state_store::release(cluster, lease, next).await;
     let done = outcome?;

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::Common;
 use super::progress::ScanProgress;
+use super::signals::Interrupt;
 use crate::config::{Config, LogFormat};
 use crate::cur::discover::discover;
 use crate::cur::location::Location;
@@ -24,10 +25,11 @@ pub(crate) struct Context {
     pub(crate) access: AwsAccess,
     pub(crate) threads: usize,
     pub(crate) quiet: bool,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Context {
-    pub(crate) async fn new(common: Common) -> Result<Self> {
+    pub(crate) async fn new(common: Common, interrupt: Interrupt) -> Result<Self> {
         let Common {
             cur,
             config,
@@ -53,6 +55,7 @@ impl Context {
             location,
             access,
             quiet,
+            interrupt,
         })
     }
 
@@ -63,6 +66,7 @@ impl Context {
             access: &self.access,
             threads: self.threads,
             progress,
+            stop: self.interrupt.flag(),
         }
     }
 

@@ -17,6 +17,7 @@ use clap::error::ErrorKind as ClapError;
 use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
+use self::signals::Interrupt;
 use crate::{Error, ErrorKind, Result};
 
 /// Bad flags end with the contract's code for bad usage, which is not clap's.
@@ -48,11 +49,12 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<u8> {
+    let interrupt = Interrupt::listen()?;
     match command {
-        Command::Plan(args) => signals::or_interrupt(plan::run(args)).await,
-        Command::Apply(args) => apply::run(args).await,
-        Command::Utilization(args) => signals::or_interrupt(utilization::run(args)).await,
-        Command::Reset(args) => signals::or_interrupt(reset::run(args)).await,
+        Command::Plan(args) => interrupt.or(plan::run(args, interrupt.clone())).await,
+        Command::Apply(args) => apply::run(args, interrupt).await,
+        Command::Utilization(args) => interrupt.or(utilization::run(args, interrupt.clone())).await,
+        Command::Reset(args) => interrupt.or(reset::run(args)).await,
         Command::Schema => output::print(&schema()).map(|()| 0),
         Command::Completions { shell } => output::print(&completions(shell)).map(|()| 0),
         Command::Man => output::print(&man()?).map(|()| 0),

@@ -2,6 +2,7 @@
 
 use super::args::{ClusterArgs, Output, PlanArgs};
 use super::context::Context;
+use super::signals::Interrupt;
 use super::{output, state_store};
 use crate::karpenter::{Cluster, NodeClaimsError, manifest};
 use crate::pipeline::{ClusterView, document, judge_history, plan};
@@ -14,7 +15,7 @@ use crate::{ErrorKind, Result};
 /// `plan --exit-code` found changes.
 const CHANGES: u8 = 2;
 
-pub(crate) async fn run(args: PlanArgs) -> Result<u8> {
+pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let PlanArgs {
         common,
         cluster,
@@ -23,13 +24,14 @@ pub(crate) async fn run(args: PlanArgs) -> Result<u8> {
         output: format,
         exit_code,
     } = args;
-    let context = Context::new(common).await?;
+    let context = Context::new(common, interrupt).await?;
     let (view, state, more) = match nodepools {
         Some(path) => {
             let view = ClusterView {
                 node_pools: manifest::node_pools(&path)?,
                 nodes: nodes.map(|path| manifest::nodes(&path)).transpose()?,
-                node_claims: None,
+                // Offline there are none to be seen, which is not the same as not being allowed to look.
+                node_claims: Some(Vec::new()),
             };
             (
                 view,
@@ -101,7 +103,7 @@ pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>
         Ok(claims) => Some(claims),
         Err(NodeClaimsError::Unavailable(error)) => {
             let message =
-                format!("{error}: drift and expiry are not seen, so a roll-out may meet a lowered weight");
+                format!("{error}: drift and expiry are not seen, so no full pool's weight is lowered");
             warnings.push(Warning::new("no-node-claims", message));
             None
         }

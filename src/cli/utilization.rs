@@ -3,11 +3,12 @@
 use super::args::{RowOutput, UtilizationArgs};
 use super::context::Context;
 use super::output;
+use super::signals::Interrupt;
 use crate::Result;
 use crate::pipeline::{Window, judge_window, utilization_document};
 use crate::report::utilization_table;
 
-pub(crate) async fn run(args: UtilizationArgs) -> Result<u8> {
+pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u8> {
     let UtilizationArgs {
         common,
         since,
@@ -15,7 +16,7 @@ pub(crate) async fn run(args: UtilizationArgs) -> Result<u8> {
         to,
         output: format,
     } = args;
-    let context = Context::new(common).await?;
+    let context = Context::new(common, interrupt).await?;
     let window = Window {
         from: from.or(since.map(|since| context.now - since)),
         to,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::savings_plan::Plan;
 use crate::hour::Hour;
@@ -50,6 +50,8 @@ pub enum UsageClass {
     OnDemand,
     /// Spot.
     Spot,
+    /// Covered by a Reserved Instance. Kept only for instances with a cluster or NodePool tag.
+    Reserved,
     /// Covered by the plan of that index in [`Ledger::plans`]. Kept only for rows with a cluster or NodePool tag.
     Covered(usize),
 }
@@ -135,6 +137,10 @@ pub struct Ledger {
     pub granularity: Option<Granularity>,
     /// Rows that matter and hold something that is not a number or a time.
     pub unreadable_rows: u64,
+    /// Hours of such rows, where the hour could be read: their figures are incomplete.
+    pub unreadable_hours: BTreeSet<Hour>,
+    /// Region code of each usage type of EC2 instances.
+    pub regions: BTreeMap<Arc<str>, Arc<str>>,
     /// Currencies of the plans' rows.
     pub currencies: BTreeSet<String>,
 }
@@ -152,6 +158,27 @@ impl Ledger {
     #[must_use]
     pub fn has_no_instances(&self) -> bool {
         self.newest_by_region.is_empty()
+    }
+
+    /// Marks plans whose fee rows stop long before the report does as stopped. AWS writes those rows ahead, so a plan
+    /// without them was returned, or has ended without the report saying so. Returns the plans' indices.
+    pub fn mark_stopped(&mut self, horizon: DateTime<Utc>, maturity: Duration) -> Vec<usize> {
+        let mut marked = Vec::new();
+        for (index, entry) in self.plans.iter_mut().enumerate() {
+            let fees = entry
+                .hours
+                .iter()
+                .rev()
+                .find(|(_, amounts)| amounts.commitment.is_some());
+            let Some(last) = fees.map(|(hour, _)| hour.end()) else {
+                continue;
+            };
+            if last <= horizon - maturity && entry.plan.end.is_none_or(|end| end > last) {
+                entry.plan.stopped = Some(last);
+                marked.push(index);
+            }
+        }
+        marked
     }
 
     /// The series of a cell.

@@ -35,11 +35,14 @@ pub struct LedgerBuilder<'a> {
     spot_list_prices: FxHashMap<(Symbol, Symbol), Newest>,
     series: FxHashMap<SeriesKey, u32>,
     cells: FxHashMap<(u32, Hour), (Quantity, i64)>,
-    newest_by_region: FxHashMap<Symbol, i64>,
+    newest_by_region: FxHashMap<Symbol, Ends>,
     covered_regions: FxHashSet<(Symbol, Symbol)>,
-    newest_usage: Option<i64>,
-    longest_row: Option<i64>,
+    newest_usage: Ends,
+    /// Length of the longest fee row and covered row, which tell the report's granularity.
+    longest_fee: Option<i64>,
+    longest_covered: Option<i64>,
     unreadable_rows: u64,
+    unreadable_hours: FxHashSet<Hour>,
 }
 
 /// Text facts that describe a plan, in the order of [`PlanTexts`]' fields.
@@ -60,6 +63,7 @@ const FACTS: [Text; 10] = [
 enum Class {
     OnDemand,
     Spot,
+    Reserved,
     Covered(Symbol),
 }
 
@@ -120,6 +124,27 @@ struct Span {
     length: i64,
 }
 
+/// The newest ends of usage, in milliseconds: of rows of an hour or less, and of longer ones, which count in a daily
+/// report only.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    hours: Option<i64>,
+    longer: Option<i64>,
+}
+
+impl Ends {
+    fn note(&mut self, span: Span) {
+        if span.length <= HOUR_MILLIS {
+            // Part-hours end early; what counts is the end of their hour.
+            self.hours = self
+                .hours
+                .max(Some(i64::from(span.hour.plus(1).index()) * HOUR_MILLIS));
+        } else {
+            self.longer = self.longer.max(Some(span.end));
+        }
+    }
+}
+
 impl<'a> LedgerBuilder<'a> {
     /// A builder for the hours of `window` (all when `None`), whose strings come from `symbols`.
     #[must_use]
@@ -140,9 +165,11 @@ impl<'a> LedgerBuilder<'a> {
             cells: FxHashMap::default(),
             newest_by_region: FxHashMap::default(),
             covered_regions: FxHashSet::default(),
-            newest_usage: None,
-            longest_row: None,
+            newest_usage: Ends::default(),
+            longest_fee: None,
+            longest_covered: None,
             unreadable_rows: 0,
+            unreadable_hours: FxHashSet::default(),
         }
     }
 
@@ -166,7 +193,7 @@ impl<'a> LedgerBuilder<'a> {
                 }
                 LineItemType::CoveredUsage => self.add_covered(items, row)?,
                 LineItemType::RecurringFee => self.add_fee(items, row),
-                LineItemType::DiscountedUsage => self.add_discounted(items, row),
+                LineItemType::DiscountedUsage => self.add_discounted(items, row)?,
                 LineItemType::Other => {}
             }
         }
@@ -175,7 +202,7 @@ impl<'a> LedgerBuilder<'a> {
 
     fn add_fee(&mut self, items: &LineItems, row: usize) {
         let Some(span) = self.span(items, row) else { return };
-        self.note_length(span);
+        self.longest_fee = self.longest_fee.max(Some(span.length));
         let arn = items.text(Text::PlanArn, row);
         let (total, used) = (
             items.number(Number::TotalCommitment, row),
@@ -193,7 +220,7 @@ impl<'a> LedgerBuilder<'a> {
             }
             _ => {
                 entry.suspect = true;
-                self.unreadable_rows += 1;
+                self.note_unreadable(span.hour);
             }
         }
     }
@@ -202,7 +229,7 @@ impl<'a> LedgerBuilder<'a> {
         let Some(span) = self.span(items, row) else {
             return Ok(());
         };
-        self.note_length(span);
+        self.longest_covered = self.longest_covered.max(Some(span.length));
         let arn = items.text(Text::PlanArn, row);
         self.note_plan(items, row, arn, false, span.hour);
         let kind = self.kind(items, row);
@@ -216,7 +243,7 @@ impl<'a> LedgerBuilder<'a> {
             Some(cost) => entry.covered += cost,
             None => {
                 entry.suspect = true;
-                self.unreadable_rows += 1;
+                self.note_unreadable(span.hour);
             }
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
@@ -228,10 +255,8 @@ impl<'a> LedgerBuilder<'a> {
         self.note_price(items, row, usage, span.hour);
         let region = self.region(items, row);
         self.covered_regions.insert((arn, region));
-        let tagged =
-            !items.text(Text::ClusterTag, row).is_empty() || !items.text(Text::NodePoolTag, row).is_empty();
         match cost {
-            Some(cost) if tagged && kind != UsageKind::Other => {
+            Some(cost) if is_tagged(items, row) && kind != UsageKind::Other => {
                 self.add_cell(items, row, Class::Covered(arn), kind, span.hour, cost)
             }
             _ => Ok(()),
@@ -246,16 +271,13 @@ impl<'a> LedgerBuilder<'a> {
         let Some(span) = self.span(items, row) else {
             return Ok(());
         };
-        if kind.is_instance() {
-            self.note_length(span);
-        }
         self.note_newest(items, row, kind, span);
         if !self.keeps(span.hour) {
             return Ok(());
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
         let Some(cost) = Money::from_dollars(items.number(Number::UnblendedCost, row)) else {
-            self.unreadable_rows += 1;
+            self.note_unreadable(span.hour);
             return Ok(());
         };
         if kind == UsageKind::SpotInstance {
@@ -272,12 +294,21 @@ impl<'a> LedgerBuilder<'a> {
         self.add_cell(items, row, Class::OnDemand, kind, span.hour, cost)
     }
 
-    /// RI-covered usage takes precedence over plans; here it only tells how far the report reaches.
-    fn add_discounted(&mut self, items: &LineItems, row: usize) {
+    /// RI-covered usage takes precedence over plans. It tells how far the report reaches, and which of this cluster's
+    /// live nodes cost the plans nothing.
+    fn add_discounted(&mut self, items: &LineItems, row: usize) -> Result<()> {
         let kind = self.kind(items, row);
-        if let Some(span) = self.span(items, row).filter(|_| kind.is_instance()) {
-            self.note_newest(items, row, kind, span);
+        if kind != UsageKind::OnDemandInstance {
+            return Ok(());
         }
+        let Some(span) = self.span(items, row) else {
+            return Ok(());
+        };
+        self.note_newest(items, row, kind, span);
+        if self.keeps(span.hour) && is_tagged(items, row) {
+            return self.add_cell(items, row, Class::Reserved, kind, span.hour, Money::ZERO);
+        }
+        Ok(())
     }
 
     fn add_cell(
@@ -293,14 +324,13 @@ impl<'a> LedgerBuilder<'a> {
             items.text(Text::ClusterTag, row),
             items.text(Text::NodePoolTag, row),
         );
-        let tagged = !cluster.is_empty() || !node_pool.is_empty();
         let key = SeriesKey {
             class,
             is_instance: kind.is_instance(),
             usage_type: items.text(Text::UsageType, row),
             operation: items.text(Text::Operation, row),
             region: self.region(items, row),
-            account: if tagged {
+            account: if is_tagged(items, row) {
                 items.text(Text::UsageAccount, row)
             } else {
                 Symbol::EMPTY
@@ -311,7 +341,7 @@ impl<'a> LedgerBuilder<'a> {
         let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         let series = *self.series.entry(key).or_insert(next);
         let Some(amount) = Quantity::from_units(items.number(Number::UsageAmount, row)) else {
-            self.unreadable_rows += 1;
+            self.note_unreadable(hour);
             return Ok(());
         };
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
@@ -369,29 +399,23 @@ impl<'a> LedgerBuilder<'a> {
         span
     }
 
-    fn keeps(&self, hour: Hour) -> bool {
-        self.window.as_ref().is_none_or(|window| window.contains(&hour))
+    fn note_unreadable(&mut self, hour: Hour) {
+        self.unreadable_rows += 1;
+        self.unreadable_hours.insert(hour);
     }
 
-    fn note_length(&mut self, span: Span) {
-        self.longest_row = self.longest_row.max(Some(span.length));
+    fn keeps(&self, hour: Hour) -> bool {
+        self.window.as_ref().is_none_or(|window| window.contains(&hour))
     }
 
     fn note_newest(&mut self, items: &LineItems, row: usize, kind: UsageKind, span: Span) {
         if kind == UsageKind::Other {
             return;
         }
-        // Part-hours end early; what counts is the end of their hour. Longer rows are a daily report's.
-        let end = if span.length <= HOUR_MILLIS {
-            i64::from(span.hour.plus(1).index()) * HOUR_MILLIS
-        } else {
-            span.end
-        };
-        self.newest_usage = self.newest_usage.max(Some(end));
+        self.newest_usage.note(span);
         if kind.is_instance() {
             let region = self.region(items, row);
-            let newest = self.newest_by_region.entry(region).or_insert(end);
-            *newest = (*newest).max(end);
+            self.newest_by_region.entry(region).or_default().note(span);
         }
     }
 
@@ -415,6 +439,13 @@ impl<'a> LedgerBuilder<'a> {
             newest(&mut self.prices, usage, hour, price);
         }
     }
+}
+
+/// True for rows that a tag assigns to a cluster or a NodePool.
+fn is_tagged(items: &LineItems, row: usize) -> bool {
+    [Text::ClusterTag, Text::NodePoolTag]
+        .iter()
+        .any(|tag| !items.text(*tag, row).is_empty())
 }
 
 fn newest<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Newest>, key: K, hour: Hour, amount: Money) {

@@ -19,7 +19,8 @@ pub struct Rate {
 #[derive(Debug, Clone)]
 pub struct Rates<'a> {
     ledger: &'a Ledger,
-    /// Of several plans of a group the lowest rate counts: AWS spends the highest saving first.
+    /// Of several plans of a group the highest rate counts: AWS spends the highest saving first, so what comes and
+    /// goes at the margin is paid by the dearest.
     by_group: BTreeMap<GroupId, BTreeMap<&'a UsageKey, Money>>,
 }
 
@@ -33,7 +34,7 @@ impl<'a> Rates<'a> {
                 continue;
             };
             let known = by_group.entry(group).or_default().entry(key).or_insert(*rate);
-            *known = (*known).min(*rate);
+            *known = (*known).max(*rate);
         }
         Self { ledger, by_group }
     }

@@ -73,6 +73,10 @@ pub struct Plan {
     pub end: Option<DateTime<Utc>>,
     /// Currency of its commitment.
     pub currency: Option<String>,
+    /// When its rows stop although others' go on: it was returned, or the report does not tell its end.
+    pub stopped: Option<DateTime<Utc>>,
+    /// False for plans of accounts that do not share with this cluster: they belong to no group.
+    pub shared: bool,
 }
 
 /// The texts of a row from which a plan is known.
@@ -119,6 +123,8 @@ impl Plan {
             start: time(&texts.start),
             end: time(&texts.end),
             currency: text(&texts.currency),
+            stopped: None,
+            shared: true,
         }
     }
 
@@ -127,6 +133,7 @@ impl Plan {
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
         match self.kind {
+            _ if !self.shared => None,
             PlanKind::Compute => Some(GroupId::Compute),
             PlanKind::Ec2Instance => Some(GroupId::Ec2Instance {
                 family: self.family.clone()?,
@@ -139,7 +146,13 @@ impl Plan {
     /// True while the plan is in force.
     #[must_use]
     pub fn is_active(&self, now: DateTime<Utc>) -> bool {
-        self.start.is_none_or(|start| start <= now) && self.end.is_none_or(|end| now < end)
+        self.start.is_none_or(|start| start <= now) && self.ends().is_none_or(|end| now < end)
+    }
+
+    /// When it ends, or when its rows stopped, whichever is earlier.
+    #[must_use]
+    pub fn ends(&self) -> Option<DateTime<Utc>> {
+        [self.end, self.stopped].into_iter().flatten().min()
     }
 
     /// The last characters of the plan's id: enough to tell plans apart on a screen.

@@ -67,6 +67,8 @@ impl UsageKind {
                 }
                 _ => Self::Other,
             },
+            // Fargate Spot is Spot.
+            _ if usage_type.contains("SpotUsage") => Self::Other,
             "AmazonECS" | "AmazonEKS" if usage_type.contains("Fargate-") && !is_split_cost(operation) => {
                 Self::Serverless
             }
@@ -152,6 +154,14 @@ mod tests {
         assert_eq!(
             UsageKind::of("AmazonEKS", "EUC1-Fargate-vCPU-Hours:perCPU", "FargatePod"),
             UsageKind::Serverless
+        );
+        assert_eq!(
+            UsageKind::of(
+                "AmazonECS",
+                "USE2-SpotUsage-Fargate-vCPU-Hours:perCPU",
+                "FargateTask"
+            ),
+            UsageKind::Other
         );
         assert_eq!(
             UsageKind::of("AWSLambda", "USE2-Lambda-GB-Second-ARM", "Invoke"),

@@ -3,7 +3,7 @@
 //! Used and commitment come from `SavingsPlanRecurringFee` rows; the sum of `SavingsPlanCoveredUsage` must agree
 //! (AWS "Understanding your Savings Plans in CUR"). Percentages are never averaged: Σused / Σcommitment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -174,7 +174,18 @@ impl Utilization {
         for (plan, entry) in plans.iter().zip(&ledger.plans) {
             warnings.extend(plan_warnings(plan, entry));
         }
-        let groups = groups(&plans, &spill, &horizons, terms.maturity);
+        let mut groups = groups(&plans, &spill, &horizons, terms.maturity);
+        for group in &mut groups {
+            let mature_until = group.horizon - terms.maturity;
+            for (hour, figures) in group
+                .hours
+                .iter_mut()
+                .filter(|(hour, _)| ledger.unreadable_hours.contains(hour))
+            {
+                figures.mature = false;
+                figures.contradictory |= hour.end() <= mature_until;
+            }
+        }
         Self {
             horizon: Some(horizon),
             plans,
@@ -234,9 +245,12 @@ fn within(a: Money, b: Money, gap: f64) -> bool {
 }
 
 /// Spill by group and hour, in hours that have ended by `horizon`.
+///
+/// AWS applies a plan to all eligible usage of an hour. Usage left over while a group's plans are not full is
+/// therefore not eligible (another account, with sharing off or restricted), and no group's spill.
 fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), Money> {
     let rates = Rates::new(ledger);
-    let commitments = group_commitments(ledger);
+    let full = full_groups(ledger);
     // Both groups that a series could belong to, EC2 Instance first, and what a unit costs there.
     let candidates: Vec<Vec<(GroupId, Money)>> = ledger
         .series
@@ -260,15 +274,34 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), M
         .collect();
     let mut spill: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
     for cell in ledger.cells.iter().take_while(|cell| cell.hour.end() <= horizon) {
-        let in_force = candidates[cell.series as usize]
+        let exhausted = candidates[cell.series as usize]
             .iter()
             .map(|(group, rate)| ((group.clone(), cell.hour), rate))
-            .find(|(key, _)| commitments.contains_key(key));
-        if let Some((key, rate)) = in_force {
+            .find(|(key, _)| full.contains(key));
+        if let Some((key, rate)) = exhausted {
             *spill.entry(key).or_default() += cell.amount.at(*rate);
         }
     }
     spill
+}
+
+/// Groups and hours whose plans are used up, but for the tolerated gap.
+fn full_groups(ledger: &Ledger) -> BTreeSet<(GroupId, Hour)> {
+    let mut used: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
+    for entry in &ledger.plans {
+        let Some(group) = entry.plan.group() else { continue };
+        for (hour, amounts) in &entry.hours {
+            *used.entry((group.clone(), *hour)).or_default() += amounts.used.max(amounts.covered);
+        }
+    }
+    let commitments = group_commitments(ledger).into_iter();
+    commitments
+        .filter(|(key, commitment)| {
+            used.get(key)
+                .is_some_and(|used| *used >= commitment.scale(1.0 - TOLERATED_GAP))
+        })
+        .map(|(key, _)| key)
+        .collect()
 }
 
 /// Σ commitments by group and hour, where positive.
@@ -361,7 +394,7 @@ fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: D
     let Ok(found) = plan.hours.binary_search_by_key(&hour, |h| h.hour) else {
         // A plan in force without a row for this hour: the hour is not all there.
         let bought = plan.plan.start.is_some_and(|start| start < hour.end());
-        let in_force = bought && plan.plan.end.is_none_or(|end| end > hour.start());
+        let in_force = bought && plan.plan.ends().is_none_or(|end| end > hour.start());
         total.mature &= !in_force;
         total.contradictory |= in_force && hour.end() <= mature_until;
         return;

@@ -92,6 +92,7 @@ pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
             }
         }
     }
+    join_manifests(&mut reports);
     // A status file alone, or files of another sort, are no report.
     reports.retain(|_, report| {
         !report.loose.is_empty()
@@ -105,6 +106,55 @@ pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
         reports.retain(|_, report| !report.periods.is_empty());
     }
     reports
+}
+
+/// A legacy report's manifests lie in `<report>/<dates>`, its data in `<report>/<report>`. Seen from the report's own
+/// folder, or below a prefix of the report's name, these look like two reports: the name in the manifest joins them.
+fn join_manifests(reports: &mut BTreeMap<String, Report>) {
+    let is_bare = |report: &Report| {
+        report.periods.values().all(|period| period.data.is_empty()) && report.loose.is_empty()
+    };
+    let bare: Vec<String> = reports
+        .iter()
+        .filter(|(_, report)| is_bare(report))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for folder in bare {
+        let manifests = reports[&folder]
+            .periods
+            .values()
+            .flat_map(|period| &period.manifests);
+        let names =
+            manifests.filter_map(|(_, object)| object.key.rsplit('/').next()?.strip_suffix("-Manifest.json"));
+        let below = |name: &str| {
+            if folder.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{folder}/{name}")
+            }
+        };
+        let Some(data) = names
+            .map(below)
+            .find(|name| *name != folder && reports.contains_key(name))
+        else {
+            continue;
+        };
+        let Some(found) = reports.remove(&folder) else {
+            continue;
+        };
+        let Some(report) = reports.get_mut(&data) else {
+            continue;
+        };
+        report.status.extend(found.status);
+        for (period, objects) in found.periods {
+            report
+                .periods
+                .entry(period)
+                .or_default()
+                .manifests
+                .extend(objects.manifests);
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -150,7 +200,8 @@ impl Place {
         }
         let report = match kind {
             Some("data" | "metadata") if is_export => &before[..before.len() - 1],
-            _ => report_folder(before),
+            _ if folders[at].starts_with("year=") => report_folder(before),
+            _ => before,
         };
         Some(Self {
             report: join(report),
@@ -274,6 +325,26 @@ mod tests {
         assert_eq!(report.status.len(), 1);
         assert_eq!(report.periods[&november()].data.len(), 1);
         assert!(report.periods[&november()].manifest().is_some());
+    }
+
+    #[test]
+    fn a_legacy_report_is_one_report_from_its_own_folder_and_below_a_prefix_of_its_name() {
+        for (data, manifest) in [
+            (
+                "acme/year=2026/month=11/acme-00001.snappy.parquet",
+                "20261101-20261201/acme-Manifest.json",
+            ),
+            (
+                "acme/acme/acme/year=2026/month=11/acme-00001.snappy.parquet",
+                "acme/acme/20261101-20261201/acme-Manifest.json",
+            ),
+        ] {
+            let found = reports(&objects(&[data, manifest]));
+            assert_eq!(found.len(), 1, "{}", names(&found));
+            let report = found.values().next().unwrap();
+            assert!(report.periods[&november()].manifest().is_some());
+            assert_eq!(report.periods[&november()].data.len(), 1);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reads a report into a ledger: snapshot, scan, check, and again from the start while AWS is rewriting it.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Request<'a> {
     pub threads: usize,
     /// Told about progress.
     pub progress: &'a Progress<'a>,
+    /// Set from outside to stop reading.
+    pub stop: &'a AtomicBool,
 }
 
 impl std::fmt::Debug for Request<'_> {
@@ -125,6 +128,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         threads: request.threads,
         symbols: &symbols,
         progress: request.progress,
+        stop: request.stop,
     };
     let summary = scan
         .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))

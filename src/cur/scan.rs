@@ -16,7 +16,7 @@ use super::parquet_file::{ParquetFile, damaged};
 use super::store::Store;
 use super::symbols::Symbols;
 use crate::hour::Hour;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Footers read at the same time.
 const FOOTERS: usize = 8;
@@ -38,6 +38,8 @@ pub struct Scan<'a> {
     pub symbols: &'a Symbols,
     /// Called from the workers now and then.
     pub progress: &'a Progress<'a>,
+    /// Set from outside to stop the scan.
+    pub stop: &'a AtomicBool,
 }
 
 impl std::fmt::Debug for Scan<'_> {
@@ -208,6 +210,11 @@ impl Work<'_> {
         };
         let mut decoder = BatchDecoder::new(columns, self.scan.symbols, &file.name);
         for batch in file.batches(bytes, group)? {
+            if self.scan.stop.load(Ordering::Relaxed) {
+                return Err(
+                    Error::new(ErrorKind::Interrupted, "interrupted while reading the report").into(),
+                );
+            }
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }

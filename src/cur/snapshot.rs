@@ -30,6 +30,8 @@ pub enum Periods {
     Newest(DateTime<Utc>),
     /// These, both ends included, as far as they are there.
     Between(BillingPeriod, BillingPeriod),
+    /// The same; if none is there, the newest one before, which then proves too old.
+    History(BillingPeriod, BillingPeriod),
 }
 
 /// The files to read, as they stood at one moment.
@@ -90,7 +92,7 @@ impl Snapshot {
                 "{place}: the report has no billing period in the wanted time; it has {}",
                 have.join(", ")
             ))
-            .hint("choose another time with --from and --to, or --now")
+            .hint("check the clock (--now) and the window")
             .into());
         }
         Ok(snapshot)
@@ -148,7 +150,10 @@ impl Snapshot {
                     "{file} is newer than its manifest: AWS is delivering a refresh"
                 )));
             }
-            self.files.push(file.clone());
+            // A manifest that names a file twice must not make it count twice.
+            if !self.files.contains(file) {
+                self.files.push(file.clone());
+            }
         }
         self.delivered = store.is_s3().then_some(manifest.modified);
         self.guards.push(manifest.clone());
@@ -214,18 +219,31 @@ async fn choose(
 }
 
 fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
-    let mut present = report.periods.iter().map(|(period, found)| (*period, found));
+    let newest = |last: BillingPeriod| {
+        report
+            .periods
+            .range(..=last)
+            .next_back()
+            .map(|(period, found)| (*period, found))
+    };
+    let between = |first, last| {
+        report
+            .periods
+            .range(first..=last)
+            .map(|(period, found)| (*period, found))
+            .collect()
+    };
     match wanted {
-        Periods::Newest(now) => {
-            let newest = BillingPeriod::of(now);
-            present
-                .rfind(|(period, _)| *period <= newest)
-                .into_iter()
-                .collect()
+        Periods::Newest(now) => newest(BillingPeriod::of(now)).into_iter().collect(),
+        Periods::Between(first, last) => between(first, last),
+        Periods::History(first, last) => {
+            let found: Vec<_> = between(first, last);
+            if found.is_empty() {
+                newest(last).into_iter().collect()
+            } else {
+                found
+            }
         }
-        Periods::Between(first, last) => present
-            .filter(|(period, _)| (first..=last).contains(period))
-            .collect(),
     }
 }
 

@@ -4,16 +4,20 @@
 //! and ends when the expected headroom is gone; draining begins when demand has exceeded the commitment by more
 //! than the band for a while.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::Decision;
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::prices::{Price, Prices, Source};
+use super::state::{Filling, Memory};
 use crate::commitment::nowcast::Method;
 use crate::commitment::savings_plan::GroupId;
 use crate::config::PolicyConfig;
 use crate::money::Money;
+
+/// So long may a report take to show in mature hours what was launched.
+const UNSEEN_HOURS: i64 = 48;
 
 /// What a decision rests on.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +38,10 @@ pub struct Facts<'a> {
     pub over_since: Option<DateTime<Utc>>,
     /// What all managed pools together launch in one interval, $/h.
     pub launches: Money,
-    /// Live on-demand nodes of this cluster in the groups' scopes, $/h, where known.
+    /// Live on-demand nodes of this cluster in the groups' scopes, $/h, where Nodes are at hand.
     pub live: Option<Money>,
+    /// Where the last fill began, if it did lately.
+    pub filling: Option<Filling>,
 }
 
 /// A decision and its arithmetic.
@@ -47,8 +53,8 @@ pub struct Outcome {
     pub reason: String,
     /// What this cluster may still use of the groups' commitments, $/h; negative is spill.
     pub headroom: Option<Money>,
-    /// Since when demand has exceeded the commitment by more than the band.
-    pub over_since: Option<DateTime<Utc>>,
+    /// What the next run should be reminded of.
+    pub memory: Memory,
     /// True when live Nodes show that nothing fits any more: no dwell delays what stops it.
     pub overshoots: bool,
 }
@@ -113,46 +119,86 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         return frozen("no instance type that it can launch is known, so what fits cannot be told".into());
     };
     let to_start = price.rate.scale(thresholds.fill).max(facts.launches);
-    let to_go_on = price.rate.scale(thresholds.hold);
+    let to_go_on = price.rate.scale(thresholds.hold).max(facts.launches.scale(0.5));
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
     let over = level.excess_at_least > band;
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
     let goes_on = facts.last == Some(Decision::Fill) && level.expected > to_go_on;
-    let extra = facts.live.map(|live| live - level.commitment);
-    let beyond_extra = facts
-        .policy
-        .max_extra_on_demand
-        .and_then(Money::from_dollars)
-        .is_some_and(|most| extra.is_some_and(|extra| extra > most));
-    let (decision, reason) = if beyond_extra {
-        (
-            Decision::Hold,
-            format!(
-                "live on-demand nodes cost {} more than the commitment, above maxExtraOnDemand",
-                extra.unwrap_or_default().per_hour()
-            ),
-        )
+    let spent = spent(facts, &level);
+    let (decision, reason) = if let Some(reason) = beyond_cap(facts, &level) {
+        (Decision::Hold, reason)
+    } else if let Some(spent) = spent.filter(|spent| *spent >= level.expected && level.expected > Money::ZERO)
+    {
+        (Decision::Hold, spent_reason(facts, &level, spent))
     } else if level.cautious >= to_start || goes_on {
         (Decision::Fill, fill_reason(facts, &level, &node, price))
     } else if over && has_lasted(facts, over_since, band) {
-        (
-            Decision::Drain,
-            format!(
-                "{}: {} more than it holds, for longer than the dwell time",
-                full(facts, &level),
-                level.excess_at_least.per_hour()
-            ),
-        )
+        let reason = format!(
+            "{}: {} more than they hold, for longer than the dwell time",
+            full(facts, &level),
+            level.excess_at_least.per_hour()
+        );
+        (Decision::Drain, reason)
     } else {
         (Decision::Hold, hold_reason(facts, &level, &node, to_start))
     };
+    let begins = || {
+        facts.live.map(|live| Filling {
+            since: facts.now,
+            live: live.dollars(),
+        })
+    };
     Outcome {
+        overshoots: decision != Decision::Fill
+            && (spent.is_some()
+                || beyond_cap(facts, &level).is_some()
+                || (level.method == Method::Live && level.expected <= Money::ZERO)),
         decision,
         reason,
         headroom: Some(level.expected),
-        over_since,
-        overshoots: level.method == Method::Live && level.expected <= Money::ZERO,
+        memory: Memory {
+            over_since,
+            filling: match decision {
+                Decision::Fill => remembered(facts).or_else(begins),
+                _ => remembered(facts).filter(|_| spent.is_some()),
+            },
+        },
     }
+}
+
+/// Live nodes cost more beyond the commitment than the configuration allows.
+fn beyond_cap(facts: &Facts<'_>, level: &Level) -> Option<String> {
+    let most = facts.policy.max_extra_on_demand.and_then(Money::from_dollars)?;
+    let extra = facts.live? - level.commitment;
+    (extra > most).then(|| {
+        format!(
+            "live on-demand nodes cost {} more than the commitment, above maxExtraOnDemand",
+            extra.per_hour()
+        )
+    })
+}
+
+/// The beginning of the last fill, while the report cannot have caught up with it.
+fn remembered(facts: &Facts<'_>) -> Option<Filling> {
+    facts
+        .filling
+        .filter(|filling| facts.now - filling.since < Duration::hours(UNSEEN_HOURS))
+}
+
+/// What has been added since the fill began, where live Nodes do not correct the estimate: nothing else would stop a
+/// fill before the report shows it, a day or two later.
+fn spent(facts: &Facts<'_>, level: &Level) -> Option<Money> {
+    let filling = remembered(facts).filter(|_| level.method != Method::Live)?;
+    Some(facts.live? - Money::from_dollars(filling.live)?)
+}
+
+fn spent_reason(facts: &Facts<'_>, level: &Level, spent: Money) -> String {
+    format!(
+        "on-demand nodes worth {} were added since the fill began, as much as the {} that {} had free by the report",
+        spent.per_hour(),
+        level.expected.per_hour(),
+        names(facts.groups)
+    )
 }
 
 /// A freeze for a reason.
@@ -172,7 +218,7 @@ pub(crate) fn outcome(decision: Decision, reason: String) -> Outcome {
         decision,
         reason,
         headroom: None,
-        over_since: None,
+        memory: Memory::default(),
         overshoots: false,
     }
 }

@@ -20,6 +20,9 @@ const UNBELIEVED_ZERO_HOURS: usize = 24;
 /// Hours before the newest mature one that must be free of contradictions.
 const TRUSTED_HOURS: i64 = 24;
 
+/// The least share, as a part of an equal one.
+const LEAST_SHARE: f64 = 0.25;
+
 /// A group of plans, now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupNow {
@@ -37,6 +40,8 @@ pub struct GroupNow {
     pub share: f64,
     /// Why nothing may be decided on this group.
     pub doubt: Option<String>,
+    /// True while no hour of its plans is complete yet.
+    pub is_new: bool,
     /// Hours, newest first, by which demand exceeded the commitment, among the newest mature ones.
     pub recent_excess: Vec<Money>,
 }
@@ -98,8 +103,8 @@ pub struct Facts<'a> {
 #[must_use]
 pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
     let mut warnings = Vec::new();
-    let ids = active_groups(facts.ledger, facts.now, facts.config);
-    let shares = by_cluster(facts.ledger);
+    let ids = active_groups(facts.ledger, facts.now);
+    let shares = by_cluster(facts.ledger, facts.utilization);
     let groups = ids.into_iter().map(|id| {
         let use_ = facts.utilization.groups.iter().find(|group| group.id == id);
         let mut group = GroupNow {
@@ -109,6 +114,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
             nowcast: facts.nowcasts.get(&id).cloned(),
             share: 1.0,
             doubt: doubt(facts, use_),
+            is_new: !use_.is_some_and(|use_| use_.hours.values().any(|hour| hour.mature)),
             recent_excess: use_.map(recent_excess).unwrap_or_default(),
             id,
         };
@@ -121,25 +127,19 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
 
 /// Groups with a plan in force that nodes of this cluster may use.
 #[must_use]
-pub fn active_groups(ledger: &Ledger, now: DateTime<Utc>, config: &Config) -> BTreeSet<GroupId> {
+pub fn active_groups(ledger: &Ledger, now: DateTime<Utc>) -> BTreeSet<GroupId> {
     let plans = ledger.plans.iter().map(|entry| &entry.plan);
     plans
-        .filter(|plan| may_use(plan, now, config))
+        .filter(|plan| plan.is_active(now))
         .filter_map(Plan::group)
         .collect()
-}
-
-fn may_use(plan: &Plan, now: DateTime<Utc>, config: &Config) -> bool {
-    let accounts = config.sharing.accounts.as_ref();
-    plan.is_active(now)
-        && accounts.is_none_or(|accounts| plan.owner.as_ref().is_some_and(|owner| accounts.contains(owner)))
 }
 
 fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning>) {
     let within = facts.config.policy.ending_within.0;
     for (index, entry) in facts.ledger.plans.iter().enumerate() {
         let plan = &entry.plan;
-        if !may_use(plan, facts.now, facts.config) || plan.group().as_ref() != Some(&group.id) {
+        if !plan.is_active(facts.now) || plan.group().as_ref() != Some(&group.id) {
             continue;
         }
         group.plans.push(plan.arn.clone());
@@ -148,7 +148,7 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
                 "the commitment of plan {} is unknown (is this a member account's report?)",
                 plan.short_id()
             );
-            group.doubt.get_or_insert(what);
+            group.doubt = Some(what);
             continue;
         };
         group.in_force += commitment;
@@ -245,19 +245,19 @@ fn share(
         .and_then(|name| uses.get(name))
         .and_then(|own| own.fraction_of(total));
     #[allow(clippy::cast_precision_loss)] // a handful of clusters
-    let equal_parts = || 1.0 / (others.len() + usize::from(own.is_some())) as f64;
-    // Two decimals are all that such an estimate is worth.
-    group.share = (own_use.unwrap_or_else(equal_parts) * 100.0).round() / 100.0;
+    let equal_part = 1.0 / (others.len() + usize::from(own.is_some())) as f64;
+    // A cluster that has hardly used the plans yet must be able to begin.
+    let share = own_use.unwrap_or(if own.is_some() { 0.0 } else { equal_part });
+    group.share = (share.max(equal_part * LEAST_SHARE) * 1e4).round() / 1e4;
+    let basis = match own {
+        Some(_) => "by its part of the use in the report",
+        None => "an equal part, since the cluster's own name is not known (cluster.name)",
+    };
     let message = format!(
-        "group {} is also used by {}: this cluster takes {:.0} % of its headroom{}; set `share` to choose",
+        "group {} is used by {}: this cluster takes {:.0} % of its headroom, {basis}; set `share` to choose",
         group.id,
-        others.join(", "),
+        uses.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         group.share * 100.0,
-        if own_use.is_some() {
-            ", its part of the use in the report"
-        } else {
-            ", an equal part"
-        }
     );
     warnings.push(Warning::new("shared-plan", message));
 }

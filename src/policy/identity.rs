@@ -1,6 +1,6 @@
 //! Which cluster this is, in the report's terms: name, account and region.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::commitment::ledger::{Ledger, Series};
 use crate::config::ClusterConfig;
@@ -22,7 +22,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// From the configuration, else from Nodes, else from the tags of the report.
+    /// From the configuration, else from Nodes; account and region also from the use of a cluster so known. The
+    /// cluster's name is never guessed from the report: mistaken for another cluster, this one would subtract that
+    /// one's use, and fill a full plan.
     #[must_use]
     pub fn detect(
         config: &ClusterConfig,
@@ -30,27 +32,16 @@ impl Identity {
         nodes: Option<&[Node]>,
         ledger: &Ledger,
     ) -> Self {
-        let node_pools: BTreeSet<String> = pools.iter().map(|pool| pool.name.clone()).collect();
-        let tagged = || ledger.series.iter().filter(|series| !series.cluster.is_empty());
-        let clusters: BTreeSet<String> = tagged().map(|series| series.cluster.to_string()).collect();
+        let tagged = ledger.series.iter().filter(|series| !series.cluster.is_empty());
+        let clusters: BTreeSet<String> = tagged.map(|series| series.cluster.to_string()).collect();
         let from_nodes =
             |fact: fn(&Node) -> Option<&String>| only(nodes.into_iter().flatten().filter_map(fact).cloned());
         let cluster = config
             .name
             .clone()
-            .or_else(|| from_nodes(|node| node.cluster_name.as_ref()))
-            .or_else(|| only(clusters.iter().cloned()))
-            .or_else(|| by_node_pools(ledger, &node_pools));
-        let is_own = |series: &Series| match &cluster {
-            Some(name) => *series.cluster == **name,
-            None => node_pools.contains(&*series.node_pool),
-        };
-        let own = || {
-            ledger
-                .series
-                .iter()
-                .filter(|series| series.is_instance && is_own(series))
-        };
+            .or_else(|| from_nodes(|node| node.cluster_name.as_ref()));
+        let is_own = |series: &&Series| series.is_instance && cluster.as_deref() == Some(&*series.cluster);
+        let own = || ledger.series.iter().filter(is_own);
         let account = config
             .account
             .clone()
@@ -65,7 +56,7 @@ impl Identity {
             cluster,
             account,
             region,
-            node_pools,
+            node_pools: pools.iter().map(|pool| pool.name.clone()).collect(),
             clusters,
         }
     }
@@ -82,22 +73,6 @@ impl Identity {
             && same(&self.account, &series.account)
             && same(&self.region, &series.region)
     }
-}
-
-/// The cluster in which most of our `NodePools`' names occur, if one stands out.
-fn by_node_pools(ledger: &Ledger, node_pools: &BTreeSet<String>) -> Option<String> {
-    let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for series in &ledger.series {
-        if !series.cluster.is_empty() && node_pools.contains(&*series.node_pool) {
-            seen.entry(&series.cluster).or_default().insert(&series.node_pool);
-        }
-    }
-    let most = seen.values().map(BTreeSet::len).max()?;
-    only(
-        seen.iter()
-            .filter(|(_, pools)| pools.len() == most)
-            .map(|(cluster, _)| (*cluster).to_owned()),
-    )
 }
 
 /// The one distinct, non-empty value.

@@ -6,35 +6,92 @@ use super::identity::Identity;
 use super::prices::{Placement, Prices};
 use crate::commitment::ledger::{Ledger, Series, UsageClass};
 use crate::commitment::nowcast::OwnUse;
-use crate::commitment::rates::Rates;
 use crate::commitment::savings_plan::{GroupId, PlanKind};
 use crate::commitment::usage::{family, instance_type};
+use crate::commitment::utilization::Utilization;
+use crate::hour::Hour;
 use crate::karpenter::{InstanceTypes, Node, NodeCapacity};
 use crate::money::Money;
 
-/// Compares live Nodes with the report; `None` when the report has no tag by which this cluster's use is known.
+/// By how much nodes that ran in an old hour may exceed what the report shows of it before its tags are not believed.
+const TAG_SLACK: f64 = 1.1;
+
+/// What use is measured with, then and now alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale<'a> {
+    /// Groups in force.
+    pub groups: &'a BTreeSet<GroupId>,
+    /// This cluster.
+    pub identity: &'a Identity,
+    /// vCPU of types that the report has no price for.
+    pub types: &'a InstanceTypes,
+    /// What nodes cost.
+    pub prices: &'a Prices,
+}
+
+impl Scale<'_> {
+    /// The EC2 Instance group that applies first to this family and region; Compute when there is none.
+    fn scope(&self, family: &str, region: &str) -> GroupId {
+        let instance = GroupId::Ec2Instance {
+            family: family.to_owned(),
+            region: region.to_owned(),
+        };
+        if self.groups.contains(&instance) {
+            instance
+        } else {
+            GroupId::Compute
+        }
+    }
+
+    fn price(&self, group: &GroupId, name: &str, place: Placement<'_>, vcpu: Option<u32>) -> Money {
+        let vcpu = vcpu.or_else(|| self.types.get(name).map(|kind| kind.vcpu));
+        self.prices
+            .of(group, name, place, vcpu)
+            .map_or(Money::ZERO, |price| price.rate)
+    }
+
+    /// A node's scope, and what it costs there and at Compute rates, $/h.
+    fn node(&self, node: &Node) -> Option<(GroupId, Money, Money)> {
+        let name = node.instance_type.as_deref()?;
+        let region = node.region.as_deref().or(self.identity.region.as_deref());
+        let scope = self.scope(family(name), region.unwrap_or_default());
+        let place = Placement {
+            region,
+            os: node.os.as_deref().unwrap_or("linux"),
+        };
+        let cost = self.price(&scope, name, place, node.vcpu);
+        Some((scope, cost, self.price(&GroupId::Compute, name, place, node.vcpu)))
+    }
+}
+
+/// Live on-demand nodes, $/h at SP rates, by the scope of each group.
 #[must_use]
+pub fn live_use(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
+    let mut found: BTreeMap<GroupId, Money> = BTreeMap::new();
+    for (scope, cost, _) in billed(nodes).filter_map(|node| scale.node(node)) {
+        *found.entry(scope).or_default() += cost;
+    }
+    found
+}
+
+/// Compares live Nodes with the report.
+///
+/// # Errors
+/// Why they cannot be compared: the report does not tell this cluster's use, or not all of it.
 pub fn own_use(
+    scale: &Scale<'_>,
     ledger: &Ledger,
-    groups: &BTreeSet<GroupId>,
-    identity: &Identity,
+    utilization: &Utilization,
     nodes: &[Node],
-    types: &InstanceTypes,
-    prices: &Prices,
-) -> Option<OwnUse> {
-    let rates = Rates::new(ledger);
+) -> Result<OwnUse, String> {
+    if scale.identity.cluster.is_none() && scale.identity.account.is_none() {
+        return Err("the cluster's name is not known: set cluster.name in the configuration to the EKS cluster's name".to_owned());
+    }
     let own: Vec<Option<OwnSeries>> = ledger
         .series
         .iter()
-        .map(|s| OwnSeries::of(s, ledger, groups, identity, &rates))
+        .map(|series| OwnSeries::of(series, ledger, scale))
         .collect();
-    if own.iter().all(Option::is_none) {
-        return None;
-    }
-    let by_cluster_tag = ledger
-        .series
-        .iter()
-        .any(|s| s.is_instance && !s.cluster.is_empty() && identity.owns(s));
     let mut found = OwnUse::default();
     for cell in &ledger.cells {
         let Some(series) = &own[cell.series as usize] else {
@@ -47,29 +104,18 @@ pub fn own_use(
         }
         *found.then.entry(key).or_default() += cost;
     }
+    let by_cluster_tag = ledger
+        .series
+        .iter()
+        .any(|s| s.is_instance && !s.cluster.is_empty() && scale.identity.owns(s));
+    // Where only the NodePool tag tells, other nodes are not in the old figures either.
+    let counted: Vec<&Node> = billed(nodes)
+        .filter(|node| by_cluster_tag || node.node_pool.is_some())
+        .collect();
+    check_tags(scale, utilization, &found, &counted)?;
     let mut at_compute: BTreeMap<GroupId, Money> = BTreeMap::new();
-    for node in nodes.iter().filter(|node| is_billed_on_demand(node)) {
-        // Where only the NodePool tag tells, other nodes are not in the old figures either.
-        if !by_cluster_tag && node.node_pool.is_none() {
-            continue;
-        }
-        let Some(name) = node.instance_type.as_deref() else {
-            continue;
-        };
-        let region = node.region.as_deref().or(identity.region.as_deref());
-        let scope = scope_of(groups, family(name), region.unwrap_or_default());
-        let place = Placement {
-            region,
-            os: node.os.as_deref().unwrap_or("linux"),
-        };
-        let vcpu = node.vcpu.or_else(|| types.get(name).map(|kind| kind.vcpu));
-        let price = |group: &GroupId| {
-            prices
-                .of(group, name, place, vcpu)
-                .map_or(Money::ZERO, |price| price.rate)
-        };
-        *at_compute.entry(scope.clone()).or_default() += price(&GroupId::Compute);
-        let cost = price(&scope);
+    for (scope, cost, compute) in counted.into_iter().filter_map(|node| scale.node(node)) {
+        *at_compute.entry(scope.clone()).or_default() += compute;
         *found.now.entry(scope).or_default() += cost;
     }
     for (group, compute) in at_compute {
@@ -79,7 +125,49 @@ pub fn own_use(
             found.compute_per_mille.insert(group, per_mille);
         }
     }
-    Some(found)
+    Ok(found)
+}
+
+/// Nodes that ran in the newest mature hour and still do must all be in the report's figures of that hour: if they
+/// are not, part of this cluster's use carries no tag, and would be counted twice.
+fn check_tags(
+    scale: &Scale<'_>,
+    utilization: &Utilization,
+    own: &OwnUse,
+    nodes: &[&Node],
+) -> Result<(), String> {
+    let mature = utilization
+        .groups
+        .iter()
+        .filter_map(|group| group.hours.iter().rev().find(|(_, h)| h.mature));
+    let Some(hour) = mature.map(|(hour, _)| *hour).min() else {
+        return Ok(());
+    };
+    let ran_then = nodes.iter().filter(|node| node.created <= hour.start());
+    let alive: Money = ran_then
+        .filter_map(|node| scale.node(node))
+        .map(|(_, cost, _)| cost)
+        .sum();
+    let seen: Money = own
+        .then
+        .iter()
+        .filter(|((_, at), _)| *at == hour)
+        .map(|(_, cost)| *cost)
+        .sum();
+    if alive <= seen.scale(TAG_SLACK) {
+        return Ok(());
+    }
+    Err(tags_incomplete(scale, hour, alive, seen))
+}
+
+fn tags_incomplete(scale: &Scale<'_>, hour: Hour, alive: Money, seen: Money) -> String {
+    let cluster = scale.identity.cluster.as_deref().unwrap_or("this cluster");
+    format!(
+        "in the hour {hour} the report shows {} of on-demand nodes with the tags of {cluster}, but nodes that ran then and still do \
+         cost {}: activate the cost allocation tags aws:eks:cluster-name and karpenter.sh/nodepool in the payer account",
+        seen.per_hour(),
+        alive.per_hour()
+    )
 }
 
 /// True for nodes that a plan could pay: on demand, or in an On-Demand Capacity Reservation.
@@ -88,20 +176,12 @@ pub fn is_billed_on_demand(node: &Node) -> bool {
     matches!(node.capacity, NodeCapacity::OnDemand | NodeCapacity::Reserved) && !node.deleting
 }
 
-/// The EC2 Instance group that applies first to this family and region; Compute when there is none.
-fn scope_of(groups: &BTreeSet<GroupId>, family: &str, region: &str) -> GroupId {
-    let instance = GroupId::Ec2Instance {
-        family: family.to_owned(),
-        region: region.to_owned(),
-    };
-    if groups.contains(&instance) {
-        instance
-    } else {
-        GroupId::Compute
-    }
+fn billed(nodes: &[Node]) -> impl Iterator<Item = &Node> {
+    nodes.iter().filter(|node| is_billed_on_demand(node))
 }
 
-/// A series of this cluster's on-demand instances, and what a unit costs in its scope.
+/// A series of this cluster's on-demand instances (those that RIs pay included, as live Nodes are), and what a unit
+/// costs in its scope.
 struct OwnSeries {
     scope: GroupId,
     rate: Money,
@@ -109,38 +189,57 @@ struct OwnSeries {
 }
 
 impl OwnSeries {
-    fn of(
-        series: &Series,
-        ledger: &Ledger,
-        groups: &BTreeSet<GroupId>,
-        identity: &Identity,
-        rates: &Rates<'_>,
-    ) -> Option<Self> {
-        if !series.is_instance || series.class == UsageClass::Spot || !identity.owns(series) {
+    fn of(series: &Series, ledger: &Ledger, scale: &Scale<'_>) -> Option<Self> {
+        if !series.is_instance || series.class == UsageClass::Spot || !scale.identity.owns(series) {
             return None;
         }
-        let scope = scope_of(groups, family(instance_type(&series.usage_type)), &series.region);
-        let key = series.key();
-        Some(Self {
-            rate: rates.of(&scope, &key)?.rate,
-            covered_by_compute: match series.class {
-                UsageClass::Covered(plan) => ledger.plans[plan].plan.kind == PlanKind::Compute,
-                _ => false,
+        let name = instance_type(&series.usage_type);
+        let scope = scale.scope(family(name), &series.region);
+        let place = Placement {
+            region: Some(&*series.region),
+            os: if &*series.operation == "RunInstances:0002" {
+                "windows"
+            } else {
+                "linux"
             },
+        };
+        let covered_by_compute = match series.class {
+            UsageClass::Covered(plan) => ledger.plans[plan].plan.kind == PlanKind::Compute,
+            _ => false,
+        };
+        Some(Self {
+            rate: scale.price(&scope, name, place, None),
+            covered_by_compute,
             scope,
         })
     }
 }
 
-/// Covered and coverable use of tagged instances, $ at SP rates, by group and cluster.
+/// Covered use of tagged instances in mature hours, $ at SP rates, by group and cluster.
 #[must_use]
-pub fn by_cluster(ledger: &Ledger) -> BTreeMap<GroupId, BTreeMap<String, Money>> {
+pub fn by_cluster(ledger: &Ledger, utilization: &Utilization) -> BTreeMap<GroupId, BTreeMap<String, Money>> {
+    let mature: BTreeMap<&GroupId, BTreeSet<Hour>> = utilization
+        .groups
+        .iter()
+        .map(|group| {
+            (
+                &group.id,
+                group
+                    .hours
+                    .iter()
+                    .filter(|(_, h)| h.mature)
+                    .map(|(hour, _)| *hour)
+                    .collect(),
+            )
+        })
+        .collect();
     let mut found: BTreeMap<GroupId, BTreeMap<String, Money>> = BTreeMap::new();
     for cell in &ledger.cells {
         let series = ledger.series_of(cell);
         if let UsageClass::Covered(plan) = series.class
             && !series.cluster.is_empty()
             && let Some(group) = ledger.plans[plan].plan.group()
+            && mature.get(&group).is_some_and(|hours| hours.contains(&cell.hour))
         {
             *found
                 .entry(group)

@@ -75,6 +75,7 @@ mod tests {
             fits: Vec::new(),
             proposed,
             restore: false,
+            paused: false,
         }
     }
 

@@ -8,7 +8,7 @@ use super::Decision;
 use super::decision::Outcome;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
-use super::own_use::own_use;
+use super::own_use::{Scale, live_use, own_use};
 use super::planner::Planner;
 use super::prices::Prices;
 use super::state::State;
@@ -61,6 +61,8 @@ pub struct PoolPlan {
     pub proposed: Option<i32>,
     /// True when the pool gets its baseline back and loses Brimful's annotations.
     pub restore: bool,
+    /// True when it is frozen because somebody wants it so: no reason for an alarm.
+    pub paused: bool,
 }
 
 /// How many of an instance type fit.
@@ -110,13 +112,14 @@ impl Proposal {
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         let managed = self.pools.iter().any(|pool| pool.managed);
+        let undecidable = |pool: &&PoolPlan| pool.outcome.decision == Decision::None || pool.paused;
         let mut decided = self
             .pools
             .iter()
-            .filter(|pool| pool.managed == managed && pool.outcome.decision != Decision::None)
+            .filter(|pool| pool.managed == managed && !undecidable(pool))
             .peekable();
         match decided.peek() {
-            None => self.doubt.is_some(),
+            None => self.doubt.is_some() && !self.pools.iter().any(|pool| pool.paused),
             Some(_) => decided.all(|pool| pool.outcome.decision == Decision::Freeze),
         }
     }
@@ -132,12 +135,28 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         inputs.ledger,
     );
     let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
-    let active = active_groups(inputs.ledger, inputs.now, inputs.config);
+    let active = active_groups(inputs.ledger, inputs.now);
     let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
+    let scale = Scale {
+        groups: &active,
+        identity: &identity,
+        types: &types,
+        prices: &prices,
+    };
+    let mut warnings = Vec::new();
     let own = inputs
         .nodes
-        .and_then(|nodes| own_use(inputs.ledger, &active, &identity, nodes, &types, &prices));
-    let nowcasts = nowcast(inputs.utilization, inputs.now, own.as_ref());
+        .map(|nodes| own_use(&scale, inputs.ledger, inputs.utilization, nodes));
+    let own = match own {
+        Some(Err(why)) if !active.is_empty() => {
+            let message = format!("live Nodes cannot correct the report's figures: {why}");
+            warnings.push(Warning::new("untagged", message));
+            None
+        }
+        other => other.and_then(Result::ok),
+    };
+    let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
+    let nowcasts = nowcast(inputs.utilization, &active, inputs.now, own.as_ref());
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
@@ -146,16 +165,14 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         nowcasts: &nowcasts,
         identity: &identity,
     };
-    let (groups, mut warnings) = groups_now(&facts);
-    if inputs.nodes.is_some() && own.is_none() && !groups.is_empty() {
-        warnings.push(untagged());
-    }
+    let (groups, more) = groups_now(&facts);
+    warnings.extend(more);
     if inputs.config.limits.manage {
         let message =
             "limits.manage is set, but this version changes weights only: spec.limits stay as they are";
         warnings.push(Warning::new("limits-not-managed", message));
     }
-    let planner = Planner::new(inputs, &active, &groups, &types, &prices, own.as_ref(), &identity);
+    let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
     let (pools, state, more) = planner.run();
     warnings.extend(more);
     warnings.sort();
@@ -169,12 +186,6 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         doubt: inputs.doubt.map(str::to_owned),
         groups,
     }
-}
-
-fn untagged() -> Warning {
-    let message = "the report does not tell which use is this cluster's, so live Nodes cannot correct it: activate the cost allocation tags \
-                   aws:eks:cluster-name and karpenter.sh/nodepool in the payer account, and include resource IDs";
-    Warning::new("untagged", message)
 }
 
 #[cfg(test)]

@@ -2,25 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 
 use super::Decision;
 use super::decision::{self, Facts, Outcome, decide, frozen, none};
 use super::eligibility::{Eligible, competitors};
 use super::groups::GroupNow;
-use super::identity::Identity;
 use super::launches::joint_launches;
+use super::own_use::Scale;
+use super::patch::reset;
 use super::plan::{Fit, Inputs, PoolPlan};
-use super::prices::Prices;
-use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, is_paused};
-use super::restraint::{hands_off, not_committed, roll_out};
-use super::state::State;
+use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, is_marked};
+use super::restraint::{hands_off, is_held_on_purpose, not_committed, roll_out};
+use super::state::{PoolState, State};
 use super::weights::{Stand, Want, Weights, show, weights};
-use crate::commitment::nowcast::OwnUse;
 use crate::commitment::savings_plan::GroupId;
 use crate::config::OnMaxHold;
-use crate::hour::human_duration;
-use crate::karpenter::{InstanceTypes, NodePool, Role};
+use crate::hour::{human_duration, rfc3339};
+use crate::karpenter::{NodePool, Role};
 use crate::money::Money;
 use crate::warning::Warning;
 
@@ -30,12 +29,9 @@ const LAST_DRAIN: i64 = 48;
 /// Decides every pool, then computes all weights together.
 pub(super) struct Planner<'a> {
     inputs: &'a Inputs<'a>,
-    active: &'a BTreeSet<GroupId>,
+    scale: &'a Scale<'a>,
     groups: &'a [GroupNow],
-    types: &'a InstanceTypes,
-    prices: &'a Prices,
-    own: Option<&'a OwnUse>,
-    identity: &'a Identity,
+    live: Option<&'a BTreeMap<GroupId, Money>>,
     launches: Money,
     pools: BTreeMap<String, NodePool>,
     warnings: Vec<Warning>,
@@ -44,12 +40,9 @@ pub(super) struct Planner<'a> {
 impl<'a> Planner<'a> {
     pub(super) fn new(
         inputs: &'a Inputs<'a>,
-        active: &'a BTreeSet<GroupId>,
+        scale: &'a Scale<'a>,
         groups: &'a [GroupNow],
-        types: &'a InstanceTypes,
-        prices: &'a Prices,
-        own: Option<&'a OwnUse>,
-        identity: &'a Identity,
+        live: Option<&'a BTreeMap<GroupId, Money>>,
     ) -> Self {
         let pools = inputs
             .node_pools
@@ -57,12 +50,9 @@ impl<'a> Planner<'a> {
             .map(|pool| (pool.name.clone(), pool.clone()));
         let mut planner = Self {
             inputs,
-            active,
+            scale,
             groups,
-            types,
-            prices,
-            own,
-            identity,
+            live,
             launches: Money::ZERO,
             pools: pools.collect(),
             warnings: Vec::new(),
@@ -83,11 +73,11 @@ impl<'a> Planner<'a> {
             .values()
             .filter(|pool| pool.role() == Role::Committed && self.is_managed(pool));
         let steered: BTreeSet<&str> = steered.map(|pool| pool.name.as_str()).collect();
-        let region = self.identity.region.as_deref();
+        let region = self.scale.identity.region.as_deref();
         joint_launches(
             self.inputs.nodes.unwrap_or_default(),
             &steered,
-            self.prices,
+            self.scale.prices,
             region,
             self.inputs.now,
         )
@@ -107,7 +97,7 @@ impl<'a> Planner<'a> {
                 state.note(
                     &pool.name,
                     plan.outcome.decision,
-                    plan.outcome.over_since,
+                    plan.outcome.memory,
                     self.inputs.now,
                 );
             }
@@ -131,21 +121,15 @@ impl<'a> Planner<'a> {
     /// Decides one pool, and says what should become of its weight.
     fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand) {
         let managed = self.is_managed(pool);
-        let eligible = Eligible::of(pool, self.active, self.identity, self.types);
-        let groups: Vec<&GroupNow> = eligible
-            .groups
-            .iter()
-            .filter_map(|id| self.groups.iter().find(|g| g.id == *id))
-            .collect();
+        let eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, self.scale.types);
+        let groups = self.groups_of(&eligible);
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
         let (outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
             Some(Refusal::Restore(reason)) => {
                 restore = true;
-                (
-                    none(reason),
-                    Want::Restore(baseline.as_ref().and_then(|b| b.weight)),
-                )
+                // Somebody who has set the weight since keeps it.
+                (none(reason), Want::Restore(reset(pool).0))
             }
             Some(Refusal::Outcome(outcome)) => {
                 let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
@@ -153,12 +137,24 @@ impl<'a> Planner<'a> {
             }
             Some(Refusal::Ended(reason)) => (
                 decision::outcome(Decision::Drain, reason),
-                self.want(pool, Decision::Drain),
+                self.want(pool, Decision::Drain, Money::ZERO),
             ),
             None => self.decided(pool, managed, &eligible, &groups),
         };
-        if managed && outcome.decision != Decision::None {
+        let restrained = if managed {
+            hands_off(pool, self.inputs.config, self.inputs.now)
+        } else {
+            None
+        };
+        if managed {
             self.warnings.extend(eligible.warnings.clone());
+        }
+        if let Some(reason) = restrained
+            .as_ref()
+            .filter(|_| is_marked(pool) && outcome.decision == Decision::None)
+        {
+            self.warnings
+                .push(Warning::of_pool("contested", &pool.name, reason.clone()));
         }
         if managed && outcome.decision == Decision::Freeze {
             self.warnings
@@ -166,7 +162,7 @@ impl<'a> Planner<'a> {
         }
         let stand = Stand {
             want,
-            movable: managed && outcome.decision != Decision::Freeze && !is_paused(pool),
+            movable: managed && outcome.decision != Decision::Freeze && restrained.is_none(),
             committed: outcome.decision == Decision::Fill
                 || (outcome.decision == Decision::Freeze && pool.role() == Role::Committed),
             baseline: baseline.and_then(|baseline| baseline.weight),
@@ -178,9 +174,22 @@ impl<'a> Planner<'a> {
             outcome,
             proposed: pool.weight,
             restore,
+            paused: managed && is_held_on_purpose(pool, self.inputs.config, self.inputs.now),
             pool: pool.clone(),
         };
         (plan, stand)
+    }
+
+    /// The groups that pay for a pool. One without a complete hour yet is left out as long as another can tell.
+    fn groups_of(&self, eligible: &Eligible<'_>) -> Vec<&'a GroupNow> {
+        let all = || {
+            eligible
+                .groups
+                .iter()
+                .filter_map(|id| self.groups.iter().find(|group| group.id == *id))
+        };
+        let known: Vec<&GroupNow> = all().filter(|group| !group.is_new).collect();
+        if known.is_empty() { all().collect() } else { known }
     }
 
     fn decided(
@@ -192,10 +201,10 @@ impl<'a> Planner<'a> {
     ) -> (Outcome, Want) {
         let record = DecisionRecord::recorded(pool).ok().flatten();
         let previous = self.inputs.state.node_pools.get(&pool.name);
-        let own = self.own.map(|own| {
+        let live = self.live.map(|live| {
             groups
                 .iter()
-                .filter_map(|group| own.now.get(&group.id).copied())
+                .filter_map(|group| live.get(&group.id).copied())
                 .sum()
         });
         let mut outcome = decide(&Facts {
@@ -203,16 +212,18 @@ impl<'a> Planner<'a> {
             policy: &self.inputs.config.policy,
             groups,
             eligible,
-            prices: self.prices,
+            prices: self.scale.prices,
             last: previous
-                .map(|p| p.decision)
+                .and_then(PoolState::last_decided)
                 .or(record.as_ref().map(|r| r.decision)),
             over_since: previous.and_then(|p| p.over_since),
             launches: self.launches,
-            live: own,
+            live,
+            filling: previous.and_then(|p| p.filling),
         });
         let want = if managed || outcome.decision == Decision::Fill {
-            self.want(pool, outcome.decision)
+            let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
+            self.want(pool, outcome.decision, excess.unwrap_or_default())
         } else {
             quiet_want(pool, outcome.decision)
         };
@@ -240,9 +251,14 @@ impl<'a> Planner<'a> {
         groups: &[&GroupNow],
         baseline: Option<&Baseline>,
     ) -> Option<Refusal> {
-        if !managed && baseline.is_some() {
+        if !managed && is_marked(pool) {
+            if is_held_on_purpose(pool, self.inputs.config, self.inputs.now) {
+                return Some(Refusal::Outcome(none(
+                    "it is no longer managed, and everything is paused".to_owned(),
+                )));
+            }
             return Some(Refusal::Restore(
-                "it is no longer managed: the weight from before Brimful comes back".to_owned(),
+                "it is no longer managed: what Brimful set is taken back".to_owned(),
             ));
         }
         if let Some(reason) = not_committed(pool) {
@@ -256,27 +272,48 @@ impl<'a> Planner<'a> {
             return frozen_by(doubt.to_owned());
         }
         if groups.is_empty() {
-            let reason = "no Savings Plan in force pays for what it launches".to_owned();
-            let (true, true) = (managed, baseline.is_some()) else {
-                return Some(Refusal::Outcome(none(reason)));
-            };
-            let previous = self.inputs.state.node_pools.get(&pool.name);
-            let draining = previous
-                .filter(|p| p.decision == Decision::Drain)
-                .map(|p| p.since);
-            if draining.is_some_and(|since| self.inputs.now - since >= Duration::hours(LAST_DRAIN)) {
-                return Some(Refusal::Restore(format!(
-                    "{reason} any more: the weight from before Brimful comes back"
-                )));
-            }
-            return Some(Refusal::Ended(format!(
-                "{reason} any more: new nodes should go to Spot"
-            )));
+            return Some(self.without_plans(pool, managed && baseline.is_some()));
         }
         let doubted = groups
             .iter()
             .find_map(|group| Some((group, group.doubt.as_ref()?)));
         doubted.and_then(|(group, doubt)| frozen_by(format!("{}: {doubt}", decision::names(&[group]))))
+    }
+
+    /// No plan in force pays for the pool. What Brimful has steered is let go only when its last plan is seen to have
+    /// ended: a report without plans may be the wrong one, or half of one.
+    fn without_plans(&self, pool: &NodePool, is_steered: bool) -> Refusal {
+        let reason = "no Savings Plan in force pays for what it launches";
+        if !is_steered {
+            return Refusal::Outcome(none(reason.to_owned()));
+        }
+        let Some(ended) = self.last_end(pool) else {
+            let doubt = "the report shows no Savings Plan that pays, or has paid, for what it launches: is it the right report \
+                         (and sharing.accounts complete)?";
+            return Refusal::Outcome(frozen(doubt.to_owned()));
+        };
+        let since = rfc3339(ended);
+        if self.inputs.now - ended >= Duration::hours(LAST_DRAIN) {
+            return Refusal::Restore(format!(
+                "{reason} since {since}: the weight from before Brimful comes back"
+            ));
+        }
+        Refusal::Ended(format!("{reason} since {since}: new nodes should go to Spot"))
+    }
+
+    /// When the last plan that could pay for the pool ended; `None` when the report shows none that did.
+    fn last_end(&self, pool: &NodePool) -> Option<DateTime<Utc>> {
+        let plans = self.inputs.ledger.plans.iter().map(|entry| &entry.plan);
+        let ended = plans
+            .filter_map(|plan| Some((plan.group()?, plan.ends().filter(|end| *end <= self.inputs.now)?)));
+        let ended: Vec<(GroupId, DateTime<Utc>)> = ended.collect();
+        let groups: BTreeSet<GroupId> = ended.iter().map(|(group, _)| group.clone()).collect();
+        let eligible = Eligible::of(pool, &groups, self.scale.identity, self.scale.types).groups;
+        ended
+            .iter()
+            .filter(|(group, _)| eligible.contains(group))
+            .map(|(_, end)| *end)
+            .max()
     }
 
     /// A data freeze keeps everything as it is; if it lasts, the configuration may ask for the baseline.
@@ -301,24 +338,31 @@ impl<'a> Planner<'a> {
     }
 
     /// What a decision asks of the weight. A full pool yields only where that drives out nothing the plan pays for.
-    fn want(&mut self, pool: &NodePool, decision: Decision) -> Want {
+    fn want(&mut self, pool: &NodePool, decision: Decision, excess: Money) -> Want {
         let want = quiet_want(pool, decision);
         if decision == Decision::Fill || want == Want::Keep {
             if matches!(decision, Decision::Hold | Decision::Drain) && self.outranks_spot(pool) {
-                self.warnings.push(unprotected(pool));
+                self.warnings.push(unprotected(pool, excess));
             }
             return want;
         }
-        match roll_out(pool, self.inputs.node_claims.unwrap_or_default(), self.inputs.now) {
-            Some(what) => {
-                let message = format!(
-                    "{what}: the weight stays as it is, since lowered it would send them all to Spot"
-                );
-                self.warnings
-                    .push(Warning::of_pool("roll-out", &pool.name, message));
-                Want::Keep
-            }
-            None => want,
+        let Some(claims) = self.inputs.node_claims else {
+            // Without NodeClaims a roll-out would not be seen (warning no-node-claims).
+            return Want::Keep;
+        };
+        let Some(what) = roll_out(pool, claims, self.inputs.now) else {
+            return want;
+        };
+        let message = format!(
+            "{what}: its weight stays above Spot meanwhile, since below they would all be replaced by Spot"
+        );
+        self.warnings
+            .push(Warning::of_pool("roll-out", &pool.name, message));
+        // A pool that must shrink may as well lose them.
+        if decision == Decision::Hold {
+            Want::Fill
+        } else {
+            Want::Keep
         }
     }
 
@@ -397,11 +441,18 @@ impl<'a> Planner<'a> {
         let Some(first) = groups.first() else {
             return Vec::new();
         };
-        let priced = eligible.priced(&first.id, self.prices).into_iter();
+        let priced = eligible.priced(&first.id, self.scale.prices).into_iter();
         let count = |name: &str| -> u64 {
             let of_group = |group: &&GroupNow| {
                 let headroom = group.shared(group.headroom()?).or_zero();
-                Some(headroom.fits(self.prices.seen(&group.id, name, eligible.placement())?.rate))
+                Some(
+                    headroom.fits(
+                        self.scale
+                            .prices
+                            .seen(&group.id, name, eligible.placement())?
+                            .rate,
+                    ),
+                )
             };
             groups.iter().filter_map(of_group).sum()
         };
@@ -445,10 +496,19 @@ fn quiet_want(pool: &NodePool, decision: Decision) -> Want {
     }
 }
 
-fn unprotected(pool: &NodePool) -> Warning {
-    let message = "its plans are full, but its weight stays above Spot: consolidation would replace the nodes that the plans pay for by Spot. \
-                   Protect the pool, and Brimful can let new nodes go to Spot:\n  \
-                   spec:\n    disruption:\n      budgets:\n      - nodes: \"0\"\n        reasons: [Underutilized]\n      - nodes: \"10%\""
-        .to_owned();
+fn unprotected(pool: &NodePool, excess: Money) -> Warning {
+    let cost = if excess > Money::ZERO {
+        format!(
+            " ({} at SP rates is already paid on demand beyond them)",
+            excess.per_hour()
+        )
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "its plans are full{cost}, but its weight stays above Spot: lowered, consolidation would replace the nodes that the plans pay for \
+         by Spot. Protect the pool, and Brimful can let new nodes go to Spot:\n  \
+         spec:\n    disruption:\n      budgets:\n      - nodes: \"0\"\n        reasons: [Underutilized]\n      - nodes: \"10%\""
+    );
     Warning::of_pool("unprotected", &pool.name, message)
 }

@@ -59,7 +59,13 @@ impl Prices {
                 .known(group)
                 .filter(|(key, _)| key.usage_type.contains("BoxUsage:"))
             {
-                let Some(region) = region::of_usage_type(&key.usage_type) else {
+                let from_prefix = || region::of_usage_type(&key.usage_type);
+                let Some(region) = ledger
+                    .regions
+                    .get(&key.usage_type)
+                    .map(|r| &**r)
+                    .or_else(from_prefix)
+                else {
                     continue;
                 };
                 let source = if rate.learned {

@@ -27,6 +27,18 @@ pub fn not_committed(pool: &NodePool) -> Option<String> {
     }
 }
 
+/// True while somebody wants the pool left alone: the configuration, its annotation, or a blackout.
+#[must_use]
+pub fn is_held_on_purpose(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> bool {
+    config.paused
+        || is_paused(pool)
+        || config
+            .policy
+            .blackouts
+            .iter()
+            .any(|blackout| blackout.covers(now))
+}
+
 /// Why Brimful keeps its hands off a managed pool, if so.
 #[must_use]
 pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option<String> {

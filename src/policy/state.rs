@@ -13,7 +13,7 @@ const SCHEMA: &str = "brimful/state/v1";
 pub const MAX_BYTES: usize = 100 << 10;
 
 /// The control state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
     schema: String,
@@ -23,16 +23,42 @@ pub struct State {
 }
 
 /// What is remembered of one `NodePool`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolState {
     /// Its last decision.
     pub decision: Decision,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// The last decision other than freeze, during a freeze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_freeze: Option<Decision>,
     /// Since when demand has exceeded the commitment by more than the band.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_since: Option<DateTime<Utc>>,
+    /// Where a fill began that the report's tags cannot follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling: Option<Filling>,
+}
+
+/// The beginning of a fill.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Filling {
+    /// When.
+    pub since: DateTime<Utc>,
+    /// What live on-demand nodes cost then, $/h at SP rates.
+    pub live: f64,
+}
+
+impl PoolState {
+    /// The last decision, freezes left out.
+    #[must_use]
+    pub fn last_decided(&self) -> Option<Decision> {
+        match self.decision {
+            Decision::Freeze => self.before_freeze,
+            decision => Some(decision),
+        }
+    }
 }
 
 impl Default for State {
@@ -70,26 +96,38 @@ impl State {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Records a decision; `since` stays while it does not change.
-    pub fn note(
-        &mut self,
-        pool: &str,
-        decision: Decision,
-        over_since: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) {
-        let since = self
-            .node_pools
-            .get(pool)
+    /// Records a decision; `since` stays while it does not change, and a freeze forgets nothing.
+    pub fn note(&mut self, pool: &str, decision: Decision, memory: Memory, now: DateTime<Utc>) {
+        let known = self.node_pools.get(pool);
+        let since = known
             .filter(|known| known.decision == decision)
             .map_or(now, |known| known.since);
+        let frozen = decision == Decision::Freeze;
+        let memory = match known {
+            Some(known) if frozen => Memory {
+                over_since: known.over_since,
+                filling: known.filling,
+            },
+            _ => memory,
+        };
         let noted = PoolState {
             decision,
             since,
-            over_since,
+            before_freeze: known.filter(|_| frozen).and_then(PoolState::last_decided),
+            over_since: memory.over_since,
+            filling: memory.filling,
         };
         self.node_pools.insert(pool.to_owned(), noted);
     }
+}
+
+/// What a decision wants to be reminded of.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Memory {
+    /// See [`PoolState::over_since`].
+    pub over_since: Option<DateTime<Utc>>,
+    /// See [`PoolState::filling`].
+    pub filling: Option<Filling>,
 }
 
 #[cfg(test)]
@@ -101,12 +139,19 @@ mod tests {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let (first, second) = (at("2026-11-21T10:00:00Z"), at("2026-11-21T10:10:00Z"));
         let mut state = State::default();
-        state.note("a", Decision::Fill, None, first);
-        state.note("a", Decision::Fill, None, second);
+        state.note("a", Decision::Fill, Memory::default(), first);
+        state.note("a", Decision::Fill, Memory::default(), second);
         assert_eq!(state.node_pools["a"].since, first);
-        state.note("a", Decision::Hold, Some(second), second);
+        let over = Memory {
+            over_since: Some(second),
+            filling: None,
+        };
+        state.note("a", Decision::Hold, over, second);
+        state.note("a", Decision::Freeze, Memory::default(), second);
         let read = State::parse("s", &state.to_text()).unwrap();
         assert_eq!(read.node_pools["a"].since, second);
+        assert_eq!(read.node_pools["a"].last_decided(), Some(Decision::Hold));
+        assert_eq!(read.node_pools["a"].over_since, Some(second));
         assert_eq!(read, state);
     }
 

@@ -141,6 +141,7 @@ impl<'a> Work<'a> {
             .collect();
         // Without a rival nothing takes the pool's pods, whatever its weight.
         let Some(highest) = rivals.iter().map(|rival| self.weight(rival)).max() else {
+            self.warn_no_rival(pool);
             return;
         };
         // Reserved capacity is paid for too: a pool that can launch it is not jumped.
@@ -275,6 +276,29 @@ impl<'a> Work<'a> {
                 .insert(blocker.name.clone(), pool.name.clone());
         }
         self.propose(pool, None);
+    }
+
+    /// Pools separated by taints or labels may still share pods that name neither: a filling pool without any rival,
+    /// beside pools that launch Spot, deserves a word.
+    fn warn_no_rival(&mut self, pool: &NodePool) {
+        let spot = self
+            .pools
+            .values()
+            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
+        let names: BTreeSet<String> = spot
+            .filter(|other| other.name != pool.name)
+            .map(|other| other.name.clone())
+            .collect();
+        if !names.is_empty() {
+            let names = super::eligibility::list(&names);
+            let message = format!(
+                "taints or user-defined labels keep it apart from {names}, so its weight is left as it is; pods that name none of these \
+                 labels still go by weight"
+            );
+            self.found
+                .warnings
+                .push(Warning::of_pool("no-rival", &pool.name, message));
+        }
     }
 
     /// Says which third pools a raise leaves behind: their pods now go to the committed pool first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Class, HOUR_MILLIS, LedgerBuilder, Newest};
+use super::{Class, Ends, HOUR_MILLIS, LedgerBuilder, Newest};
 use crate::commitment::ledger::{Cell, Granularity, Ledger, PlanLedger, Series, UsageClass, UsageKey};
 use crate::commitment::savings_plan::{Plan, PlanTexts};
 use crate::hour::Hour;
@@ -50,11 +50,18 @@ impl LedgerBuilder<'_> {
         }
         on_demand_prices.extend(self.prices.iter().map(|((u, o), price)| (key(*u, *o), *price)));
         let (series, cells) = self.usage(&index);
-        let granularity = self.longest_row.map(|length| match length {
-            length if length <= HOUR_MILLIS => Granularity::Hourly,
-            ..=90_000_000 => Granularity::Daily, // 25 h: a day in which clocks go back, where days are local
-            _ => Granularity::Monthly,
-        });
+        let granularity = self
+            .longest_fee
+            .or(self.longest_covered)
+            .map(|length| match length {
+                length if length <= HOUR_MILLIS => Granularity::Hourly,
+                ..=90_000_000 => Granularity::Daily, // 25 h: a day in which clocks go back, where days are local
+                _ => Granularity::Monthly,
+            });
+        let newest = |ends: &Ends| match granularity {
+            Some(Granularity::Hourly) | None => ends.hours,
+            _ => ends.hours.max(ends.longer),
+        };
         let currencies = plans
             .values()
             .filter_map(|plan| plan.plan.currency.clone())
@@ -70,19 +77,35 @@ impl LedgerBuilder<'_> {
             newest_by_region: self
                 .newest_by_region
                 .iter()
-                .filter_map(|(region, end)| Some((text(*region).to_string(), time(*end)?)))
+                .filter_map(|(region, end)| Some((text(*region).to_string(), time(newest(end)?)?)))
                 .collect(),
             covered_regions: self
                 .covered_regions
                 .iter()
                 .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
                 .collect(),
-            newest_usage: self.newest_usage.and_then(time),
+            newest_usage: newest(&self.newest_usage).and_then(time),
             granularity,
             unreadable_rows: self.unreadable_rows,
+            unreadable_hours: self.unreadable_hours.iter().copied().collect(),
+            regions: self.regions_of_usage_types(),
             currencies,
             plans: plans.into_values().collect(),
         }
+    }
+
+    /// Region by usage type. Where rows contradict each other (they never should), the last by name counts.
+    fn regions_of_usage_types(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        let mut known: Vec<_> = self
+            .regions
+            .iter()
+            .map(|((_, usage), region)| (self.symbols.text(*usage), self.symbols.text(*region)))
+            .collect();
+        known.sort_unstable();
+        known
+            .into_iter()
+            .filter(|(_, region)| !region.is_empty())
+            .collect()
     }
 
     /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
@@ -147,6 +170,7 @@ impl LedgerBuilder<'_> {
                     class: match key.class {
                         Class::OnDemand => UsageClass::OnDemand,
                         Class::Spot => UsageClass::Spot,
+                        Class::Reserved => UsageClass::Reserved,
                         Class::Covered(arn) => UsageClass::Covered(*plans.get(&text(arn))?),
                     },
                     is_instance: key.is_instance,

@@ -11,6 +11,7 @@ use crate::hour::Hour;
 use crate::karpenter::NodeCapacity;
 use crate::policy::Decision;
 use crate::policy::records::{BASELINE, DECISION, MANAGED_LABEL};
+use crate::policy::state::Memory;
 
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";
@@ -52,6 +53,8 @@ fn plan(name: &str, kind: PlanKind, commitment: f64, used: f64) -> PlanLedger {
             start: Some(at("2026-01-01T00:00:00Z")),
             end: Some(at("2027-01-01T00:00:00Z")),
             currency: Some("USD".to_owned()),
+            stopped: None,
+            shared: true,
         },
         hours: hours.collect(),
     }
@@ -107,7 +110,7 @@ impl Scene {
             ledger: ledger(plans),
             pools: vec![committed(), spot()],
             nodes: None,
-            claims: None,
+            claims: Some(Vec::new()),
             state: State::default(),
         }
     }
@@ -187,7 +190,9 @@ fn an_unprotected_pool_keeps_its_weight_and_is_told_what_it_lacks() {
 fn room_for_less_than_a_node_starts_nothing_but_does_not_stop_a_fill() {
     let mut scene = Scene::compute(2.0, 1.97);
     assert_eq!(decided(&scene).0, Decision::Hold);
-    scene.state.note("committed", Decision::Fill, None, scene.now);
+    scene
+        .state
+        .note("committed", Decision::Fill, Memory::default(), scene.now);
     assert_eq!(decided(&scene).0, Decision::Fill);
 }
 
@@ -335,7 +340,12 @@ fn node(index: usize) -> Node {
         arch: None,
         os: Some("linux".to_owned()),
         instance_id: None,
-        created: at("2026-11-01T00:00:00Z"),
+        // The plan's use of old hours is 25 nodes; more came this morning.
+        created: at(if index < 25 {
+            "2026-11-01T00:00:00Z"
+        } else {
+            "2026-11-21T10:00:00Z"
+        }),
         ready: true,
         deleting: false,
         cluster_name: Some("prod".to_owned()),
@@ -400,14 +410,139 @@ fn a_pool_that_is_opted_out_again_gets_its_baseline_back() {
 }
 
 #[test]
+fn a_pool_whose_weight_somebody_has_set_since_keeps_it_when_opted_out() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z").weight(33);
+    scene.pools[0].labels.clear();
+    let proposal = scene.run();
+    assert!(pool(&proposal, "committed").restore);
+    assert_eq!(pool(&proposal, "committed").proposed, Some(33));
+    scene.config.paused = true;
+    assert!(!pool(&scene.run(), "committed").restore);
+}
+
+#[test]
+fn a_report_without_plans_is_doubted_where_brimful_has_steered() {
+    let mut scene = Scene::new(Vec::new());
+    scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z");
+    assert_eq!(decided(&scene), (Decision::Freeze, Some(60)));
+    scene.pools[0] = committed();
+    assert_eq!(decided(&scene), (Decision::None, Some(10)));
+}
+
+#[test]
+fn a_returned_plan_counts_as_ended_when_its_rows_stop() {
+    let mut scene = Scene::new(vec![
+        plan("a", PlanKind::Compute, 2.0, 2.0),
+        plan("b", PlanKind::Compute, 5.0, 1.0),
+    ]);
+    let returned = Hour::of(at("2026-11-18T00:00:00Z"));
+    scene.ledger.plans[1].hours.retain(|hour, _| *hour < returned);
+    assert_eq!(scene.ledger.mark_stopped(at(HORIZON), Duration::hours(24)), [1]);
+    assert_eq!(decided(&scene).0, Decision::Hold);
+    assert_eq!(scene.run().groups[0].commitment, dollars(2.0));
+}
+
+#[test]
+fn usage_left_over_beside_a_plan_with_room_is_not_its_spill() {
+    let mut scene = Scene::compute(10.0, 2.0);
+    over(&mut scene, 30.0);
+    assert_eq!(decided(&scene).0, Decision::Fill);
+}
+
+#[test]
+fn a_cluster_of_unknown_name_is_never_taken_for_another() {
+    let mut scene = Scene::compute(2.0, 1.97);
+    tagged(&mut scene, 1.97);
+    scene.nodes = Some(Vec::new());
+    assert_eq!(decided(&scene).0, Decision::Hold);
+    assert!(codes(&scene.run()).contains(&"untagged"));
+}
+
+#[test]
+fn nodes_whose_use_carries_no_tags_are_not_counted_twice() {
+    let mut scene = Scene::compute(2.0, 1.5);
+    tagged(&mut scene, 0.3);
+    scene.nodes = Some((0..25).map(node).collect());
+    assert_eq!(decided(&scene).0, Decision::Fill);
+    assert!(codes(&scene.run()).contains(&"untagged"));
+}
+
+#[test]
+fn without_tags_a_fill_stops_once_its_headroom_is_spent() {
+    let mut scene = Scene::compute(2.0, 1.5);
+    scene.nodes = Some((0..10).map(node).collect());
+    let first = scene.run();
+    assert_eq!(pool(&first, "committed").outcome.decision, Decision::Fill);
+    scene.state = first.state;
+    scene.nodes = Some((0..19).map(node).collect());
+    let later = scene.run();
+    let found = pool(&later, "committed");
+    assert_eq!(found.outcome.decision, Decision::Hold);
+    assert!(
+        found.outcome.reason.contains("since the fill began"),
+        "{}",
+        found.outcome.reason
+    );
+    // The report cannot have seen it yet: the next run must not begin again.
+    scene.state = later.state;
+    assert_eq!(decided(&scene).0, Decision::Hold);
+}
+
+#[test]
+fn the_cap_on_extra_on_demand_needs_no_tags() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.config.policy.max_extra_on_demand = Some(1.0);
+    scene.nodes = Some((0..90).map(node).collect());
+    assert_eq!(decided(&scene).0, Decision::Hold);
+}
+
+#[test]
+fn a_freeze_forgets_nothing() {
+    let mut scene = Scene::compute(2.0, 1.97);
+    scene
+        .state
+        .note("committed", Decision::Fill, Memory::default(), scene.now);
+    scene
+        .state
+        .note("committed", Decision::Freeze, Memory::default(), scene.now);
+    assert_eq!(decided(&scene).0, Decision::Fill);
+}
+
+#[test]
+fn a_new_plans_group_does_not_silence_the_others() {
+    let mut new = plan("e", PlanKind::Ec2Instance, 1.0, 0.0);
+    new.plan.start = Some(at("2026-11-21T00:00:00Z"));
+    new.hours
+        .retain(|hour, _| *hour >= Hour::of(at("2026-11-21T00:00:00Z")));
+    let scene = Scene::new(vec![plan("c", PlanKind::Compute, 2.0, 1.0), new]);
+    assert_eq!(decided(&scene).0, Decision::Fill);
+}
+
+#[test]
+fn plans_of_accounts_that_do_not_share_count_for_nothing() {
+    let mut foreign = plan("b", PlanKind::Compute, 100.0, 90.0);
+    foreign.plan.shared = false;
+    let scene = Scene::new(vec![plan("a", PlanKind::Compute, 10.0, 2.0), foreign]);
+    let proposal = scene.run();
+    assert_eq!(proposal.groups[0].headroom(), Some(dollars(8.0)));
+    assert_eq!(pool(&proposal, "committed").outcome.decision, Decision::Fill);
+}
+
+#[test]
+fn a_paused_cluster_is_no_alarm() {
+    let mut scene = Scene::compute(2.0, 1.0);
+    scene.config.paused = true;
+    assert!(!scene.run().is_frozen());
+}
+
+#[test]
 fn a_pool_whose_last_plan_ended_drains_first_and_gets_its_baseline_back_later() {
     let mut scene = Scene::compute(2.0, 1.0);
     scene.ledger.plans[0].plan.end = Some(at("2026-11-21T17:00:00Z"));
     scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z");
     assert_eq!(decided(&scene), (Decision::Drain, Some(7)));
-    scene
-        .state
-        .note("committed", Decision::Drain, None, at("2026-11-19T00:00:00Z"));
+    scene.ledger.plans[0].plan.end = Some(at("2026-11-19T17:00:00Z"));
     assert_eq!(decided(&scene), (Decision::None, Some(7)));
     assert!(pool(&scene.run(), "committed").restore);
 }
@@ -417,9 +552,12 @@ fn a_long_data_freeze_restores_the_baseline_only_where_asked() {
     let mut scene = Scene::compute(2.0, 1.0);
     scene.now = at("2026-11-26T00:00:00Z");
     scene.pools[0] = steered(60, "fill", "2026-11-20T00:00:00Z");
-    scene
-        .state
-        .note("committed", Decision::Freeze, None, at("2026-11-23T00:00:00Z"));
+    scene.state.note(
+        "committed",
+        Decision::Freeze,
+        Memory::default(),
+        at("2026-11-23T00:00:00Z"),
+    );
     assert_eq!(decided(&scene), (Decision::Freeze, Some(60)));
     scene.config.policy.on_max_hold = OnMaxHold::Baseline;
     assert_eq!(decided(&scene), (Decision::Freeze, Some(7)));

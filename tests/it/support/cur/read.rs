@@ -89,6 +89,9 @@ impl Reading<'_> {
     }
 }
 
+/// Nobody interrupts a test.
+static NEVER: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 fn options<'a>(
     location: &'a Location,
     access: &'a AwsAccess,
@@ -100,6 +103,7 @@ fn options<'a>(
         access,
         threads,
         progress,
+        stop: &NEVER,
     }
 }
 
