@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::args::{ApplyArgs, ClusterArgs};
 use super::context::{Context, wall_clock};
+use super::output;
 use super::plan::{look, show};
 use super::signals::Interrupt;
-use super::state_store;
+use super::state_store::{self, Known};
 use crate::config::Mode;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
@@ -19,7 +20,7 @@ use crate::policy::state::State;
 use crate::policy::weights::show as show_weight;
 use crate::report::json::{Applied, ApplyResult};
 use crate::warning::Warning;
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Tries to patch a pool whose resourceVersion keeps moving: Karpenter writes status at every launch.
 const TRIES: usize = 4;
@@ -39,6 +40,8 @@ struct Done {
     judged: Judged,
     warnings: Vec<Warning>,
     applied: Vec<Applied>,
+    /// Why the state could not be given back, if so.
+    unreleased: Option<Error>,
 }
 
 pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
@@ -58,13 +61,13 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let done = if how == How::Validate {
         // Nothing is written, so nothing needs to be held.
         let mut warnings = Vec::new();
-        let state = match &target.state {
+        let known = match &target.state {
             Some(path) => state_store::peek_file(Some(path))?,
             None => state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await?,
         };
         let mut done = context
             .interrupt
-            .or(work(&context, &cluster, &state, how))
+            .or(work(&context, &cluster, &known, how))
             .await?;
         done.warnings.extend(warnings);
         done
@@ -72,10 +75,8 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
         held(&context, &cluster, &target, how).await?
     };
     let mut document = document(&done.judged, &done.proposal, &done.warnings);
-    let trouble = done
-        .applied
-        .iter()
-        .any(|one| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused));
+    let failed = |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
+    let trouble = done.applied.iter().any(failed) || done.unreleased.is_some();
     document.applied = Some(done.applied);
     show(
         &document,
@@ -84,6 +85,9 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
         done.judged.utilization.horizon,
         context.now,
     )?;
+    if let Some(error) = &done.unreleased {
+        output::tell_error(error);
+    }
     Ok(match (trouble, done.proposal.is_frozen()) {
         (true, _) => ErrorKind::Kubernetes.exit_code(),
         (false, true) => ErrorKind::Frozen.exit_code(),
@@ -94,22 +98,31 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
 /// Runs while holding the state, and gives it back whatever happens.
 async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: How) -> Result<Done> {
     let file = target.state.as_deref();
-    let (lease, state) = state_store::take(cluster, &target.namespace, file, wall_clock()).await?;
-    let outcome = context.interrupt.or(work(context, cluster, &state, how)).await;
-    let next = outcome.as_ref().ok().map(|done| &done.proposal.state);
+    let (lease, known) = state_store::take(cluster, &target.namespace, file, wall_clock()).await?;
+    let outcome = context.interrupt.or(work(context, cluster, &known, how)).await;
+    // State that could not be read stays for whoever looks into it.
+    let next = outcome
+        .as_ref()
+        .ok()
+        .filter(|_| known.damage.is_none())
+        .map(|done| &done.proposal.state);
     let released = state_store::release(cluster, lease, next).await;
-    let done = outcome?;
-    released?;
-    announce(cluster, &done, &state, how).await;
+    let mut done = outcome?;
+    done.unreleased = released.err();
+    announce(cluster, &done, &known.state, how).await;
     Ok(done)
 }
 
-async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> Result<Done> {
+async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> Result<Done> {
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(&report);
-    let judged = judge_history(&options, &context.config, context.now).await?;
+    let mut judged = judge_history(&options, &context.config, context.now).await?;
     drop(progress);
+    if let Some(damage) = &known.damage {
+        judged.doubt.get_or_insert_with(|| damage.clone());
+    }
+    let state = &known.state;
     let (mut view, warnings) = look(cluster).await?;
     let mut proposal = plan(&judged, &context.config, &view, state, context.now);
     let mut applied = Vec::new();
@@ -155,6 +168,7 @@ async fn work(context: &Context, cluster: &Cluster, state: &State, how: How) -> 
         judged,
         warnings,
         applied,
+        unreleased: None,
     })
 }
 

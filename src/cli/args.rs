@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -65,7 +66,7 @@ pub struct Common {
     #[arg(long, value_name = "N", env = "BRIMFUL_THREADS", help_heading = "Report", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
     /// Say only what is wrong.
-    #[arg(short, long, env = "BRIMFUL_QUIET", conflicts_with = "verbose")]
+    #[arg(short, long, env = "BRIMFUL_QUIET", value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say more: once for what is read, twice for every request.
     #[arg(short, long, env = "BRIMFUL_VERBOSE", action = ArgAction::Count)]
@@ -131,7 +132,7 @@ pub struct PlanArgs {
     )]
     pub output: Output,
     /// End with exit code 2 when something would change.
-    #[arg(long, env = "BRIMFUL_EXIT_CODE")]
+    #[arg(long, env = "BRIMFUL_EXIT_CODE", value_parser = FalseyValueParser::new())]
     pub exit_code: bool,
 }
 
@@ -203,7 +204,7 @@ pub struct ResetArgs {
     )]
     pub output: Output,
     /// Say only what is wrong.
-    #[arg(short, long, env = "BRIMFUL_QUIET")]
+    #[arg(short, long, env = "BRIMFUL_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
 }
 

@@ -2,11 +2,11 @@
 
 use super::args::{ClusterArgs, Output, PlanArgs};
 use super::context::Context;
+use super::output;
 use super::signals::Interrupt;
-use super::{output, state_store};
+use super::state_store::{self, Known};
 use crate::karpenter::{Cluster, NodeClaimsError, manifest};
 use crate::pipeline::{ClusterView, document, judge_history, plan};
-use crate::policy::state::State;
 use crate::report::json::PlanDocument;
 use crate::report::plan_table;
 use crate::warning::Warning;
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         exit_code,
     } = args;
     let context = Context::new(common, interrupt).await?;
-    let (view, state, more) = match nodepools {
+    let (view, known, more) = match nodepools {
         Some(path) => {
             let view = ClusterView {
                 node_pools: manifest::node_pools(&path)?,
@@ -44,9 +44,12 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(&report);
-    let judged = judge_history(&options, &context.config, context.now).await?;
+    let mut judged = judge_history(&options, &context.config, context.now).await?;
     drop(progress);
-    let proposal = plan(&judged, &context.config, &view, &state, context.now);
+    if let Some(damage) = known.damage {
+        judged.doubt.get_or_insert(damage);
+    }
+    let proposal = plan(&judged, &context.config, &view, &known.state, context.now);
     let document = document(&judged, &proposal, &more);
     show(
         &document,
@@ -86,14 +89,14 @@ pub(crate) fn show(
     }
 }
 
-async fn live(args: &ClusterArgs) -> Result<(ClusterView, State, Vec<Warning>)> {
+async fn live(args: &ClusterArgs) -> Result<(ClusterView, Known, Vec<Warning>)> {
     let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let (view, mut warnings) = look(&cluster).await?;
-    let state = match &args.state {
+    let known = match &args.state {
         Some(path) => state_store::peek_file(Some(path))?,
         None => state_store::peek_cluster(&cluster, &args.namespace, &mut warnings).await?,
     };
-    Ok((view, state, warnings))
+    Ok((view, known, warnings))
 }
 
 /// Reads what a plan needs from the cluster.

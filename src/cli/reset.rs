@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::{Output, ResetArgs};
-use super::context::start_logs;
+use super::context::{start_logs, wall_clock};
 use super::{output, state_store};
 use crate::config::LogFormat;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
@@ -33,6 +33,25 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
     } = args;
     start_logs(LogFormat::Text, quiet, 0);
     let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    // Held, so that no run patches again what is being given back.
+    let file = target.state.as_deref();
+    let (lease, _) = state_store::take(&cluster, &target.namespace, file, wall_clock()).await?;
+    let outcome = give_all_back(&cluster, &only).await;
+    state_store::release(&cluster, lease, None).await?;
+    let applied = outcome?;
+    let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
+    if only.is_empty() && complete {
+        state_store::delete(&cluster, &target.namespace, file).await?;
+    }
+    print(format, applied)?;
+    Ok(if complete {
+        0
+    } else {
+        ErrorKind::Kubernetes.exit_code()
+    })
+}
+
+async fn give_all_back(cluster: &Cluster, only: &[String]) -> Result<Vec<Applied>> {
     let pools = cluster.node_pools().await?;
     if let Some(unknown) = only
         .iter()
@@ -46,18 +65,9 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
         .iter()
         .filter(|pool| is_marked(pool) && (only.is_empty() || only.contains(&pool.name)))
     {
-        applied.push(give_back(&cluster, pool).await?);
+        applied.push(give_back(cluster, pool).await?);
     }
-    let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
-    if only.is_empty() && complete {
-        state_store::delete(&cluster, &target.namespace, target.state.as_deref()).await?;
-    }
-    print(format, applied)?;
-    Ok(if complete {
-        0
-    } else {
-        ErrorKind::Kubernetes.exit_code()
-    })
+    Ok(applied)
 }
 
 async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {

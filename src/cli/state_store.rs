@@ -13,8 +13,30 @@ use crate::{Error, ErrorKind, Result};
 
 /// Name of the `ConfigMap`.
 pub(crate) const CONFIG_MAP: &str = "brimful-state";
-/// How long a run may hold the state; a little more than the `CronJob`'s deadline.
-const LEASE: i64 = 10;
+/// Minutes that a run may hold the state: longer than the `CronJob`'s deadline, shorter than its interval, so that a
+/// killed run holds up nobody.
+const LEASE: i64 = 9;
+
+/// What earlier runs left.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The state; empty when it could not be read.
+    pub(crate) state: State,
+    /// Why it could not be read: then nothing may be decided.
+    pub(crate) damage: Option<String>,
+}
+
+impl Known {
+    fn read(place: &str, text: &str) -> Self {
+        match State::parse(place, text) {
+            Ok(state) => Self { state, damage: None },
+            Err(error) => Self {
+                state: State::default(),
+                damage: Some(format!("{error}; {}", error.next_step().unwrap_or_default())),
+            },
+        }
+    }
+}
 
 /// The state, held by this run.
 #[derive(Debug)]
@@ -24,13 +46,13 @@ pub(crate) enum Held {
 }
 
 /// Reads the state of a file without holding it.
-pub(crate) fn peek_file(path: Option<&Path>) -> Result<State> {
+pub(crate) fn peek_file(path: Option<&Path>) -> Result<Known> {
     let Some(path) = path else {
-        return Ok(State::default());
+        return Ok(Known::default());
     };
     match fs::read_to_string(path) {
-        Ok(text) => State::parse(&path.display().to_string(), &text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
+        Ok(text) => Ok(Known::read(&path.display().to_string(), &text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Known::default()),
         Err(error) => Err(Error::usage(format!(
             "cannot read the state {}: {error}",
             path.display()
@@ -43,16 +65,13 @@ pub(crate) async fn peek_cluster(
     cluster: &Cluster,
     namespace: &str,
     warnings: &mut Vec<Warning>,
-) -> Result<State> {
+) -> Result<Known> {
     match cluster.read_state(namespace, CONFIG_MAP).await {
-        Ok(Some(text)) => State::parse(&place(namespace), &text),
-        Ok(None) => Ok(State::default()),
+        Ok(text) => Ok(text.map_or_else(Known::default, |text| Known::read(&place(namespace), &text))),
         Err(error) => {
-            warnings.push(Warning::new(
-                "no-state",
-                format!("{error}: the plan is made as if this were the first run"),
-            ));
-            Ok(State::default())
+            let message = format!("{error}: the plan is made as if this were the first run");
+            warnings.push(Warning::new("no-state", message));
+            Ok(Known::default())
         }
     }
 }
@@ -63,36 +82,21 @@ pub(crate) async fn take(
     namespace: &str,
     file: Option<&Path>,
     wall_clock: DateTime<Utc>,
-) -> Result<(Held, State)> {
+) -> Result<(Held, Known)> {
     if let Some(path) = file {
         let lock = lock_file(path)?;
-        let state = peek_file(Some(path))?;
-        return Ok((
-            Held::File {
-                path: path.to_owned(),
-                lock,
-            },
-            state,
-        ));
+        let known = peek_file(Some(path))?;
+        let path = path.to_owned();
+        return Ok((Held::File { path, lock }, known));
     }
+    let lease = Duration::minutes(LEASE);
     let lease = cluster
-        .take_state(
-            namespace,
-            CONFIG_MAP,
-            &holder(),
-            wall_clock,
-            Duration::minutes(LEASE),
-        )
+        .take_state(namespace, CONFIG_MAP, &holder(), wall_clock, lease)
         .await?;
-    let state = match lease.state().map(|text| State::parse(&place(namespace), text)) {
-        None => State::default(),
-        Some(Ok(state)) => state,
-        Some(Err(error)) => {
-            cluster.release_state(lease, None).await?;
-            return Err(error);
-        }
-    };
-    Ok((Held::ConfigMap(lease), state))
+    let known = lease
+        .state()
+        .map_or_else(Known::default, |text| Known::read(&place(namespace), text));
+    Ok((Held::ConfigMap(lease), known))
 }
 
 /// Gives the state back, with what the next run should know; `None` leaves it as it was.

@@ -24,17 +24,18 @@ fn server(
     let log = Arc::clone(&seen);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let Some((line, body)) = read_request(&stream.unwrap(), &answer) else {
-                continue;
-            };
-            log.lock().unwrap().push((line, body));
+            serve(&stream.unwrap(), &answer, &log);
         }
     });
     let cluster = Cluster::from_config(Config::new(url.parse().unwrap())).unwrap();
     (cluster, seen)
 }
 
-fn read_request(stream: &TcpStream, answer: &impl Fn(&str, &Value) -> (u16, Value)) -> Option<Seen> {
+fn serve(
+    stream: &TcpStream,
+    answer: &impl Fn(&str, &Value) -> (u16, Value),
+    log: &Mutex<Vec<Seen>>,
+) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line).ok()?;
@@ -54,6 +55,8 @@ fn read_request(stream: &TcpStream, answer: &impl Fn(&str, &Value) -> (u16, Valu
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let (code, reply) = answer(&line, &body);
+    // Before the answer goes out: the test may look at once.
+    log.lock().unwrap().push((line, body));
     let reply = reply.to_string();
     let head = format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\nconnection: close\r\n");
     write!(
@@ -61,8 +64,7 @@ fn read_request(stream: &TcpStream, answer: &impl Fn(&str, &Value) -> (u16, Valu
         "{head}content-length: {}\r\n\r\n{reply}",
         reply.len()
     )
-    .ok()?;
-    Some((line, body))
+    .ok()
 }
 
 fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
