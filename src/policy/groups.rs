@@ -249,6 +249,9 @@ fn share(
     // A cluster that has hardly used the plans yet must be able to begin.
     let share = own_use.unwrap_or(if own.is_some() { 0.0 } else { equal_part });
     group.share = (share.max(equal_part * LEAST_SHARE) * 1e4).round() / 1e4;
+    if group.share >= 1.0 {
+        return; // the one tagged cluster is most likely this one
+    }
     let basis = match own {
         Some(_) => "by its part of the use in the report",
         None => "an equal part, since the cluster's own name is not known (cluster.name)",
