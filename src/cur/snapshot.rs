@@ -140,7 +140,10 @@ impl Snapshot {
                 let file = store.name(&file.key);
                 return Err(ReadError::Changed(format!("{file} is newer than its manifest: AWS is delivering a refresh")));
             }
-            self.files.push(file.clone());
+            // Named twice, it is still one file.
+            if !self.files.contains(file) {
+                self.files.push(file.clone());
+            }
         }
         self.delivered = store.is_s3().then_some(manifest.modified);
         self.guards.push(manifest.clone());
