@@ -120,10 +120,13 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         symbols: &symbols,
         progress: request.progress,
     };
-    let summary = scan
-        .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))
-        .await?;
-    snapshot.verify(store).await?;
+    let scanned = scan.run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items)).await;
+    // A file overwritten in place while it is read looks damaged: first ask whether it still is the listed one.
+    let summary = match (scanned, snapshot.verify(store).await) {
+        (Ok(summary), verified) => verified.map(|()| summary)?,
+        (Err(_), Err(changed @ ReadError::Changed(_))) => return Err(changed),
+        (Err(error), _) => return Err(error),
+    };
     let ledger = builder.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
     let mut warnings = snapshot.warnings;
     warnings.extend(warnings_of(&place, &summary, &ledger));
