@@ -84,6 +84,7 @@ pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
             }
         }
     }
+    join_own_folder(&mut reports);
     // A status file alone, or files of another sort, are no report.
     reports.retain(|_, report| !report.loose.is_empty() || report.periods.values().any(|p| !p.data.is_empty() || !p.manifests.is_empty()));
     // Loose files beside periods are something else's (query results, say).
@@ -91,6 +92,22 @@ pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
         reports.retain(|_, report| !report.periods.is_empty());
     }
     reports
+}
+
+/// Seen from a legacy report's own folder, its manifests lie at the top and its data one folder down: two halves of
+/// one report.
+fn join_own_folder(reports: &mut BTreeMap<String, Report>) {
+    let is_manifests = |report: &Report| report.loose.is_empty() && report.periods.values().all(|p| p.data.is_empty() && !p.is_export);
+    let is_data = |report: &Report| report.periods.values().all(|p| p.manifests.is_empty() && !p.is_export);
+    let mut below = reports.keys().filter(|name| !name.is_empty());
+    let (Some(name), None) = (below.next().cloned(), below.next()) else { return };
+    let halves = reports.get("").is_some_and(is_manifests) && !name.contains('/') && is_data(&reports[&name]);
+    let Some(top) = halves.then(|| reports.remove("")).flatten() else { return };
+    let report = reports.entry(name).or_default();
+    report.status.extend(top.status);
+    for (period, objects) in top.periods {
+        report.periods.entry(period).or_default().manifests.extend(objects.manifests);
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
