@@ -44,6 +44,8 @@ pub struct LedgerBuilder<'a> {
     newest_usage: Option<i64>,
     longest_row: Option<i64>,
     unreadable_rows: u64,
+    /// Hours with usage that cannot be read: what the plans were asked for in them is unknown.
+    unreadable_hours: FxHashSet<Hour>,
 }
 
 /// Text facts that describe a plan, in the order of [`PlanTexts`]' fields.
@@ -144,6 +146,7 @@ impl<'a> LedgerBuilder<'a> {
             newest_usage: None,
             longest_row: None,
             unreadable_rows: 0,
+            unreadable_hours: FxHashSet::default(),
         }
     }
 
@@ -241,7 +244,7 @@ impl<'a> LedgerBuilder<'a> {
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
         let Some(cost) = Money::from_dollars(items.number(Number::UnblendedCost, row)) else {
-            self.unreadable_rows += 1;
+            self.note_unreadable(span.hour);
             return Ok(());
         };
         if kind == UsageKind::SpotInstance {
@@ -276,12 +279,12 @@ impl<'a> LedgerBuilder<'a> {
             cluster,
             node_pool,
         };
-        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
-        let series = *self.series.entry(key).or_insert(next);
         let Some(amount) = Quantity::from_units(items.number(Number::UsageAmount, row)) else {
-            self.unreadable_rows += 1;
+            self.note_unreadable(hour);
             return Ok(());
         };
+        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        let series = *self.series.entry(key).or_insert(next);
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
         let cost = i64::try_from(cost.picos()).ok();
         match (amounts.checked_add(amount), cost.and_then(|cost| costs.checked_add(cost))) {
@@ -337,6 +340,11 @@ impl<'a> LedgerBuilder<'a> {
         self.window.as_ref().is_none_or(|window| window.contains(&hour))
     }
 
+    fn note_unreadable(&mut self, hour: Hour) {
+        self.unreadable_rows += 1;
+        self.unreadable_hours.insert(hour);
+    }
+
     fn note_length(&mut self, span: Span) {
         self.longest_row = self.longest_row.max(Some(span.length));
     }
@@ -386,7 +394,8 @@ impl<'a> LedgerBuilder<'a> {
         let mut plans = self.plans();
         for ((arn, hour), amounts) in &self.hours {
             if let Some(plan) = plans.get_mut(&text(*arn)) {
-                plan.hours.insert(*hour, *amounts);
+                let suspect = amounts.suspect || self.unreadable_hours.contains(hour);
+                plan.hours.insert(*hour, PlanHour { suspect, ..*amounts });
             }
         }
         let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
