@@ -450,6 +450,8 @@ impl<'a> LedgerBuilder<'a> {
     /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
         let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
+        // Fees mostly don't fill the family's column; covered usage does.
+        let mut families: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
         for ((arn, facts), newest) in &self.facts {
             let [offering_type, usage_type, product_code, payment_option, region, family, start, end, account, currency] =
                 facts.map(|fact| self.symbols.text(fact).to_string());
@@ -465,8 +467,12 @@ impl<'a> LedgerBuilder<'a> {
                 account,
                 currency,
             };
-            let candidate = (*newest, texts);
             let arn = self.symbols.text(*arn);
+            if !texts.family.is_empty() {
+                let known = families.entry(Arc::clone(&arn)).or_insert_with(|| (newest.1, texts.family.clone()));
+                *known = known.clone().max((newest.1, texts.family.clone()));
+            }
+            let candidate = (*newest, texts);
             match best.get_mut(&arn) {
                 Some(known) if *known >= candidate => {}
                 Some(known) => *known = candidate,
@@ -476,7 +482,10 @@ impl<'a> LedgerBuilder<'a> {
             }
         }
         best.into_iter()
-            .map(|(arn, (_, texts))| {
+            .map(|(arn, (_, mut texts))| {
+                if let Some((_, family)) = families.remove(&arn).filter(|_| texts.family.is_empty()) {
+                    texts.family = family;
+                }
                 let plan = Plan::read(&arn, &texts);
                 (
                     arn,
