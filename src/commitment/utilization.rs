@@ -141,6 +141,8 @@ impl Utilization {
         let spill = spill(ledger, horizon);
         let commitments = group_commitments(ledger);
         let hourly = ledger.granularity.is_none_or(|g| g == Granularity::Hourly);
+        // A day that has not ended already has its whole commitment, and only a part of its use.
+        let entry_length = Duration::hours(if hourly { 1 } else { 24 });
         let horizons = group_horizons(ledger, horizon);
         let plans: Vec<PlanUse> = ledger
             .plans
@@ -149,7 +151,7 @@ impl Utilization {
                 let group = entry.plan.group();
                 let own_horizon = group.as_ref().map_or(horizon, |group| horizons[group]);
                 let mature_until = own_horizon - terms.maturity;
-                let hours = entry.hours.iter().filter(|(hour, _)| hour.end() <= horizon);
+                let hours = entry.hours.iter().filter(|(hour, _)| hour.start() + entry_length <= horizon);
                 let hours = hours.filter(|(_, amounts)| amounts.commitment.is_none_or(|c| c > Money::ZERO));
                 let judged = hours.map(|(hour, amounts)| {
                     let mut use_ = judge(*hour, amounts, terms.can_reconcile);
