@@ -8,6 +8,10 @@ use serde::{Serialize, Serializer};
 
 /// Picodollars in a dollar. The report's smallest rates (Lambda requests) are 2e-7 $ and its sums reach 1e9 $.
 const PICOS: f64 = 1e12;
+/// The same, as an integer.
+const WHOLE: i128 = 1_000_000_000_000;
+/// Floats below this have room for every integer; above, dollars and their fraction must be taken apart.
+const EXACT: f64 = 9.0e15;
 
 /// An amount of money, or a rate in $/h, in whole picodollars (10⁻¹² $) of the report's currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -21,19 +25,21 @@ impl Money {
     #[must_use]
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         let picos = dollars * PICOS;
-        if picos.abs() < 9.2e18 {
+        if picos.abs() < EXACT {
             #[allow(clippy::cast_possible_truncation)] // in range, checked above
             return Some(Self(i128::from(picos.round_ties_even() as i64)));
         }
+        let part = dollars.fract() * PICOS;
         #[allow(clippy::cast_possible_truncation)] // in range, checked here
-        (picos.abs() < 1e24).then(|| Self(picos.round_ties_even() as i128))
+        (picos.abs() < 1e24).then(|| Self(dollars.trunc() as i128 * WHOLE + part.round_ties_even() as i128))
     }
 
     /// The amount as a float, for output and for ratios.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // f64 is what JSON and people read
     pub fn dollars(self) -> f64 {
-        self.0 as f64 / PICOS
+        let (whole, part) = (self.0 / WHOLE, self.0 % WHOLE);
+        if whole == 0 { part as f64 / PICOS } else { whole as f64 + part as f64 / PICOS }
     }
 
     /// Whole picodollars.
