@@ -1,5 +1,7 @@
 //! Damaged files and absurd manifests: an error that names the file, never a panic and never a smaller report.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use std::fs;
 use std::path::Path;
 

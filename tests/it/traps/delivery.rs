@@ -1,5 +1,7 @@
 //! Deliveries: which files are the report, while AWS rewrites them and long after.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 

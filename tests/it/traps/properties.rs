@@ -1,5 +1,7 @@
 //! What must hold for any report.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use std::collections::BTreeMap;
 
 use brimful::money::Money;
@@ -150,8 +152,8 @@ proptest! {
             };
             let other = shuffled(&rows, seed);
             let form = if layout == Layout::Legacy { File::legacy() } else { File::cur2() };
-            let bucket = Bucket::with(layout, form.row_groups_of(1 + (seed % 40) as usize));
-            let cut = (mixed(seed) as usize) % (other.len() + 1);
+            let bucket = Bucket::with(layout, form.row_groups_of(1 + usize::try_from(seed % 40).unwrap()));
+            let cut = usize::try_from(mixed(seed) % (other.len() as u64 + 1)).unwrap();
             bucket.deliver("2026-11", "1", &[&other[cut..], &other[..cut]]);
             for threads in [1, 2, 4] {
                 prop_assert_eq!(document(&bucket, threads).to_string(), expected.to_string());

@@ -1,5 +1,7 @@
 //! Whether a report's figures agree with each other, and whose report it is.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use crate::support::cur::{Bucket, COMPUTE, COMPUTE_2, File, Row, Seen, at, read, usd};
 
 const M5: &str = "USE2-BoxUsage:m5.large";

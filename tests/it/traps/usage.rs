@@ -2,6 +2,7 @@
 
 use brimful::commitment::ledger::UsageClass;
 use brimful::commitment::usage::instance_type;
+use brimful::quantity::Quantity;
 
 use crate::support::cur::{Bucket, COMPUTE, COMPUTE_2, EC2_M5, File, Row, Seen, read, usd};
 
@@ -135,7 +136,8 @@ fn an_instance_hour_may_be_split_between_a_plan_and_on_demand() {
     let seen = seen(rows);
     assert_eq!(seen.hour(COMPUTE, 0).covered, usd(0.04));
     assert_eq!(seen.hour(COMPUTE, 0).demand, usd(0.1), "one whole instance-hour");
-    assert_eq!(seen.cells(UsageClass::OnDemand)[0].1.amount.units(), 0.6);
+    let rest = seen.cells(UsageClass::OnDemand)[0].1.amount;
+    assert_eq!(Some(rest), Quantity::from_units(0.6));
 }
 
 // Trap 25
