@@ -137,8 +137,6 @@ pub struct Ledger {
     pub granularity: Option<Granularity>,
     /// Rows that matter and hold something that is not a number or a time.
     pub unreadable_rows: u64,
-    /// Hours of such rows, where the hour could be read: their figures are incomplete.
-    pub unreadable_hours: BTreeSet<Hour>,
     /// Region code of each usage type of EC2 instances.
     pub regions: BTreeMap<Arc<str>, Arc<str>>,
     /// Currencies of the plans' rows.

@@ -338,12 +338,12 @@ impl<'a> LedgerBuilder<'a> {
             cluster,
             node_pool,
         };
-        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
-        let series = *self.series.entry(key).or_insert(next);
         let Some(amount) = Quantity::from_units(items.number(Number::UsageAmount, row)) else {
             self.note_unreadable(hour);
             return Ok(());
         };
+        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        let series = *self.series.entry(key).or_insert(next);
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
         let cost = i64::try_from(cost.picos()).ok();
         match (

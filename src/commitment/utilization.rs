@@ -141,6 +141,8 @@ impl Utilization {
         let spill = spill(ledger, horizon);
         let commitments = group_commitments(ledger);
         let hourly = ledger.granularity.is_none_or(|g| g == Granularity::Hourly);
+        // A day that has not ended already has its whole commitment, and only a part of its use.
+        let entry_length = Duration::hours(if hourly { 1 } else { 24 });
         let horizons = group_horizons(ledger, horizon);
         let plans: Vec<PlanUse> = ledger
             .plans
@@ -149,7 +151,10 @@ impl Utilization {
                 let group = entry.plan.group();
                 let own_horizon = group.as_ref().map_or(horizon, |group| horizons[group]);
                 let mature_until = own_horizon - terms.maturity;
-                let hours = entry.hours.iter().filter(|(hour, _)| hour.end() <= horizon);
+                let hours = entry
+                    .hours
+                    .iter()
+                    .filter(|(hour, _)| hour.start() + entry_length <= horizon);
                 let hours = hours.filter(|(_, amounts)| amounts.commitment.is_none_or(|c| c > Money::ZERO));
                 let judged = hours.map(|(hour, amounts)| {
                     let mut use_ = judge(*hour, amounts, terms.can_reconcile);
@@ -174,18 +179,7 @@ impl Utilization {
         for (plan, entry) in plans.iter().zip(&ledger.plans) {
             warnings.extend(plan_warnings(plan, entry));
         }
-        let mut groups = groups(&plans, &spill, &horizons, terms.maturity);
-        for group in &mut groups {
-            let mature_until = group.horizon - terms.maturity;
-            for (hour, figures) in group
-                .hours
-                .iter_mut()
-                .filter(|(hour, _)| ledger.unreadable_hours.contains(hour))
-            {
-                figures.mature = false;
-                figures.contradictory |= hour.end() <= mature_until;
-            }
-        }
+        let groups = groups(&plans, &spill, &horizons, terms.maturity);
         Self {
             horizon: Some(horizon),
             plans,

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::batch::coded_text;
@@ -47,6 +47,13 @@ impl ParquetFile {
         let name = store.name(&object.key);
         let (metadata, bytes_read) = footer(store, object, &name).await?;
         let unreadable = |e: ParquetError| damaged(&name, &e);
+        if !has_sound_chunks(&metadata) {
+            return Err(damaged(
+                &name,
+                &"its footer places column chunks before the file's beginning",
+            )
+            .into());
+        }
         let metadata = Arc::new(metadata);
         let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let inferred = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options()).map_err(unreadable)?;
@@ -198,6 +205,17 @@ async fn footer(store: &Store, object: &Object, name: &str) -> Result<(ParquetMe
         }
     }
     Err(damaged(name, &"it has no footer").into())
+}
+
+/// False when a damaged footer holds what the decoder would panic on.
+fn has_sound_chunks(metadata: &ParquetMetaData) -> bool {
+    let mut chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    chunks.all(|chunk| {
+        let start = chunk
+            .dictionary_page_offset()
+            .unwrap_or_else(|| chunk.data_page_offset());
+        start >= 0 && chunk.compressed_size() >= 0
+    })
 }
 
 /// The schema to decode with: text columns among `roots` as dictionary codes, in maps too.

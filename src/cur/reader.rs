@@ -130,10 +130,15 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         progress: request.progress,
         stop: request.stop,
     };
-    let summary = scan
+    let scanned = scan
         .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))
-        .await?;
-    snapshot.verify(store).await?;
+        .await;
+    // A file overwritten in place while it is read looks damaged: first ask whether it still is the listed one.
+    let summary = match (scanned, snapshot.verify(store).await) {
+        (Ok(summary), verified) => verified.map(|()| summary)?,
+        (Err(_), Err(changed @ ReadError::Changed(_))) => return Err(changed),
+        (Err(error), _) => return Err(error),
+    };
     let ledger = builder
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)

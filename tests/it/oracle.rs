@@ -1,5 +1,7 @@
 //! Every row of the ledger against an independent reading of the same files, by `DuckDB` (`tests/oracle/ledger.py`).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::process::Command;
 
 use brimful::commitment::ledger::{Ledger, UsageClass, UsageKey};
 use brimful::hour::rfc3339;
+use brimful::money::Money;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value as Json;
 
@@ -166,7 +169,7 @@ fn plans(ledger: &Ledger, horizon: DateTime<Utc>) -> Table {
     for plan in &ledger.plans {
         for (hour, amounts) in plan.hours.iter().filter(|(hour, _)| hour.end() <= horizon) {
             let commitment = amounts.commitment.unwrap_or_default();
-            let numbers = [commitment, amounts.used, amounts.covered].map(|amount| amount.dollars());
+            let numbers = [commitment, amounts.used, amounts.covered].map(Money::dollars);
             rows.insert(vec![plan.plan.arn.clone(), hour.to_string()], numbers.into());
         }
     }
@@ -188,7 +191,7 @@ fn usage(seen: &Seen, class: UsageClass, horizon: DateTime<Utc>) -> Table {
             &series.cluster,
             &series.node_pool,
         ];
-        let key = std::iter::once(cell.hour.to_string()).chain(key.iter().map(|text| text.to_string()));
+        let key = std::iter::once(cell.hour.to_string()).chain(key.iter().map(ToString::to_string));
         let sums = rows.entry(key.collect()).or_insert_with(|| vec![0.0; 2]);
         // Series also tell accounts apart, the oracle doesn't.
         sums[0] += cell.amount.units();
@@ -208,7 +211,7 @@ fn rates(ledger: &Ledger) -> Table {
             },
         ),
         rate,
-    ): (&(usize, UsageKey), &brimful::money::Money)| {
+    ): (&(usize, UsageKey), &Money)| {
         let arn = ledger.plans[*plan].plan.arn.clone();
         (
             vec![arn, usage_type.to_string(), operation.to_string()],

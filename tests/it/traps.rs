@@ -1,1 +1,13 @@
-//! Placeholder.
+//! What is known to go wrong when one reads Savings Plans out of a Cost and Usage Report, trap by trap. The numbers
+//! are those of the project's list of traps.
+
+mod columns;
+mod damage;
+mod delivery;
+mod money;
+mod properties;
+mod scope;
+mod time;
+mod trust;
+mod usage;
+mod worked_numbers;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Class, Ends, HOUR_MILLIS, LedgerBuilder, Newest};
-use crate::commitment::ledger::{Cell, Granularity, Ledger, PlanLedger, Series, UsageClass, UsageKey};
+use crate::commitment::ledger::{
+    Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
+};
 use crate::commitment::savings_plan::{Plan, PlanTexts};
 use crate::hour::Hour;
 
@@ -18,7 +20,8 @@ impl LedgerBuilder<'_> {
         let mut plans = self.plans();
         for ((arn, hour), amounts) in &self.hours {
             if let Some(plan) = plans.get_mut(&text(*arn)) {
-                plan.hours.insert(*hour, *amounts);
+                let suspect = amounts.suspect || self.unreadable_hours.contains(hour);
+                plan.hours.insert(*hour, PlanHour { suspect, ..*amounts });
             }
         }
         let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
@@ -87,7 +90,6 @@ impl LedgerBuilder<'_> {
             newest_usage: newest(&self.newest_usage).and_then(time),
             granularity,
             unreadable_rows: self.unreadable_rows,
-            unreadable_hours: self.unreadable_hours.iter().copied().collect(),
             regions: self.regions_of_usage_types(),
             currencies,
             plans: plans.into_values().collect(),
@@ -111,6 +113,8 @@ impl LedgerBuilder<'_> {
     /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
         let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
+        // Fees mostly don't fill the family's column; covered usage does.
+        let mut families: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
         for ((arn, facts), newest) in &self.facts {
             let [
                 offering_type,
@@ -136,8 +140,14 @@ impl LedgerBuilder<'_> {
                 account,
                 currency,
             };
-            let candidate = (*newest, texts);
             let arn = self.symbols.text(*arn);
+            if !texts.family.is_empty() {
+                let known = families
+                    .entry(Arc::clone(&arn))
+                    .or_insert_with(|| (newest.1, texts.family.clone()));
+                *known = known.clone().max((newest.1, texts.family.clone()));
+            }
+            let candidate = (*newest, texts);
             match best.get_mut(&arn) {
                 Some(known) if *known >= candidate => {}
                 Some(known) => *known = candidate,
@@ -147,7 +157,10 @@ impl LedgerBuilder<'_> {
             }
         }
         best.into_iter()
-            .map(|(arn, (_, texts))| {
+            .map(|(arn, (_, mut texts))| {
+                if let Some((_, family)) = families.remove(&arn).filter(|_| texts.family.is_empty()) {
+                    texts.family = family;
+                }
                 let plan = Plan::read(&arn, &texts);
                 (
                     arn,

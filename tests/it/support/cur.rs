@@ -1,7 +1,10 @@
 //! Reports made row by row: line items, parquet files of either form, and the layouts in which AWS delivers them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
 mod bucket;
 mod file;
+mod footer;
 mod int96;
 mod read;
 
@@ -36,6 +39,7 @@ pub(crate) fn hour(hours: i32) -> Hour {
 }
 
 /// Exact dollars, as documents hold them.
+#[allow(clippy::unnecessary_wraps, reason = "documents hold options: unknown is null")]
 pub(crate) fn usd(dollars: f64) -> Option<Money> {
     Some(Money::from_dollars(dollars).unwrap())
 }

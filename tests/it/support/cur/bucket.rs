@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -150,6 +153,19 @@ impl Bucket {
         for key in own.iter().chain([&newest]) {
             self.write_json(key, &manifest);
         }
+    }
+
+    /// The status file of a legacy report for Athena: `READY` or `UPDATING`.
+    pub(crate) fn write_status(&self, status: &str) {
+        let column: ArrayRef = Arc::new(StringArray::from(vec![status]));
+        let batch = RecordBatch::try_from_iter([("status", column)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        self.write_bytes(
+            "billing/acme/acme/cost_and_usage_data_status/status.snappy.parquet",
+            &bytes,
+        );
     }
 
     pub(crate) fn write_json(&self, key: &str, json: &Json) {

@@ -14,12 +14,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding};
-use parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
-};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
-use super::{Row, Value, int96};
+use super::{Row, Value, footer, int96};
 
 const START: &str = "line_item_usage_start_date";
 const END: &str = "line_item_usage_end_date";
@@ -73,6 +70,10 @@ pub(crate) enum Times {
 
 /// The form of a file.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one way in which files differ"
+)]
 pub(crate) struct File {
     cur2: bool,
     times: Times,
@@ -212,7 +213,7 @@ impl File {
         if self.dictionary_offset {
             bytes
         } else {
-            forget_dictionaries(&bytes)
+            footer::forget_dictionaries(&bytes)
         }
     }
 
@@ -406,37 +407,4 @@ fn map(rows: &[Row], entries: impl Fn(&Row) -> Vec<(String, String)>) -> ArrayRe
         builder.append(!entries.is_empty()).unwrap(); // no entries: null
     }
     Arc::new(builder.finish())
-}
-
-/// The same file with a footer that doesn't mention dictionary pages.
-fn forget_dictionaries(bytes: &[u8]) -> Vec<u8> {
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&bytes::Bytes::copy_from_slice(bytes))
-        .unwrap();
-    let forget = |group: &RowGroupMetaData| {
-        let columns = group.columns().iter().cloned();
-        let columns = columns.map(|c| {
-            // Without its offset a chunk begins at the first page that is named, so that one must be the dictionary.
-            let first = c.dictionary_page_offset().unwrap_or(c.data_page_offset());
-            c.into_builder()
-                .set_dictionary_page_offset(None)
-                .set_data_page_offset(first)
-                .build()
-                .unwrap()
-        });
-        group
-            .clone()
-            .into_builder()
-            .set_column_metadata(columns.collect())
-            .build()
-            .unwrap()
-    };
-    let groups = metadata.row_groups().iter().map(forget).collect();
-    let metadata: ParquetMetaData = ParquetMetaDataBuilder::new(metadata.file_metadata().clone())
-        .set_row_groups(groups)
-        .build();
-    let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
-    let mut out = bytes[..bytes.len() - 8 - length].to_vec();
-    ParquetMetaDataWriter::new(&mut out, &metadata).finish().unwrap();
-    out
 }

@@ -6,7 +6,11 @@ use brimful::commitment::ledger::{Cell, Series, UsageClass};
 use brimful::config::Config;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
-use brimful::pipeline::{Judged, ReadOptions, Window, judge_history, judge_window, utilization_document};
+use brimful::pipeline::{
+    ClusterView, Judged, ReadOptions, Window, judge_history, judge_window, plan, utilization_document,
+};
+use brimful::policy::groups::GroupNow;
+use brimful::policy::state::State;
 use brimful::report::json::{HourReport, PlanReport, UtilizationReport};
 use brimful::warning::Warning;
 use brimful::{Error, ErrorKind, Result};
@@ -156,6 +160,12 @@ impl Seen {
 
     pub(crate) fn warning(&self, code: &str) -> Option<&Warning> {
         self.judged.warnings.iter().find(|warning| warning.code == code)
+    }
+
+    /// How the groups of plans stand at `now`, as decisions see them.
+    pub(crate) fn groups(&self, now: DateTime<Utc>) -> Vec<GroupNow> {
+        let cluster = ClusterView::default();
+        plan(&self.judged, &Config::default(), &cluster, &State::default(), now).groups
     }
 
     /// Usage of one class, with what it is about.
