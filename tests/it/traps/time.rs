@@ -1,6 +1,5 @@
 //! Hours: future ones, young ones, partial ones, long ones.
 
-use brimful::commitment::savings_plan::GroupId;
 use chrono::Duration;
 
 use crate::support::cur::{Bucket, COMPUTE, COMPUTE_2, EC2_M5, Row, at, message, read, usd};
