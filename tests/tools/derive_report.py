@@ -9,6 +9,7 @@ monthly      one row for the whole month
 no-plans     a payer without Savings Plans
 future-only  nothing but the fees that AWS writes ahead for hours to come
 without:COL  the column COL is missing
+status:TEXT  its status file says TEXT instead of READY
 """
 
 import shutil
@@ -92,6 +93,12 @@ def derive(what, table):
 def main():
     what, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     shutil.copytree(source, target, dirs_exist_ok=True)
+    if what.startswith("status:"):
+        for file in target.rglob("cost_and_usage_data_status.parquet"):
+            table = pq.read_table(file, partitioning=None)
+            status = pa.array([what.removeprefix("status:")] * len(table), table.schema.field("status").type)
+            pq.write_table(table.set_column(table.schema.get_field_index("status"), "status", status), file)
+        return
     for file in sorted(target.rglob("*.snappy.parquet")):
         table = pq.read_table(file, partitioning=None)
         pq.write_table(derive(what, table), file, compression="snappy", row_group_size=16384)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::world::{STATE, World};
+use crate::contract::{APPLIED, check};
 use crate::support::kind::{CONFIG_MAP, NODE_POOL};
 use crate::support::run::{Derived, Ended, entry, fixture, text};
 
@@ -62,6 +63,7 @@ fn apply_patches_exactly_what_plan_says_and_nothing_else() {
     );
 
     let done = world.run("apply").json(0);
+    check(&APPLIED, &done);
     assert_eq!(done["changes"], planned["changes"]);
     assert_eq!(
         done["applied"],

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::support::kind::NODE_POOL;
-use crate::support::run::{entry, text};
+use crate::support::run::{Derived, entry, text};
 
 /// What Git says, applied by a tool that owns it.
 fn sync_from_git(world: &World, weight: i64) {
@@ -160,7 +160,7 @@ fn a_damaged_annotation_freezes_its_pool() {
     world.run("apply").json(0);
     world.annotate("memory-committed", "brimful.dev/baseline", &json!("{"));
     let before = world.pools();
-    world.deliver(crate::support::run::Derived::report("full").path());
+    world.deliver(Derived::report("full").path());
     let done = world.run_at("apply", "2026-11-21T19:10:00Z").json(0);
     let pool = entry(&done["nodePools"], "name", "memory-committed");
     assert_eq!(pool["decision"], "freeze");

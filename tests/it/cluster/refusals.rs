@@ -6,7 +6,7 @@ use super::world::{World, create, documents};
 use crate::support::apiserver::ApiServer;
 use crate::support::free_ports;
 use crate::support::kind::NODE_POOL_V1BETA1;
-use crate::support::run::{Brimful, NOW, fixture};
+use crate::support::run::{Brimful, Ended, NOW, entry, fixture};
 
 /// `COMMAND` on the legacy fixture.
 fn run(command: &str) -> Brimful {
@@ -135,15 +135,15 @@ fn a_weight_that_the_server_refuses_is_told_in_its_own_words() {
     world.server.apply(&binding.to_string());
     // Policies take a moment to be in force: asked without storing anything until they are.
     let is_refused = || {
-        let done = world.run("apply").args(["--dry-run=server", "-o", "json"]);
-        crate::support::run::Ended::of({ done }.spawn()).code == Some(7)
+        let mut run = world.run("apply").arg("--dry-run=server");
+        Ended::of(run.spawn()).code == Some(7)
     };
     assert!(
         (0..50).any(|_| is_refused()),
         "the policy is in force within 50 tries"
     );
     let done = world.run("apply").json(7);
-    let refused = crate::support::run::entry(&done["applied"], "nodePool", "memory-committed");
+    let refused = entry(&done["applied"], "nodePool", "memory-committed");
     assert_eq!(refused["result"], "refused");
     assert!(
         refused["message"]

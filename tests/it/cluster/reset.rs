@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::World;
+use crate::support::kind::NODE_POOL;
 
 /// A pool without what every write moves.
 fn content(pool: &Value) -> Value {
@@ -18,9 +19,7 @@ fn reset_restores_the_weights_and_leaves_neither_annotations_nor_state() {
     let world = World::new();
     // One pool starts without a weight: absent is a value, too.
     let absent = json!({"spec": {"weight": null}});
-    world
-        .server
-        .patch(&crate::support::kind::NODE_POOL, "memory-committed", &absent);
+    world.server.patch(&NODE_POOL, "memory-committed", &absent);
     let before = world.pools();
     world.run("apply").json(0);
     assert_eq!(world.weight("memory-committed"), Some(60));
