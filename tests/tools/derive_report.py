@@ -9,9 +9,11 @@ monthly      one row for the whole month
 no-plans     a payer without Savings Plans
 future-only  nothing but the fees that AWS writes ahead for hours to come
 without:COL  the column COL is missing
+wide         a column that nobody needs makes up most of each file
 status:TEXT  its status file says TEXT instead of READY
 """
 
+import random
 import shutil
 import sys
 from datetime import timedelta
@@ -74,7 +76,16 @@ def spread(table, keep, length):
     return table.set_column(table.schema.get_field_index(END), table.schema.field(END), ends)
 
 
+def wide(table):
+    noise = random.Random(1)
+    column = "line_item_line_item_description"
+    text = pa.array([noise.randbytes(300).hex() for _ in range(len(table))], pa.string())
+    return table.set_column(table.schema.get_field_index(column), table.schema.field(column), text)
+
+
 def derive(what, table):
+    if what == "wide":
+        return wide(table)
     if what == "full":
         return full(table)
     if what == "daily":

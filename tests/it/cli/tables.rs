@@ -28,6 +28,14 @@ fn the_plan_tells_its_story() {
 }
 
 #[test]
+fn with_the_clusters_name_live_nodes_correct_the_plan() {
+    see(
+        "plan-of-a-named-cluster",
+        &plan().config("cluster: {name: prod}\n").ends(0),
+    );
+}
+
+#[test]
 fn the_utilization_tells_its_story() {
     see("utilization", &utilization().ends(0));
 }
