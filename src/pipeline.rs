@@ -142,6 +142,11 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
         Err(error) if error.kind() == ErrorKind::Frozen => return Ok(unread(options.location, &error)),
         Err(error) => return Err(error),
     };
+    if data.ledger.granularity.is_none() && data.rows > 0 {
+        // No row begins in the wanted time: those of a MONTHLY report all begin on the first.
+        let whole = read(&Request { window: None, ..request }).await?;
+        refuse_monthly(&whole.ledger, options.location)?;
+    }
     refuse_monthly(&data.ledger, options.location)?;
     if data.ledger.granularity == Some(Granularity::Daily) {
         return Err(Error::report(format!(
@@ -305,17 +310,19 @@ fn general_warnings(ledger: &Ledger, horizon: Option<DateTime<Utc>>, location: &
 /// Why nothing at all may be decided on a report, if so.
 fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String> {
     let nothing_to_fill = judged.ledger.plans.is_empty();
+    let missing = judged
+        .warnings
+        .iter()
+        .find(|warning| warning.code == "missing-columns" && !nothing_to_fill);
+    if let Some(missing) = missing {
+        return Some(missing.message.clone()); // it may be why there is no usage
+    }
     let Some(horizon) = judged.utilization.horizon else {
         let only_fees = "the report holds only fees and no usage yet, so nothing says how far it reaches";
         let empty = "the report holds no usage at all, so nothing says how far it reaches";
         return Some(if nothing_to_fill { empty } else { only_fees }.to_owned());
     };
-    let missing = judged
-        .warnings
-        .iter()
-        .find(|warning| warning.code == "missing-columns" && !nothing_to_fill);
     stale(horizon, now, config.policy.max_data_age.0)
-        .or_else(|| missing.map(|warning| warning.message.clone()))
 }
 
 /// What is left when the report could not be read in one piece: nothing, and the reason.

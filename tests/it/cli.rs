@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The binary on the bundled fixtures: documents, tables, exit codes and messages. No servers are needed.
+
+mod documents;
+mod pools;
+mod reports;
+mod settings;
+mod stopping;
+mod tables;

@@ -1,1 +1,11 @@
-//! Placeholder.
+//! `apply` and `reset` on a real kube-apiserver, with the report on a real S3 server and the rights of the shipped
+//! manifests.
+
+mod apply;
+mod contest;
+mod lease;
+mod modes;
+mod refusals;
+mod reset;
+mod rights;
+mod world;

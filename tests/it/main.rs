@@ -5,6 +5,7 @@
 
 mod cli;
 mod cluster;
+mod contract;
 mod oracle;
 mod s3_report;
 mod support;

@@ -10,6 +10,7 @@ mod command_lines;
 pub(crate) mod cur;
 pub(crate) mod kind;
 mod kubernetes;
+pub(crate) mod run;
 pub(crate) mod s3;
 pub(crate) mod supervised;
 pub(crate) mod tools;

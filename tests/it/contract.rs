@@ -1,0 +1,257 @@
+//! The shapes of the documents that `-o json` prints, as the contract fixes them: no field more, none less.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+/// What a plan document says.
+pub(crate) static PLAN: LazyLock<Validator> = LazyLock::new(|| validator(plan(&[])));
+
+/// The same with `applied`.
+pub(crate) static APPLIED: LazyLock<Validator> = LazyLock::new(|| {
+    let applied = list(object(&[
+        ("nodePool", text()),
+        ("result", one_of(&["patched", "unchanged", "conflict", "refused"])),
+        ("message", text()),
+    ]));
+    validator(plan(&[("applied", applied)]))
+});
+
+/// What a utilization document says.
+pub(crate) static UTILIZATION: LazyLock<Validator> = LazyLock::new(|| {
+    let hour = object(&[
+        ("hour", time()),
+        ("commitment", unknown_or(money())),
+        ("used", unknown_or(money())),
+        ("unused", unknown_or(number())),
+        ("utilization", unknown_or(number())),
+        ("covered", unknown_or(money())),
+        ("demand", unknown_or(money())),
+        ("mature", json!({"type": "boolean"})),
+        ("reconciles", unknown_or(json!({"type": "boolean"}))),
+    ]);
+    let total = object(&[
+        ("hours", count()),
+        ("commitment", unknown_or(money())),
+        ("used", unknown_or(money())),
+        ("unused", unknown_or(number())),
+        ("utilization", unknown_or(number())),
+    ]);
+    let plan = object(&[
+        ("arn", arn()),
+        ("kind", kind()),
+        ("region", unknown_or(text())),
+        ("family", unknown_or(text())),
+        (
+            "owner",
+            unknown_or(json!({"type": "string", "pattern": "^[0-9]{12}$"})),
+        ),
+        ("paymentOption", unknown_or(text())),
+        ("start", unknown_or(time())),
+        ("end", unknown_or(time())),
+        ("hours", list(hour)),
+        ("total", total),
+    ]);
+    validator(object(&[
+        ("schema", json!({"const": "brimful/utilization/v1"})),
+        ("source", object(&source())),
+        ("plans", list(plan)),
+        ("warnings", warnings()),
+    ]))
+});
+
+/// Checks a document against its shape.
+#[track_caller]
+pub(crate) fn check(validator: &Validator, document: &Value) {
+    let errors: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(
+        errors.is_empty(),
+        "the document is not as the contract says:\n{}",
+        errors.join("\n")
+    );
+}
+
+fn plan(more: &[(&str, Value)]) -> Value {
+    let mut source = source();
+    source.push(("ageHours", unknown_or(number())));
+    let observed = object(&[
+        ("hour", time()),
+        ("used", unknown_or(money())),
+        ("demand", unknown_or(money())),
+        ("utilization", unknown_or(number())),
+    ]);
+    let nowcast = object(&[
+        ("used", money()),
+        ("demand", money()),
+        ("low", money()),
+        ("high", money()),
+        ("method", one_of(&["live", "profile", "last-mature"])),
+    ]);
+    let plan = object(&[
+        ("arn", arn()),
+        ("kind", kind()),
+        ("region", unknown_or(text())),
+        ("family", unknown_or(text())),
+        ("commitment", unknown_or(money())),
+        ("observed", unknown_or(observed)),
+        ("nowcast", unknown_or(nowcast)),
+        ("group", unknown_or(group())),
+    ]);
+    let group = object(&[
+        ("id", group()),
+        ("plans", list(arn())),
+        ("commitment", money()),
+        ("demand", unknown_or(money())),
+        ("spill", unknown_or(money())),
+        ("headroom", unknown_or(number())),
+        (
+            "share",
+            json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+        ),
+    ]);
+    let change = object(&[
+        ("nodePool", text()),
+        ("field", one_of(&["spec.weight"])),
+        ("from", unknown_or(weight())),
+        ("to", unknown_or(weight())),
+        ("reason", text()),
+    ]);
+    let mut fields = vec![
+        ("schema", json!({"const": "brimful/plan/v1"})),
+        ("now", time()),
+        ("source", object(&source)),
+        ("plans", list(plan)),
+        ("groups", list(group)),
+        ("nodePools", list(node_pool())),
+        ("changes", list(change)),
+        ("warnings", warnings()),
+    ];
+    fields.extend(more.iter().cloned());
+    object(&fields)
+}
+
+fn node_pool() -> Value {
+    let quantities = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let fit = object(&[("instanceType", text()), ("rate", money()), ("count", count())]);
+    object(&[
+        ("name", text()),
+        ("role", one_of(&["committed", "spot", "mixed", "none"])),
+        ("managed", json!({"type": "boolean"})),
+        ("plans", list(arn())),
+        ("groups", list(group())),
+        ("decision", one_of(&["fill", "hold", "drain", "freeze", "none"])),
+        ("reason", text()),
+        ("headroom", unknown_or(number())),
+        ("capacity", quantities.clone()),
+        ("fits", list(fit)),
+        (
+            "weight",
+            object(&[
+                ("current", unknown_or(weight())),
+                ("proposed", unknown_or(weight())),
+            ]),
+        ),
+        (
+            "limits",
+            unknown_or(object(&[
+                ("current", unknown_or(quantities.clone())),
+                ("proposed", unknown_or(quantities)),
+            ])),
+        ),
+    ])
+}
+
+fn source() -> Vec<(&'static str, Value)> {
+    vec![
+        ("uri", text()),
+        ("format", unknown_or(one_of(&["legacy", "cur2", "focus"]))),
+        (
+            "billingPeriods",
+            list(json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"})),
+        ),
+        ("horizon", unknown_or(time())),
+        ("files", count()),
+        ("rows", count()),
+        ("bytesRead", count()),
+    ]
+}
+
+/// The subject of a warning, a pool or a plan, is left out where there is none.
+fn warnings() -> Value {
+    let mut warning = object(&[
+        (
+            "code",
+            json!({"type": "string", "pattern": "^[a-z]+(-[a-z0-9]+)*$"}),
+        ),
+        ("nodePool", text()),
+        ("plan", arn()),
+        ("message", text()),
+    ]);
+    warning["required"] = json!(["code", "message"]);
+    list(warning)
+}
+
+fn validator(schema: Value) -> Validator {
+    jsonschema::draft202012::new(&schema).expect("a JSON Schema")
+}
+
+fn object(fields: &[(&str, Value)]) -> Value {
+    let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let properties: serde_json::Map<String, Value> = fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false})
+}
+
+fn list(items: Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+fn unknown_or(value: Value) -> Value {
+    json!({"anyOf": [{"type": "null"}, value]})
+}
+
+fn one_of(values: &[&str]) -> Value {
+    json!({"enum": values})
+}
+
+fn text() -> Value {
+    json!({"type": "string", "minLength": 1})
+}
+
+fn number() -> Value {
+    json!({"type": "number"})
+}
+
+fn money() -> Value {
+    json!({"type": "number", "minimum": 0})
+}
+
+fn count() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+fn weight() -> Value {
+    json!({"type": "integer", "minimum": 1, "maximum": 100})
+}
+
+fn time() -> Value {
+    json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"})
+}
+
+fn arn() -> Value {
+    json!({"type": "string", "pattern": "^arn:aws:savingsplans::[0-9]{12}:savingsplan/"})
+}
+
+fn kind() -> Value {
+    one_of(&["compute", "ec2Instance", "sageMaker", "database", "other"])
+}
+
+fn group() -> Value {
+    json!({"type": "string", "pattern": "^(compute|ec2Instance/[a-z0-9-]+/[a-z0-9-]+)$"})
+}
