@@ -8,4 +8,5 @@ mod modes;
 mod refusals;
 mod reset;
 mod rights;
+mod stopping;
 mod world;

@@ -28,11 +28,16 @@ fn the_plan_tells_its_story() {
 }
 
 #[test]
-fn with_the_clusters_name_live_nodes_correct_the_plan() {
-    see(
-        "plan-of-a-named-cluster",
-        &plan().config("cluster: {name: prod}\n").ends(0),
-    );
+fn a_plan_without_nodes_says_what_it_rests_on() {
+    let pools = [
+        "--cur",
+        "fixtures/cur/legacy",
+        "--nodepools",
+        "fixtures/nodepools.yaml",
+        "--now",
+        NOW,
+    ];
+    see("plan-without-nodes", &Brimful::new("plan").args(pools).ends(0));
 }
 
 #[test]

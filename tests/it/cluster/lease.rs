@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::{STATE, World};
 use crate::support::kind::CONFIG_MAP;
-use crate::support::run::Ended;
+use crate::support::run::{Ended, entry, text};
 
 /// The state as a run leaves it that is still going on, or died, until `until`.
 fn hold(world: &World, until: &str) -> Value {
@@ -79,11 +79,15 @@ fn state_that_cannot_be_read_freezes_and_is_told() {
         .server
         .patch(&CONFIG_MAP, STATE, &json!({"data": {"state.json": "{"}}));
     let before = world.pools();
-    let error = world.run("apply").fails(5);
-    assert!(
-        error.contains("brimful/brimful-state") && error.contains("brimful reset"),
-        "{error}"
-    );
+    let done = world.run("apply").json(5);
+    for part in [
+        "ConfigMap brimful/brimful-state",
+        "cannot be read",
+        "brimful reset",
+    ] {
+        let pool = entry(&done["nodePools"], "name", "memory-committed");
+        assert!(text(&pool["reason"]).contains(part), "{part}: {pool:#}");
+    }
     assert_eq!(world.pools(), before);
     let state = world.state().expect("the state");
     assert_eq!(

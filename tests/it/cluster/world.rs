@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
 
 use crate::support::apiserver::{ApiServer, Exclusive};
 use crate::support::kind::{CONFIG_MAP, NODE_POOL};
@@ -15,15 +14,11 @@ use crate::support::s3::S3;
 /// The `ConfigMap` of the control state.
 pub(crate) const STATE: &str = "brimful/brimful-state";
 
-/// What a user has to tell who runs several clusters; tests that give their own configuration begin with it.
-pub(crate) const CONFIG: &str = "cluster: {name: prod}\n";
-
 /// A cluster with the fixtures' `NodePool`s and Nodes, the shipped RBAC, and the report in a bucket of its own.
 pub(crate) struct World {
     pub(crate) server: Exclusive,
     pub(crate) token: String,
     bucket: String,
-    config: NamedTempFile,
 }
 
 impl World {
@@ -36,15 +31,11 @@ impl World {
         }
         let bucket = format!("world-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
         S3::shared().create_bucket(&bucket);
-        // Live Nodes correct the report only if it is known which of its clusters they are.
-        let config = NamedTempFile::new().expect("a temporary file");
-        std::fs::write(config.path(), CONFIG).expect("the configuration is written");
         let token = server.service_account_token("brimful", "brimful");
         let world = Self {
             server,
             token,
             bucket,
-            config,
         };
         world.deliver(&fixture("cur/legacy"));
         world
@@ -98,7 +89,6 @@ impl World {
     fn with_report(&self, command: &str, token: &str) -> Brimful {
         let run = self.with_kubeconfig(command, token);
         run.envs(S3::shared().env())
-            .env("BRIMFUL_CONFIG", self.config.path())
             .arg("--cur")
             .arg(format!("s3://{}", self.bucket))
     }
