@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// What a plan document says.
-pub(crate) static PLAN: LazyLock<Validator> = LazyLock::new(|| validator(plan(&[])));
+pub(crate) static PLAN: LazyLock<Validator> = LazyLock::new(|| validator(&plan(&[])));
 
 /// The same with `applied`.
 pub(crate) static APPLIED: LazyLock<Validator> = LazyLock::new(|| {
@@ -15,7 +15,7 @@ pub(crate) static APPLIED: LazyLock<Validator> = LazyLock::new(|| {
         ("result", one_of(&["patched", "unchanged", "conflict", "refused"])),
         ("message", text()),
     ]));
-    validator(plan(&[("applied", applied)]))
+    validator(&plan(&[("applied", applied)]))
 });
 
 /// What a utilization document says.
@@ -53,7 +53,7 @@ pub(crate) static UTILIZATION: LazyLock<Validator> = LazyLock::new(|| {
         ("hours", list(hour)),
         ("total", total),
     ]);
-    validator(object(&[
+    validator(&object(&[
         ("schema", json!({"const": "brimful/utilization/v1"})),
         ("source", object(&source())),
         ("plans", list(plan)),
@@ -195,8 +195,8 @@ fn warnings() -> Value {
     list(warning)
 }
 
-fn validator(schema: Value) -> Validator {
-    jsonschema::draft202012::new(&schema).expect("a JSON Schema")
+fn validator(schema: &Value) -> Validator {
+    jsonschema::draft202012::new(schema).expect("a JSON Schema")
 }
 
 fn object(fields: &[(&str, Value)]) -> Value {
@@ -208,10 +208,12 @@ fn object(fields: &[(&str, Value)]) -> Value {
     json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false})
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "schemas are built inside out")]
 fn list(items: Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "schemas are built inside out")]
 fn unknown_or(value: Value) -> Value {
     json!({"anyOf": [{"type": "null"}, value]})
 }

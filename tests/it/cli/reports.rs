@@ -21,9 +21,10 @@ fn copy(of: &str) -> tempfile::TempDir {
         fs::create_dir_all(to).expect("a folder");
         for entry in fs::read_dir(from).expect("the fixture").flatten() {
             let to = to.join(entry.file_name());
-            match entry.path().is_dir() {
-                true => all(&entry.path(), &to),
-                false => drop(fs::copy(entry.path(), &to).expect("a copy")),
+            if entry.path().is_dir() {
+                all(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), &to).expect("a copy");
             }
         }
     }

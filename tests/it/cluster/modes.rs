@@ -66,8 +66,8 @@ fn observe_mode_tells_what_it_would_change_and_changes_nothing() {
         .map(|e| (e["reason"].clone(), e["regarding"]["name"].to_string()))
         .collect();
     told.sort_by(|a, b| a.1.cmp(&b.1));
-    let would = |pool: &str| (json!("WouldSetWeight"), format!("\"{pool}\""));
-    assert_eq!(told, [would("general-committed"), would("memory-committed")]);
+    let told_of = |pool: &str| (json!("WouldSetWeight"), format!("\"{pool}\""));
+    assert_eq!(told, [told_of("general-committed"), told_of("memory-committed")]);
 }
 
 #[test]
