@@ -144,7 +144,11 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
     };
     if data.ledger.granularity.is_none() && data.rows > 0 {
         // No row begins in the wanted time: those of a MONTHLY report all begin on the first.
-        let whole = read(&Request { window: None, ..request }).await?;
+        let whole = read(&Request {
+            window: None,
+            ..request
+        })
+        .await?;
         refuse_monthly(&whole.ledger, options.location)?;
     }
     refuse_monthly(&data.ledger, options.location)?;
