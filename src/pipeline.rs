@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, Duration, Utc};
 use crate::commitment::ledger::{Granularity, Ledger};
 use crate::commitment::utilization::{Terms, Utilization, stale};
 use crate::config::Config;
+use crate::cur::columns::Detail;
 use crate::cur::location::Location;
 use crate::cur::period::BillingPeriod;
 use crate::cur::reader::{ReportData, Request, read};
@@ -29,6 +30,8 @@ pub struct ReadOptions<'a> {
     pub location: &'a Location,
     /// How to reach AWS.
     pub access: &'a AwsAccess,
+    /// How much is wanted; decisions need it all.
+    pub detail: Detail,
     /// Worker threads.
     pub threads: usize,
     /// Told about progress.
@@ -103,6 +106,7 @@ pub async fn judge_window(
             Periods::Newest(now)
         },
         window: chosen.then(|| hour_from(from)..hour_from(to)),
+        detail: options.detail,
         threads: options.threads,
         progress: options.progress,
         stop: options.stop,
@@ -133,6 +137,7 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
         periods: Periods::History(BillingPeriod::of(from), BillingPeriod::of(now)),
         // The row of the current hour, written ahead, tells the commitment.
         window: Some(Hour::of(from)..Hour::of(now).plus(1)),
+        detail: options.detail,
         threads: options.threads,
         progress: options.progress,
         stop: options.stop,

@@ -11,6 +11,7 @@ use super::plan::{look, show};
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::config::Mode;
+use crate::cur::columns::Detail;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
 use crate::policy::Decision;
@@ -116,7 +117,7 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
 async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> Result<Done> {
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(&report);
+    let options = context.read_options(Detail::Usage, &report);
     let mut judged = judge_history(&options, &context.config, context.now).await?;
     drop(progress);
     if let Some(damage) = &known.damage {

@@ -9,6 +9,7 @@ use super::args::Common;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
 use crate::config::{Config, LogFormat};
+use crate::cur::columns::Detail;
 use crate::cur::discover::discover;
 use crate::cur::location::Location;
 use crate::cur::s3::AwsAccess;
@@ -60,10 +61,11 @@ impl Context {
     }
 
     /// How to read the report.
-    pub(crate) fn read_options<'a>(&'a self, progress: &'a Progress<'a>) -> ReadOptions<'a> {
+    pub(crate) fn read_options<'a>(&'a self, detail: Detail, progress: &'a Progress<'a>) -> ReadOptions<'a> {
         ReadOptions {
             location: &self.location,
             access: &self.access,
+            detail,
             threads: self.threads,
             progress,
             stop: self.interrupt.flag(),

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
+use crate::cur::columns::Detail;
 use crate::karpenter::{Cluster, NodeClaimsError, manifest};
 use crate::pipeline::{ClusterView, document, judge_history, plan};
 use crate::report::json::PlanDocument;
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     };
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(&report);
+    let options = context.read_options(Detail::Usage, &report);
     let mut judged = judge_history(&options, &context.config, context.now).await?;
     drop(progress);
     if let Some(damage) = known.damage {

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::output;
 use super::signals::Interrupt;
 use crate::Result;
+use crate::cur::columns::Detail;
 use crate::pipeline::{Window, judge_window, utilization_document};
 use crate::report::utilization_table;
 
@@ -23,7 +24,7 @@ pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u
     };
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(&report);
+    let options = context.read_options(Detail::Plans, &report);
     let judged = judge_window(&options, &context.config, window, context.now).await?;
     drop(progress);
     let document = utilization_document(&judged);

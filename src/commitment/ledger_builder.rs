@@ -8,7 +8,7 @@ use super::ledger::PlanHour;
 use super::region;
 use super::usage::{LineItemType, UsageKind};
 use crate::cur::batch::LineItems;
-use crate::cur::columns::{Number, Text, Time};
+use crate::cur::columns::{Detail, Number, Text, Time};
 use crate::cur::symbols::{Symbol, Symbols};
 use crate::hour::Hour;
 use crate::money::Money;
@@ -23,6 +23,7 @@ pub struct LedgerBuilder<'a> {
     symbols: &'a Symbols,
     /// Hours to keep; the horizon is taken from all rows.
     window: Option<Range<Hour>>,
+    detail: Detail,
     line_types: Memo<LineItemType>,
     /// False for usage types that no product bills as coverable or Spot usage: most rows end here.
     may_matter: Memo<bool>,
@@ -148,10 +149,11 @@ impl Ends {
 impl<'a> LedgerBuilder<'a> {
     /// A builder for the hours of `window` (all when `None`), whose strings come from `symbols`.
     #[must_use]
-    pub fn new(symbols: &'a Symbols, window: Option<Range<Hour>>) -> Self {
+    pub fn new(symbols: &'a Symbols, window: Option<Range<Hour>>, detail: Detail) -> Self {
         Self {
             symbols,
             window,
+            detail,
             line_types: Memo::new(LineItemType::of),
             may_matter: Memo::new(may_matter),
             kinds: FxHashMap::default(),
@@ -273,6 +275,9 @@ impl<'a> LedgerBuilder<'a> {
         };
         self.note_newest(items, row, kind, span);
         if !self.keeps(span.hour) {
+            return Ok(());
+        }
+        if kind == UsageKind::SpotInstance && self.detail == Detail::Plans {
             return Ok(());
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));

@@ -131,6 +131,15 @@ const NEEDED_TO_DECIDE: [&str; 6] = [
     "savings_plan_savings_plan_effective_cost",
 ];
 
+/// How much of a report is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Plans, their hours, and the on-demand usage that they might have covered.
+    Plans,
+    /// Also Spot, and which cluster and `NodePool` used what.
+    Usage,
+}
+
 /// A tag that says where an instance belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
@@ -232,6 +241,16 @@ impl Columns {
         };
         columns.check_types(schema, file)?;
         Ok(columns)
+    }
+
+    /// Leaves the tags out: they are wide, and who used something matters to decisions only.
+    #[must_use]
+    pub(crate) fn without_tags(mut self) -> Self {
+        for tag in [Tag::NodePool, Tag::Cluster] {
+            self.texts[text_of(tag) as usize].clear();
+        }
+        self.tag_maps.clear();
+        self
     }
 
     /// Root columns to read, ascending.

@@ -15,7 +15,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::file::statistics::Statistics;
 
 use super::batch::coded_text;
-use super::columns::{Columns, Time, is_text};
+use super::columns::{Columns, Detail, Time, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
 use super::store::Store;
 use crate::Error;
@@ -43,7 +43,11 @@ pub(crate) struct ParquetFile {
 
 impl ParquetFile {
     /// Reads the footer and finds the columns.
-    pub(crate) async fn open(store: &Store, object: &Object) -> Result<(Self, u64), ReadError> {
+    pub(crate) async fn open(
+        store: &Store,
+        object: &Object,
+        detail: Detail,
+    ) -> Result<(Self, u64), ReadError> {
         let name = store.name(&object.key);
         let (metadata, bytes_read) = footer(store, object, &name).await?;
         let unreadable = |e: ParquetError| damaged(&name, &e);
@@ -67,7 +71,10 @@ impl ParquetFile {
             };
             return Ok((file, bytes_read));
         }
-        let columns = Columns::find(inferred.schema(), &name)?;
+        let mut columns = Columns::find(inferred.schema(), &name)?;
+        if detail == Detail::Plans {
+            columns = columns.without_tags();
+        }
         let roots = columns.roots();
         let schema = Arc::new(coded_schema(inferred.schema(), &roots));
         let reader =

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::columns::Format;
+use super::columns::{Detail, Format};
 use super::location::Location;
 use super::object::ReadError;
 use super::period::BillingPeriod;
@@ -40,6 +40,8 @@ pub struct Request<'a> {
     pub periods: Periods,
     /// Which hours to keep; all when `None`.
     pub window: Option<Range<Hour>>,
+    /// How much is wanted.
+    pub detail: Detail,
     /// Worker threads.
     pub threads: usize,
     /// Told about progress.
@@ -120,11 +122,16 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
     let place = request.location.to_string();
     let snapshot = Snapshot::take(store, &place, request.periods).await?;
     let symbols = Symbols::default();
-    let builder = Mutex::new(LedgerBuilder::new(&symbols, request.window.clone()));
+    let builder = Mutex::new(LedgerBuilder::new(
+        &symbols,
+        request.window.clone(),
+        request.detail,
+    ));
     let scan = Scan {
         store,
         files: &snapshot.files,
         window: request.window.clone(),
+        detail: request.detail,
         threads: request.threads,
         symbols: &symbols,
         progress: request.progress,

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
 use super::batch::{BatchDecoder, LineItems};
-use super::columns::Format;
+use super::columns::{Detail, Format};
 use super::object::{FileBytes, Object, ReadError};
 use super::parquet_file::{ParquetFile, damaged};
 use super::store::Store;
@@ -32,6 +32,8 @@ pub struct Scan<'a> {
     pub files: &'a [Object],
     /// Hours that matter; row groups wholly outside are skipped. Rows outside may still be handed over.
     pub window: Option<Range<Hour>>,
+    /// How much is wanted.
+    pub detail: Detail,
     /// Worker threads, at least 1. The result never depends on it.
     pub threads: usize,
     /// Where the strings go.
@@ -73,7 +75,7 @@ impl Scan<'_> {
         sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
     ) -> Result<ScanSummary, ReadError> {
         let opened: Vec<(ParquetFile, u64)> = stream::iter(self.files)
-            .map(|object| ParquetFile::open(self.store, object))
+            .map(|object| ParquetFile::open(self.store, object, self.detail))
             .buffered(FOOTERS)
             .try_collect()
             .await?;

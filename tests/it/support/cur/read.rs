@@ -4,6 +4,7 @@ use std::path::Path;
 
 use brimful::commitment::ledger::{Cell, Series, UsageClass};
 use brimful::config::Config;
+use brimful::cur::columns::Detail;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
@@ -105,6 +106,7 @@ fn options<'a>(
     ReadOptions {
         location,
         access,
+        detail: Detail::Usage,
         threads,
         progress,
         stop: &NEVER,
