@@ -83,6 +83,17 @@ def differences(ours: Mapping[str, list], theirs: Mapping[str, list]) -> list[st
     return wrong
 
 
+def time_plan(binary: str, offline: Mapping[str, str], runs: int) -> None:
+    """The dry run on the bundled fixtures; its goal is 50 ms."""
+    fixtures = ROOT / "fixtures"
+    files = ["--nodepools", str(fixtures / "nodepools.yaml"), "--nodes", str(fixtures / "nodes.yaml")]
+    command = [binary, "plan", "--quiet", "--cur", str(fixtures / "cur" / "legacy"), "--now", "2026-11-21T18:00:00Z", *files]
+    plan = Contender("plan", command, offline)
+    for turn in range(runs + 1):
+        plan.run(DATA / "plan.txt", keep=turn > 0)
+    print(f"plan on the fixtures: {statistics.median(plan.wall) * 1000:.0f} ms, {statistics.median(plan.mebibytes):.0f} MiB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
@@ -117,6 +128,7 @@ def main() -> None:
             label = f"{threads} thread" + ("s" if threads != "1" else "")
             print(f"{label:10}{c.name:24}{wall:9.2f}{inside:>10}{cpu:8.2f}{statistics.median(c.mebibytes):10.0f}{ratios}", flush=True)
 
+    time_plan(binary, offline, args.runs)
     # Only now, with the timing done, may this process grow.
     exact = subprocess.run([sys.executable, str(ORACLE), "--style", "legacy", "--only", "plans", *files], check=True, capture_output=True, text=True)
     wrong = differences(json.loads(ours.read_text()), json.loads(exact.stdout))
