@@ -271,7 +271,8 @@ impl Config {
         if text.lines().all(is_blank) {
             return Ok(Self::default());
         }
-        let config: Self = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
+        let config: Self = serde_saphyr::from_str(text)
+            .map_err(|e| e.to_string().trim_start_matches("error: ").to_owned())?;
         config.check()?;
         Ok(config)
     }

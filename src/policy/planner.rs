@@ -13,7 +13,7 @@ use super::own_use::Scale;
 use super::patch::reset;
 use super::plan::{Fit, Inputs, PoolPlan};
 use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, is_marked};
-use super::restraint::{hands_off, is_held_on_purpose, not_committed, roll_out};
+use super::restraint::{hands_off, is_held_on_purpose, not_committed, roll_out, unprotected};
 use super::state::{PoolState, State};
 use super::weights::{Stand, Want, Weights, show, weights};
 use crate::commitment::savings_plan::GroupId;
@@ -494,21 +494,4 @@ fn quiet_want(pool: &NodePool, decision: Decision) -> Want {
         Decision::Hold | Decision::Drain if pool.protected_from_consolidation() => Want::Yield,
         _ => Want::Keep,
     }
-}
-
-fn unprotected(pool: &NodePool, excess: Money) -> Warning {
-    let cost = if excess > Money::ZERO {
-        format!(
-            " ({} at SP rates is already paid on demand beyond them)",
-            excess.per_hour()
-        )
-    } else {
-        String::new()
-    };
-    let message = format!(
-        "its plans are full{cost}, but its weight stays above Spot: lowered, consolidation would replace the nodes that the plans pay for \
-         by Spot. Protect the pool, and Brimful can let new nodes go to Spot:\n  \
-         spec:\n    disruption:\n      budgets:\n      - nodes: \"0\"\n        reasons: [Underutilized]\n      - nodes: \"10%\""
-    );
-    Warning::of_pool("unprotected", &pool.name, message)
 }

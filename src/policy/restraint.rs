@@ -6,6 +6,8 @@ use super::records::{Baseline, DecisionRecord, FIELD_MANAGER, is_paused};
 use super::weights::show;
 use crate::config::Config;
 use crate::karpenter::{NodeClaim, NodePool, Role};
+use crate::money::Money;
+use crate::warning::Warning;
 
 /// Nodes that expire within so many hours count as a roll-out.
 const ROLL_OUT_WITHIN: i64 = 6;
@@ -117,6 +119,25 @@ pub fn roll_out(pool: &NodePool, claims: &[NodeClaim], now: DateTime<Utc>) -> Op
             "{drifted} of its nodes have drifted and will be replaced"
         )),
     }
+}
+
+/// What a full pool lacks to yield: protection from consolidation. `excess` is what its plans' demand exceeds them by.
+#[must_use]
+pub fn unprotected(pool: &NodePool, excess: Money) -> Warning {
+    let cost = if excess > Money::ZERO {
+        format!(
+            " ({} at SP rates is already paid on demand beyond them)",
+            excess.per_hour()
+        )
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "its plans are full{cost}, but its weight stays above Spot: lowered, consolidation would replace the nodes that the plans pay for \
+         by Spot. Protect the pool, and Brimful can let new nodes go to Spot:\n  \
+         spec:\n    disruption:\n      budgets:\n      - nodes: \"0\"\n        reasons: [Underutilized]\n      - nodes: \"10%\""
+    );
+    Warning::of_pool("unprotected", &pool.name, message)
 }
 
 #[cfg(test)]
