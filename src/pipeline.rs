@@ -14,7 +14,7 @@ use crate::cur::reader::{ReportData, Request, read};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
 use crate::cur::snapshot::Periods;
-use crate::hour::{Hour, rfc3339};
+use crate::hour::{Hour, human_duration, rfc3339};
 use crate::karpenter::{Node, NodeClaim, NodePool};
 use crate::money::Money;
 use crate::policy::groups::commitment_now;
@@ -328,8 +328,14 @@ fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String>
     }
     let Some(horizon) = judged.utilization.horizon else {
         let only_fees = "the report holds only fees and no usage yet, so nothing says how far it reaches";
-        let empty = "the report holds no usage at all, so nothing says how far it reaches";
-        return Some(if nothing_to_fill { empty } else { only_fees }.to_owned());
+        return Some(match (nothing_to_fill, judged.source.rows) {
+            (false, _) => only_fees.to_owned(),
+            (true, 0) => "the report holds no rows".to_owned(),
+            (true, _) => format!(
+                "the report holds nothing of the last {} (cur.lookback): is it still delivered?",
+                human_duration(config.cur.lookback.0)
+            ),
+        });
     };
     stale(horizon, now, config.policy.max_data_age.0)
 }
