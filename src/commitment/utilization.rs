@@ -138,8 +138,8 @@ impl Utilization {
         let Some(horizon) = terms.horizon else {
             return Self::without_hours(ledger);
         };
-        let spill = spill(ledger, horizon);
         let commitments = group_commitments(ledger);
+        let spill = spill(ledger, horizon, &commitments);
         let hourly = ledger.granularity.is_none_or(|g| g == Granularity::Hourly);
         // A day that has not ended already has its whole commitment, and only a part of its use.
         let entry_length = Duration::hours(if hourly { 1 } else { 24 });
@@ -242,9 +242,13 @@ fn within(a: Money, b: Money, gap: f64) -> bool {
 ///
 /// AWS applies a plan to all eligible usage of an hour. Usage left over while a group's plans are not full is
 /// therefore not eligible (another account, with sharing off or restricted), and no group's spill.
-fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), Money> {
+fn spill(
+    ledger: &Ledger,
+    horizon: DateTime<Utc>,
+    commitments: &BTreeMap<(GroupId, Hour), Money>,
+) -> BTreeMap<(GroupId, Hour), Money> {
     let rates = Rates::new(ledger);
-    let full = full_groups(ledger);
+    let full = full_groups(ledger, commitments);
     // Both groups that a series could belong to, EC2 Instance first, and what a unit costs there.
     let candidates: Vec<Vec<(GroupId, Money)>> = ledger
         .series
@@ -280,7 +284,7 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<(GroupId, Hour), M
 }
 
 /// Groups and hours whose plans are used up, but for the tolerated gap.
-fn full_groups(ledger: &Ledger) -> BTreeSet<(GroupId, Hour)> {
+fn full_groups(ledger: &Ledger, commitments: &BTreeMap<(GroupId, Hour), Money>) -> BTreeSet<(GroupId, Hour)> {
     let mut used: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
     for entry in &ledger.plans {
         let Some(group) = entry.plan.group() else { continue };
@@ -288,13 +292,13 @@ fn full_groups(ledger: &Ledger) -> BTreeSet<(GroupId, Hour)> {
             *used.entry((group.clone(), *hour)).or_default() += amounts.used.max(amounts.covered);
         }
     }
-    let commitments = group_commitments(ledger).into_iter();
     commitments
+        .iter()
         .filter(|(key, commitment)| {
             used.get(key)
                 .is_some_and(|used| *used >= commitment.scale(1.0 - TOLERATED_GAP))
         })
-        .map(|(key, _)| key)
+        .map(|(key, _)| key.clone())
         .collect()
 }
 

@@ -17,8 +17,6 @@ pub struct Identity {
     pub region: Option<String>,
     /// Names of its `NodePools`.
     pub node_pools: BTreeSet<String>,
-    /// Every cluster that the report's tags name.
-    pub clusters: BTreeSet<String>,
 }
 
 impl Identity {
@@ -32,8 +30,6 @@ impl Identity {
         nodes: Option<&[Node]>,
         ledger: &Ledger,
     ) -> Self {
-        let tagged = ledger.series.iter().filter(|series| !series.cluster.is_empty());
-        let clusters: BTreeSet<String> = tagged.map(|series| series.cluster.to_string()).collect();
         let from_nodes =
             |fact: fn(&Node) -> Option<&String>| only(nodes.into_iter().flatten().filter_map(fact).cloned());
         let cluster = config
@@ -57,7 +53,6 @@ impl Identity {
             account,
             region,
             node_pools: pools.iter().map(|pool| pool.name.clone()).collect(),
-            clusters,
         }
     }
 
