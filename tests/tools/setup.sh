@@ -27,6 +27,9 @@ python3 -c 'import venv, ensurepip' 2>/dev/null ||
 
 mkdir -p "$tools/bin" "$stamps"
 
+# Karpenter asks for a patch release of Go newer than many machines have: Go fetches it as a module.
+export GOTOOLCHAIN=auto
+
 # --- steps ----------------------------------------------------------------------------------------
 
 # step NAME OUTPUT INPUT... -- COMMAND...: runs COMMAND unless OUTPUT is there and was made from the
@@ -57,14 +60,14 @@ python_packages() {
     --requirement "$here/requirements.txt"
 }
 
-# build MODULE PACKAGE [LDFLAGS]: without cgo, so that no C compiler is needed; without symbols, which
-# nobody debugs here and which take a third of the link's time and size.
+# build NAME MODULE PACKAGE [LDFLAGS]: without cgo, so that no C compiler is needed; without symbols,
+# which nobody debugs here and which take a third of the link's time and size.
 build() {
-  local module=$1 package=$2 ldflags=${3-} log=$tools/build-$1.log
+  local name=$1 module=$2 package=$3 ldflags=${4-} log=$tools/build-$1.log
   (cd "$here/$module" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $ldflags" \
-    -o "$tools/bin/$module.new" "$package") >"$log" 2>&1 ||
-    { tail -n 20 "$log" >&2; die "building $module failed; all of it in .tools/build-$module.log"; }
-  mv "$tools/bin/$module.new" "$tools/bin/$module"
+    -o "$tools/bin/$name.new" "$package") >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; die "building $name failed; all of it in .tools/build-$name.log"; }
+  mv "$tools/bin/$name.new" "$tools/bin/$name"
   rm -f "$log"
 }
 
@@ -72,18 +75,24 @@ module_version() { (cd "$here/$1" && go list -m -f '{{.Version}}' "$2"); }
 
 etcd() {
   say "building etcd (half a minute to a few minutes, once)"
-  build etcd go.etcd.io/etcd/server/v3
+  build etcd etcd go.etcd.io/etcd/server/v3
 }
 
-kube_apiserver() {
+# kubernetes NAME: one of Kubernetes' servers.
+kubernetes() {
   local version minor
   version=$(module_version kube-apiserver k8s.io/kubernetes)
   minor=${version#v1.}
-  say "building kube-apiserver $version (several minutes, once)"
+  say "building $1 $version (several minutes, once)"
   # Built from a module it would call itself v0.0.0-master.
   local v=k8s.io/component-base/version
-  build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver \
+  build "$1" kube-apiserver "k8s.io/kubernetes/cmd/$1" \
     "-X $v.gitVersion=$version -X $v.gitMajor=1 -X $v.gitMinor=${minor%%.*}"
+}
+
+karpenter() {
+  say "building Karpenter $(module_version karpenter sigs.k8s.io/karpenter) with its kwok provider (a few minutes, once)"
+  build karpenter karpenter sigs.k8s.io/karpenter/kwok
 }
 
 # crds MODULE TARGET: the CRDs as Karpenter ships them, out of its own Go module.
@@ -116,9 +125,20 @@ step crds-v1beta1 "$tools/crds-v1beta1" "$here/karpenter-v1beta1/go.mod" "$here/
 step sa-key "$tools/sa.key" "$here/sa-key/main.go" -- sa_key
 
 assets=${KUBEBUILDER_ASSETS-}
-if [[ -n $assets && -x $assets/etcd && -x $assets/kube-apiserver ]]; then
-  exit 0 # the tests use those
+# have NAME...: whether the user's own assets hold all of these.
+have() {
+  local name
+  [[ -n $assets ]] || return 1
+  for name in "$@"; do [[ -x $assets/$name ]] || return 1; done
+}
+
+modules=("$here/kube-apiserver/go.mod" "$here/kube-apiserver/go.sum")
+if ! have etcd kube-apiserver; then
+  step etcd "$tools/bin/etcd" "$here/etcd/go.mod" "$here/etcd/go.sum" -- etcd
+  step kube-apiserver "$tools/bin/kube-apiserver" "${modules[@]}" -- kubernetes kube-apiserver
 fi
-step etcd "$tools/bin/etcd" "$here/etcd/go.mod" "$here/etcd/go.sum" -- etcd
-step kube-apiserver "$tools/bin/kube-apiserver" \
-  "$here/kube-apiserver/go.mod" "$here/kube-apiserver/go.sum" -- kube_apiserver
+# Envtest's assets have no scheduler, and nobody ships the kwok provider.
+have kube-scheduler ||
+  step kube-scheduler "$tools/bin/kube-scheduler" "${modules[@]}" -- kubernetes kube-scheduler
+step karpenter "$tools/bin/karpenter" \
+  "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- karpenter
