@@ -1,7 +1,7 @@
 //! The cluster and the bucket of the fixtures, and Brimful in it with the rights that it ships with.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -131,12 +131,20 @@ impl World {
 
 /// Applies the shipped manifests, all but the CronJob's image being what a user gets.
 pub(crate) fn install(server: &ApiServer) {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/base");
-    let kustomization = read(&base.join("kustomization.yaml"));
-    let kustomization: Value = serde_saphyr::from_str(&kustomization).expect("kustomization.yaml is YAML");
-    for file in kustomization["resources"].as_array().expect("resources") {
-        server.apply(&read(&base.join(file.as_str().expect("a file's name"))));
+    for file in resources("manifests/base") {
+        server.apply(&read(&file));
     }
+}
+
+/// The files that a kustomization of this repository lists.
+pub(crate) fn resources(kustomization: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(kustomization);
+    let listed = read(&folder.join("kustomization.yaml"));
+    let listed: Value = serde_saphyr::from_str(&listed).expect("kustomization.yaml is YAML");
+    let files = listed["resources"].as_array().expect("resources").iter();
+    files
+        .map(|file| folder.join(file.as_str().expect("a file's name")))
+        .collect()
 }
 
 /// The objects of a manifest of the fixtures.

@@ -134,6 +134,14 @@ impl ApiServer {
         block_on(client(config)).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// A client that passes for `user` and may do anything, as far as RBAC is asked.
+    pub(crate) fn client_unlimited_as(&self, user: &str) -> Client {
+        let mut config = kubeconfig(&self.url, &self.ca_path(), ADMIN_TOKEN);
+        config["users"][0]["user"]["as"] = json!(user);
+        config["users"][0]["user"]["as-groups"] = json!(["system:masters"]);
+        block_on(client(config)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// A kubeconfig file of the administrator.
     pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
         self.kubeconfig_for_token(ADMIN_TOKEN)
