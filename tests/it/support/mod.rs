@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "a toolbox: a tool that no test uses today stays")]
 
 pub(crate) mod apiserver;
+pub(crate) mod biller;
+pub(crate) mod calendar;
 mod command_lines;
 pub(crate) mod cur;
 pub(crate) mod kind;
