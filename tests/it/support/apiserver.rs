@@ -161,7 +161,8 @@ impl ApiServer {
         path
     }
 
-    fn install_crds(&self, dir: &Path) -> Result<(), String> {
+    /// Installs the CRDs in the files of a folder, and waits until they are served.
+    pub(crate) fn install_crds(&self, dir: &Path) -> Result<(), String> {
         let files = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let mut crds = Vec::new();
         for file in files.flatten() {

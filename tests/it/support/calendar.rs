@@ -20,7 +20,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::block_on;
+use super::{block_on, spawn};
 
 /// Which time of the test's calendar the wall clock shows, step by step.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Calendar {
         let listener = block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free loopback port");
         let address = listener.local_addr().expect("the address of a listener");
         let served = Arc::clone(&steps);
-        block_on(async { drop(tokio::spawn(serve(listener, client, served))) });
+        spawn(serve(listener, client, served));
         let calendar = Self { address, steps };
         calendar.turn_to(start);
         calendar

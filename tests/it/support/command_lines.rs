@@ -51,6 +51,16 @@ pub(crate) fn kube_apiserver(dir: &Path, port: u16) -> Vec<OsString> {
     line
 }
 
+/// kube-scheduler, as whom the kubeconfig says.
+pub(crate) fn kube_scheduler(kubeconfig: &Path) -> Vec<OsString> {
+    vec![
+        tools::kubernetes_binary("kube-scheduler").into_os_string(),
+        format!("--kubeconfig={}", kubeconfig.display()).into(),
+        "--leader-elect=false".into(),
+        "--secure-port=0".into(),
+    ]
+}
+
 /// `SeaweedFS` as master, volume server, filer and S3 server in one, each with its own gRPC port.
 pub(crate) fn seaweedfs(ports: [u16; 8]) -> Vec<OsString> {
     let [

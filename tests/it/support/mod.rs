@@ -10,6 +10,7 @@ pub(crate) mod biller;
 pub(crate) mod calendar;
 mod command_lines;
 pub(crate) mod cur;
+pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
 pub(crate) mod run;
@@ -22,18 +23,25 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::LazyLock;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Runs a future to its end. One runtime serves all tests: clients keep their connections in it.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-        Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a tokio runtime")
-    });
     RUNTIME.block_on(future)
 }
+
+/// Runs a future beside the tests.
+pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) -> JoinHandle<()> {
+    RUNTIME.spawn(future)
+}
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a tokio runtime")
+});
 
 /// `N` different loopback ports that were free a moment ago.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {

@@ -20,10 +20,12 @@ pub(crate) fn python() -> PathBuf {
     path("venv/bin/python")
 }
 
-/// A Kubernetes server binary: from `KUBEBUILDER_ASSETS` if that folder has the whole set, else our own build.
+/// A Kubernetes server binary: from `KUBEBUILDER_ASSETS` if that folder has the whole set and this one, else our own
+/// build.
 pub(crate) fn kubernetes_binary(name: &str) -> PathBuf {
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    match assets.filter(|dir| dir.join("etcd").is_file() && dir.join("kube-apiserver").is_file()) {
+    let has = |dir: &PathBuf, name: &str| dir.join(name).is_file();
+    match assets.filter(|dir| ["etcd", "kube-apiserver", name].iter().all(|name| has(dir, name))) {
         Some(dir) => existing(dir.join(name)),
         None => path(&format!("bin/{name}")),
     }
