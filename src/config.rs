@@ -219,7 +219,7 @@ pub struct WeightsConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Reserved: this version changes weights only.
+    /// True to steer by limits where an overflow pool exists; a pool's annotation brimful.dev/manage-limits overrides it.
     pub manage: bool,
 }
 

@@ -15,10 +15,10 @@ use crate::cur::columns::Detail;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
 use crate::policy::Decision;
+use crate::policy::limits::Capacity;
 use crate::policy::patch::patch;
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::policy::state::State;
-use crate::policy::weights::show as show_weight;
 use crate::report::json::{Applied, ApplyResult};
 use crate::warning::Warning;
 use crate::{Error, ErrorKind, Result};
@@ -173,15 +173,28 @@ async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> 
     })
 }
 
-/// Changes, so ordered that no pool passes another the wrong way: first what moves down, then what fills.
+/// Changes, so ordered that no pool passes another the wrong way: first what moves down or shrinks, then what fills or
+/// grows.
 fn in_order(proposal: &Proposal) -> Vec<&PoolPlan> {
     let mut changing: Vec<&PoolPlan> = proposal
         .pools
         .iter()
         .filter(|pool| pool.changes() || pool.restore)
         .collect();
-    changing.sort_by_key(|pool| (pool.outcome.decision == Decision::Fill, &pool.pool.name));
+    changing.sort_by_key(|pool| {
+        (
+            pool.outcome.decision == Decision::Fill,
+            grows(pool),
+            &pool.pool.name,
+        )
+    });
     changing
+}
+
+/// True when a pool gets more room by its limits than it has.
+fn grows(plan: &PoolPlan) -> bool {
+    let cpu = |limits| Capacity::of(limits).map_or(i64::MAX, |capacity| capacity.cpu);
+    cpu(&plan.limits) > cpu(&plan.pool.limits)
 }
 
 /// The new plan, but what was carried out already stays as it was planned.
@@ -206,7 +219,7 @@ enum Step {
 
 async fn carry_out(cluster: &Cluster, planned: &PoolPlan, now: DateTime<Utc>, how: How) -> Step {
     if how == How::Observe {
-        let message = format!("observe mode: {} is not set", change(planned));
+        let message = format!("observe mode: {} is not set", planned.change());
         return Step::Done(result(planned, ApplyResult::Unchanged, message));
     }
     let mut pool = planned.clone();
@@ -249,9 +262,9 @@ async fn send(
     {
         Ok(_) if dry_run => Ok((
             ApplyResult::Unchanged,
-            format!("dry run: the API server accepts {}", change(pool)),
+            format!("dry run: the API server accepts {}", pool.change()),
         )),
-        Ok(_) => Ok((ApplyResult::Patched, change(pool))),
+        Ok(_) => Ok((ApplyResult::Patched, pool.change())),
         Err(PatchError::Refused { code, message }) => Ok((
             ApplyResult::Refused,
             format!("the API server refused ({code}): {message}"),
@@ -278,17 +291,6 @@ fn same_spec(fresh: &NodePool, planned: &NodePool) -> bool {
     )
 }
 
-fn change(plan: &PoolPlan) -> String {
-    if plan.proposed == plan.pool.weight {
-        return "Brimful's annotations removed".to_owned();
-    }
-    format!(
-        "weight {} → {}",
-        show_weight(plan.pool.weight),
-        show_weight(plan.proposed)
-    )
-}
-
 fn result(plan: &PoolPlan, result: ApplyResult, message: String) -> Applied {
     Applied {
         node_pool: plan.pool.name.clone(),
@@ -311,17 +313,24 @@ async fn announce(cluster: &Cluster, done: &Done, before: &State, how: How) {
                 .node_pools
                 .get(name)
                 .is_none_or(|was| was.decision != Decision::Freeze);
+        let set = if pool.changes_limits() && !pool.changes_weight() {
+            "Limits"
+        } else {
+            "Weight"
+        };
         let (warning, reason, note) = match patched {
-            Some(one) if one.result == ApplyResult::Refused => (true, "WeightRefused", one.message.clone()),
-            Some(_) if how == How::Observe => (false, "WouldSetWeight", pool.outcome.reason.clone()),
-            Some(_) if pool.restore => (false, "Restored", pool.outcome.reason.clone()),
-            Some(_) => (false, "WeightSet", pool.outcome.reason.clone()),
-            None if newly_frozen => (true, "Frozen", pool.outcome.reason.clone()),
+            Some(one) if one.result == ApplyResult::Refused => {
+                (true, format!("{set}Refused"), one.message.clone())
+            }
+            Some(_) if how == How::Observe => (false, format!("WouldSet{set}"), pool.outcome.reason.clone()),
+            Some(_) if pool.restore => (false, "Restored".to_owned(), pool.outcome.reason.clone()),
+            Some(_) => (false, format!("{set}Set"), pool.outcome.reason.clone()),
+            None if newly_frozen => (true, "Frozen".to_owned(), pool.outcome.reason.clone()),
             None => continue,
         };
         let event = PoolEvent {
             warning,
-            reason: reason.to_owned(),
+            reason,
             action: capitalized(pool.outcome.decision),
             note,
         };

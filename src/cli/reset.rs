@@ -7,7 +7,8 @@ use super::context::{start_logs, wall_clock};
 use super::{output, state_store};
 use crate::config::LogFormat;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
-use crate::policy::patch::{reset, restore};
+use crate::policy::patch::{Restored, reset, restore};
+use crate::policy::plan::show_limits;
 use crate::policy::records::is_marked;
 use crate::policy::weights::show;
 use crate::report::json::{Applied, ApplyResult};
@@ -74,21 +75,13 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
     let mut pool = pool.clone();
     let mut outcome = (ApplyResult::Conflict, "it kept changing".to_owned());
     for _ in 0..TRIES {
-        let (weight, is_ours) = reset(&pool);
+        let back = reset(&pool);
         match cluster
-            .patch_node_pool(&pool.name, &restore(&pool, weight), false)
+            .patch_node_pool(&pool.name, &restore(&pool, back.weight, &back.limits), false)
             .await
         {
             Ok(_) => {
-                let message = if is_ours {
-                    format!(
-                        "weight {} → {}, as before Brimful",
-                        show(pool.weight),
-                        show(weight)
-                    )
-                } else {
-                    format!("weight {} stays: somebody else has set it since", show(weight))
-                };
+                let message = restored(&pool, &back);
                 let event = PoolEvent {
                     warning: false,
                     reason: "Reset".to_owned(),
@@ -116,6 +109,29 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
         result,
         message,
     })
+}
+
+/// What came back, and what stays because somebody else has set it since.
+fn restored(pool: &NodePool, back: &Restored) -> String {
+    let mut said = Vec::new();
+    if back.kept.contains(&"weight") {
+        said.push(format!(
+            "weight {} stays: somebody else has set it since",
+            show(back.weight)
+        ));
+    } else {
+        let (now, then) = (show(pool.weight), show(back.weight));
+        said.push(format!("weight {now} → {then}, as before Brimful"));
+    }
+    if back.kept.contains(&"limits") {
+        said.push("limits stay: somebody else has set them since".to_owned());
+    } else if back.limits != pool.limits {
+        said.push(format!(
+            "{}, as before Brimful",
+            show_limits(&pool.limits, &back.limits)
+        ));
+    }
+    said.join("; ")
 }
 
 fn print(format: Output, applied: Vec<Applied>) -> Result<()> {

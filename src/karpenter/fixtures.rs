@@ -31,6 +31,7 @@ impl NodePool {
             ready: Some(true),
             deleting: false,
             weight_managers: Vec::new(),
+            limits_managers: Vec::new(),
         }
     }
 
@@ -107,6 +108,11 @@ impl NodePool {
 
     pub(crate) fn replicas(mut self, replicas: i64) -> Self {
         self.replicas = Some(replicas);
+        self
+    }
+
+    pub(crate) fn limit(mut self, resource: &str, quantity: &str) -> Self {
+        self.limits.insert(resource.into(), quantity.into());
         self
     }
 

@@ -59,6 +59,8 @@ pub struct NodePool {
     pub deleting: bool,
     /// Who owns `spec.weight` according to `metadata.managedFields`, newest last.
     pub weight_managers: Vec<FieldManager>,
+    /// The same for `spec.limits`, or any resource of it.
+    pub limits_managers: Vec<FieldManager>,
 }
 
 /// A taint of a pool's nodes.

@@ -4,6 +4,8 @@
 //! and ends when the expected headroom is gone; draining begins when demand has exceeded the commitment by more
 //! than the band for a while.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 
 use super::Decision;
@@ -55,8 +57,21 @@ pub struct Outcome {
     pub headroom: Option<Money>,
     /// What the next run should be reminded of.
     pub memory: Memory,
+    /// What limits are computed from.
+    pub room: Room,
     /// True when live Nodes show that nothing fits any more: no dwell delays what stops it.
     pub overshoots: bool,
+}
+
+/// What the groups of a pool leave to this cluster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Room {
+    /// By group, $/h at the expected demand; negative is what must be given back.
+    pub by_group: BTreeMap<GroupId, Money>,
+    /// By how much it may err before a decision changes, $/h.
+    pub band: Money,
+    /// True when live Nodes are in it.
+    pub live: bool,
 }
 
 /// Sums over the groups of a pool, $/h.
@@ -156,14 +171,45 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         decision,
         reason,
         headroom: Some(level.expected),
+        room: Room {
+            by_group: rooms(facts, &level, decision, spent),
+            band,
+            live: level.method == Method::Live,
+        },
         memory: Memory {
             over_since,
             filling: match decision {
                 Decision::Fill => remembered(facts).or_else(begins),
                 _ => remembered(facts).filter(|_| spent.is_some()),
             },
+            limits_wait: false,
         },
     }
+}
+
+/// What each group leaves to this cluster, as the decision sees it. A hold that live Nodes ask for leaves nothing.
+fn rooms(
+    facts: &Facts<'_>,
+    level: &Level,
+    decision: Decision,
+    spent: Option<Money>,
+) -> BTreeMap<GroupId, Money> {
+    let left = |group: &GroupNow| {
+        let demand = group.nowcast.as_ref()?.demand;
+        let room = match decision {
+            // Plans that end soon are not worth filling, but still pay.
+            Decision::Drain => (group.in_force - demand).scale(group.share),
+            _ => group.shared(group.commitment - demand).or_zero(),
+        };
+        let room = match spent.map(|spent| (level.expected - spent).or_zero()) {
+            Some(rest) if decision != Decision::Drain => room.share(rest, level.expected),
+            _ => room,
+        };
+        Some((group.id.clone(), room))
+    };
+    let capped = decision == Decision::Hold && beyond_cap(facts, level).is_some();
+    let groups = facts.groups.iter().filter(|_| !capped);
+    groups.filter_map(|group| left(group)).collect()
 }
 
 /// Live nodes cost more beyond the commitment than the configuration allows.
@@ -219,6 +265,7 @@ pub(crate) fn outcome(decision: Decision, reason: String) -> Outcome {
         reason,
         headroom: None,
         memory: Memory::default(),
+        room: Room::default(),
         overshoots: false,
     }
 }

@@ -5,6 +5,7 @@ pub mod eligibility;
 pub mod groups;
 pub mod identity;
 pub mod launches;
+pub mod limits;
 pub mod own_use;
 pub mod patch;
 pub mod plan;

@@ -51,7 +51,7 @@ impl Scale<'_> {
     }
 
     /// A node's scope, and what it costs there and at Compute rates, $/h.
-    fn node(&self, node: &Node) -> Option<(GroupId, Money, Money)> {
+    pub(super) fn node(&self, node: &Node) -> Option<(GroupId, Money, Money)> {
         let name = node.instance_type.as_deref()?;
         let region = node.region.as_deref().or(self.identity.region.as_deref());
         let scope = self.scope(family(name), region.unwrap_or_default());

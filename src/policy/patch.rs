@@ -4,15 +4,17 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::limits::{Limits, same};
 use super::plan::PoolPlan;
-use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Values};
+use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Values, has_set_limits};
 use crate::karpenter::NodePool;
 
 /// The patch that carries out a pool's plan.
 #[must_use]
 pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
+    let pool = &plan.pool;
     if plan.restore {
-        return restore(&plan.pool, plan.proposed);
+        return restore(pool, plan.proposed, &plan.limits);
     }
     let record = DecisionRecord {
         decision: plan.outcome.decision,
@@ -20,40 +22,105 @@ pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
         time: now,
         values: Values {
             weight: plan.proposed,
+            limits: plan.by_limits.then(|| plan.limits.clone()),
         },
     };
     let mut annotations = json!({ DECISION: text(&record) });
-    if !plan.pool.annotations.contains_key(BASELINE) {
-        annotations[BASELINE] = text(&Baseline::of(&plan.pool));
+    let known = Baseline::recorded(pool).ok().flatten();
+    let baseline = Baseline {
+        weight: known.as_ref().map_or(pool.weight, |known| known.weight),
+        limits: own_limits(pool),
+    };
+    if known.as_ref() != Some(&baseline) {
+        annotations[BASELINE] = text(&baseline);
     }
     json!({
-        "metadata": { "resourceVersion": plan.pool.resource_version, "annotations": annotations },
-        "spec": { "weight": plan.proposed },
+        "metadata": { "resourceVersion": pool.resource_version, "annotations": annotations },
+        "spec": spec(pool, plan.proposed, &plan.limits),
     })
 }
 
-/// The patch that sets a weight and removes what Brimful wrote.
+/// The user's own limits: those from before Brimful, or those that stand where Brimful has set none.
 #[must_use]
-pub fn restore(pool: &NodePool, weight: Option<i32>) -> Value {
+pub fn own_limits(pool: &NodePool) -> Option<Limits> {
+    if has_set_limits(pool) {
+        return Baseline::recorded(pool)
+            .ok()
+            .flatten()
+            .and_then(|baseline| baseline.limits);
+    }
+    (!pool.limits.is_empty()).then(|| pool.limits.clone())
+}
+
+/// The fields of the spec that change.
+fn spec(pool: &NodePool, weight: Option<i32>, limits: &Limits) -> Value {
+    let mut spec = json!({});
+    if weight != pool.weight {
+        spec["weight"] = json!(weight);
+    }
+    if *limits != pool.limits {
+        spec["limits"] = if limits.is_empty() {
+            Value::Null
+        } else {
+            let gone = pool.limits.keys().filter(|name| !limits.contains_key(*name));
+            let gone = gone.map(|name| (name.clone(), Value::Null));
+            let kept = limits.iter().map(|(name, amount)| (name.clone(), json!(amount)));
+            gone.chain(kept).collect()
+        };
+    }
+    spec
+}
+
+/// What a pool gets back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// `spec.weight`.
+    pub weight: Option<i32>,
+    /// `spec.limits`; empty is absent.
+    pub limits: Limits,
+    /// Fields that somebody else has set since, and that stay so.
+    pub kept: Vec<&'static str>,
+}
+
+/// The patch that sets weight and limits and removes what Brimful wrote.
+#[must_use]
+pub fn restore(pool: &NodePool, weight: Option<i32>, limits: &Limits) -> Value {
     let mut patch = json!({
         "metadata": { "resourceVersion": pool.resource_version, "annotations": { BASELINE: null, DECISION: null } },
     });
-    if weight != pool.weight {
-        patch["spec"] = json!({ "weight": weight });
+    let spec = spec(pool, weight, limits);
+    if spec != json!({}) {
+        patch["spec"] = spec;
     }
     patch
 }
 
-/// What `reset` does to a pool: the baseline's weight, unless somebody else has set the weight since, who keeps it.
+/// What `reset` does to a pool: the baseline comes back, but what somebody else has set since stays.
 #[must_use]
-pub fn reset(pool: &NodePool) -> (Option<i32>, bool) {
+pub fn reset(pool: &NodePool) -> Restored {
+    let values = DecisionRecord::recorded(pool)
+        .ok()
+        .flatten()
+        .map(|record| record.values);
     let baseline = Baseline::recorded(pool).ok().flatten();
-    let record = DecisionRecord::recorded(pool).ok().flatten();
-    let untouched = record.is_some_and(|record| record.values.weight == pool.weight);
-    match baseline {
-        Some(baseline) if untouched => (baseline.weight, true),
-        _ => (pool.weight, false),
+    let mut back = Restored {
+        weight: pool.weight,
+        limits: pool.limits.clone(),
+        kept: Vec::new(),
+    };
+    match (&values, &baseline) {
+        (Some(values), Some(baseline)) if values.weight == pool.weight => back.weight = baseline.weight,
+        _ => back.kept.push("weight"),
     }
+    let set = values.and_then(|values| values.limits);
+    match (set, baseline) {
+        (None, _) => {}
+        (Some(set), Some(baseline)) if same(&set, &pool.limits) => {
+            back.limits = baseline.limits.unwrap_or_default();
+        }
+        _ => back.kept.push("limits"),
+    }
+    back
 }
 
 fn text(record: &impl serde::Serialize) -> Value {
@@ -74,6 +141,8 @@ mod tests {
             outcome: outcome(Decision::Fill, "room".into()),
             fits: Vec::new(),
             proposed,
+            by_limits: false,
+            limits: Limits::new(),
             restore: false,
             paused: false,
         }
@@ -104,6 +173,96 @@ mod tests {
         );
     }
 
+    fn limits(list: &[(&str, &str)]) -> Limits {
+        let list = list.iter();
+        list.map(|(name, amount)| ((*name).to_owned(), (*amount).to_owned()))
+            .collect()
+    }
+
+    /// A pool whose limits Brimful has changed from 100 vCPU and 4 GPU to 28 vCPU, 4 GPU and 118 GiB; `now` is what stands.
+    fn limited(now: &[(&str, &str)]) -> NodePool {
+        let mut pool = NodePool::test("a")
+            .weight(60)
+            .annotation(
+                BASELINE,
+                r#"{"weight":7,"limits":{"cpu":"100","nvidia.com/gpu":"4"}}"#,
+            )
+            .annotation(
+                DECISION,
+                r#"{"decision":"hold","reason":"","time":"2026-11-21T00:00:00Z",
+                    "values":{"weight":60,"limits":{"cpu":"28","memory":"118Gi","nvidia.com/gpu":"4"}}}"#,
+            );
+        pool.limits = limits(now);
+        pool
+    }
+
+    const SET: [(&str, &str); 3] = [("cpu", "28"), ("memory", "118Gi"), ("nvidia.com/gpu", "4")];
+
+    #[test]
+    fn limits_travel_with_weight_and_records_and_the_users_own_are_remembered() {
+        let mut first = plan(NodePool::test("a").weight(7).limit("cpu", "100"), Some(60));
+        first.by_limits = true;
+        first.limits = limits(&[("cpu", "28"), ("memory", "118Gi")]);
+        let sent = patch(&first, NOW);
+        assert_eq!(
+            sent["spec"],
+            json!({"weight": 60, "limits": {"cpu": "28", "memory": "118Gi"}})
+        );
+        let annotations = &sent["metadata"]["annotations"];
+        assert_eq!(annotations[BASELINE], r#"{"weight":7,"limits":{"cpu":"100"}}"#);
+        assert!(
+            annotations[DECISION]
+                .as_str()
+                .unwrap()
+                .contains(r#""values":{"weight":60,"limits":{"cpu":"28","memory":"118Gi"}}"#)
+        );
+        // Given up again: what was added goes, and the record no longer claims the limits.
+        let mut back = plan(limited(&SET), Some(60));
+        back.limits = own_limits(&back.pool).unwrap();
+        let sent = patch(&back, NOW);
+        assert_eq!(
+            sent["spec"],
+            json!({"limits": {"memory": null, "cpu": "100", "nvidia.com/gpu": "4"}})
+        );
+        assert!(
+            !sent["metadata"]["annotations"][DECISION]
+                .as_str()
+                .unwrap()
+                .contains("limits")
+        );
+    }
+
+    #[test]
+    fn reset_gives_limits_back_unless_somebody_else_has_set_them_since() {
+        let own = limits(&[("cpu", "100"), ("nvidia.com/gpu", "4")]);
+        assert_eq!(reset(&limited(&SET)).limits, own);
+        let edited = reset(&limited(&[("cpu", "64")]));
+        assert_eq!(
+            (edited.limits, edited.kept, edited.weight),
+            (limits(&[("cpu", "64")]), vec!["limits"], Some(7))
+        );
+    }
+
+    #[test]
+    fn limits_that_a_user_changes_while_brimful_sets_none_are_the_new_baseline() {
+        let pool = NodePool::test("a")
+            .weight(60)
+            .limit("cpu", "96")
+            .annotation(BASELINE, r#"{"weight":7,"limits":{"cpu":"64"}}"#)
+            .annotation(
+                DECISION,
+                r#"{"decision":"fill","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":60}}"#,
+            );
+        let mut next = plan(pool, Some(5));
+        next.limits = limits(&[("cpu", "96")]);
+        let sent = patch(&next, NOW);
+        assert_eq!(sent["spec"], json!({"weight": 5}));
+        assert_eq!(
+            sent["metadata"]["annotations"][BASELINE],
+            r#"{"weight":7,"limits":{"cpu":"96"}}"#
+        );
+    }
+
     #[test]
     fn reset_gives_back_what_was_there_unless_somebody_else_has_set_it_since() {
         let pool = |weight| {
@@ -115,8 +274,12 @@ mod tests {
                     r#"{"decision":"fill","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":60}}"#,
                 )
         };
-        assert_eq!(reset(&pool(60)), (Some(7), true));
-        assert_eq!(reset(&pool(33)), (Some(33), false));
-        assert_eq!(restore(&pool(33), Some(33)).get("spec"), None);
+        let back = |weight| {
+            let back = reset(&pool(weight));
+            (back.weight, back.kept)
+        };
+        assert_eq!(back(60), (Some(7), vec![]));
+        assert_eq!(back(33), (Some(33), vec!["weight"]));
+        assert_eq!(restore(&pool(33), Some(33), &Limits::new()).get("spec"), None);
     }
 }

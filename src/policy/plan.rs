@@ -8,10 +8,13 @@ use super::Decision;
 use super::decision::Outcome;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
+use super::limits::Limits;
 use super::own_use::{Scale, live_use, own_use};
 use super::planner::Planner;
+pub use super::planner::show_limits;
 use super::prices::Prices;
 use super::state::State;
+use super::weights::show;
 use crate::commitment::ledger::Ledger;
 use crate::commitment::nowcast::{Nowcast, nowcast};
 use crate::commitment::savings_plan::GroupId;
@@ -46,6 +49,7 @@ pub struct Inputs<'a> {
 
 /// One `NodePool` in the plan.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct PoolPlan {
     /// The pool as it was read.
     pub pool: NodePool,
@@ -59,6 +63,10 @@ pub struct PoolPlan {
     pub fits: Vec<Fit>,
     /// The weight after the plan; equal to the pool's when unchanged.
     pub proposed: Option<i32>,
+    /// True when Brimful sets the limits, too.
+    pub by_limits: bool,
+    /// The limits after the plan; equal to the pool's when unchanged.
+    pub limits: Limits,
     /// True when the pool gets its baseline back and loses Brimful's annotations.
     pub restore: bool,
     /// True when it is frozen because somebody wants it so: no reason for an alarm.
@@ -77,10 +85,38 @@ pub struct Fit {
 }
 
 impl PoolPlan {
-    /// True when the plan changes the pool's weight.
+    /// True when the plan changes the pool.
     #[must_use]
     pub fn changes(&self) -> bool {
+        self.changes_weight() || self.changes_limits()
+    }
+
+    /// True when the plan changes `spec.weight`.
+    #[must_use]
+    pub fn changes_weight(&self) -> bool {
         self.managed_or_restored() && self.proposed != self.pool.weight
+    }
+
+    /// True when the plan changes `spec.limits`.
+    #[must_use]
+    pub fn changes_limits(&self) -> bool {
+        self.managed_or_restored() && self.limits != self.pool.limits
+    }
+
+    /// What it changes, in words: `weight 10 → 60, limits cpu 100 → 28`.
+    #[must_use]
+    pub fn change(&self) -> String {
+        let weight = self
+            .changes_weight()
+            .then(|| format!("weight {} → {}", show(self.pool.weight), show(self.proposed)));
+        let limits = self
+            .changes_limits()
+            .then(|| show_limits(&self.pool.limits, &self.limits));
+        let said: Vec<String> = weight.into_iter().chain(limits).collect();
+        if said.is_empty() {
+            return "Brimful's annotations removed".to_owned();
+        }
+        said.join(", ")
     }
 
     pub(super) fn managed_or_restored(&self) -> bool {
@@ -167,11 +203,6 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     };
     let (groups, more) = groups_now(&facts);
     warnings.extend(more);
-    if inputs.config.limits.manage {
-        let message =
-            "limits.manage is set, but this version changes weights only: spec.limits stay as they are";
-        warnings.push(Warning::new("limits-not-managed", message));
-    }
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
     let (pools, state, more) = planner.run();
     warnings.extend(more);

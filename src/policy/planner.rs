@@ -9,19 +9,25 @@ use super::decision::{self, Facts, Outcome, decide, frozen, none};
 use super::eligibility::{Eligible, competitors};
 use super::groups::GroupNow;
 use super::launches::joint_launches;
+use super::limits::Member;
 use super::own_use::Scale;
-use super::patch::reset;
-use super::plan::{Fit, Inputs, PoolPlan};
-use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, is_marked};
+use super::patch::{own_limits, reset};
+use super::plan::{Inputs, PoolPlan};
+use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, has_set_limits, is_marked};
 use super::restraint::{hands_off, is_held_on_purpose, not_committed, roll_out, unprotected};
 use super::state::{PoolState, State};
-use super::weights::{Stand, Want, Weights, show, weights};
+use super::weights::{Stand, Want, weights};
 use crate::commitment::savings_plan::GroupId;
 use crate::config::OnMaxHold;
 use crate::hour::{human_duration, rfc3339};
 use crate::karpenter::{NodePool, Role};
 use crate::money::Money;
 use crate::warning::Warning;
+
+mod limits;
+mod settle;
+
+pub use limits::show_limits;
 
 /// A pool whose last plan has ended drains so many hours before it gets its baseline back.
 const LAST_DRAIN: i64 = 48;
@@ -87,8 +93,10 @@ impl<'a> Planner<'a> {
         let mut state = State::default();
         let mut plans = BTreeMap::new();
         let mut stands = BTreeMap::new();
+        let mut members = Vec::new();
         for pool in self.pools.clone().into_values() {
-            let (plan, stand) = self.pool(&pool);
+            let (plan, stand, member) = self.pool(&pool);
+            members.extend(member);
             if plan.managed && plan.outcome.decision != Decision::None {
                 let previous = self.inputs.state.node_pools.get(&pool.name);
                 if let Some(previous) = previous {
@@ -112,35 +120,64 @@ impl<'a> Planner<'a> {
         // What would become of pools that are not opted in, for the reason only.
         let wished = weights(&self.pools, &stands, self.inputs.config.weights);
         self.warnings.extend(moved.warnings.clone());
+        Self::set_limits(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
         }
         (plans.into_values().collect(), state)
     }
 
-    /// Decides one pool, and says what should become of its weight.
-    fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand) {
+    /// Decides one pool, and says what should become of its weight and limits.
+    fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand, Option<Member>) {
         let managed = self.is_managed(pool);
         let eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, self.scale.types);
         let groups = self.groups_of(&eligible);
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
-        let (outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
+        let mut limits = pool.limits.clone();
+        let (by_limits, unlimited) = if managed {
+            self.by_limits(pool)
+        } else {
+            (false, None)
+        };
+        let (mut outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
             Some(Refusal::Restore(reason)) => {
                 restore = true;
-                // Somebody who has set the weight since keeps it.
-                (none(reason), Want::Restore(reset(pool).0))
+                // What somebody else has set since stays.
+                let back = reset(pool);
+                limits = back.limits;
+                (none(reason), Want::Restore(back.weight))
             }
             Some(Refusal::Outcome(outcome)) => {
                 let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
                 (outcome, want)
             }
-            Some(Refusal::Ended(reason)) => (
-                decision::outcome(Decision::Drain, reason),
-                self.want(pool, Decision::Drain, Money::ZERO),
-            ),
-            None => self.decided(pool, managed, &eligible, &groups),
+            Some(Refusal::Ended(reason)) => {
+                let outcome = decision::outcome(Decision::Drain, reason);
+                let want = self.want(pool, &outcome, by_limits);
+                (outcome, want)
+            }
+            None => self.decided(pool, managed, by_limits, &eligible, &groups),
         };
+        let is_steered = matches!(
+            outcome.decision,
+            Decision::Fill | Decision::Hold | Decision::Drain
+        );
+        let waits = outcome.memory.limits_wait;
+        let mut member = None;
+        if managed && is_steered {
+            self.warnings.extend(unlimited);
+            member = self
+                .member(pool, &outcome, &eligible, &groups)
+                .map(|member| Member {
+                    limited: by_limits && !waits,
+                    ..member
+                });
+        }
+        if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
+            limits = own_limits(pool).unwrap_or_default();
+        }
+        outcome.memory.limits_wait = by_limits && waits;
         let restrained = if managed {
             hands_off(pool, self.inputs.config, self.inputs.now)
         } else {
@@ -164,6 +201,8 @@ impl<'a> Planner<'a> {
             want,
             movable: managed && outcome.decision != Decision::Freeze && restrained.is_none(),
             committed: outcome.decision == Decision::Fill
+                // At its limits it takes nothing from a pool below it.
+                || (is_steered && by_limits)
                 || (outcome.decision == Decision::Freeze && pool.role() == Role::Committed),
             baseline: baseline.and_then(|baseline| baseline.weight),
         };
@@ -173,11 +212,17 @@ impl<'a> Planner<'a> {
             groups: eligible.groups,
             outcome,
             proposed: pool.weight,
+            by_limits: if is_steered {
+                by_limits
+            } else {
+                want == Want::Keep && has_set_limits(pool)
+            },
+            limits,
             restore,
             paused: managed && is_held_on_purpose(pool, self.inputs.config, self.inputs.now),
             pool: pool.clone(),
         };
-        (plan, stand)
+        (plan, stand, member)
     }
 
     /// The groups that pay for a pool. One without a complete hour yet is left out as long as another can tell.
@@ -196,6 +241,7 @@ impl<'a> Planner<'a> {
         &mut self,
         pool: &NodePool,
         managed: bool,
+        by_limits: bool,
         eligible: &Eligible<'_>,
         groups: &[&GroupNow],
     ) -> (Outcome, Want) {
@@ -222,8 +268,7 @@ impl<'a> Planner<'a> {
             filling: previous.and_then(|p| p.filling),
         });
         let want = if managed || outcome.decision == Decision::Fill {
-            let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
-            self.want(pool, outcome.decision, excess.unwrap_or_default())
+            self.want(pool, &outcome, by_limits)
         } else {
             quiet_want(pool, outcome.decision)
         };
@@ -231,12 +276,13 @@ impl<'a> Planner<'a> {
         let waits = record.filter(|r| self.inputs.now - r.time < dwell && r.decision != outcome.decision);
         let stops_overshoot = outcome.overshoots && outcome.decision != Decision::Fill;
         match waits {
-            Some(record) if want != Want::Keep && !stops_overshoot => {
+            Some(record) if (want != Want::Keep || by_limits) && !stops_overshoot => {
                 let left = human_duration(record.time + dwell - self.inputs.now);
                 outcome.reason = format!(
-                    "{}; waits {left} more, since the weight was changed lately (dwell)",
+                    "{}; waits {left} more, since it was changed lately (dwell)",
                     outcome.reason
                 );
+                outcome.memory.limits_wait = true;
                 (outcome, Want::Keep)
             }
             _ => (outcome, want),
@@ -338,11 +384,17 @@ impl<'a> Planner<'a> {
     }
 
     /// What a decision asks of the weight. A full pool yields only where that drives out nothing the plan pays for.
-    fn want(&mut self, pool: &NodePool, decision: Decision, excess: Money) -> Want {
+    /// With limits it stays above them.
+    fn want(&mut self, pool: &NodePool, outcome: &Outcome, by_limits: bool) -> Want {
+        let decision = outcome.decision;
+        if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
+            return Want::Fill;
+        }
         let want = quiet_want(pool, decision);
         if decision == Decision::Fill || want == Want::Keep {
             if matches!(decision, Decision::Hold | Decision::Drain) && self.outranks_spot(pool) {
-                self.warnings.push(unprotected(pool, excess));
+                let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
+                self.warnings.push(unprotected(pool, excess.unwrap_or_default()));
             }
             return want;
         }
@@ -373,56 +425,6 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Sets the proposed weight, and says so in the reason.
-    fn settle(&self, name: &str, plan: &mut PoolPlan, moved: &Weights, wished: &Weights) {
-        let now = plan.pool.weight;
-        if let Some(for_pool) = moved.made_room.get(name) {
-            plan.outcome.reason = format!("makes room for {for_pool}");
-        }
-        if let Some(weight) = moved.proposed.get(name).filter(|_| plan.managed_or_restored()) {
-            plan.proposed = *weight;
-            plan.outcome.reason = format!(
-                "{}; weight {} → {}{}",
-                plan.outcome.reason,
-                show(now),
-                show(*weight),
-                self.neighbour(plan)
-            );
-        } else if let Some(weight) = wished.proposed.get(name).filter(|_| !plan.managed) {
-            plan.outcome.reason = format!(
-                "{}; labelled {MANAGED_LABEL}=true, its weight would go {} → {}",
-                plan.outcome.reason,
-                show(now),
-                show(*weight)
-            );
-        }
-    }
-
-    /// Which pool the new weight is above or below.
-    fn neighbour(&self, plan: &PoolPlan) -> String {
-        let own = plan.proposed.unwrap_or(0);
-        let rivals = competitors(&plan.pool, &self.pools);
-        let rivals = || {
-            rivals
-                .iter()
-                .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
-        };
-        let found = match plan.outcome.decision {
-            Decision::Fill => rivals()
-                .filter(|r| r.effective_weight() < own)
-                .max_by_key(|r| r.effective_weight())
-                .map(|r| ("above", r)),
-            Decision::Hold | Decision::Drain => rivals()
-                .filter(|r| r.effective_weight() > own)
-                .min_by_key(|r| r.effective_weight())
-                .map(|r| ("below", r)),
-            _ => None,
-        };
-        found.map_or(String::new(), |(side, rival)| {
-            format!(", {side} {} ({})", rival.name, show(rival.weight))
-        })
-    }
-
     fn is_managed(&self, pool: &NodePool) -> bool {
         let chosen = &self.inputs.config.node_pools;
         let labelled = pool
@@ -435,34 +437,6 @@ impl<'a> Planner<'a> {
                 .iter()
                 .all(|(key, value)| pool.labels.get(key) == Some(value));
         labelled || selected || chosen.names.contains(&pool.name)
-    }
-
-    fn fits(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Vec<Fit> {
-        let Some(first) = groups.first() else {
-            return Vec::new();
-        };
-        let priced = eligible.priced(&first.id, self.scale.prices).into_iter();
-        let count = |name: &str| -> u64 {
-            let of_group = |group: &&GroupNow| {
-                let headroom = group.shared(group.headroom()?).or_zero();
-                Some(
-                    headroom.fits(
-                        self.scale
-                            .prices
-                            .seen(&group.id, name, eligible.placement())?
-                            .rate,
-                    ),
-                )
-            };
-            groups.iter().filter_map(of_group).sum()
-        };
-        priced
-            .map(|(instance_type, price)| Fit {
-                count: count(&instance_type),
-                rate: price.rate,
-                instance_type,
-            })
-            .collect()
     }
 }
 

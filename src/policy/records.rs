@@ -1,11 +1,10 @@
 //! What Brimful writes on a `NodePool` beside the weight: the baseline and its last decision.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
+use super::limits::Limits;
 use crate::karpenter::NodePool;
 
 /// Opts a `NodePool` in.
@@ -14,6 +13,8 @@ pub const MANAGED_LABEL: &str = "brimful.dev/managed";
 pub const PAUSED: &str = "brimful.dev/paused";
 /// What the `NodePool` was before Brimful's first change.
 pub const BASELINE: &str = "brimful.dev/baseline";
+/// `true` or `false`: whether one `NodePool` is steered by its limits, too, whatever the configuration says.
+pub const MANAGE_LIMITS: &str = "brimful.dev/manage-limits";
 /// Brimful's last change and its reason.
 pub const DECISION: &str = "brimful.dev/decision";
 
@@ -27,7 +28,7 @@ pub struct Baseline {
     /// `spec.weight`.
     pub weight: Option<i32>,
     /// `spec.limits`.
-    pub limits: Option<BTreeMap<String, String>>,
+    pub limits: Option<Limits>,
 }
 
 impl Baseline {
@@ -47,10 +48,13 @@ impl Baseline {
 }
 
 /// Values that a decision set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values {
     /// `spec.weight`; null means that the field was removed.
     pub weight: Option<i32>,
+    /// `spec.limits`, where Brimful set them; else they are the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
 }
 
 /// Brimful's last change of a `NodePool`.
@@ -71,6 +75,13 @@ impl DecisionRecord {
     pub fn recorded(pool: &NodePool) -> Result<Option<Self>, String> {
         annotation(pool, DECISION)
     }
+}
+
+/// True while the limits that stand on the pool are Brimful's.
+#[must_use]
+pub fn has_set_limits(pool: &NodePool) -> bool {
+    let record = DecisionRecord::recorded(pool).ok().flatten();
+    record.is_some_and(|record| record.values.limits.is_some())
 }
 
 /// True when the pool carries anything of Brimful's.

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::limits::same;
+use super::plan::show_limits;
 use super::records::{Baseline, DecisionRecord, FIELD_MANAGER, is_paused};
 use super::weights::show;
 use crate::config::Config;
@@ -65,37 +67,45 @@ pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option
     }
     match DecisionRecord::recorded(pool) {
         Err(damage) => Some(format!("{damage}: remove it to let Brimful go on")),
-        Ok(Some(record)) if record.values.weight != pool.weight => Some(contest(pool, &record)),
-        Ok(_) => None,
+        Ok(Some(record)) => contest(pool, &record),
+        Ok(None) => None,
     }
 }
 
-/// Somebody else set the weight since Brimful did: a person, or a GitOps tool that will do so again.
-fn contest(pool: &NodePool, record: &DecisionRecord) -> String {
-    let other = pool
-        .weight_managers
+/// Somebody else changed what Brimful had set: a person, or a GitOps tool that will do so again.
+fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
+    let (field, managers, change) = if record.values.weight != pool.weight {
+        let (now, then) = (show(pool.weight), show(record.values.weight));
+        let change = format!("set the weight to {now} after Brimful had set {then}");
+        ("weight", &pool.weight_managers, change)
+    } else {
+        let set = record
+            .values
+            .limits
+            .as_ref()
+            .filter(|set| !same(set, &pool.limits))?;
+        let change = format!(
+            "changed its {} after Brimful had set them",
+            show_limits(set, &pool.limits)
+        );
+        ("limits", &pool.limits_managers, change)
+    };
+    let other = managers
         .iter()
         .rev()
         .find(|manager| manager.manager != FIELD_MANAGER);
-    let who = other.map_or_else(|| "somebody".to_owned(), |manager| manager.manager.clone());
-    let what = format!(
-        "{who} set the weight to {} after Brimful had set {}",
-        show(pool.weight),
-        show(record.values.weight)
-    );
-    let by_hand = other
-        .is_some_and(|manager| manager.manager.starts_with("kubectl") || manager.manager == "node-fetch");
-    if by_hand || other.is_none() {
-        return format!(
-            "{what}: it is left so; to hand the pool back, run `brimful reset --nodepool {}`",
-            pool.name
-        );
-    }
-    format!(
-        "{what}: contested. Leave spec.weight out of Git, or have the tool ignore it (Argo CD: ignoreDifferences with jsonPointers \
-         [/spec/weight] for karpenter.sh NodePool {}), then run `brimful reset --nodepool {}`",
-        pool.name, pool.name
-    )
+    let who = other.map_or("somebody", |manager| manager.manager.as_str());
+    let by_hand =
+        other.is_none_or(|manager| manager.manager.starts_with("kubectl") || manager.manager == "node-fetch");
+    let name = &pool.name;
+    Some(if by_hand {
+        format!("{who} {change}: it is left so; to hand the pool back, run `brimful reset --nodepool {name}`")
+    } else {
+        format!(
+            "{who} {change}: contested. Leave spec.{field} out of Git, or have the tool ignore it (Argo CD: ignoreDifferences with \
+             jsonPointers [/spec/{field}] for karpenter.sh NodePool {name}), then run `brimful reset --nodepool {name}`"
+        )
+    })
 }
 
 /// What of the pool is about to be replaced, if enough to matter: anything drifted, or more than a tenth expiring.

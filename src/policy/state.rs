@@ -39,6 +39,9 @@ pub struct PoolState {
     /// Where a fill began that the report's tags cannot follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filling: Option<Filling>,
+    /// True while the dwell time keeps the limits of this decision from being set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limits_wait: bool,
 }
 
 /// The beginning of a fill.
@@ -107,6 +110,7 @@ impl State {
             Some(known) if frozen => Memory {
                 over_since: known.over_since,
                 filling: known.filling,
+                limits_wait: known.limits_wait,
             },
             _ => memory,
         };
@@ -116,6 +120,7 @@ impl State {
             before_freeze: known.filter(|_| frozen).and_then(PoolState::last_decided),
             over_since: memory.over_since,
             filling: memory.filling,
+            limits_wait: memory.limits_wait,
         };
         self.node_pools.insert(pool.to_owned(), noted);
     }
@@ -128,6 +133,8 @@ pub struct Memory {
     pub over_since: Option<DateTime<Utc>>,
     /// See [`PoolState::filling`].
     pub filling: Option<Filling>,
+    /// See [`PoolState::limits_wait`].
+    pub limits_wait: bool,
 }
 
 #[cfg(test)]
@@ -144,7 +151,7 @@ mod tests {
         assert_eq!(state.node_pools["a"].since, first);
         let over = Memory {
             over_since: Some(second),
-            filling: None,
+            ..Memory::default()
         };
         state.note("a", Decision::Hold, over, second);
         state.note("a", Decision::Freeze, Memory::default(), second);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::commitment::nowcast::Method;
 use crate::commitment::savings_plan::{GroupId, PlanKind};
@@ -11,6 +12,7 @@ use crate::commitment::utilization::{HourUse, PlanUse, Utilization};
 use crate::hour::{Hour, rfc3339};
 use crate::money::Money;
 use crate::policy::Decision;
+use crate::policy::limits::Limits;
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::warning::Warning;
 
@@ -294,8 +296,8 @@ pub struct LimitsReport {
 pub struct Change {
     pub node_pool: String,
     pub field: &'static str,
-    pub from: Option<i32>,
-    pub to: Option<i32>,
+    pub from: Value,
+    pub to: Value,
     pub reason: String,
 }
 
@@ -364,12 +366,7 @@ impl PlanDocument {
                 .iter()
                 .map(|pool| pool_report(pool, proposal))
                 .collect(),
-            changes: proposal
-                .pools
-                .iter()
-                .filter(|pool| pool.changes())
-                .map(change)
-                .collect(),
+            changes: proposal.pools.iter().flat_map(changes).collect(),
             warnings,
             applied: None,
         }
@@ -446,16 +443,35 @@ fn pool_report(plan: &PoolPlan, proposal: &Proposal) -> PoolReport {
             current: plan.pool.weight,
             proposed: plan.proposed,
         },
-        limits: None,
+        limits: (plan.by_limits || plan.changes_limits()).then(|| LimitsReport {
+            current: present(&plan.pool.limits),
+            proposed: present(&plan.limits),
+        }),
     }
 }
 
-fn change(plan: &PoolPlan) -> Change {
-    Change {
+fn changes(plan: &PoolPlan) -> Vec<Change> {
+    let change = |field, from, to| Change {
         node_pool: plan.pool.name.clone(),
-        field: "spec.weight",
-        from: plan.pool.weight,
-        to: plan.proposed,
+        field,
+        from,
+        to,
         reason: plan.outcome.reason.clone(),
-    }
+    };
+    let weight = plan
+        .changes_weight()
+        .then(|| change("spec.weight", json!(plan.pool.weight), json!(plan.proposed)));
+    let limits = plan.changes_limits().then(|| {
+        change(
+            "spec.limits",
+            json!(present(&plan.pool.limits)),
+            json!(present(&plan.limits)),
+        )
+    });
+    weight.into_iter().chain(limits).collect()
+}
+
+/// Absent limits are null.
+fn present(limits: &Limits) -> Option<Limits> {
+    (!limits.is_empty()).then(|| limits.clone())
 }

@@ -9,6 +9,7 @@ use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table};
 use crate::hour::human_duration;
 use crate::policy::Decision;
+use crate::policy::plan::show_limits;
 use crate::policy::weights::show;
 
 /// Groups, pools with their reasons, and what changes.
@@ -89,6 +90,18 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
             show(pool.weight.proposed)
         )
     };
+    let limits = pool.limits.as_ref().map_or_else(String::new, |limits| {
+        let (now, then) = (
+            limits.current.clone().unwrap_or_default(),
+            limits.proposed.clone().unwrap_or_default(),
+        );
+        if now == then {
+            let held = now.iter().map(|(name, amount)| format!("{name} {amount}"));
+            format!("  limits {}", held.collect::<Vec<_>>().join(", "))
+        } else {
+            format!("  {}", show_limits(&now, &then))
+        }
+    });
     let mark = if pool.managed || pool.decision == Decision::None {
         ""
     } else {
@@ -97,7 +110,7 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
     let word = pool.decision.to_string();
     let _ = writeln!(
         out,
-        "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}",
+        "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}{limits}",
         pool.name, pool.role
     );
     out.push_str(&paragraph(&pool.reason, 10, width));
