@@ -55,7 +55,18 @@ impl Capacity {
         })
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// The larger of both, of each resource.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+        }
+    }
+
+    /// The sum; less than nothing is nothing.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         Self {
             cpu: (self.cpu + other.cpu).max(0),
             memory: (self.memory + other.memory).max(0),

@@ -74,11 +74,8 @@ pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option
 
 /// Somebody else changed what Brimful had set: a person, or a GitOps tool that will do so again.
 fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
-    let (field, managers, change) = if record.values.weight != pool.weight {
-        let (now, then) = (show(pool.weight), show(record.values.weight));
-        let change = format!("set the weight to {now} after Brimful had set {then}");
-        ("weight", &pool.weight_managers, change)
-    } else {
+    let (now, then) = (show(pool.weight), show(record.values.weight));
+    let (field, managers, change) = if record.values.weight == pool.weight {
         let set = record
             .values
             .limits
@@ -89,6 +86,9 @@ fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
             show_limits(set, &pool.limits)
         );
         ("limits", &pool.limits_managers, change)
+    } else {
+        let change = format!("set the weight to {now} after Brimful had set {then}");
+        ("weight", &pool.weight_managers, change)
     };
     let other = managers
         .iter()

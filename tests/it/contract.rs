@@ -113,13 +113,16 @@ fn plan(more: &[(&str, Value)]) -> Value {
             json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
         ),
     ]);
-    let change = object(&[
-        ("nodePool", text()),
-        ("field", one_of(&["spec.weight"])),
-        ("from", unknown_or(weight())),
-        ("to", unknown_or(weight())),
-        ("reason", text()),
-    ]);
+    let change = |field: &str, value: &Value| {
+        object(&[
+            ("nodePool", text()),
+            ("field", json!({ "const": field })),
+            ("from", unknown_or(value.clone())),
+            ("to", unknown_or(value.clone())),
+            ("reason", text()),
+        ])
+    };
+    let change = json!({"anyOf": [change("spec.weight", &weight()), change("spec.limits", &quantities())]});
     let mut fields = vec![
         ("schema", json!({"const": "brimful/plan/v1"})),
         ("now", time()),
@@ -134,8 +137,11 @@ fn plan(more: &[(&str, Value)]) -> Value {
     object(&fields)
 }
 
+fn quantities() -> Value {
+    json!({"type": "object", "additionalProperties": {"type": "string"}})
+}
+
 fn node_pool() -> Value {
-    let quantities = json!({"type": "object", "additionalProperties": {"type": "string"}});
     let fit = object(&[("instanceType", text()), ("rate", money()), ("count", count())]);
     object(&[
         ("name", text()),
@@ -146,7 +152,7 @@ fn node_pool() -> Value {
         ("decision", one_of(&["fill", "hold", "drain", "freeze", "none"])),
         ("reason", text()),
         ("headroom", unknown_or(number())),
-        ("capacity", quantities.clone()),
+        ("capacity", quantities()),
         ("fits", list(fit)),
         (
             "weight",
@@ -158,8 +164,8 @@ fn node_pool() -> Value {
         (
             "limits",
             unknown_or(object(&[
-                ("current", unknown_or(quantities.clone())),
-                ("proposed", unknown_or(quantities)),
+                ("current", unknown_or(quantities())),
+                ("proposed", unknown_or(quantities())),
             ])),
         ),
     ])

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 
 use super::Planner;
-use crate::karpenter::{NodePool, Role};
+use crate::karpenter::{Node, NodePool, Role};
 use crate::money::Money;
 use crate::policy::Decision;
 use crate::policy::decision::Outcome;
@@ -56,17 +56,21 @@ impl Planner<'_> {
         }
     }
 
-    /// What the pool's nodes have now. Karpenter leaves out those that are going away (`pkg/controllers/state/cluster.go`).
+    /// What the pool's nodes have now; those that are going away are left out, as Karpenter does
+    /// (`pkg/controllers/state/cluster.go`). The status comes up to 5 s late, Nodes come after their `NodeClaim`s: the
+    /// larger figure counts, since a limit below what runs drives nodes out.
     fn running(&self, pool: &NodePool) -> Option<Capacity> {
-        let counted = || {
-            let nodes = self.inputs.nodes?.iter();
-            let own = nodes.filter(|node| node.node_pool.as_deref() == Some(&pool.name) && !node.deleting);
-            Some(own.fold(Capacity::default(), |sum, node| Capacity {
-                cpu: sum.cpu + i64::from(node.vcpu.unwrap_or(0)) * 1000,
-                memory: sum.memory + i64::try_from(node.memory_mib.unwrap_or(0)).unwrap_or(0),
-            }))
-        };
-        Capacity::of(&pool.resources).or_else(counted)
+        let nodes = self.inputs.nodes.map(|nodes| {
+            let own = |node: &&Node| node.node_pool.as_deref() == Some(&pool.name) && !node.deleting;
+            nodes
+                .iter()
+                .filter(own)
+                .fold(Capacity::default(), |sum, node| sum.plus(of_node(node)))
+        });
+        match (Capacity::of(&pool.resources), nodes) {
+            (Some(status), Some(nodes)) => Some(status.max(nodes)),
+            (status, nodes) => status.or(nodes),
+        }
     }
 
     /// What of a committed pool its part of the room depends on.
@@ -92,8 +96,7 @@ impl Planner<'_> {
                 continue;
             };
             mix.cost += cost;
-            mix.capacity.cpu += i64::from(node.vcpu.unwrap_or(0)) * 1000;
-            mix.capacity.memory += i64::try_from(node.memory_mib.unwrap_or(0)).unwrap_or(0);
+            mix.capacity = mix.capacity.plus(of_node(node));
             if self.inputs.now - node.created < Duration::hours(LATELY) {
                 launched += cost;
             }
@@ -161,6 +164,13 @@ impl Planner<'_> {
                 plan.outcome.reason += "; it is protected from consolidation, so nodes only go as pods do";
             }
         }
+    }
+}
+
+fn of_node(node: &Node) -> Capacity {
+    Capacity {
+        cpu: i64::from(node.vcpu.unwrap_or(0)) * 1000,
+        memory: i64::try_from(node.memory_mib.unwrap_or(0)).unwrap_or(0),
     }
 }
 

@@ -29,10 +29,10 @@ fn a_flip_of_the_weight_replaces_every_covered_node_by_spot() {
     let karpenter = Karpenter::start();
     let covered = filled(&karpenter, &committed().weight(20), &spot().weight(10), 4);
     karpenter.patch_pool(COMMITTED, &json!({"weight": 1}));
-    let (_, first) = karpenter.wait("the first covered node to go", 120, |karpenter| {
+    let ((), first) = karpenter.wait("the first covered node to go", 120, |karpenter| {
         (karpenter.nodes_of(COMMITTED) != covered).then_some(())
     });
-    let (_, rest) = karpenter.wait("all covered nodes to go", 300, |karpenter| {
+    let ((), rest) = karpenter.wait("all covered nodes to go", 300, |karpenter| {
         karpenter.nodes_of(COMMITTED).is_empty().then_some(())
     });
     told("flip, unprotected: the first of 4 covered nodes is gone", first);
@@ -78,7 +78,7 @@ fn protected_pools_keep_their_nodes_after_a_flip_but_lose_them_by_drift_and_expi
         ["empty", "budget"].map(|pool| karpenter.nodes_of(pool)) == covered
     });
     // Expiry asks for no price.
-    let (_, seconds) = karpenter.wait("the node to expire", 120, |karpenter| {
+    let ((), seconds) = karpenter.wait("the node to expire", 120, |karpenter| {
         karpenter.nodes_of("short").is_empty().then_some(())
     });
     told(
@@ -92,7 +92,7 @@ fn protected_pools_keep_their_nodes_after_a_flip_but_lose_them_by_drift_and_expi
     for (name, disruption) in [("empty", &when_empty), ("budget", &no_budget)] {
         karpenter.pool(&pool(name, disruption).weight(1).template("2"));
     }
-    let (_, seconds) = karpenter.wait("drift to replace the covered nodes", 300, |karpenter| {
+    let ((), seconds) = karpenter.wait("drift to replace the covered nodes", 300, |karpenter| {
         ["empty", "budget"]
             .iter()
             .all(|pool| karpenter.nodes_of(pool).is_empty())
@@ -118,7 +118,7 @@ fn a_pool_above_spot_at_its_limits_keeps_its_nodes_unprotected() {
     });
     // A roll-out replaces nodes of a full pool within the pool.
     karpenter.pool(&limited.template("2"));
-    let (_, seconds) = karpenter.wait("drift to replace the covered nodes", 300, |karpenter| {
+    let ((), seconds) = karpenter.wait("drift to replace the covered nodes", 300, |karpenter| {
         covered.is_disjoint(&karpenter.nodes_of(COMMITTED)).then_some(())
     });
     karpenter.settle();
@@ -137,10 +137,10 @@ fn limits_below_what_runs_move_the_excess_to_spot_and_no_more() {
     let karpenter = Karpenter::start();
     filled(&karpenter, &committed().weight(20), &spot().weight(10), 5);
     karpenter.patch_pool(COMMITTED, &json!({"limits": {"cpu": "4"}}));
-    let (_, first) = karpenter.wait("the first node to go", 120, |karpenter| {
+    let ((), first) = karpenter.wait("the first node to go", 120, |karpenter| {
         (karpenter.nodes_of(COMMITTED).len() < 5).then_some(())
     });
-    let (_, rest) = karpenter.wait("the pool to shrink to its limits", 400, |karpenter| {
+    let ((), rest) = karpenter.wait("the pool to shrink to its limits", 400, |karpenter| {
         (karpenter.nodes_of(COMMITTED).len() <= 2).then_some(())
     });
     told(
@@ -238,7 +238,7 @@ fn an_overlay_that_prices_on_demand_below_spot_moves_running_spot() {
     let running = karpenter.nodes_of(SPOT);
     assert_eq!(running.len(), 3, "{}", karpenter.state());
     karpenter.patch_pool(COMMITTED, &json!({"weight": 20}));
-    let (_, seconds) = karpenter.wait("Spot to be replaced", 240, |karpenter| {
+    let ((), seconds) = karpenter.wait("Spot to be replaced", 240, |karpenter| {
         running.is_disjoint(&karpenter.nodes_of(SPOT)).then_some(())
     });
     told(

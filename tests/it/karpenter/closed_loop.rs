@@ -1,0 +1,203 @@
+//! The loop closed: a workload on a running Karpenter, a biller that writes the report with a day's lag, and Brimful
+//! in between. A step of a few seconds stands for two hours.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::launches::pod;
+use super::{COMMITTED, SPOT, committed, spot, told};
+use crate::cluster::world::install;
+use crate::support::biller::{Biller, Machine};
+use crate::support::calendar::Calendar;
+use crate::support::cur::{Bucket, at};
+use crate::support::karpenter::{Karpenter, Pool, prices};
+use crate::support::run::{Brimful, entry, text};
+use crate::support::s3::S3;
+
+/// Two weeks of history come before the loop; hours count from the month's first.
+const START: i32 = 336;
+/// The month's end.
+const END: i32 = 720;
+/// Hours in a step.
+const STEP: i32 = 2;
+/// The report's newest hour began so long ago; an hour must then be a day old to count (`cur.maturity`).
+const LAG: i32 = 5;
+
+/// Ten `m5.large` at $0.070/h beside what another cluster uses.
+const COMMITMENT: f64 = 0.56 + 10.0 * 0.07;
+
+struct Loop {
+    karpenter: Karpenter,
+    calendar: Calendar,
+    biller: Biller,
+    /// `m5.xlarge` of another cluster that uses the same plan.
+    others: u32,
+    hour: i32,
+    applies: u32,
+}
+
+impl Loop {
+    /// A cluster that has used four committed nodes for two weeks.
+    fn new(bucket: &str) -> Self {
+        let karpenter = Karpenter::start();
+        install(&karpenter.server);
+        karpenter.pool(&committed().weight(20).label("brimful.dev/managed", "true"));
+        karpenter.pool(&spot().weight(10));
+        karpenter.pool(&Pool::new("overflow", &["on-demand"], &["m5.large"]));
+        karpenter.run("web", pod());
+        karpenter.scale("web", 4);
+        karpenter.settle();
+        let token = karpenter.server.service_account_token("brimful", "brimful");
+        let calendar = Calendar::new(karpenter.server.client_for_token(&token), at(0));
+        S3::shared().create_bucket(bucket);
+        let mut closed = Self {
+            karpenter,
+            calendar,
+            biller: Biller::new(COMMITMENT, prices()),
+            others: 4,
+            hour: 0,
+            applies: 0,
+        };
+        closed.pass(START);
+        closed
+    }
+
+    /// Bills so many hours of what runs now.
+    fn pass(&mut self, hours: i32) {
+        let machine = |instance_type: &str, spot: bool, cluster: &str, pool: &str| Machine {
+            instance_type: instance_type.to_owned(),
+            spot,
+            cluster: cluster.to_owned(),
+            node_pool: pool.to_owned(),
+        };
+        let nodes = self.karpenter.nodes().into_iter();
+        let own = nodes.map(|node| (machine(&node.instance_type, node.spot, "prod", &node.pool), 1.0));
+        let others = (machine("m5.xlarge", false, "staging", ""), f64::from(self.others));
+        let running: Vec<(Machine, f64)> = own.chain([others]).collect();
+        for _ in 0..hours {
+            self.biller.bill(self.hour, running.clone());
+            self.hour += 1;
+        }
+    }
+
+    /// Two hours in which the workload has so many pods; then the report comes, and Brimful runs.
+    fn step(&mut self, bucket: &str, pods: usize) -> Value {
+        self.calendar.turn_to(at(self.hour));
+        self.karpenter.scale("web", pods);
+        self.karpenter.settle();
+        self.pass(STEP);
+        self.calendar.turn_to(at(self.hour));
+        let report = Bucket::of(self.biller.rows(self.hour - LAG, END));
+        S3::shared().put_dir(report.path(), bucket, "");
+        self.applies += 1;
+        Brimful::new("apply")
+            .arg("--kubeconfig")
+            .arg(self.calendar.kubeconfig(&self.karpenter.folder()))
+            .envs(S3::shared().env())
+            .arg("--cur")
+            .arg(format!("s3://{bucket}"))
+            .args(["--now", &brimful::hour::rfc3339(at(self.hour))])
+            .config("{cluster: {name: prod}, share: 1, limits: {manage: true}}")
+            .json(0)
+    }
+
+    /// Steps without a change of the workload, until the decision is `wanted`; how many it took.
+    fn steps_until(&mut self, bucket: &str, pods: usize, wanted: &str, most: u32) -> u32 {
+        for steps in 1..=most {
+            if decided(&self.step(bucket, pods)).0 == wanted {
+                return steps;
+            }
+        }
+        panic!("no {wanted} in {most} steps\n{}", self.karpenter.state());
+    }
+
+    fn covered(&self) -> BTreeSet<String> {
+        self.karpenter.nodes_of(COMMITTED)
+    }
+
+    fn count(&self, pool: &str) -> usize {
+        self.karpenter.nodes_of(pool).len()
+    }
+}
+
+/// Decision, limit of vCPU and weight of the committed pool.
+fn decided(done: &Value) -> (String, String, i64) {
+    let pool = entry(&done["nodePools"], "name", COMMITTED);
+    let cpu = pool["limits"]["proposed"]["cpu"].as_str().unwrap_or("none");
+    let weight = pool["weight"]["proposed"].as_i64().unwrap_or(0);
+    (text(&pool["decision"]).to_owned(), cpu.to_owned(), weight)
+}
+
+fn is(decision: &str, cpu: &str, weight: i64) -> (String, String, i64) {
+    (decision.to_owned(), cpu.to_owned(), weight)
+}
+
+#[test]
+fn a_plan_is_filled_held_and_drained_while_the_workload_moves() {
+    let bucket = "closed-loop";
+    let mut closed = Loop::new(bucket);
+    assert_eq!(closed.count(COMMITTED), 4);
+
+    // Fill: room for six more nodes, and the next ones land there.
+    assert_eq!(decided(&closed.step(bucket, 4)), is("fill", "20", 20));
+    assert_eq!(decided(&closed.step(bucket, 8)), is("fill", "20", 20));
+    assert_eq!((closed.count(COMMITTED), closed.count(SPOT)), (8, 0));
+
+    // Full: of six more two still fit, the others spill to Spot.
+    assert_eq!(decided(&closed.step(bucket, 14)), is("hold", "20", 20));
+    assert_eq!((closed.count(COMMITTED), closed.count(SPOT)), (10, 4));
+
+    // Hold: the report catches up, and no covered node is lost.
+    let covered = closed.covered();
+    for _ in 0..15 {
+        assert_eq!(decided(&closed.step(bucket, 14)), is("hold", "20", 20));
+        assert_eq!(closed.covered(), covered);
+    }
+    closed.karpenter.stays("the covered nodes stay", 45, |karpenter| {
+        karpenter.nodes_of(COMMITTED) == covered
+    });
+    let full = closed.biller.used(closed.hour - 1) / COMMITMENT;
+    told(
+        &format!("closed loop: utilization while held {:.1} %", full * 100.0),
+        0,
+    );
+    assert!(
+        closed.biller.spilled(closed.hour - 1) < 0.001,
+        "nothing is paid beyond the plan"
+    );
+
+    // The workload shrinks and grows again: what left room in the plan comes back to it.
+    closed.step(bucket, 8);
+    closed.karpenter.wait("empty nodes to go", 90, |karpenter| {
+        (karpenter.counts().values().sum::<usize>() == 8).then_some(())
+    });
+    closed.step(bucket, 14);
+    assert_eq!(closed.count(COMMITTED), 10, "{}", closed.karpenter.state());
+
+    // Drain: another cluster takes the plan for itself, which the report tells a day later.
+    closed.others += 2;
+    let late = closed.steps_until(bucket, 14, "drain", 17);
+    told(
+        &format!(
+            "closed loop: drain decided {} h after the other cluster grew",
+            late * 2
+        ),
+        0,
+    );
+    let ((), seconds) = closed.karpenter.wait("the pool to drain", 240, |karpenter| {
+        (karpenter.nodes_of(COMMITTED).len() <= 7).then_some(())
+    });
+    told("closed loop: drained from 10 nodes to its target of 6", seconds);
+    closed.karpenter.stays("it drains no further", 60, |karpenter| {
+        (5..=7).contains(&karpenter.nodes_of(COMMITTED).len())
+    });
+
+    // Spot runs out: no pod waits that the overflow pool could take.
+    closed.karpenter.restart(false);
+    let before = closed.count("overflow");
+    closed.step(bucket, 16);
+    assert!(closed.count("overflow") > before, "{}", closed.karpenter.state());
+    told(&format!("closed loop: {} applies", closed.applies), 0);
+    assert!(closed.applies <= 40);
+}
