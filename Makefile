@@ -3,6 +3,9 @@
 CARGO ?= cargo
 TOOLS := .tools
 PYTHON := $(TOOLS)/venv/bin/python
+# Tests on a running Karpenter mostly wait for its clocks, so more run at a time than there are cores.
+TEST_THREADS ?= 8
+ROUNDS ?= 20
 # The fixtures' clock.
 NOW := 2026-11-21T18:00:00Z
 
@@ -12,7 +15,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-tools fmt lint audit fixtures bench build clean
+.PHONY: help demo test test-fast e2e-long test-tools fmt lint audit fixtures bench build clean
 
 ## help: print this list
 help:
@@ -32,12 +35,16 @@ demo: need-cargo
 
 ## test: run every test, on real servers; sets up what they need
 test: need-cargo test-tools
-	$(CARGO) test --locked --all-targets
+	$(CARGO) test --locked --all-targets -- --test-threads=$(TEST_THREADS)
 
 ## test-fast: run the tests that need no servers
 test-fast: need-cargo
 	$(CARGO) test --locked --lib --bins
 	$(CARGO) test --locked --test it -- cli:: traps::
+
+## e2e-long: run the closed loop on a running Karpenter again and again (ROUNDS=20: about 90 minutes)
+e2e-long: need-cargo test-tools
+	BRIMFUL_E2E_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test it -- karpenter::closed_loop --nocapture
 
 ## test-tools: install the servers and the oracle that tests need, below .tools
 test-tools:

@@ -15,12 +15,13 @@ use crate::support::karpenter::{Karpenter, Pool, prices};
 use crate::support::run::{Brimful, entry, text};
 use crate::support::s3::S3;
 
-/// Two weeks of history come before the loop; hours count from the month's first.
-const START: i32 = 336;
+/// Ten days of history come before the loop; hours count from the month's first.
+const START: i32 = 240;
 /// The month's end.
 const END: i32 = 720;
-/// Hours in a step.
+/// Hours in a step, and in a long one.
 const STEP: i32 = 2;
+const DAY: i32 = 24;
 /// The report's newest hour began so long ago; an hour must then be a day old to count (`cur.maturity`).
 const LAG: i32 = 5;
 
@@ -38,7 +39,7 @@ struct Loop {
 }
 
 impl Loop {
-    /// A cluster that has used four committed nodes for two weeks.
+    /// A cluster that has used four committed nodes all the time.
     fn new(bucket: &str) -> Self {
         let karpenter = Karpenter::start();
         install(&karpenter.server);
@@ -83,10 +84,14 @@ impl Loop {
 
     /// Two hours in which the workload has so many pods; then the report comes, and Brimful runs.
     fn step(&mut self, bucket: &str, pods: usize) -> Value {
+        self.step_of(STEP, bucket, pods)
+    }
+
+    fn step_of(&mut self, hours: i32, bucket: &str, pods: usize) -> Value {
         self.calendar.turn_to(at(self.hour));
         self.karpenter.scale("web", pods);
         self.karpenter.settle();
-        self.pass(STEP);
+        self.pass(hours);
         self.calendar.turn_to(at(self.hour));
         let report = Bucket::of(self.biller.rows(self.hour - LAG, END));
         S3::shared().put_dir(report.path(), bucket, "");
@@ -102,14 +107,20 @@ impl Loop {
             .json(0)
     }
 
-    /// Steps without a change of the workload, until the decision is `wanted`; how many it took.
-    fn steps_until(&mut self, bucket: &str, pods: usize, wanted: &str, most: u32) -> u32 {
-        for steps in 1..=most {
-            if decided(&self.step(bucket, pods)).0 == wanted {
-                return steps;
+    /// Days without a change of the workload, until the decision is `wanted`; how many it took.
+    fn days_until(&mut self, bucket: &str, pods: usize, wanted: &str, most: u32) -> u32 {
+        let mut done = Value::Null;
+        for days in 1..=most {
+            done = self.step_of(DAY, bucket, pods);
+            if decided(&done).0 == wanted {
+                return days;
             }
         }
-        panic!("no {wanted} in {most} steps\n{}", self.karpenter.state());
+        panic!(
+            "no {wanted} in {most} days\n{:#}\n{}",
+            done["nodePools"],
+            self.karpenter.state()
+        );
     }
 
     fn covered(&self) -> BTreeSet<String> {
@@ -133,9 +144,37 @@ fn is(decision: &str, cpu: &str, weight: i64) -> (String, String, i64) {
     (decision.to_owned(), cpu.to_owned(), weight)
 }
 
+/// How often the whole is run, each time with another walk of the workload: once, or as `make e2e-long` says.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the variable is the test's, not the program's"
+)]
+fn rounds() -> u32 {
+    let asked = std::env::var("BRIMFUL_E2E_ROUNDS").ok();
+    asked.map_or(1, |rounds| {
+        rounds.parse().expect("BRIMFUL_E2E_ROUNDS is a number")
+    })
+}
+
+/// Sizes of the workload, down and up, by a round's number.
+fn walk(round: u32) -> Vec<usize> {
+    let mut seed = round;
+    let mut pick = |from: usize, to: usize| {
+        seed = seed.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+        from + (seed >> 16) as usize % (to - from + 1)
+    };
+    vec![pick(5, 9), pick(10, 16), pick(5, 9)]
+}
+
 #[test]
 fn a_plan_is_filled_held_and_drained_while_the_workload_moves() {
-    let bucket = "closed-loop";
+    for round in 0..rounds() {
+        run(round);
+    }
+}
+
+fn run(round: u32) {
+    let bucket = &format!("closed-loop-{round}");
     let mut closed = Loop::new(bucket);
     assert_eq!(closed.count(COMMITTED), 4);
 
@@ -167,22 +206,38 @@ fn a_plan_is_filled_held_and_drained_while_the_workload_moves() {
         "nothing is paid beyond the plan"
     );
 
-    // The workload shrinks and grows again: what left room in the plan comes back to it.
-    closed.step(bucket, 8);
-    closed.karpenter.wait("empty nodes to go", 90, |karpenter| {
-        (karpenter.counts().values().sum::<usize>() == 8).then_some(())
-    });
+    // The workload shrinks and grows again: what left room in the plan comes back to it before Spot gets anything.
+    let mut pods = 14;
+    for next in walk(round) {
+        let spot = closed.count(SPOT);
+        let (decision, _, weight) = decided(&closed.step(bucket, next));
+        assert!(
+            decision != "drain" && decision != "freeze" && weight == 20,
+            "{decision} at {next} pods"
+        );
+        if next < pods {
+            closed.karpenter.wait("empty nodes to go", 120, |karpenter| {
+                (karpenter.counts().values().sum::<usize>() == next).then_some(())
+            });
+        }
+        let committed = closed.count(COMMITTED);
+        assert!(committed <= 10, "{}", closed.karpenter.state());
+        assert!(
+            committed == 10 || closed.count(SPOT) <= spot,
+            "{}",
+            closed.karpenter.state()
+        );
+        pods = next;
+    }
     closed.step(bucket, 14);
     assert_eq!(closed.count(COMMITTED), 10, "{}", closed.karpenter.state());
 
-    // Drain: another cluster takes the plan for itself, which the report tells a day later.
+    // Drain: another cluster takes more of the plan, which the report tells a day later. Once its use a week ago no
+    // longer speaks against it, Brimful believes that it will last.
     closed.others += 2;
-    let late = closed.steps_until(bucket, 14, "drain", 17);
+    let late = closed.days_until(bucket, 14, "drain", 10);
     told(
-        &format!(
-            "closed loop: drain decided {} h after the other cluster grew",
-            late * 2
-        ),
+        &format!("closed loop: drain decided {late} days after the other cluster grew"),
         0,
     );
     let ((), seconds) = closed.karpenter.wait("the pool to drain", 240, |karpenter| {

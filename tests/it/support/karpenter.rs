@@ -75,7 +75,7 @@ impl Karpenter {
         )?;
         let workloads = Workloads::default();
         let mut karpenter = Self {
-            caretaker: Caretaker::start(server.client(), workloads.clone()),
+            caretaker: Caretaker::start(server.client(), Workloads::clone(&workloads)),
             controller: None,
             _scheduler: scheduler,
             server,

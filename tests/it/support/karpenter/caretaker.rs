@@ -1,4 +1,4 @@
-//! What a kubelet, a cloud and a ReplicaSet controller would do for Karpenter: Nodes become ready, pods run and end,
+//! What a kubelet, a cloud and a `ReplicaSet` controller would do for Karpenter: Nodes become ready, pods run and end,
 //! and a workload has as many pods as it should.
 
 use std::collections::{BTreeMap, BTreeSet};
