@@ -11,6 +11,8 @@ use crate::karpenter::{CapacityType, NodePool, labels};
 pub struct Lacks {
     /// Pools that come near, and what is in their way.
     pub near: Vec<String>,
+    /// A pool that would do if it were Ready, which every patch makes it cease to be for a moment.
+    pub unready: Option<String>,
     /// The command that makes a pool that would do.
     pub command: String,
 }
@@ -26,18 +28,23 @@ pub fn overflow<'a>(
     pools: &'a BTreeMap<String, NodePool>,
     is_steered: impl Fn(&NodePool) -> bool,
 ) -> Result<&'a NodePool, Lacks> {
-    let mut near = Vec::new();
+    let (mut near, mut unready) = (Vec::new(), None);
     let others = pools.values().filter(|other| other.name != pool.name);
     for other in
         others.filter(|other| other.is_v1() && !other.deleting && other.can_launch(CapacityType::OnDemand))
     {
         match in_the_way(pool, other, is_steered(other)) {
+            None if other.ready == Some(false) => {
+                near.push(format!("{} is not Ready", other.name));
+                unready = Some(other.name.clone());
+            }
             None => return Ok(other),
             Some(what) => near.push(format!("{} {what}", other.name)),
         }
     }
     Err(Lacks {
         near,
+        unready,
         command: command(pool),
     })
 }
@@ -51,9 +58,6 @@ fn in_the_way(pool: &NodePool, other: &NodePool, is_steered: bool) -> Option<Str
     }
     if !pool.can_share_pods_with(other) {
         return Some("is kept apart by taints or labels".to_owned());
-    }
-    if other.ready == Some(false) {
-        return Some("is not Ready".to_owned());
     }
     if let Some(key) = [labels::ARCH, labels::OS, labels::ZONE]
         .into_iter()

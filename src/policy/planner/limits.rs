@@ -15,7 +15,7 @@ use crate::policy::limits::{Capacity, Lacks, Limits, Member, Mix, overflow, targ
 use crate::policy::own_use::is_billed_on_demand;
 use crate::policy::patch::own_limits;
 use crate::policy::plan::PoolPlan;
-use crate::policy::records::{DecisionRecord, MANAGE_LIMITS};
+use crate::policy::records::{DecisionRecord, MANAGE_LIMITS, has_set_limits};
 use crate::warning::Warning;
 
 /// What counts as launched lately.
@@ -52,6 +52,18 @@ impl Planner<'_> {
         let is_steered = |other: &NodePool| other.role() == Role::Committed && self.is_managed(other);
         match overflow(pool, &self.pools, is_steered) {
             Ok(_) => (true, None),
+            // What stands is not torn down for a moment's sake.
+            Err(Lacks {
+                unready: Some(other), ..
+            }) if has_set_limits(pool) => {
+                let message = format!(
+                    "{other}, which takes what it cannot at its limits, is not Ready: pods that need on-demand may wait"
+                );
+                (
+                    true,
+                    Some(Warning::of_pool("overflow-not-ready", &pool.name, message)),
+                )
+            }
             Err(lacks) => (false, Some(no_overflow(pool, &lacks))),
         }
     }

@@ -144,6 +144,37 @@ fn without_an_overflow_pool_limits_are_left_alone_and_the_cure_is_told() {
     );
 }
 
+/// Any patch makes a pool's `Ready` blink: that must not throw the limits over.
+#[test]
+fn an_overflow_pool_that_is_not_ready_for_a_moment_changes_nothing() {
+    let world = World::new();
+    apply(&world, "2026-11-21T18:00:00Z");
+    let unready = json!({"conditions": [{"type": "Ready", "status": "Unknown", "reason": "ReconcilingDependents",
+        "message": "", "lastTransitionTime": "2026-11-21T18:05:00Z"}]});
+    world.server.delete(&NODE_POOL, "team-gpu");
+    world.server.patch_status(&NODE_POOL, "default", &unready);
+    let done = apply(&world, "2026-11-21T20:00:00Z");
+    assert_eq!(done["applied"], json!([]));
+    assert!(warned(&done, "overflow-not-ready"), "{:#}", done["warnings"]);
+    // Where nothing stands yet, nothing begins.
+    world.reset().ends(0);
+    apply(&world, "2026-11-21T22:00:00Z");
+    assert_eq!(limits(&world, "general-committed"), json!({"cpu": "64"}));
+}
+
+#[test]
+fn a_label_taken_off_gives_the_limits_back_and_a_pause_keeps_them() {
+    let world = World::new();
+    apply(&world, "2026-11-21T18:00:00Z");
+    world.annotate("memory-committed", "brimful.dev/paused", &json!("true"));
+    world.label("general-committed", "brimful.dev/managed", &Value::Null);
+    apply(&world, "2026-11-21T18:10:00Z");
+    assert_eq!(limits(&world, "memory-committed")["cpu"], "16");
+    assert_eq!(limits(&world, "general-committed"), json!({"cpu": "64"}));
+    let annotations = &world.pools()["general-committed"]["metadata"]["annotations"];
+    assert!(annotations["brimful.dev/decision"].is_null(), "{annotations:#}");
+}
+
 #[test]
 fn a_users_own_limit_is_never_exceeded() {
     let world = World::new();
