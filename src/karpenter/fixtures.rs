@@ -31,6 +31,7 @@ impl NodePool {
             ready: Some(true),
             deleting: false,
             weight_managers: Vec::new(),
+            limits_managers: Vec::new(),
         }
     }
 

@@ -59,6 +59,8 @@ pub struct NodePool {
     pub deleting: bool,
     /// Who owns `spec.weight` according to `metadata.managedFields`, newest last.
     pub weight_managers: Vec<FieldManager>,
+    /// Who owns anything of `spec.limits`, newest last.
+    pub limits_managers: Vec<FieldManager>,
 }
 
 /// A taint of a pool's nodes.
@@ -196,6 +198,14 @@ impl NodePool {
     #[must_use]
     pub fn is_static(&self) -> bool {
         self.replicas.is_some()
+    }
+
+    /// True for a pool that EKS Auto Mode made itself: AWS says that these cannot be modified, and overwrites what is
+    /// (EKS user guide, "Enable or Disable Built-in `NodePools`").
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.name.as_str(), "general-purpose" | "system")
+            && self.labels.get(labels::MANAGED_BY).is_some_and(|by| by == "eks")
     }
 
     /// True for the API version that Brimful patches.

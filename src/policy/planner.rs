@@ -13,7 +13,7 @@ use super::own_use::Scale;
 use super::patch::reset;
 use super::plan::{Fit, Inputs, PoolPlan};
 use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, is_marked};
-use super::restraint::{hands_off, is_held_on_purpose, not_committed, roll_out, unprotected};
+use super::restraint::{hands_off, is_held_on_purpose, is_managed, not_committed, roll_out, unprotected};
 use super::state::{PoolState, State};
 use super::weights::{Stand, Want, Weights, show, weights};
 use crate::commitment::savings_plan::GroupId;
@@ -424,17 +424,7 @@ impl<'a> Planner<'a> {
     }
 
     fn is_managed(&self, pool: &NodePool) -> bool {
-        let chosen = &self.inputs.config.node_pools;
-        let labelled = pool
-            .labels
-            .get(MANAGED_LABEL)
-            .is_some_and(|value| value == "true");
-        let selected = !chosen.selector.is_empty()
-            && chosen
-                .selector
-                .iter()
-                .all(|(key, value)| pool.labels.get(key) == Some(value));
-        labelled || selected || chosen.names.contains(&pool.name)
+        is_managed(pool, &self.inputs.config.node_pools)
     }
 
     fn fits(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Vec<Fit> {

@@ -56,7 +56,8 @@ impl NodePool {
                 .condition("Ready")?
                 .map(|status| status == "True"),
             deleting: !metadata.field("deletionTimestamp").is_absent(),
-            weight_managers: weight_managers(&metadata.field("managedFields"))?,
+            weight_managers: managers(&metadata.field("managedFields"), "f:weight")?,
+            limits_managers: managers(&metadata.field("managedFields"), "f:limits")?,
         })
     }
 }
@@ -140,15 +141,11 @@ fn budget(at: &At<'_>) -> Result<Budget> {
     })
 }
 
-fn weight_managers(at: &At<'_>) -> Result<Vec<FieldManager>> {
+/// Who owns a field of the spec.
+fn managers(at: &At<'_>, field: &str) -> Result<Vec<FieldManager>> {
     let mut managers = Vec::new();
     for entry in at.items()? {
-        if entry
-            .field("fieldsV1")
-            .field("f:spec")
-            .field("f:weight")
-            .is_absent()
-        {
+        if entry.field("fieldsV1").field("f:spec").field(field).is_absent() {
             continue;
         }
         managers.push(FieldManager {
