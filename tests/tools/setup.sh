@@ -122,6 +122,8 @@ step venv "$tools/venv/bin/weed" "$here/requirements.txt" "$(python3 --version)"
 step crds "$tools/crds" "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- crds karpenter "$tools/crds"
 step crds-v1beta1 "$tools/crds-v1beta1" "$here/karpenter-v1beta1/go.mod" "$here/karpenter-v1beta1/go.sum" -- \
   crds karpenter-v1beta1 "$tools/crds-v1beta1"
+step crds-v1.0 "$tools/crds-v1.0" "$here/karpenter-v1.0/go.mod" "$here/karpenter-v1.0/go.sum" -- \
+  crds karpenter-v1.0 "$tools/crds-v1.0"
 step sa-key "$tools/sa.key" "$here/sa-key/main.go" -- sa_key
 
 assets=${KUBEBUILDER_ASSETS-}
