@@ -4,6 +4,7 @@ pub mod cli;
 pub mod commitment;
 pub mod config;
 pub mod cur;
+pub mod doctor;
 pub mod error;
 pub mod hour;
 pub mod karpenter;

@@ -60,6 +60,10 @@ pub struct Window {
 /// A report, read and judged.
 #[derive(Debug, Clone)]
 pub struct Judged {
+    /// The report's folder; empty for a single file, and for a place that is the folder.
+    pub report: String,
+    /// When AWS delivered its newest period, where that can be told.
+    pub delivered: Option<DateTime<Utc>>,
     /// Its ledger; empty when the report could not be read consistently.
     pub ledger: Ledger,
     /// Its use, hour by hour.
@@ -130,6 +134,25 @@ pub async fn judge_window(
 /// What is wrong with the report; DAILY and MONTHLY reports are refused. A report that keeps changing is no error:
 /// it freezes everything.
 pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: DateTime<Utc>) -> Result<Judged> {
+    let judged = inspect(options, config, now).await?;
+    refuse_monthly(&judged.ledger, options.location)?;
+    if judged.ledger.granularity == Some(Granularity::Daily) {
+        return Err(Error::report(format!(
+            "{}: the report is DAILY; decisions need an HOURLY one",
+            options.location
+        ))
+        .hint(
+            "create a report or export with hourly granularity; `brimful utilization` can read a daily one",
+        ));
+    }
+    Ok(judged)
+}
+
+/// The same of a report of whatever granularity, for a look at it.
+///
+/// # Errors
+/// What is wrong with the report.
+pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<Utc>) -> Result<Judged> {
     let from = now - config.cur.lookback.0;
     let request = Request {
         location: options.location,
@@ -142,7 +165,7 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
         progress: options.progress,
         stop: options.stop,
     };
-    let data = match read(&request).await {
+    let mut data = match read(&request).await {
         Ok(data) => data,
         Err(error) if error.kind() == ErrorKind::Frozen => return Ok(unread(options.location, &error)),
         Err(error) => return Err(error),
@@ -154,19 +177,10 @@ pub async fn judge_history(options: &ReadOptions<'_>, config: &Config, now: Date
             ..request
         })
         .await?;
-        refuse_monthly(&whole.ledger, options.location)?;
+        if whole.ledger.granularity == Some(Granularity::Monthly) {
+            data = whole;
+        }
     }
-    refuse_monthly(&data.ledger, options.location)?;
-    if data.ledger.granularity == Some(Granularity::Daily) {
-        return Err(Error::report(format!(
-            "{}: the report is DAILY; decisions need an HOURLY one",
-            options.location
-        ))
-        .hint(
-            "create a report or export with hourly granularity; `brimful utilization` can read a daily one",
-        ));
-    }
-    let mut data = data;
     if let Some(accounts) = &config.sharing.accounts {
         for entry in &mut data.ledger.plans {
             entry.plan.shared = entry
@@ -236,6 +250,8 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
         data.periods.iter().map(ToString::to_string).collect()
     };
     Judged {
+        report: data.name,
+        delivered: data.delivered,
         source: Source {
             uri: location.to_string(),
             format: data.format.map(crate::cur::columns::Format::as_str),
@@ -341,8 +357,10 @@ fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String>
 }
 
 /// What is left when the report could not be read in one piece: nothing, and the reason.
-fn unread(location: &Location, error: &Error) -> Judged {
+pub(crate) fn unread(location: &Location, error: &Error) -> Judged {
     Judged {
+        report: String::new(),
+        delivered: None,
         ledger: Ledger::default(),
         utilization: Utilization {
             horizon: None,

@@ -36,6 +36,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Show the use of each Savings Plan, hour by hour.
     Utilization(UtilizationArgs),
+    /// Check report, permissions, cluster and NodePools, and say what to put right. Changes nothing.
+    Doctor(DoctorArgs),
     /// Restore the weights from before Brimful, and remove its annotations and state.
     Reset(ResetArgs),
     /// Print the JSON Schema of the configuration file.
@@ -183,6 +185,52 @@ pub struct UtilizationArgs {
         default_value = "table"
     )]
     pub output: RowOutput,
+}
+
+/// `brimful doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cluster: ClusterArgs,
+    /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BRIMFUL_NODEPOOLS",
+        help_heading = "Cluster"
+    )]
+    pub nodepools: Option<PathBuf>,
+    /// Nodes from a file, to go with --nodepools.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BRIMFUL_NODES",
+        requires = "nodepools",
+        help_heading = "Cluster"
+    )]
+    pub nodes: Option<PathBuf>,
+    /// Ask the cluster as somebody else, as kubectl does: system:serviceaccount:brimful:brimful for the CronJob.
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "BRIMFUL_AS",
+        conflicts_with = "nodepools",
+        help_heading = "Cluster"
+    )]
+    pub r#as: Option<String>,
+    /// How to print.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
+    pub output: Output,
 }
 
 /// `brimful reset`.

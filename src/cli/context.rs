@@ -77,7 +77,8 @@ impl Context {
     }
 }
 
-async fn configured(config: &Config, access: &AwsAccess) -> Result<Location> {
+/// Where the configuration says that the report lies.
+pub(crate) async fn configured(config: &Config, access: &AwsAccess) -> Result<Location> {
     if let Some(uri) = &config.cur.uri {
         return uri.parse().map_err(|e| Error::usage(format!("cur.uri: {e}")));
     }
@@ -94,7 +95,7 @@ pub(crate) fn wall_clock() -> DateTime<Utc> {
     Utc::now()
 }
 
-fn processors() -> usize {
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 

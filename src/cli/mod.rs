@@ -3,6 +3,7 @@
 mod apply;
 pub mod args;
 mod context;
+mod doctor;
 mod output;
 mod plan;
 mod progress;
@@ -54,6 +55,7 @@ async fn run(command: Command) -> Result<u8> {
         Command::Plan(args) => interrupt.or(plan::run(args, interrupt.clone())).await,
         Command::Apply(args) => apply::run(args, interrupt).await,
         Command::Utilization(args) => interrupt.or(utilization::run(args, interrupt.clone())).await,
+        Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,
         Command::Reset(args) => interrupt.or(reset::run(args)).await,
         Command::Schema => output::print(&schema()).map(|()| 0),
         Command::Completions { shell } => output::print(&completions(shell)).map(|()| 0),

@@ -102,6 +102,7 @@ async fn live(args: &ClusterArgs) -> Result<(ClusterView, Known, Vec<Warning>)> 
 
 /// Reads what a plan needs from the cluster.
 pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>)> {
+    cluster.check_schema().await?;
     let mut warnings = Vec::new();
     let node_claims = match cluster.node_claims().await {
         Ok(claims) => Some(claims),

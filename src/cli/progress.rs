@@ -37,3 +37,17 @@ impl Drop for ScanProgress {
         self.0.finish_and_clear();
     }
 }
+
+/// Says that something is going on, until dropped; on a terminal only.
+#[must_use]
+pub(crate) fn waiting(quiet: bool, what: &'static str) -> ScanProgress {
+    if quiet || !io::stderr().is_terminal() {
+        return ScanProgress(ProgressBar::hidden());
+    }
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    ScanProgress(bar)
+}

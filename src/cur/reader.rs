@@ -61,6 +61,8 @@ impl std::fmt::Debug for Request<'_> {
 /// A report, read.
 #[derive(Debug, Clone)]
 pub struct ReportData {
+    /// The report's folder; empty for a single file, and for a place that is the folder.
+    pub name: String,
     /// What it says, added up.
     pub ledger: Ledger,
     /// Its format; `None` when it holds no rows.
@@ -93,10 +95,7 @@ impl ReportData {
 /// # Errors
 /// Frozen when AWS keeps rewriting it; otherwise what is wrong with it, or what AWS refused.
 pub async fn read(request: &Request<'_>) -> Result<ReportData> {
-    let store = Arc::new(match request.location {
-        Location::Path(path) => Store::Local(LocalStore::new(path)?),
-        Location::S3 { bucket, prefix } => Store::S3(S3Store::connect(request.access, bucket, prefix).await?),
-    });
+    let store = Arc::new(open(request.location, request.access).await?);
     let mut last = String::new();
     for wait in WAITS.iter().map(Some).chain([None]) {
         match attempt(&store, request).await {
@@ -116,6 +115,17 @@ pub async fn read(request: &Request<'_>) -> Result<ReportData> {
         request.location
     ))
     .hint("nothing was changed; the next run reads it again"))
+}
+
+/// The place of a report.
+///
+/// # Errors
+/// It cannot be reached, or AWS refused to list it.
+pub(crate) async fn open(location: &Location, access: &AwsAccess) -> Result<Store> {
+    Ok(match location {
+        Location::Path(path) => Store::Local(LocalStore::new(path)?),
+        Location::S3 { bucket, prefix } => Store::S3(S3Store::connect(access, bucket, prefix).await?),
+    })
 }
 
 async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData, ReadError> {
@@ -153,6 +163,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
     let mut warnings = snapshot.warnings;
     warnings.extend(warnings_of(&place, &summary, &ledger));
     Ok(ReportData {
+        name: snapshot.name,
         ledger,
         format: summary.format,
         periods: snapshot.periods,

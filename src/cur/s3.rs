@@ -43,6 +43,13 @@ impl AwsAccess {
     }
 }
 
+/// What S3 was asked for.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    List,
+    Get,
+}
+
 /// A bucket and the prefix below which the report lies.
 #[derive(Debug)]
 pub struct S3Store {
@@ -71,7 +78,7 @@ impl S3Store {
         if let Err(error) = probe {
             match region_of(&error) {
                 Some(region) => store.client = client(&config, Some(region)),
-                None => return Err(store.explain("list the report's objects", &error)),
+                None => return Err(store.explain(Action::List, "list the report's objects", &error)),
             }
         }
         Ok(store)
@@ -101,7 +108,7 @@ impl S3Store {
             .send();
         let mut objects = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| self.explain("list the report's objects", &e))?;
+            let page = page.map_err(|e| self.explain(Action::List, "list the report's objects", &e))?;
             for item in page.contents() {
                 let key = item.key().unwrap_or_default();
                 if key.is_empty() || key.ends_with('/') {
@@ -138,7 +145,7 @@ impl S3Store {
                 modified: time(head.last_modified()),
             })),
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(self.explain(&format!("look at {}", self.name(key)), &error)),
+            Err(error) => Err(self.explain(Action::Get, &format!("look at {}", self.name(key)), &error)),
         }
     }
 
@@ -154,7 +161,7 @@ impl S3Store {
         let response = request.send().await.map_err(|error| match status(&error) {
             Some(412) => ReadError::Changed(format!("{name} was rewritten while it was read")),
             Some(404) => ReadError::Changed(format!("{name} is gone")),
-            _ => self.explain(&format!("read {name}"), &error).into(),
+            _ => self.explain(Action::Get, &format!("read {name}"), &error).into(),
         })?;
         let body = response.body.collect().await.map_err(|error| {
             ReadError::Failed(
@@ -173,8 +180,26 @@ impl S3Store {
         Ok(bytes)
     }
 
+    /// The right that is missing, as a policy names it.
+    fn grant(&self, action: Action, details: &str) -> String {
+        let bucket = &self.bucket;
+        let what = match action {
+            _ if details.contains("kms:") => {
+                "kms:Decrypt on the key that the bucket is encrypted with (manifests/iam-policy-optional.json)".to_owned()
+            }
+            Action::List => format!("s3:ListBucket on arn:aws:s3:::{bucket} (manifests/iam-policy.json)"),
+            Action::Get => format!(
+                "s3:GetObject on arn:aws:s3:::{bucket}/{}* (manifests/iam-policy.json), and kms:Decrypt if it is encrypted with a KMS key",
+                self.folder()
+            ),
+        };
+        format!(
+            "grant {what}, in the bucket's policy, too, if it is another account's; or set cur.roleArn to a role that may"
+        )
+    }
+
     /// Turns what the SDK says into what happened, to what, and what to do.
-    fn explain<E>(&self, doing: &str, error: &SdkError<E>) -> Error
+    fn explain<E>(&self, action: Action, doing: &str, error: &SdkError<E>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -195,8 +220,7 @@ impl S3Store {
             ),
             ("AccessDenied" | "AllAccessDisabled", _) | (_, Some(401 | 403)) => refused(
                 format!("cannot {doing}: access denied to bucket {bucket}"),
-                "grant s3:ListBucket on the bucket and s3:GetObject on the report's prefix (manifests/iam-policy.json), \
-                 kms:Decrypt if it is encrypted with a KMS key, or set cur.roleArn to a role that has them",
+                &self.grant(action, &details),
             ),
             _ if no_credentials(&details) => refused(
                 format!("cannot {doing}: no AWS credentials were found"),
@@ -225,7 +249,7 @@ fn client(config: &SdkConfig, region: Option<Region>) -> Client {
 /// True when requests go to another endpoint than AWS's. The SDK reads these variables itself and shows the
 /// service's own one to nobody, hence the look at the environment.
 #[allow(clippy::disallowed_methods)]
-fn own_endpoint(config: &SdkConfig) -> bool {
+pub(super) fn own_endpoint(config: &SdkConfig) -> bool {
     config.endpoint_url().is_some() || std::env::var("AWS_ENDPOINT_URL_S3").is_ok_and(|url| !url.is_empty())
 }
 
@@ -244,14 +268,14 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-fn no_credentials(details: &str) -> bool {
+pub(super) fn no_credentials(details: &str) -> bool {
     details.contains("no providers in chain provided credentials")
         || details.contains("CredentialsNotLoaded")
         || details.contains("credentials provider")
 }
 
 /// The first line of what the SDK says, at most 300 characters.
-fn short(details: &str) -> String {
+pub(super) fn short(details: &str) -> String {
     details
         .lines()
         .next()

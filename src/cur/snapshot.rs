@@ -37,6 +37,8 @@ pub enum Periods {
 /// The files to read, as they stood at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
+    /// The report's folder, or the file; empty at the root of the place.
+    pub name: String,
     /// Billing periods found, ascending; empty for files that lie in no period's folder.
     pub periods: Vec<BillingPeriod>,
     /// Files with data, of all periods.
@@ -61,6 +63,7 @@ impl Snapshot {
             && local.is_single_file()
         {
             return Ok(Self {
+                name: String::new(),
                 periods: Vec::new(),
                 files: objects,
                 guards: Vec::new(),
@@ -68,8 +71,9 @@ impl Snapshot {
                 warnings: Vec::new(),
             });
         }
-        let report = choose(store, place, layout::reports(&objects)).await?;
+        let (name, report) = choose(store, place, layout::reports(&objects)).await?;
         let mut snapshot = Self {
+            name,
             periods: Vec::new(),
             files: Vec::new(),
             guards: report.status.clone(),
@@ -180,7 +184,7 @@ async fn choose(
     store: &Store,
     place: &str,
     mut reports: std::collections::BTreeMap<String, Report>,
-) -> Result<Report, ReadError> {
+) -> Result<(String, Report), ReadError> {
     let all = layout::names(&reports);
     let mut unusable = Vec::new();
     for name in reports.keys().cloned().collect::<Vec<_>>() {
@@ -207,7 +211,7 @@ async fn choose(
         .hint("they tell the same costs more than once: point --cur at the folder of one of them")
         .into());
     }
-    reports.into_values().next().ok_or_else(|| {
+    reports.into_iter().next().ok_or_else(|| {
         let message = match all.as_str() {
             "" => format!("{place}: no Cost and Usage Report in parquet form lies here"),
             csv => format!("{place}: the report {csv} is delivered as CSV"),

@@ -20,12 +20,14 @@ use crate::{Error, Result};
 
 mod call;
 mod events;
+mod inspect;
 mod patch;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use events::PoolEvent;
+pub use inspect::{Overlays, Served};
 pub use patch::PatchError;
 pub use state::StateLease;
 
@@ -91,6 +93,19 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error if no usable configuration is found. The server itself is asked by the first read.
     pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self> {
+        Self::connect_as(kubeconfig, context, None).await
+    }
+
+    /// The same in the name of another user, as kubectl's `--as`; a service account is
+    /// `system:serviceaccount:NAMESPACE:NAME`.
+    ///
+    /// # Errors
+    /// As [`Cluster::connect`]; that the user may not be impersonated is told by the first read.
+    pub async fn connect_as(
+        kubeconfig: Option<&Path>,
+        context: Option<&str>,
+        user: Option<&str>,
+    ) -> Result<Self> {
         let options = KubeConfigOptions {
             context: context.map(str::to_owned),
             ..KubeConfigOptions::default()
@@ -105,7 +120,11 @@ impl Cluster {
             (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(call::no_config),
             (None, None) => Config::infer().await.map_err(call::no_config_anywhere),
         };
-        Self::from_config(config?)
+        let mut config = config?;
+        if let Some(user) = user {
+            config.auth_info.impersonate = Some(user.to_owned());
+        }
+        Self::from_config(config)
     }
 
     fn from_config(mut config: Config) -> Result<Self> {

@@ -15,6 +15,9 @@ pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// AWS region.
 pub const REGION: &str = "topology.kubernetes.io/region";
 
+/// Which tool made an object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
 /// One concept under Karpenter's own key and EKS Auto Mode's.
 pub(super) type Pair = [&'static str; 2];
 

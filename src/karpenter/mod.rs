@@ -3,6 +3,7 @@
 //! Everything here but `cluster` is pure and imports no Kubernetes client: objects come in as JSON, whether
 //! from a file or from the API server, and go through one parse path.
 
+pub mod api;
 pub mod cluster;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -15,9 +16,10 @@ pub mod node;
 pub mod nodeclaim;
 pub mod nodepool;
 pub mod requirement;
+pub mod rights;
 pub mod units;
 
-pub use cluster::{Cluster, NodeClaimsError, PatchError, PoolEvent, StateLease};
+pub use cluster::{Cluster, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, StateLease};
 pub use instance_type::{Arch, InstanceType, InstanceTypes};
 pub use launchable::{Launchable, launchable, os, pool_may_launch, regions};
 pub use node::{Node, NodeCapacity};

@@ -200,6 +200,14 @@ impl NodePool {
         self.replicas.is_some()
     }
 
+    /// True for a pool that EKS Auto Mode made itself: AWS says that these cannot be modified, and overwrites what is
+    /// (EKS user guide, "Enable or Disable Built-in `NodePools`").
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.name.as_str(), "general-purpose" | "system")
+            && self.labels.get(labels::MANAGED_BY).is_some_and(|by| by == "eks")
+    }
+
     /// True for the API version that Brimful patches.
     #[must_use]
     pub fn is_v1(&self) -> bool {

@@ -13,8 +13,8 @@ use super::limits::Member;
 use super::own_use::Scale;
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
-use super::records::{Baseline, DecisionRecord, MANAGED_LABEL, has_set_limits, is_marked};
-use super::restraint::{hands_off, is_held_on_purpose, not_committed, roll_out, unprotected};
+use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
+use super::restraint::{hands_off, is_held_on_purpose, is_managed, not_committed, roll_out, unprotected};
 use super::state::{PoolState, State};
 use super::weights::{Stand, Want, weights};
 use crate::commitment::savings_plan::GroupId;
@@ -426,17 +426,7 @@ impl<'a> Planner<'a> {
     }
 
     fn is_managed(&self, pool: &NodePool) -> bool {
-        let chosen = &self.inputs.config.node_pools;
-        let labelled = pool
-            .labels
-            .get(MANAGED_LABEL)
-            .is_some_and(|value| value == "true");
-        let selected = !chosen.selector.is_empty()
-            && chosen
-                .selector
-                .iter()
-                .all(|(key, value)| pool.labels.get(key) == Some(value));
-        labelled || selected || chosen.names.contains(&pool.name)
+        is_managed(pool, &self.inputs.config.node_pools)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::cures::{indented, protection};
 use super::limits::same;
 use super::plan::show_limits;
-use super::records::{Baseline, DecisionRecord, FIELD_MANAGER, is_paused};
+use super::records::{Baseline, DecisionRecord, FIELD_MANAGER, MANAGED_LABEL, is_paused};
 use super::weights::show;
-use crate::config::Config;
+use crate::config::{Config, NodePoolsConfig};
 use crate::karpenter::{NodeClaim, NodePool, Role};
 use crate::money::Money;
 use crate::warning::Warning;
@@ -14,10 +15,30 @@ use crate::warning::Warning;
 /// Nodes that expire within so many hours count as a roll-out.
 const ROLL_OUT_WITHIN: i64 = 6;
 
+/// True for pools that are opted in: by their label, the configuration's selector, or its names.
+#[must_use]
+pub fn is_managed(pool: &NodePool, chosen: &NodePoolsConfig) -> bool {
+    let labelled = pool
+        .labels
+        .get(MANAGED_LABEL)
+        .is_some_and(|value| value == "true");
+    let selected = !chosen.selector.is_empty()
+        && chosen
+            .selector
+            .iter()
+            .all(|(key, value)| pool.labels.get(key) == Some(value));
+    labelled || selected || chosen.names.contains(&pool.name)
+}
+
+/// Why EKS Auto Mode's own pools stay as they are.
+pub const BUILT_IN: &str = "is a built-in pool of EKS Auto Mode, which cannot be modified (AWS overwrites changes): give the plans a pool of your \
+                            own beside it (`brimful doctor` shows one)";
+
 /// Why plans cannot be steered to a pool, if so.
 #[must_use]
 pub fn not_committed(pool: &NodePool) -> Option<String> {
     match pool.role() {
+        Role::Committed if pool.is_built_in() => Some(BUILT_IN.to_owned()),
         Role::Committed => None,
         Role::Spot => Some("launches Spot, which no Savings Plan covers".to_owned()),
         Role::Mixed => Some(
@@ -59,6 +80,9 @@ pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option
         .any(|blackout| blackout.covers(now))
     {
         return Some("a blackout of the configuration is on".to_owned());
+    }
+    if pool.is_built_in() {
+        return Some(BUILT_IN.to_owned());
     }
     if let Err(damage) = Baseline::recorded(pool) {
         return Some(format!(
@@ -144,8 +168,8 @@ pub fn unprotected(pool: &NodePool, excess: Money) -> Warning {
     };
     let message = format!(
         "its plans are full{cost}, but its weight stays above Spot: lowered, consolidation would replace the nodes that the plans pay for \
-         by Spot. Protect the pool, and Brimful can let new nodes go to Spot:\n  \
-         spec:\n    disruption:\n      budgets:\n      - nodes: \"0\"\n        reasons: [Underutilized]\n      - nodes: \"10%\""
+         by Spot. Protect the pool, and Brimful can let new nodes go to Spot:\n{}",
+        indented(&protection(pool))
     );
     Warning::of_pool("unprotected", &pool.name, message)
 }

@@ -1,5 +1,6 @@
 //! What people and programs see: JSON of the contract, YAML, CSV and tables.
 
+pub mod doctor_table;
 pub mod json;
 pub mod plan_table;
 pub mod sparkline;

@@ -126,6 +126,7 @@ crds_step() {
 crds_step crds karpenter pkg/apis/crds
 crds_step crds-kwok karpenter kwok/apis/crds
 crds_step crds-v1beta1 karpenter-v1beta1 pkg/apis/crds
+crds_step crds-v1.0 karpenter-v1.0 pkg/apis/crds
 step sa-key "$tools/sa.key" "$here/sa-key/main.go" -- sa_key
 
 assets=${KUBEBUILDER_ASSETS-}

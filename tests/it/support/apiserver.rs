@@ -75,6 +75,11 @@ impl ApiServer {
         Self::try_start("crds-v1beta1").unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// A server of the test's own with the CRDs of Karpenter 1.0, the oldest that serves `karpenter.sh/v1`.
+    pub(crate) fn start_oldest() -> Self {
+        Self::try_start("crds-v1.0").unwrap_or_else(|error| panic!("{error}"))
+    }
+
     fn try_start(crds: &str) -> Result<Self, String> {
         let server = start_with_free_ports(Self::launch)?;
         server.install_crds(&tools::path(crds))?;

@@ -1,0 +1,433 @@
+//! `brimful doctor`: looks at everything that a run needs, and changes nothing.
+
+use std::path::Path;
+
+use super::args::{ClusterArgs, Common, DoctorArgs, Output};
+use super::context::{Context, configured, processors, start_logs, wall_clock};
+use super::output;
+use super::progress::waiting;
+use super::signals::Interrupt;
+use super::state_store::{self, Known};
+use crate::config::{Config, Mode};
+use crate::cur::caller::NoCaller;
+use crate::cur::columns::Detail;
+use crate::cur::location::Location;
+use crate::cur::object::ReadError;
+use crate::cur::reader::open;
+use crate::cur::s3::AwsAccess;
+use crate::cur::store::Store;
+use crate::doctor::{Check, Diagnosis, Group, access, pools, report};
+use crate::karpenter::rights::RIGHTS;
+use crate::karpenter::{Cluster, NodePool, manifest};
+use crate::pipeline::{ClusterView, Judged, inspect, plan, unread};
+use crate::policy::restraint::is_managed;
+use crate::report::doctor_table;
+use crate::{Error, Result};
+
+/// Pools asked for one by one where a right is not granted on all: roles may name their pools.
+const NAMED: usize = 20;
+
+pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
+    let DoctorArgs {
+        common,
+        cluster: target,
+        nodepools,
+        nodes,
+        r#as: user,
+        output: format,
+    } = args;
+    let quiet = common.quiet;
+    let mut checks = Vec::new();
+    let found = settings(common, interrupt, &mut checks).await;
+    let read = examine_report(&found, &mut checks).await;
+    let pools_now = if let Some(path) = &nodepools {
+        offline(&mut checks);
+        from_files(path, nodes.as_deref(), target.state.as_deref())
+    } else {
+        let _spinner = waiting(quiet, "looking at the cluster");
+        live(&found.config, &target, user.as_deref(), &mut checks).await
+    };
+    conclude(&found, read, pools_now, &mut checks);
+    let diagnosis = Diagnosis::new(checks);
+    match format {
+        Output::Json => output::print_json(&diagnosis)?,
+        Output::Yaml => output::print_yaml(&diagnosis)?,
+        Output::Table => output::print(&doctor_table::render(&diagnosis, output::width()))?,
+    }
+    Ok(diagnosis.exit_code())
+}
+
+/// What a run would be made with, as far as it is known.
+struct Found {
+    config: Config,
+    context: Result<Context, Option<Error>>,
+    now: chrono::DateTime<chrono::Utc>,
+}
+
+/// A cluster as a plan needs it.
+struct Pools {
+    view: ClusterView,
+    known: Known,
+}
+
+async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>) -> Found {
+    const ID: &str = "config";
+    let loaded = common.config.as_deref().map(Config::load).transpose();
+    let (config, broken) = match loaded {
+        Ok(config) => (config.unwrap_or_default(), false),
+        Err(error) => {
+            checks.push(Check::error(Group::Configuration, ID, &error));
+            (Config::default(), true)
+        }
+    };
+    start_logs(config.telemetry.logs, common.quiet, common.verbose);
+    if !broken {
+        checks.push(configuration(&config, common.config.as_deref()));
+    }
+    let now = common.now.unwrap_or_else(wall_clock);
+    let access = AwsAccess {
+        role_arn: config.cur.role_arn.clone(),
+        external_id: config.cur.external_id.clone(),
+    };
+    let location = match common.cur {
+        Some(location) => Ok(location),
+        None if broken => Err(None),
+        None => configured(&config, &access).await.map_err(Some),
+    };
+    let context = location.map(|location| Context {
+        config: config.clone(),
+        now,
+        location,
+        access,
+        threads: common.threads.map_or_else(processors, usize::from),
+        quiet: common.quiet,
+        interrupt,
+    });
+    Found { config, context, now }
+}
+
+fn configuration(config: &Config, path: Option<&Path>) -> Check {
+    const ID: &str = "config";
+    let place = path.map_or_else(
+        || "defaults, no file".to_owned(),
+        |path| path.display().to_string(),
+    );
+    if config.paused {
+        return Check::warn(
+            Group::Configuration,
+            ID,
+            format!("{place}: paused: `apply` changes nothing"),
+        )
+        .cure("remove `paused: true` when you want it to go on");
+    }
+    let mode = match config.mode {
+        Mode::Apply => "mode apply",
+        Mode::Observe => "mode observe: nothing is patched",
+    };
+    Check::ok(Group::Configuration, ID, format!("{place}; {mode}"))
+}
+
+/// The report: AWS first, then its content. What was read of it, if anything.
+async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged> {
+    const UNREAD: &str = "the report could not be read";
+    let context = match &found.context {
+        Ok(context) => context,
+        Err(error) => {
+            checks.extend(report::unread(error.as_ref(), "no report is given"));
+            no_aws("no report is given", checks);
+            return None;
+        }
+    };
+    let spinner = waiting(context.quiet, "looking for the report");
+    if let Err(error) = examine_bucket(context, checks).await {
+        // What AWS refused is told there.
+        let shown = (!matches!(context.location, Location::S3 { .. })).then_some(&error);
+        checks.extend(report::unread(shown, UNREAD));
+        return None;
+    }
+    drop(spinner);
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let options = context.read_options(Detail::Usage, &report);
+    match inspect(&options, &context.config, context.now).await {
+        Ok(judged)
+            if judged.source.format.is_none() && judged.doubt.is_some() && judged.source.files == 0 =>
+        {
+            let error = Error::report(judged.doubt.unwrap_or_default()).hint("look again in some minutes");
+            checks.extend(report::unread(Some(&error), UNREAD));
+            None
+        }
+        Ok(judged) => Some(judged),
+        Err(error) => {
+            checks.extend(report::unread(Some(&error), UNREAD));
+            None
+        }
+    }
+}
+
+fn no_aws(why: &str, checks: &mut Vec<Check>) {
+    for id in ["aws-identity", "s3-list", "s3-get"] {
+        checks.push(Check::skipped(Group::Aws, id, why));
+    }
+}
+
+/// Whose credentials these are, and whether they may list and read the report's place.
+async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()> {
+    let Location::S3 { bucket, .. } = &context.location else {
+        no_aws("the report lies in a directory: AWS is not needed", checks);
+        return open(&context.location, &context.access).await.map(drop);
+    };
+    let caller = context.access.caller().await;
+    checks.push(access::caller(&caller));
+    if let Err(NoCaller::Refused(error)) = caller {
+        for id in ["s3-list", "s3-get"] {
+            checks.push(Check::skipped(Group::Aws, id, "the credentials are not accepted"));
+        }
+        return Err(error);
+    }
+    let listed = async {
+        let store = open(&context.location, &context.access).await?;
+        let objects = store.list().await?;
+        Ok::<_, Error>((store, objects))
+    };
+    let (store, objects) = match listed.await {
+        Ok(listed) => listed,
+        Err(error) => {
+            checks.push(Check::error(Group::Aws, "s3-list", &error));
+            checks.push(Check::skipped(Group::Aws, "s3-get", "nothing could be listed"));
+            return Err(error);
+        }
+    };
+    let place = context.location.to_string();
+    checks.push(Check::ok(
+        Group::Aws,
+        "s3-list",
+        format!("{} objects below {place}", objects.len()),
+    ));
+    // One byte tells as much as a file.
+    let smallest = objects
+        .iter()
+        .filter(|object| object.size > 0)
+        .min_by_key(|object| object.size);
+    let Some(object) = smallest else {
+        checks.push(Check::skipped(
+            Group::Aws,
+            "s3-get",
+            format!("all objects in {bucket} are empty"),
+        ));
+        return Ok(());
+    };
+    match Store::range(&store, object, 0..1).await {
+        Ok(_) | Err(ReadError::Changed(_)) => {
+            checks.push(Check::ok(Group::Aws, "s3-get", "objects can be read"));
+            Ok(())
+        }
+        Err(ReadError::Failed(error)) => {
+            checks.push(Check::error(Group::Aws, "s3-get", &error));
+            Err(error)
+        }
+    }
+}
+
+fn offline(checks: &mut Vec<Check>) {
+    for id in [
+        "cluster",
+        "karpenter-api",
+        "karpenter-version",
+        "right",
+        "node-overlays",
+        "state",
+    ] {
+        checks.push(Check::skipped(
+            Group::Kubernetes,
+            id,
+            "no cluster: NodePools come from a file",
+        ));
+    }
+}
+
+fn from_files(pools: &Path, nodes: Option<&Path>, state: Option<&Path>) -> Result<Pools> {
+    Ok(Pools {
+        view: ClusterView {
+            node_pools: manifest::node_pools(pools)?,
+            nodes: nodes.map(manifest::nodes).transpose()?,
+            node_claims: Some(Vec::new()),
+        },
+        known: state_store::peek_file(state)?,
+    })
+}
+
+async fn live(
+    config: &Config,
+    target: &ClusterArgs,
+    user: Option<&str>,
+    checks: &mut Vec<Check>,
+) -> Result<Pools> {
+    let group = Group::Kubernetes;
+    let skip = |ids: &[&'static str], why: &str, checks: &mut Vec<Check>| {
+        checks.extend(ids.iter().map(|id| Check::skipped(group, id, why)));
+    };
+    let rest = [
+        "karpenter-api",
+        "karpenter-version",
+        "right",
+        "node-overlays",
+        "state",
+    ];
+    let connected = async {
+        let cluster =
+            Cluster::connect_as(target.kubeconfig.as_deref(), target.context.as_deref(), user).await?;
+        let name = cluster.user().await?;
+        Ok::<_, Error>((cluster, name))
+    };
+    let (cluster, name) = match connected.await {
+        Ok(connected) => connected,
+        Err(error) => {
+            checks.push(Check::error(group, "cluster", &error));
+            skip(&rest, "no cluster", checks);
+            return Err(silent(&error));
+        }
+    };
+    checks.push(who(&cluster, &name, &target.namespace));
+    examine_karpenter(&cluster, checks).await;
+    let node_pools = cluster.node_pools().await;
+    let named = node_pools
+        .as_deref()
+        .map(|pools| managed(pools, config))
+        .unwrap_or_default();
+    examine_rights(&cluster, &target.namespace, &named, &name, checks).await;
+    checks.push(access::overlays(&cluster.price_overlays().await));
+    let mut warnings = Vec::new();
+    let known = match &target.state {
+        Some(path) => state_store::peek_file(Some(path))?,
+        None => state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await?,
+    };
+    checks.push(match (&known.damage, warnings.first()) {
+        (Some(damage), _) => Check::fail(group, "state", damage),
+        (None, Some(warning)) => Check::skipped(group, "state", &warning.message),
+        (None, None) => Check::ok(
+            group,
+            "state",
+            "the control state can be read, or is not there yet",
+        ),
+    });
+    // A plan does without Nodes and NodeClaims; whether the caller may list them is told above.
+    let view = ClusterView {
+        node_pools: node_pools?,
+        nodes: cluster.nodes().await.ok(),
+        node_claims: cluster.node_claims().await.ok(),
+    };
+    Ok(Pools { view, known })
+}
+
+/// An error that a check has told already.
+fn silent(error: &Error) -> Error {
+    Error::new(error.kind(), "")
+}
+
+/// The caller is not always who the CronJob runs as.
+fn who(cluster: &Cluster, name: &str, namespace: &str) -> Check {
+    let check = Check::ok(
+        Group::Kubernetes,
+        "cluster",
+        format!("{} as {name}", cluster.url().trim_end_matches('/')),
+    );
+    if name == format!("system:serviceaccount:{namespace}:brimful") {
+        return check;
+    }
+    check.cure(format!(
+        "the rights below are yours; for those of the CronJob add --as system:serviceaccount:{namespace}:brimful, or run it there\n\
+         kubectl -n {namespace} create job doctor --from=cronjob/brimful --dry-run=client -o yaml |\n  \
+         sed 's/- apply$/- doctor/' | kubectl create -f - && kubectl -n {namespace} logs -f job/doctor"
+    ))
+}
+
+async fn examine_karpenter(cluster: &Cluster, checks: &mut Vec<Check>) {
+    let served = match cluster.served().await {
+        Ok(served) => served,
+        Err(error) => {
+            checks.push(Check::error(Group::Kubernetes, "karpenter-api", &error));
+            checks.push(Check::skipped(
+                Group::Kubernetes,
+                "karpenter-version",
+                "the API server does not tell what it serves",
+            ));
+            return;
+        }
+    };
+    let schema = cluster.schema().await;
+    let deployed = cluster.karpenter_version().await;
+    checks.push(access::api(&served, schema.as_ref()));
+    checks.push(access::version(&served, schema.as_ref(), deployed.as_deref()));
+}
+
+fn managed<'a>(pools: &'a [NodePool], config: &Config) -> Vec<&'a str> {
+    let managed = pools.iter().filter(|pool| is_managed(pool, &config.node_pools));
+    managed.map(|pool| pool.name.as_str()).take(NAMED).collect()
+}
+
+async fn examine_rights(cluster: &Cluster, home: &str, pools: &[&str], user: &str, checks: &mut Vec<Check>) {
+    for right in &RIGHTS {
+        let mut answer = cluster.may(right, home, None).await;
+        let mut named: &[&str] = &[];
+        let by_name = right.resource == "nodepools" && matches!(right.verb, "get" | "patch");
+        if by_name && !pools.is_empty() && matches!(answer, Ok(false)) {
+            let mut all = true;
+            for pool in pools {
+                all &= cluster.may(right, home, Some(pool)).await.unwrap_or(false);
+            }
+            if all {
+                (answer, named) = (Ok(true), pools);
+            }
+        }
+        checks.push(access::right(right, home, &answer, named, user));
+    }
+}
+
+/// What report and pools say together: each as far as it is known.
+fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>, checks: &mut Vec<Check>) {
+    let (view, known) = match pools_now {
+        Ok(Pools { view, known }) => (Some(view), known),
+        Err(error) => {
+            checks.push(if error.to_string().is_empty() {
+                Check::skipped(Group::NodePools, "nodepools", "no cluster")
+            } else {
+                Check::error(Group::NodePools, "nodepools", &error)
+            });
+            (None, Known::default())
+        }
+    };
+    let is_read = read.is_some();
+    let mut judged = read.unwrap_or_else(|| {
+        let location = found
+            .context
+            .as_ref()
+            .map_or_else(|_| Location::Path("".into()), |context| context.location.clone());
+        unread(&location, &Error::report("the report could not be read"))
+    });
+    let daily = judged
+        .ledger
+        .granularity
+        .is_some_and(|found| found != crate::commitment::ledger::Granularity::Hourly);
+    if daily {
+        judged
+            .doubt
+            .get_or_insert_with(|| "the report is not HOURLY".to_owned());
+    }
+    if let Some(damage) = known.damage {
+        judged.doubt.get_or_insert(damage);
+    }
+    let proposal = plan(
+        &judged,
+        &found.config,
+        view.as_ref().unwrap_or(&ClusterView::default()),
+        &known.state,
+        found.now,
+    );
+    if is_read {
+        checks.extend(report::checks(&judged, &proposal, &found.config, found.now));
+    }
+    if view.is_some() {
+        checks.extend(pools::checks(&proposal, &found.config));
+    }
+}

@@ -1,0 +1,344 @@
+//! The `NodePool`s: what keeps plans from being steered to them, and what they are to Brimful where nothing does.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Group};
+use crate::config::Config;
+use crate::karpenter::nodepool::FieldManager;
+use crate::karpenter::{NodePool, Role, units};
+use crate::policy::Decision;
+use crate::policy::cures;
+use crate::policy::eligibility::competitors;
+use crate::policy::plan::{PoolPlan, Proposal};
+use crate::policy::records::{Baseline, MANAGED_LABEL};
+use crate::policy::restraint::{BUILT_IN, not_committed};
+use crate::policy::weights::{Stand, Want, show, weights};
+use crate::warning::Warning;
+
+/// Where `kubectl apply` (and Argo CD, which works like it) keeps what the file said.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Every check of the pools. `proposal` is the plan for them, whether the report could be read or not.
+#[must_use]
+pub fn checks(proposal: &Proposal, config: &Config) -> Vec<Check> {
+    let pools: BTreeMap<String, NodePool> = proposal
+        .pools
+        .iter()
+        .map(|plan| (plan.pool.name.clone(), plan.pool.clone()))
+        .collect();
+    let look = Look {
+        proposal,
+        config,
+        supposed: supposed(proposal, &pools, config),
+        pools,
+    };
+    let mut checks = vec![look.managed()];
+    for plan in &proposal.pools {
+        let found = look.pool(plan);
+        if found.is_empty() {
+            checks.push(Check::ok(Group::NodePools, "nodepool", summary(plan)).about(&plan.pool.name));
+        } else {
+            checks.extend(found.into_iter().map(|check| check.about(&plan.pool.name)));
+        }
+    }
+    checks
+}
+
+/// Warnings of the weights that the managed pools would get if all of them filled, and if all that may yielded: the
+/// hazards of tomorrow's decision, whatever today's is.
+fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Config) -> Vec<Warning> {
+    let steered = |plan: &PoolPlan| plan.managed && not_committed(&plan.pool).is_none();
+    let stands = |want: &dyn Fn(&NodePool) -> Want| {
+        let stand = |plan: &PoolPlan| Stand {
+            want: if steered(plan) {
+                want(&plan.pool)
+            } else {
+                Want::Keep
+            },
+            movable: plan.managed && !plan.pool.is_built_in(),
+            committed: steered(plan) && want(&plan.pool) == Want::Fill,
+            baseline: Baseline::recorded(&plan.pool)
+                .ok()
+                .flatten()
+                .and_then(|baseline| baseline.weight),
+        };
+        let stands = proposal
+            .pools
+            .iter()
+            .map(|plan| (plan.pool.name.clone(), stand(plan)));
+        weights(pools, &stands.collect(), config.weights).warnings
+    };
+    let mut warnings = stands(&|_| Want::Keep);
+    warnings.extend(stands(&|_| Want::Fill));
+    warnings.extend(stands(&|pool| {
+        if pool.protected_from_consolidation() {
+            Want::Yield
+        } else {
+            Want::Keep
+        }
+    }));
+    warnings.sort();
+    warnings.dedup_by(|a, b| (a.code, &a.node_pool) == (b.code, &b.node_pool));
+    warnings
+}
+
+struct Look<'a> {
+    proposal: &'a Proposal,
+    config: &'a Config,
+    supposed: Vec<Warning>,
+    pools: BTreeMap<String, NodePool>,
+}
+
+impl Look<'_> {
+    fn managed(&self) -> Check {
+        const ID: &str = "managed";
+        let all = &self.proposal.pools;
+        let managed = all.iter().filter(|plan| plan.managed).count();
+        if managed > 0 {
+            let committed = all
+                .iter()
+                .filter(|plan| plan.managed && not_committed(&plan.pool).is_none())
+                .count();
+            let message = format!(
+                "{managed} of {} NodePools may be changed, {committed} of them for plans to pay",
+                all.len()
+            );
+            return if committed > 0 {
+                Check::ok(Group::NodePools, ID, message)
+            } else {
+                Check::warn(Group::NodePools, ID, message).cure(self.who_to_manage())
+            };
+        }
+        Check::warn(
+            Group::NodePools,
+            ID,
+            "no NodePool is managed: `apply` changes nothing",
+        )
+        .cure(self.who_to_manage())
+    }
+
+    fn who_to_manage(&self) -> String {
+        let fit = |plan: &&PoolPlan| not_committed(&plan.pool).is_none() && !plan.pool.deleting;
+        let names: Vec<&str> = self
+            .proposal
+            .pools
+            .iter()
+            .filter(fit)
+            .map(|plan| plan.pool.name.as_str())
+            .collect();
+        if names.is_empty() {
+            "no NodePool launches only on-demand capacity: make one with the requirement\n\
+             - key: karpenter.sh/capacity-type\n  operator: In\n  values: [on-demand]"
+                .to_owned()
+        } else {
+            cures::opt_in(&names)
+        }
+    }
+
+    fn pool(&self, plan: &PoolPlan) -> Vec<Check> {
+        let pool = &plan.pool;
+        let mut checks: Vec<Check> = self.role(plan).into_iter().collect();
+        checks.extend(self.told(pool));
+        if pool.ready == Some(false) {
+            let message = "it is not Ready: Karpenter launches nothing from it, and pods go to the next pool";
+            checks.push(warn("not-ready", message).cure(format!("kubectl describe nodepool {}", pool.name)));
+        }
+        if !plan.managed {
+            return checks;
+        }
+        if not_committed(pool).is_none() && !checks.iter().any(|check| check.id == "unprotected") {
+            checks.extend(self.protection(pool));
+        }
+        checks.extend(at_limit(pool));
+        checks.extend(self.owners(pool));
+        checks
+    }
+
+    /// What keeps the pool from being steered at all.
+    fn role(&self, plan: &PoolPlan) -> Option<Check> {
+        let pool = &plan.pool;
+        let why = not_committed(pool)?;
+        if pool.is_built_in() {
+            // The label would not stay, so it is named in the configuration.
+            let check = || warn("built-in", BUILT_IN).cure(cures::own_auto_mode_pool());
+            return plan.managed.then(check);
+        }
+        let matters = plan.managed || self.rivals_a_managed_one(pool);
+        match pool.role() {
+            Role::Mixed if matters => Some(warn("mixed", why).cure(cures::split(&pool.name))),
+            Role::None if plan.managed && pool.is_static() => Some(
+                warn("static", why).cure(format!("kubectl label nodepool {} {MANAGED_LABEL}-", pool.name)),
+            ),
+            Role::None if plan.managed => Some(warn("not-steerable", why)),
+            _ => None,
+        }
+    }
+
+    fn rivals_a_managed_one(&self, pool: &NodePool) -> bool {
+        let managed = self
+            .proposal
+            .pools
+            .iter()
+            .filter(|plan| plan.managed && not_committed(&plan.pool).is_none());
+        managed
+            .into_iter()
+            .any(|plan| plan.pool.name != pool.name && plan.pool.can_share_pods_with(pool))
+    }
+
+    /// What the plan warns of, and what it would if other decisions were due.
+    fn told(&self, pool: &NodePool) -> Vec<Check> {
+        let about = |warning: &&Warning| warning.node_pool.as_ref() == Some(&pool.name);
+        // What holds for the whole report is said there.
+        let of_report = |warning: &&Warning| {
+            warning.code == "frozen" && self.proposal.doubt.as_ref() == Some(&warning.message)
+        };
+        let planned: Vec<&Warning> = self
+            .proposal
+            .warnings
+            .iter()
+            .filter(about)
+            .filter(|warning| !of_report(warning))
+            .collect();
+        let codes: Vec<&str> = planned.iter().map(|warning| warning.code).collect();
+        let more = self
+            .supposed
+            .iter()
+            .filter(about)
+            .filter(|warning| !codes.contains(&warning.code));
+        let all = planned.iter().copied().chain(more);
+        all.map(|warning| match warning.code {
+            "tie" => Check::warning(Group::NodePools, warning)
+                .cure("give them weights 10 apart: Brimful needs room in between"),
+            _ => Check::warning(Group::NodePools, warning),
+        })
+        .collect()
+    }
+
+    fn protection(&self, pool: &NodePool) -> Option<Check> {
+        let spot = |rival: &&NodePool| matches!(rival.role(), Role::Spot | Role::Mixed);
+        let rival = competitors(pool, &self.pools)
+            .into_iter()
+            .filter(spot)
+            .max_by_key(|rival| rival.effective_weight())?;
+        if pool.protected_from_consolidation() {
+            return None;
+        }
+        let message = format!(
+            "consolidation may replace its nodes by Spot of {}: when its plans are full, Brimful has to keep its weight high",
+            rival.name
+        );
+        Some(warn("unprotected", message).cure(cures::protection(pool)))
+    }
+
+    /// Who else sets what Brimful sets, and will set it back.
+    fn owners(&self, pool: &NodePool) -> Option<Check> {
+        let limits = self.config.limits.manage;
+        let of_weight = owner(&pool.weight_managers).or_else(|| declared(pool, "weight"));
+        let of_limits = limits
+            .then(|| owner(&pool.limits_managers).or_else(|| declared(pool, "limits")))
+            .flatten();
+        let fields: Vec<(&str, &str)> = [("weight", &of_weight), ("limits", &of_limits)]
+            .into_iter()
+            .filter_map(|(field, who)| Some((field, who.as_deref()?)))
+            .collect();
+        let (_, who) = *fields.first()?;
+        let names: Vec<String> = fields.iter().map(|(field, _)| format!("spec.{field}")).collect();
+        let pointers: Vec<String> = fields.iter().map(|(field, _)| format!("/spec/{field}")).collect();
+        let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+        let what = names.join(" and ");
+        let cure = if who.starts_with("argocd") {
+            cures::ignore_differences(&pool.name, &pointers)
+        } else {
+            format!("leave {what} out of its file, chart or template; Brimful takes over what stands")
+        };
+        let message =
+            format!("{who} sets {what}: it would set it back, and the pool would freeze as contested");
+        Some(warn("gitops", message).cure(cure))
+    }
+}
+
+fn warn(id: &'static str, message: impl Into<String>) -> Check {
+    Check::warn(Group::NodePools, id, message)
+}
+
+/// A tool that sets the field again and again; people with kubectl edit or patch do not.
+fn owner(managers: &[FieldManager]) -> Option<String> {
+    const TOOLS: [&str; 9] = [
+        "argocd",
+        "kustomize-controller",
+        "helm",
+        "flux",
+        "kubectl-client-side-apply",
+        "terraform",
+        "pulumi",
+        "kapp",
+        "fleet",
+    ];
+    let is_tool = |manager: &&FieldManager| {
+        let name = manager.manager.to_ascii_lowercase();
+        TOOLS.iter().any(|tool| name.starts_with(tool)) || (name == "kubectl" && manager.operation == "Apply")
+    };
+    managers
+        .iter()
+        .rev()
+        .find(is_tool)
+        .map(|manager| manager.manager.clone())
+}
+
+/// A field that the pool's file holds, although somebody else has set it since.
+fn declared(pool: &NodePool, field: &str) -> Option<String> {
+    let applied: serde_json::Value = serde_json::from_str(pool.annotations.get(LAST_APPLIED)?).ok()?;
+    let known = ["argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance"];
+    let argo = known
+        .iter()
+        .any(|key| pool.annotations.contains_key(*key) || pool.labels.contains_key(*key));
+    applied["spec"].get(field)?;
+    Some(if argo { "argocd" } else { "kubectl apply" }.to_owned())
+}
+
+/// Limits that are used up: the user's own, where Brimful has lowered them.
+fn at_limit(pool: &NodePool) -> Option<Check> {
+    let own = Baseline::recorded(pool).ok().flatten();
+    let limits = own
+        .as_ref()
+        .map_or(Some(&pool.limits), |baseline| baseline.limits.as_ref())?;
+    let full = limits.iter().find_map(|(resource, limit)| {
+        let (most, used) = (units::quantity(limit)?, pool.resources.get(resource)?);
+        (units::quantity(used)? >= most).then_some((resource, limit, used))
+    });
+    let (resource, limit, used) = full?;
+    let message = format!(
+        "its limit is used up ({resource} {used} of {limit}): Karpenter launches nothing more from it, whatever its weight"
+    );
+    Some(warn("at-limit", message).cure(format!(
+        "# more than {limit}, as far as the plans pay:\nspec:\n  limits:\n    {resource}: …"
+    )))
+}
+
+/// `committed, managed, weight 60, protected from consolidation; compute pays`
+fn summary(plan: &PoolPlan) -> String {
+    let pool = &plan.pool;
+    let managed = if plan.managed { "managed" } else { "not managed" };
+    let mut text = format!(
+        "{}, {managed}, weight {}",
+        pool.role().as_str(),
+        show(pool.weight)
+    );
+    if let Some(why) = not_committed(pool).filter(|_| pool.role() == Role::None || pool.is_built_in()) {
+        return format!("{text}; {why}");
+    }
+    if pool.role() == Role::Committed && pool.protected_from_consolidation() {
+        text.push_str(", protected from consolidation");
+    }
+    if !plan.groups.is_empty() {
+        let groups: Vec<String> = plan.groups.iter().map(ToString::to_string).collect();
+        text = format!("{text}; {} can pay", groups.join(" and "));
+    }
+    if plan.managed && plan.outcome.decision != Decision::None && plan.outcome.decision != Decision::Freeze {
+        text = format!("{text}; now: {}", plan.outcome.decision);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+use chrono::DateTime;
+use serde_json::json;
+
+use super::*;
+use crate::cur::location::Location;
+use crate::doctor::Status;
+use crate::karpenter::NodePool;
+use crate::pipeline::{ClusterView, plan, unread};
+use crate::policy::state::State;
+use crate::{Error, ErrorKind};
+
+/// The checks of these pools beside a Spot pool of weight 50, with a report that could not be read.
+fn checks_with(config: &Config, pools: Vec<NodePool>) -> Vec<Check> {
+    let error = Error::new(ErrorKind::Report, "no report");
+    let judged = unread(&Location::Path("x".into()), &error);
+    let view = ClusterView {
+        node_pools: pools
+            .into_iter()
+            .chain([NodePool::test("spot").spot().weight(50)])
+            .collect(),
+        ..ClusterView::default()
+    };
+    let proposal = plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH);
+    checks(&proposal, config)
+}
+
+fn checks_of(pools: Vec<NodePool>) -> Vec<Check> {
+    checks_with(&Config::default(), pools)
+}
+
+fn committed() -> NodePool {
+    NodePool::test("a").committed().managed().weight(10).protected()
+}
+
+/// The ids of what is not well.
+fn hazards(pool: NodePool) -> Vec<&'static str> {
+    let checks = checks_of(vec![pool]);
+    checks
+        .iter()
+        .filter(|check| check.status == Status::Warn)
+        .map(|check| check.id)
+        .collect()
+}
+
+fn only(pool: NodePool, id: &str) -> Check {
+    let checks = checks_of(vec![pool]);
+    let mut found = checks.iter().filter(|check| check.id == id);
+    let one = found
+        .next()
+        .unwrap_or_else(|| panic!("no {id} in {checks:#?}"))
+        .clone();
+    assert_eq!(found.next(), None);
+    one
+}
+
+#[test]
+fn a_committed_pool_that_lacks_nothing_is_well_without_any_report() {
+    assert_eq!(hazards(committed()), Vec::<&str>::new());
+    let line = only(committed(), "managed");
+    assert!(line.message.starts_with("1 of 2"), "{line:?}");
+}
+
+#[test]
+fn what_may_be_drained_gets_the_budget_that_protects_it() {
+    let check = only(
+        NodePool::test("a").committed().managed().weight(10),
+        "unprotected",
+    );
+    assert!(check.message.contains("Spot of spot"), "{check:?}");
+    assert!(check.cure.unwrap().contains("reasons: [Underutilized]"));
+    // Nothing takes the nodes of a pool that shares no pod with Spot.
+    assert!(
+        !apart_from(NodePool::test("spot").spot().weight(50).taint("other", "y")).contains(&"unprotected")
+    );
+    assert!(apart_from(NodePool::test("spot").spot().weight(50)).contains(&"unprotected"));
+}
+
+fn apart_from(spot: NodePool) -> Vec<&'static str> {
+    let pool = NodePool::test("a")
+        .committed()
+        .managed()
+        .weight(10)
+        .taint("dedicated", "x");
+    let error = Error::new(ErrorKind::Report, "no report");
+    let judged = unread(&Location::Path("x".into()), &error);
+    let view = ClusterView {
+        node_pools: vec![pool, spot],
+        ..ClusterView::default()
+    };
+    let proposal = plan(
+        &judged,
+        &Config::default(),
+        &view,
+        &State::default(),
+        DateTime::UNIX_EPOCH,
+    );
+    checks(&proposal, &Config::default())
+        .iter()
+        .map(|check| check.id)
+        .collect()
+}
+
+#[test]
+fn pools_that_cannot_be_steered_are_told_with_the_way_out() {
+    let mixed = only(NodePool::test("a").mixed().managed(), "mixed");
+    assert!(mixed.cure.unwrap().contains("values: [on-demand]"));
+    let fixed = only(NodePool::test("a").committed().managed().replicas(3), "static");
+    assert_eq!(
+        fixed.cure.as_deref(),
+        Some("kubectl label nodepool a brimful.dev/managed-")
+    );
+    assert_eq!(hazards(NodePool::test("a").committed().replicas(3)), ["managed"]);
+}
+
+#[test]
+fn weights_without_room_are_seen_before_a_decision_meets_them() {
+    let at_the_top = NodePool::test("b").spot().weight(100);
+    let checks = checks_of(vec![committed(), at_the_top]);
+    let check = checks.iter().find(|check| check.id == "no-room").unwrap();
+    assert!(
+        check.message.contains("b (100)") && check.cure.as_ref().unwrap().contains("weight: 90"),
+        "{check:?}"
+    );
+    let bottomless = NodePool::test("b").spot();
+    let checks = checks_of(vec![committed(), bottomless]);
+    assert!(
+        checks
+            .iter()
+            .any(|check| check.id == "no-room" && check.message.contains("nothing lies below")),
+        "{checks:#?}"
+    );
+    assert_eq!(only(committed().weight(50), "tie").status, Status::Warn);
+    let between = NodePool::test("b").mixed().weight(30);
+    let checks = checks_of(vec![committed(), between]);
+    assert!(
+        checks
+            .iter()
+            .any(|check| check.id == "in-between" && check.message.contains("b (30)")),
+        "{checks:#?}"
+    );
+}
+
+#[test]
+fn nobody_managed_names_whom_to_label() {
+    let checks = checks_of(vec![
+        NodePool::test("a").committed(),
+        NodePool::test("b").committed(),
+    ]);
+    assert_eq!(checks[0].id, "managed");
+    assert_eq!(
+        checks[0].cure.as_deref(),
+        Some("kubectl label nodepool a b brimful.dev/managed=true")
+    );
+    let none = checks_of(vec![]);
+    assert!(
+        none[0].cure.as_ref().unwrap().contains("values: [on-demand]"),
+        "{none:#?}"
+    );
+}
+
+#[test]
+fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
+    let mut full = committed().resources(64);
+    full.limits.insert("cpu".into(), "64".into());
+    assert!(only(full.clone(), "at-limit").message.contains("cpu 64 of 64"));
+    full.limits.insert("cpu".into(), "65".into());
+    assert_eq!(hazards(full.clone()), Vec::<&str>::new());
+    // What Brimful itself has lowered is no hazard as long as the user's own limit has room.
+    full.limits.insert("cpu".into(), "64".into());
+    let lowered = full.annotation("brimful.dev/baseline", r#"{"weight":10,"limits":{"cpu":"100"}}"#);
+    assert_eq!(hazards(lowered), Vec::<&str>::new());
+    let mut unready = committed();
+    unready.ready = Some(false);
+    assert_eq!(hazards(unready), ["not-ready"]);
+}
+
+fn set_by(manager: &str, operation: &str) -> NodePool {
+    let mut pool = committed();
+    pool.weight_managers = vec![FieldManager {
+        manager: manager.into(),
+        operation: operation.into(),
+        time: None,
+    }];
+    pool
+}
+
+#[test]
+fn tools_that_set_the_weight_are_told_and_people_are_not() {
+    let argo = only(set_by("argocd-controller", "Apply"), "gitops").cure.unwrap();
+    assert!(
+        argo.contains("ignoreDifferences") && argo.contains("[/spec/weight]"),
+        "{argo}"
+    );
+    for (manager, operation) in [
+        ("kustomize-controller", "Apply"),
+        ("helm", "Update"),
+        ("kubectl-client-side-apply", "Update"),
+        ("kubectl", "Apply"),
+        ("Terraform", "Apply"),
+    ] {
+        assert!(
+            only(set_by(manager, operation), "gitops")
+                .message
+                .starts_with(manager)
+        );
+    }
+    for manager in ["kubectl-edit", "kubectl-patch", "brimful"] {
+        assert_eq!(
+            hazards(set_by(manager, "Update")),
+            Vec::<&str>::new(),
+            "{manager}"
+        );
+    }
+}
+
+#[test]
+fn a_weight_in_the_applied_file_is_told_even_after_somebody_else_has_set_it() {
+    let file =
+        |spec: &serde_json::Value| committed().annotation(LAST_APPLIED, &json!({ "spec": spec }).to_string());
+    assert!(
+        only(file(&json!({"weight": 5})), "gitops")
+            .message
+            .contains("kubectl apply sets spec.weight")
+    );
+    assert_eq!(hazards(file(&json!({"limits": {"cpu": 1}}))), Vec::<&str>::new());
+    let mut config = Config::default();
+    config.limits.manage = true;
+    let argo =
+        file(&json!({"weight": 5, "limits": {"cpu": 1}})).annotation("argocd.argoproj.io/tracking-id", "x");
+    let checks = checks_with(&config, vec![argo]);
+    let check = checks.iter().find(|check| check.id == "gitops").unwrap();
+    assert!(
+        check
+            .cure
+            .as_ref()
+            .unwrap()
+            .contains("[/spec/weight, /spec/limits]"),
+        "{check:?}"
+    );
+}
+
+#[test]
+fn built_in_pools_of_auto_mode_are_left_alone() {
+    let mut pool = NodePool::test("general-purpose").committed();
+    pool.labels
+        .insert("app.kubernetes.io/managed-by".into(), "eks".into());
+    let unmanaged = checks_of(vec![pool.clone()]);
+    let line = unmanaged
+        .iter()
+        .find(|check| check.subject.as_deref() == Some("general-purpose"))
+        .unwrap();
+    assert!(
+        line.status == Status::Ok && line.message.contains("built-in pool of EKS Auto Mode"),
+        "{line:?}"
+    );
+    assert!(
+        !unmanaged[0].cure.as_ref().unwrap().contains("general-purpose"),
+        "{:?}",
+        unmanaged[0]
+    );
+    let mut config = Config::default();
+    config.node_pools.names = vec!["general-purpose".into()];
+    let checks = checks_with(&config, vec![pool]);
+    let check = checks.iter().find(|check| check.id == "built-in").unwrap();
+    assert!(
+        check.cure.as_ref().unwrap().contains("group: eks.amazonaws.com"),
+        "{check:?}"
+    );
+}

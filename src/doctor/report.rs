@@ -1,0 +1,365 @@
+//! The report, read and judged.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{Check, Group, Status};
+use crate::commitment::ledger::Granularity;
+use crate::commitment::utilization::stale;
+use crate::config::Config;
+use crate::error::Error;
+use crate::hour::{human_duration, rfc3339};
+use crate::money::Money;
+use crate::pipeline::Judged;
+use crate::policy::plan::Proposal;
+use crate::warning::Warning;
+
+/// Checks that need a report that could be read.
+const OF_CONTENT: [&str; 9] = [
+    "report-hourly",
+    "report-columns",
+    "report-fresh",
+    "report-delivered",
+    "report-plans",
+    "report-account",
+    "report-reconciles",
+    "report-tags",
+    "report-share",
+];
+
+/// Warnings that one of the checks here tells.
+const TOLD: [&str; 8] = [
+    "missing-columns",
+    "no-plans",
+    "no-usage",
+    "daily-report",
+    "commitment-unknown",
+    "not-reconciling",
+    "untagged",
+    "shared-plan",
+];
+
+/// AWS delivers at least once a day.
+const OVERDUE: i64 = 36;
+
+/// What there is to say of a report that could not be read.
+#[must_use]
+pub fn unread(error: Option<&Error>, why: &str) -> Vec<Check> {
+    let found = match error {
+        Some(error) => Check::error(Group::Report, "report-found", error),
+        None => Check::skipped(Group::Report, "report-found", why),
+    };
+    let skipped = OF_CONTENT.map(|id| Check::skipped(Group::Report, id, why));
+    std::iter::once(found).chain(skipped).collect()
+}
+
+/// Every check of a report. The proposal was made from it.
+#[must_use]
+pub fn checks(judged: &Judged, proposal: &Proposal, config: &Config, now: DateTime<Utc>) -> Vec<Check> {
+    let look = Look {
+        judged,
+        proposal,
+        config,
+        now,
+    };
+    let mut checks = vec![
+        look.found(),
+        look.hourly(),
+        look.columns(),
+        look.fresh(),
+        look.delivered(),
+        look.plans(),
+        look.account(),
+    ];
+    checks.extend(look.reconciles());
+    checks.push(look.tags());
+    checks.push(look.share());
+    checks.extend(look.groups());
+    let others = look
+        .warnings()
+        .filter(|warning| warning.node_pool.is_none() && !TOLD.contains(&warning.code));
+    checks.extend(others.map(|warning| Check::warning(Group::Report, warning)));
+    checks
+}
+
+struct Look<'a> {
+    judged: &'a Judged,
+    proposal: &'a Proposal,
+    config: &'a Config,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Look<'a> {
+    fn warnings(&self) -> impl Iterator<Item = &'a Warning> {
+        self.judged.warnings.iter().chain(&self.proposal.warnings)
+    }
+
+    fn warning(&self, code: &str) -> Option<&'a Warning> {
+        self.warnings().find(|warning| warning.code == code)
+    }
+
+    fn found(&self) -> Check {
+        let source = &self.judged.source;
+        let name = match self.judged.report.as_str() {
+            "" => String::new(),
+            name => format!("{name} at "),
+        };
+        if source.rows == 0 {
+            let message = format!("{name}{}: the report holds no rows", source.uri);
+            return Check::fail(Group::Report, "report-found", message)
+                .cure("wait for the first delivery (up to 24 h after the export was made)");
+        }
+        let message = format!(
+            "{name}{}: {}, {}; {} files, {} rows",
+            source.uri,
+            source.format.unwrap_or("format unknown"),
+            source.billing_periods.join(" and "),
+            source.files,
+            source.rows
+        );
+        Check::ok(Group::Report, "report-found", message)
+    }
+
+    fn hourly(&self) -> Check {
+        const ID: &str = "report-hourly";
+        let cure = "make an export with time granularity HOURLY: a plan's use is measured by the hour";
+        match self.judged.ledger.granularity {
+            Some(Granularity::Hourly) => Check::ok(Group::Report, ID, "HOURLY"),
+            Some(Granularity::Daily) => {
+                let message = "the report is DAILY: `utilization` can show it, `plan` and `apply` refuse it";
+                Check::fail(Group::Report, ID, message).cure(cure)
+            }
+            Some(Granularity::Monthly) => Check::fail(
+                Group::Report,
+                ID,
+                "the report is MONTHLY: it tells nothing that Brimful could use",
+            )
+            .cure(cure),
+            None => Check::skipped(Group::Report, ID, "the report holds nothing of the wanted time"),
+        }
+    }
+
+    fn columns(&self) -> Check {
+        const ID: &str = "report-columns";
+        match self.warning("missing-columns") {
+            None => Check::ok(Group::Report, ID, "all that decisions need"),
+            Some(warning) if self.judged.ledger.plans.is_empty() => Check {
+                id: ID,
+                ..Check::warning(Group::Report, warning)
+            },
+            Some(warning) => Check::fail(Group::Report, ID, &warning.message)
+                .cure("add the columns to the export's query; a legacy report has them all"),
+        }
+    }
+
+    fn fresh(&self) -> Check {
+        const ID: &str = "report-fresh";
+        let most = self.config.policy.max_data_age.0;
+        let Some(horizon) = self.judged.utilization.horizon else {
+            let message = match self.warning("no-usage") {
+                Some(warning) => warning.message.clone(),
+                None => self
+                    .judged
+                    .doubt
+                    .clone()
+                    .unwrap_or_else(|| "the report holds no usage".to_owned()),
+            };
+            return Check::fail(Group::Report, ID, message).cure("wait for the next delivery, a day at most");
+        };
+        let reach = format!(
+            "reaches to {}, {} ago",
+            rfc3339(horizon),
+            human_duration(self.now - horizon)
+        );
+        match stale(horizon, self.now, most) {
+            None => Check::ok(
+                Group::Report,
+                ID,
+                format!("{reach} (policy.maxDataAge {})", human_duration(most)),
+            ),
+            Some(why) => Check::fail(Group::Report, ID, format!("{why}: everything freezes"))
+                .cure("check the export's status in the billing console, and the bucket's policy"),
+        }
+    }
+
+    fn delivered(&self) -> Check {
+        const ID: &str = "report-delivered";
+        let Some(delivered) = self.judged.delivered else {
+            return Check::skipped(Group::Report, ID, "only a bucket tells when AWS delivered");
+        };
+        let age = (self.now - delivered).max(Duration::zero());
+        let message = format!("{}, {} ago", rfc3339(delivered), human_duration(age));
+        if age <= Duration::hours(OVERDUE) {
+            return Check::ok(Group::Report, ID, message);
+        }
+        Check::warn(
+            Group::Report,
+            ID,
+            format!("{message}; AWS delivers at least once a day"),
+        )
+        .cure("check the export's status in the billing console, and the bucket's policy")
+    }
+
+    fn plans(&self) -> Check {
+        const ID: &str = "report-plans";
+        let groups = &self.proposal.groups;
+        if !groups.is_empty() {
+            let plans: usize = groups.iter().map(|group| group.plans.len()).sum();
+            let sum: Money = groups.iter().map(|group| group.in_force).sum();
+            let s = if plans == 1 { "" } else { "s" };
+            return Check::ok(
+                Group::Report,
+                ID,
+                format!(
+                    "{plans} plan{s} in force that nodes can use, {} in all",
+                    sum.per_hour()
+                ),
+            );
+        }
+        let message = match self.judged.ledger.plans.len() {
+            0 => "the report holds no Savings Plan: there is nothing to fill".to_owned(),
+            all => format!(
+                "none of the report's {all} plans is in force and of a kind that nodes can use: there is nothing to fill"
+            ),
+        };
+        Check::warn(Group::Report, ID, message)
+            .cure("is it the payer's report, and does sharing.accounts (if set) name the accounts that own the plans?")
+    }
+
+    fn account(&self) -> Check {
+        const ID: &str = "report-account";
+        let unknown: Vec<&Warning> = self
+            .warnings()
+            .filter(|warning| warning.code == "commitment-unknown")
+            .collect();
+        if self.judged.ledger.plans.is_empty() {
+            return Check::skipped(Group::Report, ID, "no plan tells whose report it is");
+        }
+        let Some(first) = unknown.first() else {
+            return Check::ok(
+                Group::Report,
+                ID,
+                "the fees of every plan are in it, as in a payer's report",
+            );
+        };
+        let all = unknown.len() == self.judged.ledger.plans.len();
+        let status = if all { Status::Fail } else { Status::Warn };
+        Check {
+            status,
+            id: ID,
+            ..Check::warning(Group::Report, first)
+        }
+        .cure("read the report of the payer (management) account; cur.roleArn reaches its bucket")
+    }
+
+    fn reconciles(&self) -> Vec<Check> {
+        const ID: &str = "report-reconciles";
+        if self.judged.ledger.plans.is_empty() {
+            return vec![Check::skipped(Group::Report, ID, "no plans")];
+        }
+        let hours = || self.judged.utilization.plans.iter().flat_map(|plan| &plan.hours);
+        let mature: BTreeSet<_> = hours().filter(|hour| hour.mature).map(|hour| hour.hour).collect();
+        let broken: Vec<&Warning> = self
+            .warnings()
+            .filter(|warning| warning.code == "not-reconciling")
+            .collect();
+        if !broken.is_empty() {
+            let check = |warning: &&Warning| Check {
+                id: ID,
+                ..Check::warning(Group::Report, warning)
+            };
+            let cure = "if it lasts longer than two days, the export filters rows out: make one without a WHERE clause";
+            return broken.iter().map(check).map(|check| check.cure(cure)).collect();
+        }
+        if mature.is_empty() {
+            let least = human_duration(self.config.cur.maturity.0);
+            let message =
+                format!("no hour is {least} older than the report's end yet, or none can be checked");
+            return vec![
+                Check::warn(Group::Report, ID, message).cure("wait a day; until then everything freezes"),
+            ];
+        }
+        let message = format!(
+            "{} mature hours: the use that AWS states is the covered usage's",
+            mature.len()
+        );
+        vec![Check::ok(Group::Report, ID, message)]
+    }
+
+    fn tags(&self) -> Check {
+        const ID: &str = "report-tags";
+        let cure = "activate the cost allocation tags aws:eks:cluster-name and karpenter.sh/nodepool in the payer account, and set\ncluster:\n  name: NAME";
+        if let Some(untagged) = self.warning("untagged") {
+            return Check {
+                id: ID,
+                ..Check::warning(Group::Report, untagged)
+            }
+            .cure(cure);
+        }
+        let series = &self.judged.ledger.series;
+        let clusters: BTreeSet<&str> = series
+            .iter()
+            .map(|series| &*series.cluster)
+            .filter(|name| !name.is_empty())
+            .collect();
+        let pools: BTreeSet<&str> = series
+            .iter()
+            .map(|series| &*series.node_pool)
+            .filter(|name| !name.is_empty())
+            .collect();
+        if clusters.is_empty() && pools.is_empty() {
+            let message = "no usage carries a cluster's or a NodePool's tag: live Nodes cannot correct the report's figures";
+            return Check::warn(Group::Report, ID, message).cure(cure);
+        }
+        let clusters: Vec<&str> = clusters.into_iter().collect();
+        let message = match clusters.as_slice() {
+            [] => format!(
+                "usage is tagged with its NodePool ({} of them), not with its cluster",
+                pools.len()
+            ),
+            some => format!("usage is tagged with its cluster: {}", some.join(", ")),
+        };
+        Check::ok(Group::Report, ID, message)
+    }
+
+    fn share(&self) -> Check {
+        const ID: &str = "report-share";
+        if let Some(share) = self.config.share {
+            return Check::ok(
+                Group::Report,
+                ID,
+                format!("{:.0} % of the headroom, as configured", share.0 * 100.0),
+            );
+        }
+        match self.warning("shared-plan") {
+            Some(shared) => Check {
+                id: ID,
+                ..Check::warning(Group::Report, shared)
+            }
+            .cure("share: 0.5   # of the headroom; the shares of all clusters should add up to 1"),
+            None => Check::ok(Group::Report, ID, "no other cluster is seen to use the plans"),
+        }
+    }
+
+    /// Groups of plans on which nothing can be decided; a failure if there is no other.
+    fn groups(&self) -> Vec<Check> {
+        let groups = &self.proposal.groups;
+        let none = groups.iter().all(|group| group.doubt.is_some());
+        let check = |group: &crate::policy::groups::GroupNow| {
+            let (id, subject) = ("plans-undecidable", group.id.to_string());
+            // What holds for the whole report is said by its own check.
+            let doubt = group
+                .doubt
+                .as_ref()
+                .filter(|doubt| self.judged.doubt.as_ref() != Some(doubt))?;
+            let check = if none {
+                Check::fail(Group::Report, id, doubt)
+            } else {
+                Check::warn(Group::Report, id, doubt)
+            };
+            Some(check.about(subject))
+        };
+        groups.iter().filter_map(check).collect()
+    }
+}
