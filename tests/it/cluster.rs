@@ -3,6 +3,7 @@
 
 mod apply;
 mod contest;
+mod doctor;
 mod lease;
 mod modes;
 mod refusals;
