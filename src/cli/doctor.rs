@@ -18,7 +18,7 @@ use crate::cur::s3::AwsAccess;
 use crate::cur::store::Store;
 use crate::doctor::{Check, Diagnosis, Group, access, pools, report};
 use crate::karpenter::rights::RIGHTS;
-use crate::karpenter::{Cluster, NodePool, manifest};
+use crate::karpenter::{Cluster, NodePool, Overlays, manifest};
 use crate::pipeline::{ClusterView, Judged, inspect, plan, unread};
 use crate::policy::restraint::is_managed;
 use crate::report::doctor_table;
@@ -289,14 +289,20 @@ async fn live(
         }
     };
     checks.push(who(&cluster, &name, &target.namespace));
-    examine_karpenter(&cluster, checks).await;
+    let has_overlays = examine_karpenter(&cluster, checks).await;
     let node_pools = cluster.node_pools().await;
     let named = node_pools
         .as_deref()
         .map(|pools| managed(pools, config))
         .unwrap_or_default();
     examine_rights(&cluster, &target.namespace, &named, &name, checks).await;
-    checks.push(access::overlays(&cluster.price_overlays().await));
+    // Asked for what is not served, the API server says that it is not granted.
+    let overlays = if has_overlays {
+        cluster.price_overlays().await
+    } else {
+        Ok(Overlays::NotServed)
+    };
+    checks.push(access::overlays(&overlays));
     let mut warnings = Vec::new();
     let known = match &target.state {
         Some(path) => state_store::peek_file(Some(path))?,
@@ -342,7 +348,8 @@ fn who(cluster: &Cluster, name: &str, namespace: &str) -> Check {
     ))
 }
 
-async fn examine_karpenter(cluster: &Cluster, checks: &mut Vec<Check>) {
+/// API and version; true where `NodeOverlay`s are served.
+async fn examine_karpenter(cluster: &Cluster, checks: &mut Vec<Check>) -> bool {
     let served = match cluster.served().await {
         Ok(served) => served,
         Err(error) => {
@@ -352,13 +359,14 @@ async fn examine_karpenter(cluster: &Cluster, checks: &mut Vec<Check>) {
                 "karpenter-version",
                 "the API server does not tell what it serves",
             ));
-            return;
+            return false;
         }
     };
     let schema = cluster.schema().await;
     let deployed = cluster.karpenter_version().await;
     checks.push(access::api(&served, schema.as_ref()));
     checks.push(access::version(&served, schema.as_ref(), deployed.as_deref()));
+    served.karpenter.iter().any(|version| version == "v1alpha1")
 }
 
 fn managed<'a>(pools: &'a [NodePool], config: &Config) -> Vec<&'a str> {

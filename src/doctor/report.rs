@@ -337,13 +337,16 @@ impl<'a> Look<'a> {
                 id: ID,
                 ..Check::warning(Group::Report, shared)
             }
-            .cure("share: 0.5   # of the headroom; the shares of all clusters should add up to 1"),
+            .cure("# of the headroom; the shares of all clusters should add up to 1:\nshare: 0.5"),
             None => Check::ok(Group::Report, ID, "no other cluster is seen to use the plans"),
         }
     }
 
     /// Groups of plans on which nothing can be decided; a failure if there is no other.
     fn groups(&self) -> Vec<Check> {
+        if self.judged.ledger.granularity != Some(Granularity::Hourly) {
+            return Vec::new();
+        }
         let groups = &self.proposal.groups;
         let none = groups.iter().all(|group| group.doubt.is_some());
         let check = |group: &crate::policy::groups::GroupNow| {

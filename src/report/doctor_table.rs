@@ -51,7 +51,13 @@ fn line(check: &Check, name: &str, width: Option<usize>, out: &mut String) {
     let style = style(check.status);
     let text = paragraph(&format!("{name}: {}", check.message), INDENT, width);
     let word = check.status.as_str();
-    let _ = write!(out, "  {style}{word:<7}{style:#}  {}", text.trim_start());
+    let text = text.trim_start();
+    // A name that had to be wrapped stays plain.
+    let text = match text.strip_prefix(name) {
+        Some(rest) => format!("{HEADING}{name}{HEADING:#}{rest}"),
+        None => text.to_owned(),
+    };
+    let _ = write!(out, "  {style}{word:<7}{style:#}  {text}");
     let Some(cure) = &check.cure else { return };
     // Commands and YAML stay as they are; sentences are wrapped.
     if cure.contains('\n') || cure.starts_with("kubectl ") {

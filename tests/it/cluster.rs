@@ -3,6 +3,7 @@
 
 mod apply;
 mod contest;
+mod doctor;
 mod guard;
 mod lease;
 mod limits;

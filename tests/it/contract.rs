@@ -61,6 +61,30 @@ pub(crate) static UTILIZATION: LazyLock<Validator> = LazyLock::new(|| {
     ]))
 });
 
+/// What a diagnosis says.
+pub(crate) static DOCTOR: LazyLock<Validator> = LazyLock::new(|| {
+    let status = || one_of(&["ok", "warn", "fail", "skipped"]);
+    let check = object(&[
+        (
+            "id",
+            json!({"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"}),
+        ),
+        (
+            "group",
+            one_of(&["configuration", "report", "aws", "kubernetes", "nodePools"]),
+        ),
+        ("status", status()),
+        ("subject", unknown_or(text())),
+        ("message", text()),
+        ("cure", unknown_or(text())),
+    ]);
+    validator(&object(&[
+        ("schema", json!({"const": "brimful/doctor/v1"})),
+        ("checks", list(check)),
+        ("worst", status()),
+    ]))
+});
+
 /// Checks a document against its shape.
 #[track_caller]
 pub(crate) fn check(validator: &Validator, document: &Value) {

@@ -5,7 +5,7 @@ use insta::{Settings, assert_snapshot};
 use crate::support::run::{Brimful, Ended, NOW};
 
 /// Checks what a person sees against the file of that name.
-fn see(name: &str, ended: &Ended) {
+pub(super) fn see(name: &str, ended: &Ended) {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -76,7 +76,15 @@ fn help_is_what_the_contract_says() {
         assert!(help.contains(flag), "{flag} is not in\n{help}");
     }
     let all = Brimful::new("--help").ends(0).stdout;
-    for command in ["plan", "apply", "utilization", "reset", "schema", "completions"] {
+    for command in [
+        "plan",
+        "apply",
+        "utilization",
+        "doctor",
+        "reset",
+        "schema",
+        "completions",
+    ] {
         assert!(
             all.lines().any(|line| line.trim_start().starts_with(command)),
             "{command} is not in\n{all}"

@@ -146,22 +146,8 @@ fn what_the_service_account_may_not_do_the_server_refuses() {
     });
 }
 
-/// A `ServiceAccount` with these rules in the whole cluster, and its token.
-fn account(world: &World, name: &str, rules: &Value) -> String {
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-        "metadata": {"name": name}, "rules": rules});
-    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}]});
-    let token = world.server.service_account_token("default", name);
-    world.server.apply(&role.to_string());
-    world.server.apply(&binding.to_string());
-    token
-}
-
 /// All that `apply` needs but for one rule.
-fn all_but(verb: &str, resource: &str) -> Value {
+pub(super) fn all_but(verb: &str, resource: &str) -> Value {
     let rules = [
         ("karpenter.sh", "nodepools", vec!["get", "list", "patch"]),
         ("karpenter.sh", "nodeclaims", vec!["list"]),
@@ -214,11 +200,7 @@ fn a_right_that_is_missing_ends_the_run_with_7_and_names_the_rule_to_add() {
             "a ClusterRole: apiGroups [\"\"], resources [\"nodes\"], verbs [\"list\"]",
         ),
     ] {
-        let token = account(
-            &world,
-            &format!("without-{verb}-{resource}"),
-            &all_but(verb, resource),
-        );
+        let token = world.account(&format!("without-{verb}-{resource}"), &all_but(verb, resource));
         let error = world.run_as(&token, "apply").fails(7);
         assert!(error.contains(named), "{verb} {resource}: {error}");
         assert!(error.contains(rule), "{verb} {resource}: {error}");
@@ -230,7 +212,7 @@ fn a_right_that_is_missing_ends_the_run_with_7_and_names_the_rule_to_add() {
 fn a_pool_that_may_not_be_patched_is_told_and_the_run_ends_with_7() {
     let world = World::new();
     let before = world.pools();
-    let token = account(&world, "without-patch-nodepools", &all_but("patch", "nodepools"));
+    let token = world.account("without-patch-nodepools", &all_but("patch", "nodepools"));
     let done = world.run_as(&token, "apply").json(7);
     for name in ["general-committed", "memory-committed"] {
         let applied = entry(&done["applied"], "nodePool", name);
@@ -248,14 +230,14 @@ fn a_pool_that_may_not_be_patched_is_told_and_the_run_ends_with_7() {
 #[test]
 fn without_node_claims_or_events_it_goes_on_and_says_so() {
     let world = World::new();
-    let token = account(&world, "without-list-nodeclaims", &all_but("list", "nodeclaims"));
+    let token = world.account("without-list-nodeclaims", &all_but("list", "nodeclaims"));
     let planned = world.run_as(&token, "plan").json(0);
     let warning = entry(&planned["warnings"], "code", "no-node-claims");
     assert!(
         text(&warning["message"]).contains("drift and expiry are not seen"),
         "{warning}"
     );
-    let token = account(&world, "without-create-events", &all_but("create", "events"));
+    let token = world.account("without-create-events", &all_but("create", "events"));
     let done = world.run_as(&token, "apply").args(["-o", "json"]).ends(0);
     assert!(done.stderr.contains("cannot publish an Event"), "{done:?}");
     assert_eq!(world.weight("memory-committed"), Some(60));

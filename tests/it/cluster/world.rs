@@ -10,6 +10,7 @@ use crate::support::apiserver::{ApiServer, Exclusive};
 use crate::support::kind::{CONFIG_MAP, NODE_POOL};
 use crate::support::run::{Brimful, NOW, fixture};
 use crate::support::s3::S3;
+use crate::support::sts::Sts;
 
 /// The `ConfigMap` of the control state.
 pub(crate) const STATE: &str = "brimful/brimful-state";
@@ -84,6 +85,30 @@ impl World {
     /// `reset`, which takes neither report nor clock.
     pub(crate) fn reset(&self) -> Brimful {
         self.with_kubeconfig("reset", &self.token)
+    }
+
+    /// `doctor` as somebody, with STS at hand.
+    pub(crate) fn doctor_as(&self, token: &str) -> Brimful {
+        self.run_as(token, "doctor").envs(Sts::shared().env())
+    }
+
+    /// `doctor` as Brimful's `ServiceAccount`.
+    pub(crate) fn doctor(&self) -> Brimful {
+        self.doctor_as(&self.token)
+    }
+
+    /// A `ServiceAccount` with these rules in the whole cluster, and its token.
+    pub(crate) fn account(&self, name: &str, rules: &Value) -> String {
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": name}, "rules": rules});
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}]});
+        let token = self.server.service_account_token("default", name);
+        self.server.apply(&role.to_string());
+        self.server.apply(&binding.to_string());
+        token
     }
 
     fn with_report(&self, command: &str, token: &str) -> Brimful {

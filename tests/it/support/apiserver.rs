@@ -83,6 +83,9 @@ impl ApiServer {
     fn try_start(crds: &str) -> Result<Self, String> {
         let server = start_with_free_ports(Self::launch)?;
         server.install_crds(&tools::path(crds))?;
+        if crds != "crds-v1beta1" {
+            server.wait_for_schema()?;
+        }
         Ok(server)
     }
 
@@ -164,6 +167,24 @@ impl ApiServer {
         let config = kubeconfig(&self.url, &self.ca_path(), token);
         fs::write(&path, config.to_string()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         path
+    }
+
+    /// The server publishes the schema of `karpenter.sh/v1` a moment after it serves the objects.
+    fn wait_for_schema(&self) -> Result<(), String> {
+        let document = || {
+            let request = Request::new("/openapi/v3/apis/karpenter.sh").get("v1", &GetParams::default());
+            block_on(self.client.request_text(request.ok()?)).ok()
+        };
+        let deadline = std::time::Instant::now() + START;
+        while !document().is_some_and(|text| text.contains("\"NodePool\"")) {
+            if std::time::Instant::now() > deadline {
+                return Err(format!(
+                    "the API server doesn't publish its schema after {START:?}"
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     /// Installs the CRDs in the files of a folder, and waits until they are served.

@@ -87,3 +87,9 @@ pub(crate) fn seaweedfs(ports: [u16; 8]) -> Vec<OsString> {
         .chain(line.split_whitespace().map(OsString::from))
         .collect()
 }
+
+/// ministack, whose settings are environment variables.
+pub(crate) fn ministack() -> Vec<OsString> {
+    let python = tools::python().into_os_string();
+    vec![python, "-m".into(), "ministack".into()]
+}

@@ -19,8 +19,8 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 
 pub(crate) const NODE_POOL: Kind = Kind::new(KARPENTER, "v1", "NodePool", "nodepools");
 pub(crate) const NODE_POOL_V1BETA1: Kind = Kind::new(KARPENTER, "v1beta1", "NodePool", "nodepools");
-pub(crate) const NODE_CLAIM: Kind = Kind::new(KARPENTER, "v1", "NodeClaim", "nodeclaims");
 pub(crate) const NODE_OVERLAY: Kind = Kind::new(KARPENTER, "v1alpha1", "NodeOverlay", "nodeoverlays");
+pub(crate) const NODE_CLAIM: Kind = Kind::new(KARPENTER, "v1", "NodeClaim", "nodeclaims");
 pub(crate) const NODE: Kind = Kind::new("", "v1", "Node", "nodes");
 pub(crate) const NAMESPACE: Kind = Kind::new("", "v1", "Namespace", "namespaces");
 pub(crate) const POD: Kind = Kind::new("", "v1", "Pod", "pods").namespaced();

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::apiserver::ApiServer;
 use super::block_on;
 use super::kind::{
-    ADMISSION_POLICY, ADMISSION_POLICY_BINDING, CONFIG_MAP, EVENT, Kind, NODE, NODE_CLAIM, NODE_POOL, POD,
-    last,
+    ADMISSION_POLICY, ADMISSION_POLICY_BINDING, CONFIG_MAP, EVENT, Kind, NODE, NODE_CLAIM, NODE_OVERLAY,
+    NODE_POOL, POD, last,
 };
 
 /// The objects of a document: those of a List, none of an empty one.
@@ -164,6 +164,7 @@ impl ApiServer {
             POD,
             NODE_POOL,
             NODE_CLAIM,
+            NODE_OVERLAY,
             NODE,
             CONFIG_MAP,
             EVENT,

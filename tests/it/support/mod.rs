@@ -15,6 +15,7 @@ pub(crate) mod kind;
 mod kubernetes;
 pub(crate) mod run;
 pub(crate) mod s3;
+pub(crate) mod sts;
 pub(crate) mod supervised;
 pub(crate) mod tools;
 

@@ -1,0 +1,149 @@
+//! `doctor` on files: what a person sees, what a program reads, and the exit codes.
+
+use serde_json::Value;
+
+use super::tables::see;
+use crate::contract::{DOCTOR, check};
+use crate::support::run::{Brimful, Derived, NOW, entry, text};
+
+fn doctor(cur: &str) -> Brimful {
+    Brimful::new("doctor").args([
+        "--cur",
+        cur,
+        "--nodepools",
+        "fixtures/nodepools.yaml",
+        "--now",
+        NOW,
+    ])
+}
+
+fn with_nodes() -> Brimful {
+    doctor("fixtures/cur/legacy").args(["--nodes", "fixtures/nodes.yaml"])
+}
+
+fn status<'a>(diagnosis: &'a Value, id: &str) -> &'a str {
+    text(&entry(&diagnosis["checks"], "id", id)["status"])
+}
+
+fn failed(diagnosis: &Value) -> Vec<&str> {
+    let checks = diagnosis["checks"].as_array().expect("checks").iter();
+    checks
+        .filter(|check| check["status"] == "fail")
+        .map(|check| text(&check["id"]))
+        .collect()
+}
+
+#[test]
+fn the_diagnosis_tells_its_story() {
+    see("doctor", &with_nodes().ends(0));
+}
+
+#[test]
+fn the_document_is_what_the_contract_says_and_always_the_same() {
+    let run = || with_nodes().args(["-o", "json"]).ends(0);
+    let (first, second) = (run(), run());
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(first.stderr, "");
+    let diagnosis = first.json();
+    check(&DOCTOR, &diagnosis);
+    assert_eq!(diagnosis["worst"], "warn");
+    let yaml = with_nodes().args(["-o", "yaml"]).ends(0).stdout;
+    assert_eq!(serde_saphyr::from_str::<Value>(&yaml).expect("YAML"), diagnosis);
+}
+
+#[test]
+fn a_report_that_is_not_there_ends_with_4_and_hides_no_pool() {
+    let diagnosis = doctor("fixtures/nowhere").json(4);
+    assert_eq!(failed(&diagnosis), ["report-found"]);
+    assert_eq!(status(&diagnosis, "report-hourly"), "skipped");
+    for id in ["mixed", "unprotected"] {
+        assert_eq!(status(&diagnosis, id), "warn", "{id}");
+    }
+}
+
+#[test]
+fn a_daily_report_ends_with_4_and_says_what_is_needed() {
+    let daily = Derived::report("daily");
+    let diagnosis = doctor(daily.path().to_str().expect("UTF-8")).json(4);
+    assert_eq!(failed(&diagnosis), ["report-hourly"], "{diagnosis:#}");
+    assert!(text(&entry(&diagnosis["checks"], "id", "report-hourly")["cure"]).contains("HOURLY"));
+}
+
+#[test]
+fn an_old_report_ends_with_4() {
+    let diagnosis = Brimful::new("doctor")
+        .args([
+            "--cur",
+            "fixtures/cur/legacy",
+            "--nodepools",
+            "fixtures/nodepools.yaml",
+        ])
+        .args(["--now", "2026-12-01T00:00:00Z"])
+        .json(4);
+    assert_eq!(failed(&diagnosis), ["report-fresh"], "{diagnosis:#}");
+}
+
+#[test]
+fn no_report_and_a_bad_configuration_end_with_3_and_the_rest_is_checked() {
+    let pools = || Brimful::new("doctor").args(["--nodepools", "fixtures/nodepools.yaml", "--now", NOW]);
+    let none = pools().json(3);
+    assert_eq!(failed(&none), ["report-found"]);
+    assert_eq!(status(&none, "mixed"), "warn");
+    let bad = doctor("fixtures/cur/legacy")
+        .config("cur:\n  maturty: 24h\n")
+        .json(3);
+    assert_eq!(failed(&bad), ["config"]);
+    let config = entry(&bad["checks"], "id", "config");
+    assert!(text(&config["message"]).contains("maturty"), "{config:#}");
+    assert_eq!(status(&bad, "report-hourly"), "ok");
+    let missing = doctor("fixtures/cur/legacy")
+        .args(["--config", "/nonexistent.yaml"])
+        .json(3);
+    assert_eq!(failed(&missing), ["config"]);
+}
+
+#[test]
+fn pools_that_cannot_be_read_end_with_3_and_the_report_is_checked() {
+    let diagnosis = Brimful::new("doctor")
+        .args([
+            "--cur",
+            "fixtures/cur/legacy",
+            "--nodepools",
+            "fixtures/nowhere.yaml",
+            "--now",
+            NOW,
+        ])
+        .json(3);
+    assert_eq!(failed(&diagnosis), ["nodepools"]);
+    assert_eq!(status(&diagnosis, "report-hourly"), "ok");
+}
+
+#[test]
+fn no_cluster_at_all_ends_with_7_and_the_report_is_checked() {
+    let diagnosis = Brimful::new("doctor")
+        .args(["--cur", "fixtures/cur/legacy", "--now", NOW])
+        .json(7);
+    assert_eq!(failed(&diagnosis), ["cluster"]);
+    for id in ["karpenter-api", "right", "nodepools"] {
+        assert_eq!(status(&diagnosis, id), "skipped", "{id}");
+    }
+    assert_eq!(status(&diagnosis, "report-hourly"), "ok");
+}
+
+#[test]
+fn a_report_that_lacks_a_column_ends_with_4_and_names_it() {
+    let lacking = Derived::report("without:savings_plan_savings_plan_effective_cost");
+    let diagnosis = doctor(lacking.path().to_str().expect("UTF-8")).json(4);
+    let columns = entry(&diagnosis["checks"], "id", "report-columns");
+    assert!(
+        text(&columns["message"]).contains("savings_plan_savings_plan_effective_cost"),
+        "{columns:#}"
+    );
+}
+
+#[test]
+fn colours_follow_no_color() {
+    let coloured = |run: Brimful| run.env("CLICOLOR_FORCE", "1").ends(0).stdout.contains('\u{1b}');
+    assert!(coloured(with_nodes()));
+    assert!(!coloured(with_nodes().env("NO_COLOR", "1")));
+}
