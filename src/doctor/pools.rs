@@ -9,6 +9,7 @@ use crate::karpenter::{NodePool, Role, units};
 use crate::policy::Decision;
 use crate::policy::cures;
 use crate::policy::eligibility::competitors;
+use crate::policy::limits::{no_overflow, overflow, wished};
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::policy::records::{Baseline, MANAGED_LABEL};
 use crate::policy::restraint::{BUILT_IN, not_committed};
@@ -146,8 +147,8 @@ impl Look<'_> {
         if !plan.managed {
             return checks;
         }
-        if not_committed(pool).is_none() && !checks.iter().any(|check| check.id == "unprotected") {
-            checks.extend(self.protection(pool));
+        if not_committed(pool).is_none() {
+            self.hold(pool, &mut checks);
         }
         checks.extend(at_limit(pool));
         checks.extend(self.owners(pool));
@@ -214,6 +215,47 @@ impl Look<'_> {
         .collect()
     }
 
+    /// What keeps a full pool full: limits where they are wished and can be, else protection from consolidation.
+    fn hold(&self, pool: &NodePool, checks: &mut Vec<Check>) {
+        let overflow = overflow(pool, &self.pools, |other| self.is_steered(other));
+        let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
+        match (wished(pool, self.config), overflow) {
+            (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
+            (Ok(true), Err(lacks)) => {
+                if !told("no-overflow", checks) && !told("overflow-not-ready", checks) {
+                    checks.push(Check::warning(Group::NodePools, &no_overflow(pool, &lacks)));
+                }
+            }
+            (Ok(false), overflow) => {
+                if !told("unprotected", checks) {
+                    checks.extend(self.protection(pool));
+                }
+                if let (Some(check), Ok(other)) = (
+                    checks.iter_mut().find(|check| check.id == "unprotected"),
+                    overflow,
+                ) {
+                    let yaml = check.cure.take().unwrap_or_default();
+                    *check = check
+                        .clone()
+                        .cure(cures::or_limits(&yaml, &pool.name, &other.name));
+                }
+            }
+            (Err(doubt), _) => {
+                if !told(doubt.code, checks) {
+                    checks.push(Check::warning(Group::NodePools, &doubt));
+                }
+            }
+        }
+    }
+
+    fn is_steered(&self, pool: &NodePool) -> bool {
+        let plans = &self.proposal.pools;
+        not_committed(pool).is_none()
+            && plans
+                .iter()
+                .any(|plan| plan.managed && plan.pool.name == pool.name)
+    }
+
     fn protection(&self, pool: &NodePool) -> Option<Check> {
         let spot = |rival: &&NodePool| matches!(rival.role(), Role::Spot | Role::Mixed);
         let rival = competitors(pool, &self.pools)
@@ -232,7 +274,7 @@ impl Look<'_> {
 
     /// Who else sets what Brimful sets, and will set it back.
     fn owners(&self, pool: &NodePool) -> Option<Check> {
-        let limits = self.config.limits.manage;
+        let limits = wished(pool, self.config).unwrap_or(false);
         let of_weight = owner(&pool.weight_managers).or_else(|| declared(pool, "weight"));
         let of_limits = limits
             .then(|| owner(&pool.limits_managers).or_else(|| declared(pool, "limits")))
@@ -255,6 +297,15 @@ impl Look<'_> {
             format!("{who} sets {what}: it would set it back, and the pool would freeze as contested");
         Some(warn("gitops", message).cure(cure))
     }
+}
+
+/// A pool whose limits are managed, and from which nothing but churn takes nodes (`docs/karpenter-behaviour.md`).
+fn undrainable(pool: &NodePool) -> Option<Check> {
+    let message = "its limits are managed, and it is protected from consolidation: a drain waits until its pods go by themselves. \
+                   Limits keep covered nodes without that protection";
+    let cure = "# without a budget of 0 for Underutilized:\nspec:\n  disruption:\n    consolidationPolicy: WhenEmptyOrUnderutilized";
+    pool.protected_from_consolidation()
+        .then(|| warn("undrainable", message).cure(cure))
 }
 
 fn warn(id: &'static str, message: impl Into<String>) -> Check {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::records::MANAGED_LABEL;
+use super::records::{MANAGE_LIMITS, MANAGED_LABEL};
 use crate::karpenter::NodePool;
 use crate::karpenter::nodepool::{Budget, ConsolidationPolicy};
 
@@ -45,6 +45,15 @@ fn budget_yaml(budget: &Budget) -> String {
         let _ = writeln!(yaml, "      duration: {duration}");
     }
     yaml
+}
+
+/// The other way to keep a full pool full, where a pool can take what it cannot at its limits.
+#[must_use]
+pub fn or_limits(protection: &str, name: &str, overflow: &str) -> String {
+    format!(
+        "{protection}\n# or by its limits, if no pod names this pool ({overflow} takes what needs on-demand then):\n\
+         # kubectl annotate nodepool {name} {MANAGE_LIMITS}=true"
+    )
 }
 
 /// Every line set in by two blanks, as YAML within a message is.

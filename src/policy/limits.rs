@@ -13,7 +13,7 @@ use crate::money::Money;
 
 mod overflow;
 
-pub use overflow::{Lacks, overflow};
+pub use overflow::{Lacks, no_overflow, overflow, wished};
 
 /// One vCPU.
 const CORE: i64 = 1000;

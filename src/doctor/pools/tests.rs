@@ -174,6 +174,57 @@ fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
     assert_eq!(hazards(unready), ["not-ready"]);
 }
 
+/// On demand, unmanaged, below Spot: takes what a full pool cannot.
+fn overflow() -> NodePool {
+    NodePool::test("overflow").committed().weight(1)
+}
+
+fn ids(config: &Config, pools: Vec<NodePool>) -> Vec<&'static str> {
+    let checks = checks_with(config, pools);
+    checks
+        .iter()
+        .filter(|check| check.status == Status::Warn)
+        .map(|check| check.id)
+        .collect()
+}
+
+#[test]
+fn a_pool_held_by_its_limits_needs_an_overflow_pool_and_no_protection() {
+    let unprotected = || NodePool::test("a").committed().managed().weight(10);
+    let by_limits = || unprotected().annotation("brimful.dev/manage-limits", "true");
+    let config = Config::default();
+    assert_eq!(ids(&config, vec![by_limits(), overflow()]), Vec::<&str>::new());
+    assert_eq!(ids(&config, vec![by_limits()]), ["no-overflow"]);
+    assert_eq!(
+        ids(&config, vec![by_limits().protected(), overflow()]),
+        ["undrainable"]
+    );
+    let unclear = unprotected()
+        .protected()
+        .annotation("brimful.dev/manage-limits", "yes");
+    assert_eq!(ids(&config, vec![unclear, overflow()]), ["manage-limits"]);
+    let mut all = Config::default();
+    all.limits.manage = true;
+    assert_eq!(ids(&all, vec![unprotected()]), ["no-overflow"]);
+    let but_one = unprotected()
+        .protected()
+        .annotation("brimful.dev/manage-limits", "false");
+    assert_eq!(ids(&all, vec![but_one]), Vec::<&str>::new());
+}
+
+#[test]
+fn limits_are_offered_where_an_overflow_pool_is_at_hand() {
+    let unprotected = || NodePool::test("a").committed().managed().weight(10);
+    let cure = |pools: Vec<NodePool>| {
+        let checks = checks_of(pools);
+        let check = checks.into_iter().find(|check| check.id == "unprotected");
+        check.and_then(|check| check.cure).unwrap()
+    };
+    let offer = "kubectl annotate nodepool a brimful.dev/manage-limits=true";
+    assert!(cure(vec![unprotected(), overflow()]).contains(offer));
+    assert!(!cure(vec![unprotected()]).contains(offer));
+}
+
 fn set_by(manager: &str, operation: &str) -> NodePool {
     let mut pool = committed();
     pool.weight_managers = vec![FieldManager {

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Limits;
+use crate::config::Config;
 use crate::karpenter::units::quantity;
 use crate::karpenter::{CapacityType, NodePool, labels};
+use crate::policy::records::MANAGE_LIMITS;
+use crate::warning::Warning;
 
 /// Why no pool takes what a full one cannot, and the one to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,24 @@ pub struct Lacks {
     pub unready: Option<String>,
     /// The command that makes a pool that would do.
     pub command: String,
+}
+
+/// Whether limits are to be managed on this pool: its annotation, else the configuration.
+///
+/// # Errors
+/// The annotation is neither true nor false: the warning of it.
+pub fn wished(pool: &NodePool, config: &Config) -> Result<bool, Warning> {
+    match pool.annotations.get(MANAGE_LIMITS).map(String::as_str) {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(other) => {
+            let message = format!(
+                "its annotation {MANAGE_LIMITS} is {other:?}, neither true nor false: its limits stay as they are"
+            );
+            Err(Warning::of_pool("manage-limits", &pool.name, message))
+        }
+        None => Ok(config.limits.manage),
+    }
 }
 
 /// The pool that takes the pods of `pool` when that is at its limits, so that none stays Pending for want of
@@ -47,6 +68,22 @@ pub fn overflow<'a>(
         unready,
         command: command(pool),
     })
+}
+
+/// What is told of a pool whose limits are to be managed and that has no such pool.
+#[must_use]
+pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
+    let near = if lacks.near.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", lacks.near.join("; "))
+    };
+    let message = format!(
+        "its limits are not managed: at its limits, no other pool would launch on-demand for its pods{near}, and those that must not run \
+         on Spot would stay Pending. Make an overflow pool with\n  {}",
+        lacks.command
+    );
+    Warning::of_pool("no-overflow", &pool.name, message)
 }
 
 fn in_the_way(pool: &NodePool, other: &NodePool, is_steered: bool) -> Option<String> {

@@ -11,11 +11,11 @@ use crate::policy::Decision;
 use crate::policy::decision::Outcome;
 use crate::policy::eligibility::Eligible;
 use crate::policy::groups::GroupNow;
-use crate::policy::limits::{Capacity, Lacks, Limits, Member, Mix, overflow, targets};
+use crate::policy::limits::{Capacity, Lacks, Limits, Member, Mix, no_overflow, overflow, targets, wished};
 use crate::policy::own_use::is_billed_on_demand;
 use crate::policy::patch::own_limits;
 use crate::policy::plan::PoolPlan;
-use crate::policy::records::{DecisionRecord, MANAGE_LIMITS, has_set_limits};
+use crate::policy::records::{DecisionRecord, has_set_limits};
 use crate::warning::Warning;
 
 /// What counts as launched lately.
@@ -24,22 +24,10 @@ const LATELY: i64 = 24; // hours
 impl Planner<'_> {
     /// True when the pool is steered by its limits, too; else what keeps it from it, if it was wished.
     pub(super) fn by_limits(&self, pool: &NodePool) -> (bool, Option<Warning>) {
-        let (wished, doubt) = match pool.annotations.get(MANAGE_LIMITS).map(String::as_str) {
-            Some("true") => (true, None),
-            Some("false") => (false, None),
-            Some(other) => (
-                false,
-                Some(format!(
-                    "its annotation {MANAGE_LIMITS} is {other:?}, neither true nor false: its limits stay as they are"
-                )),
-            ),
-            None => (self.inputs.config.limits.manage, None),
-        };
-        if !wished {
-            return (
-                false,
-                doubt.map(|doubt| Warning::of_pool("manage-limits", &pool.name, doubt)),
-            );
+        match wished(pool, self.inputs.config) {
+            Ok(true) => {}
+            Ok(false) => return (false, None),
+            Err(doubt) => return (false, Some(doubt)),
         }
         if self.running(pool).is_none() {
             let message =
@@ -198,18 +186,4 @@ pub fn show_limits(from: &Limits, to: &Limits) -> String {
         .filter(|name| from.get(*name) != to.get(*name))
         .map(|name| format!("{name} {} → {}", amount(from, name), amount(to, name)));
     format!("limits {}", changed.collect::<Vec<_>>().join(", "))
-}
-
-fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
-    let near = if lacks.near.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", lacks.near.join("; "))
-    };
-    let message = format!(
-        "its limits are not managed: at its limits, no other pool would launch on-demand for its pods{near}, and those that must not run \
-         on Spot would stay Pending. Make an overflow pool with\n  {}",
-        lacks.command
-    );
-    Warning::of_pool("no-overflow", &pool.name, message)
 }
