@@ -15,7 +15,7 @@ use crate::cur::columns::Detail;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
 use crate::policy::Decision;
-use crate::policy::limits::Capacity;
+use crate::policy::limits::Vcpu;
 use crate::policy::patch::patch;
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::policy::state::State;
@@ -164,6 +164,13 @@ async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> 
         proposal = keep_settled(proposal, fresh, &settled);
     }
     applied.sort_by(|a, b| a.node_pool.cmp(&b.node_pool));
+    // What was decided and could not be set is due in the next run.
+    for pool in proposal.pools.iter().filter(|pool| pool.changes_limits()) {
+        let set = |one: &Applied| one.node_pool == pool.pool.name && one.result == ApplyResult::Patched;
+        if !applied.iter().any(set) {
+            proposal.state.limits_not_set(&pool.pool.name);
+        }
+    }
     Ok(Done {
         proposal,
         judged,
@@ -193,7 +200,7 @@ fn in_order(proposal: &Proposal) -> Vec<&PoolPlan> {
 
 /// True when a pool gets more room by its limits than it has.
 fn grows(plan: &PoolPlan) -> bool {
-    let cpu = |limits| Capacity::of(limits).map_or(i64::MAX, |capacity| capacity.cpu);
+    let cpu = |limits| Vcpu::of(limits).unwrap_or(Vcpu(i64::MAX));
     cpu(&plan.limits) > cpu(&plan.pool.limits)
 }
 

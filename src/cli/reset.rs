@@ -36,9 +36,13 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
     let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
     // Held, so that no run patches again what is being given back.
     let file = target.state.as_deref();
-    let (lease, _) = state_store::take(&cluster, &target.namespace, file, wall_clock()).await?;
+    let (lease, known) = state_store::take(&cluster, &target.namespace, file, wall_clock()).await?;
     let outcome = give_all_back(&cluster, &only).await;
-    state_store::release(&cluster, lease, None).await?;
+    // What is remembered of a pool goes with what was written on it.
+    let mut state = known.state;
+    state.node_pools.retain(|name, _| !only.contains(name));
+    let next = (known.damage.is_none() && !only.is_empty()).then_some(&state);
+    state_store::release(&cluster, lease, next).await?;
     let applied = outcome?;
     let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
     if only.is_empty() && complete {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Check, Group};
 use crate::config::Config;
 use crate::karpenter::nodepool::FieldManager;
-use crate::karpenter::{NodePool, Role, units};
+use crate::karpenter::{InstanceTypes, NodePool, Role, units};
 use crate::policy::Decision;
 use crate::policy::cures;
 use crate::policy::eligibility::competitors;
@@ -217,12 +217,13 @@ impl Look<'_> {
 
     /// What keeps a full pool full: limits where they are wished and can be, else protection from consolidation.
     fn hold(&self, pool: &NodePool, checks: &mut Vec<Check>) {
-        let overflow = overflow(pool, &self.pools, |other| self.is_steered(other));
+        let types = InstanceTypes::bundled();
+        let overflow = overflow(pool, &self.pools, &types, None, |other| self.is_steered(other));
         let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
         match (wished(pool, self.config), overflow) {
             (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
             (Ok(true), Err(lacks)) => {
-                if !told("no-overflow", checks) && !told("overflow-not-ready", checks) {
+                if !told("no-overflow", checks) && !told("overflow-lost", checks) {
                     checks.push(Check::warning(Group::NodePools, &no_overflow(pool, &lacks)));
                 }
             }

@@ -23,6 +23,27 @@ pub struct Launchable<'a> {
     pub complete: bool,
 }
 
+impl Launchable<'_> {
+    /// True if the other may launch all of this.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let theirs: BTreeSet<&str> = other.types.iter().map(|kind| kind.name.as_str()).collect();
+        self.types.iter().all(|kind| theirs.contains(kind.name.as_str()))
+            && (self.complete || !other.complete)
+            && (!other.complete || self.unknown_types.is_subset(&other.unknown_types))
+    }
+}
+
+/// True for keys whose requirements [`launchable`] evaluates.
+#[must_use]
+pub fn tells_types(key: &str) -> bool {
+    use labels::{CATEGORY, CPU, FAMILY, FLEX, GENERATION, MEMORY, SIZE};
+    [labels::INSTANCE_TYPE, labels::ARCH].contains(&key)
+        || [FAMILY, CATEGORY, GENERATION, SIZE, FLEX, CPU, MEMORY]
+            .iter()
+            .any(|pair| pair.contains(&key))
+}
+
 /// What `pool` may launch, as far as `types` knows.
 #[must_use]
 pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'a> {

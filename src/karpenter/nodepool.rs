@@ -264,6 +264,21 @@ impl NodePool {
                 .all(|(key, values)| values.intersects(other.requirements.get(key)))
     }
 
+    /// True if every pod that the other pool takes fits this one, as far as taints and labels that users define say:
+    /// its taints must be among the other's, which those pods tolerate, and it must have every label that they may ask
+    /// for (Karpenter matches no pod that names a label which the pool does not define).
+    #[must_use]
+    pub fn takes_pods_of(&self, other: &Self) -> bool {
+        self.hard_taints().is_subset(&other.hard_taints())
+            && other
+                .requirements
+                .iter()
+                .filter(|(key, _)| !labels::is_well_known(key))
+                .all(|(key, values)| {
+                    self.requirements.contains(key) && values.is_subset_of(self.requirements.get(key))
+                })
+    }
+
     /// Taints that keep pods away, as (key, value, effect).
     fn hard_taints(&self) -> BTreeSet<(&str, &str, &str)> {
         let hard = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");

@@ -145,6 +145,12 @@ impl ValueSet {
         !self.intersection(other).is_empty()
     }
 
+    /// True if every value that this set allows is allowed by the other, too.
+    #[must_use]
+    pub fn is_subset_of(&self, other: &Self) -> bool {
+        self.intersection(other) == *self
+    }
+
     fn bounds_cross(&self) -> bool {
         matches!((self.at_least, self.at_most), (Some(least), Some(most)) if least > most)
     }

@@ -182,7 +182,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 Decision::Fill => remembered(facts).or_else(begins),
                 _ => remembered(facts).filter(|_| spent.is_some()),
             },
-            limits_wait: false,
+            ..Memory::default()
         },
     }
 }

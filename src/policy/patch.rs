@@ -4,9 +4,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::limits::{Limits, same};
+use super::limits::{Limits, same_amount};
 use super::plan::PoolPlan;
-use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Values, has_set_limits};
+use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Values};
 use crate::karpenter::NodePool;
 
 /// The patch that carries out a pool's plan.
@@ -43,13 +43,13 @@ pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
 /// The user's own limits: those from before Brimful, or those that stand where Brimful has set none.
 #[must_use]
 pub fn own_limits(pool: &NodePool) -> Option<Limits> {
-    if has_set_limits(pool) {
-        return Baseline::recorded(pool)
-            .ok()
-            .flatten()
-            .and_then(|baseline| baseline.limits);
+    let known = Baseline::recorded(pool).ok().flatten();
+    match DecisionRecord::recorded(pool) {
+        Ok(Some(record)) if record.values.limits.is_some() => known.and_then(|known| known.limits),
+        // Without a readable record nobody knows whose the limits are that stand.
+        Ok(None) | Err(_) if known.is_some() => known.and_then(|known| known.limits),
+        _ => (!pool.limits.is_empty()).then(|| pool.limits.clone()),
     }
-    (!pool.limits.is_empty()).then(|| pool.limits.clone())
 }
 
 /// The fields of the spec that change.
@@ -95,32 +95,55 @@ pub fn restore(pool: &NodePool, weight: Option<i32>, limits: &Limits) -> Value {
     patch
 }
 
-/// What `reset` does to a pool: the baseline comes back, but what somebody else has set since stays.
+/// What `reset` does to a pool: the baseline comes back, but what somebody else has set since stays, resource by
+/// resource. Where the record of what Brimful set is gone, all of the baseline comes back.
 #[must_use]
 pub fn reset(pool: &NodePool) -> Restored {
     let values = DecisionRecord::recorded(pool)
         .ok()
         .flatten()
         .map(|record| record.values);
-    let baseline = Baseline::recorded(pool).ok().flatten();
     let mut back = Restored {
         weight: pool.weight,
         limits: pool.limits.clone(),
         kept: Vec::new(),
     };
-    match (&values, &baseline) {
-        (Some(values), Some(baseline)) if values.weight == pool.weight => back.weight = baseline.weight,
-        _ => back.kept.push("weight"),
+    let set = values.as_ref().and_then(|values| values.limits.as_ref());
+    let Some(baseline) = Baseline::recorded(pool).ok().flatten() else {
+        back.kept = std::iter::once("weight").chain(set.map(|_| "limits")).collect();
+        return back;
+    };
+    let own = baseline.limits.unwrap_or_default();
+    match &values {
+        Some(values) if values.weight != pool.weight => back.kept.push("weight"),
+        _ => back.weight = baseline.weight,
     }
-    let set = values.and_then(|values| values.limits);
-    match (set, baseline) {
-        (None, _) => {}
-        (Some(set), Some(baseline)) if same(&set, &pool.limits) => {
-            back.limits = baseline.limits.unwrap_or_default();
+    match (&values, set) {
+        (None, _) => back.limits = own,
+        (Some(_), None) => {}
+        (Some(_), Some(set)) => {
+            if !give_back(&mut back.limits, set, &own) {
+                back.kept.push("limits");
+            }
         }
-        _ => back.kept.push("limits"),
     }
     back
+}
+
+/// Puts the user's own limits where those stand that Brimful has set; false if some do not.
+fn give_back(limits: &mut Limits, set: &Limits, own: &Limits) -> bool {
+    let standing = limits.clone();
+    let mut all = true;
+    for name in set.keys().chain(standing.keys()) {
+        if !same_amount(set.get(name), standing.get(name)) {
+            all = false;
+        } else if let Some(amount) = own.get(name) {
+            limits.insert(name.clone(), amount.clone());
+        } else {
+            limits.remove(name);
+        }
+    }
+    all
 }
 
 fn text(record: &impl serde::Serialize) -> Value {
@@ -236,11 +259,30 @@ mod tests {
     fn reset_gives_limits_back_unless_somebody_else_has_set_them_since() {
         let own = limits(&[("cpu", "100"), ("nvidia.com/gpu", "4")]);
         assert_eq!(reset(&limited(&SET)).limits, own);
-        let edited = reset(&limited(&[("cpu", "64")]));
+        // What somebody set stays, what Brimful added beside it goes, and what they removed does not come back.
+        let edited = reset(&limited(&[("cpu", "64"), ("memory", "118Gi")]));
         assert_eq!(
             (edited.limits, edited.kept, edited.weight),
             (limits(&[("cpu", "64")]), vec!["limits"], Some(7))
         );
+    }
+
+    #[test]
+    fn without_a_readable_record_the_baseline_is_what_the_user_wants() {
+        let own = limits(&[("cpu", "100"), ("nvidia.com/gpu", "4")]);
+        for damage in [None, Some("{")] {
+            let mut pool = limited(&SET);
+            pool.annotations.remove(DECISION);
+            if let Some(damage) = damage {
+                pool = pool.annotation(DECISION, damage);
+            }
+            let back = reset(&pool);
+            assert_eq!(
+                (back.weight, back.limits, back.kept),
+                (Some(7), own.clone(), vec![])
+            );
+            assert_eq!(own_limits(&pool), Some(own.clone()));
+        }
     }
 
     #[test]

@@ -14,8 +14,10 @@ use super::own_use::Scale;
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
-use super::restraint::{hands_off, is_held_on_purpose, is_managed, not_committed, roll_out, unprotected};
-use super::state::{PoolState, State};
+use super::restraint::{
+    hands_off, is_held_on_purpose, is_managed, not_committed, replaced_whole, roll_out, unprotected,
+};
+use super::state::State;
 use super::weights::{Stand, Want, weights};
 use crate::commitment::savings_plan::GroupId;
 use crate::config::OnMaxHold;
@@ -28,6 +30,7 @@ mod limits;
 mod settle;
 
 pub use limits::show_limits;
+use limits::{ByLimits, last_decision};
 
 /// A pool whose last plan has ended drains so many hours before it gets its baseline back.
 const LAST_DRAIN: i64 = 48;
@@ -97,18 +100,6 @@ impl<'a> Planner<'a> {
         for pool in self.pools.clone().into_values() {
             let (plan, stand, member) = self.pool(&pool);
             members.extend(member);
-            if plan.managed && plan.outcome.decision != Decision::None {
-                let previous = self.inputs.state.node_pools.get(&pool.name);
-                if let Some(previous) = previous {
-                    state.node_pools.insert(pool.name.clone(), previous.clone());
-                }
-                state.note(
-                    &pool.name,
-                    plan.outcome.decision,
-                    plan.outcome.memory,
-                    self.inputs.now,
-                );
-            }
             stands.insert(pool.name.clone(), stand);
             plans.insert(pool.name, plan);
         }
@@ -123,6 +114,12 @@ impl<'a> Planner<'a> {
         Self::set_limits(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
+            if plan.managed && !plan.restore && plan.outcome.decision != Decision::None {
+                if let Some(previous) = self.inputs.state.node_pools.get(name) {
+                    state.node_pools.insert(name.clone(), previous.clone());
+                }
+                state.note(name, plan.outcome.decision, plan.outcome.memory, self.inputs.now);
+            }
         }
         (plans.into_values().collect(), state)
     }
@@ -135,11 +132,12 @@ impl<'a> Planner<'a> {
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
         let mut limits = pool.limits.clone();
-        let (by_limits, unlimited) = if managed {
+        let steered_by = if managed {
             self.by_limits(pool)
         } else {
-            (false, None)
+            ByLimits::default()
         };
+        let by_limits = steered_by.on;
         let (mut outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
             Some(Refusal::Restore(reason)) => {
                 restore = true;
@@ -152,8 +150,8 @@ impl<'a> Planner<'a> {
                 let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
                 (outcome, want)
             }
-            Some(Refusal::Ended(reason)) => {
-                let outcome = decision::outcome(Decision::Drain, reason);
+            Some(Refusal::Ended(decision, reason)) => {
+                let outcome = decision::outcome(decision, reason);
                 let want = self.want(pool, &outcome, by_limits);
                 (outcome, want)
             }
@@ -166,18 +164,24 @@ impl<'a> Planner<'a> {
         let waits = outcome.memory.limits_wait;
         let mut member = None;
         if managed && is_steered {
-            self.warnings.extend(unlimited);
+            self.warnings.extend(steered_by.warning);
             member = self
                 .member(pool, &outcome, &eligible, &groups)
                 .map(|member| Member {
                     limited: by_limits && !waits,
+                    may_fall: steered_by.lost_overflow.is_none(),
                     ..member
                 });
+            if let Some(member) = member.as_ref().filter(|_| !by_limits) {
+                outcome.reason += &churn(pool, member, &outcome);
+            }
         }
         if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
             limits = own_limits(pool).unwrap_or_default();
         }
         outcome.memory.limits_wait = by_limits && waits;
+        outcome.memory.lost_overflow = steered_by.lost_overflow;
+        outcome.memory.marked = is_marked(pool);
         let restrained = if managed {
             hands_off(pool, self.inputs.config, self.inputs.now)
         } else {
@@ -259,9 +263,7 @@ impl<'a> Planner<'a> {
             groups,
             eligible,
             prices: self.scale.prices,
-            last: previous
-                .and_then(PoolState::last_decided)
-                .or(record.as_ref().map(|r| r.decision)),
+            last: last_decision(previous, record.as_ref()),
             over_since: previous.and_then(|p| p.over_since),
             launches: self.launches,
             live,
@@ -308,9 +310,18 @@ impl<'a> Planner<'a> {
             ));
         }
         if let Some(reason) = not_committed(pool) {
+            if is_marked(pool) && !is_held_on_purpose(pool, self.inputs.config, self.inputs.now) {
+                return Some(Refusal::Restore(format!(
+                    "{reason}: what Brimful set is taken back"
+                )));
+            }
             return Some(Refusal::Outcome(none(reason)));
         }
         let frozen_by = |reason: String| Some(Refusal::Outcome(frozen(reason)));
+        let known = self.inputs.state.node_pools.get(&pool.name);
+        if managed && known.is_some_and(|known| known.marked) && !is_marked(pool) {
+            return frozen_by(replaced_whole(pool));
+        }
         if managed && let Some(reason) = hands_off(pool, self.inputs.config, self.inputs.now) {
             return frozen_by(reason);
         }
@@ -344,7 +355,24 @@ impl<'a> Planner<'a> {
                 "{reason} since {since}: the weight from before Brimful comes back"
             ));
         }
-        Refusal::Ended(format!("{reason} since {since}: new nodes should go to Spot"))
+        // A renewal has no rows before the first report of its time.
+        if self
+            .inputs
+            .utilization
+            .horizon
+            .is_none_or(|horizon| horizon <= ended)
+        {
+            return Refusal::Ended(
+                Decision::Hold,
+                format!(
+                    "{reason} since {since}, but the report does not reach beyond that yet: a new plan would show then"
+                ),
+            );
+        }
+        Refusal::Ended(
+            Decision::Drain,
+            format!("{reason} since {since}: new nodes should go to Spot"),
+        )
     }
 
     /// When the last plan that could pay for the pool ended; `None` when the report shows none that did.
@@ -392,9 +420,13 @@ impl<'a> Planner<'a> {
         }
         let want = quiet_want(pool, decision);
         if decision == Decision::Fill || want == Want::Keep {
-            if matches!(decision, Decision::Hold | Decision::Drain) && self.outranks_spot(pool) {
+            let rivals = competitors(pool, &self.pools).into_iter();
+            let mut rivals = rivals.filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
+            if matches!(decision, Decision::Hold | Decision::Drain) && rivals.clone().next().is_some() {
                 let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
-                self.warnings.push(unprotected(pool, excess.unwrap_or_default()));
+                let below = rivals.all(|other| other.effective_weight() >= pool.effective_weight());
+                self.warnings
+                    .push(unprotected(pool, below, excess.unwrap_or_default()));
             }
             return want;
         }
@@ -410,19 +442,7 @@ impl<'a> Planner<'a> {
         );
         self.warnings
             .push(Warning::of_pool("roll-out", &pool.name, message));
-        // A pool that must shrink may as well lose them.
-        if decision == Decision::Hold {
-            Want::Fill
-        } else {
-            Want::Keep
-        }
-    }
-
-    fn outranks_spot(&self, pool: &NodePool) -> bool {
-        competitors(pool, &self.pools).into_iter().any(|other| {
-            matches!(other.role(), Role::Spot | Role::Mixed)
-                && other.effective_weight() < pool.effective_weight()
-        })
+        Want::Fill
     }
 
     fn is_managed(&self, pool: &NodePool) -> bool {
@@ -434,7 +454,7 @@ enum Refusal {
     /// The baseline comes back, and Brimful's annotations go.
     Restore(String),
     /// The last plan that paid for the pool has ended.
-    Ended(String),
+    Ended(Decision, String),
     /// Frozen, or no decision.
     Outcome(Outcome),
 }
@@ -448,6 +468,23 @@ fn only_managed(stand: &Stand, plan: &PoolPlan) -> Stand {
         want: Want::Keep,
         movable: false,
         ..*stand
+    }
+}
+
+/// How long a drain by churn alone takes, at the pace at which the pool's nodes were replaced in the last day.
+fn churn(pool: &NodePool, member: &Member, outcome: &Outcome) -> String {
+    let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
+    let Some(excess) =
+        excess.filter(|_| outcome.decision == Decision::Drain && pool.protected_from_consolidation())
+    else {
+        return String::new();
+    };
+    match member.launched.fraction_of(excess) {
+        Some(days) if days > 0.0 => {
+            let hours = (24.0 / days).ceil().min(9999.0);
+            format!("; protected from consolidation, it shrinks as pods go: about {hours:.0} h at the pace of the last day")
+        }
+        _ => "; protected from consolidation, it shrinks as pods go, of which there was no sign in the last day".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::cures::{indented, protection};
 use super::limits::same;
 use super::plan::show_limits;
-use super::records::{Baseline, DecisionRecord, FIELD_MANAGER, MANAGED_LABEL, is_paused};
+use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, FIELD_MANAGER, MANAGED_LABEL, is_paused};
 use super::weights::show;
 use crate::config::{Config, NodePoolsConfig};
 use crate::karpenter::{NodeClaim, NodePool, Role};
@@ -86,14 +86,43 @@ pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option
     }
     if let Err(damage) = Baseline::recorded(pool) {
         return Some(format!(
-            "{damage}: restore it, or remove Brimful's annotations to start afresh"
+            "{damage}: restore it; or set weight and limits as they should be without Brimful, and remove Brimful's annotations"
         ));
     }
-    match DecisionRecord::recorded(pool) {
-        Err(damage) => Some(format!("{damage}: remove it to let Brimful go on")),
-        Ok(Some(record)) => contest(pool, &record),
-        Ok(None) => None,
+    match (DecisionRecord::recorded(pool), Baseline::recorded(pool)) {
+        (Err(damage), _) => Some(format!(
+            "{damage}: run `brimful reset --nodepool {}` to start afresh from what was there before Brimful",
+            pool.name
+        )),
+        (Ok(Some(record)), Ok(Some(_))) => contest(pool, &record),
+        (Ok(None), Ok(None)) => None,
+        (Ok(record), _) => {
+            let (there, gone) = if record.is_some() {
+                (DECISION, BASELINE)
+            } else {
+                (BASELINE, DECISION)
+            };
+            Some(format!(
+                "somebody removed its annotation {gone} and left {there}: set weight and limits as they should be without Brimful, and \
+                 remove that, too, to start afresh"
+            ))
+        }
     }
+}
+
+/// Why a pool that Brimful has steered and that carries nothing of it any more is left alone.
+#[must_use]
+pub fn replaced_whole(pool: &NodePool) -> String {
+    let managers = pool.weight_managers.iter().rev();
+    let who = managers
+        .map(|manager| manager.manager.as_str())
+        .find(|manager| *manager != FIELD_MANAGER)
+        .unwrap_or("somebody");
+    format!(
+        "{who} replaced it whole, Brimful's annotations included: contested. Have the tool apply changes instead of replacing objects \
+         (Argo CD: without Replace=true), and leave spec.weight and spec.limits out of Git; then run `brimful reset --nodepool {}`",
+        pool.name
+    )
 }
 
 /// Somebody else changed what Brimful had set: a person, or a GitOps tool that will do so again.
@@ -155,9 +184,10 @@ pub fn roll_out(pool: &NodePool, claims: &[NodeClaim], now: DateTime<Utc>) -> Op
     }
 }
 
-/// What a full pool lacks to yield: protection from consolidation. `excess` is what its plans' demand exceeds them by.
+/// What a full pool lacks to yield: protection from consolidation. `excess` is what its plans' demand exceeds them by;
+/// `below` tells that it stands below every Spot pool already.
 #[must_use]
-pub fn unprotected(pool: &NodePool, excess: Money) -> Warning {
+pub fn unprotected(pool: &NodePool, below: bool, excess: Money) -> Warning {
     let cost = if excess > Money::ZERO {
         format!(
             " ({} at SP rates is already paid on demand beyond them)",
@@ -166,9 +196,14 @@ pub fn unprotected(pool: &NodePool, excess: Money) -> Warning {
     } else {
         String::new()
     };
+    let what = if below {
+        "and it stands below Spot: consolidation will replace the nodes that the plans pay for by Spot. Protect the pool, and they stay"
+    } else {
+        "but its weight stays above Spot: lowered, consolidation would replace the nodes that the plans pay for by Spot. Protect the \
+         pool, and Brimful can let new nodes go to Spot"
+    };
     let message = format!(
-        "its plans are full{cost}, but its weight stays above Spot: lowered, consolidation would replace the nodes that the plans pay for \
-         by Spot. Protect the pool, and Brimful can let new nodes go to Spot:\n{}",
+        "its plans are full{cost}, {what}:\n{}",
         indented(&protection(pool))
     );
     Warning::of_pool("unprotected", &pool.name, message)
@@ -188,6 +223,7 @@ mod tests {
         NodePool::test("a")
             .committed()
             .weight(weight)
+            .annotation(BASELINE, r#"{"weight":7,"limits":null}"#)
             .annotation(DECISION, record)
     }
 
@@ -237,6 +273,19 @@ mod tests {
     fn a_damaged_record_keeps_hands_off() {
         let pool = NodePool::test("a").committed().annotation(DECISION, "{");
         assert!(hands_off(&pool, &Config::default(), NOW).is_some());
+    }
+
+    #[test]
+    fn one_record_without_the_other_keeps_hands_off() {
+        for gone in [BASELINE, DECISION] {
+            let mut pool = steered(60);
+            pool.annotations.remove(gone);
+            let reason = hands_off(&pool, &Config::default(), NOW).unwrap();
+            assert!(
+                reason.contains(&format!("removed its annotation {gone}")),
+                "{reason}"
+            );
+        }
     }
 
     fn claims(count: usize, drifted: usize, expiring: usize) -> Vec<NodeClaim> {

@@ -39,9 +39,15 @@ pub struct PoolState {
     /// Where a fill began that the report's tags cannot follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filling: Option<Filling>,
-    /// True while the dwell time keeps the limits of this decision from being set.
+    /// True while the limits of this decision are still to be set.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limits_wait: bool,
+    /// Since when no pool would take what this one cannot at its limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_overflow: Option<DateTime<Utc>>,
+    /// True once the pool was seen with Brimful's annotations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marked: bool,
 }
 
 /// The beginning of a fill.
@@ -99,6 +105,13 @@ impl State {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Remembers that a pool's limits were decided and could not be set.
+    pub fn limits_not_set(&mut self, pool: &str) {
+        if let Some(known) = self.node_pools.get_mut(pool) {
+            known.limits_wait = true;
+        }
+    }
+
     /// Records a decision; `since` stays while it does not change, and a freeze forgets nothing.
     pub fn note(&mut self, pool: &str, decision: Decision, memory: Memory, now: DateTime<Utc>) {
         let known = self.node_pools.get(pool);
@@ -111,6 +124,8 @@ impl State {
                 over_since: known.over_since,
                 filling: known.filling,
                 limits_wait: known.limits_wait,
+                lost_overflow: known.lost_overflow,
+                marked: known.marked || memory.marked,
             },
             _ => memory,
         };
@@ -121,6 +136,8 @@ impl State {
             over_since: memory.over_since,
             filling: memory.filling,
             limits_wait: memory.limits_wait,
+            lost_overflow: memory.lost_overflow,
+            marked: memory.marked,
         };
         self.node_pools.insert(pool.to_owned(), noted);
     }
@@ -135,6 +152,10 @@ pub struct Memory {
     pub filling: Option<Filling>,
     /// See [`PoolState::limits_wait`].
     pub limits_wait: bool,
+    /// See [`PoolState::lost_overflow`].
+    pub lost_overflow: Option<DateTime<Utc>>,
+    /// See [`PoolState::marked`].
+    pub marked: bool,
 }
 
 #[cfg(test)]

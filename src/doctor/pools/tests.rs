@@ -167,7 +167,12 @@ fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
     assert_eq!(hazards(full.clone()), Vec::<&str>::new());
     // What Brimful itself has lowered is no hazard as long as the user's own limit has room.
     full.limits.insert("cpu".into(), "64".into());
-    let lowered = full.annotation("brimful.dev/baseline", r#"{"weight":10,"limits":{"cpu":"100"}}"#);
+    let lowered = full
+        .annotation("brimful.dev/baseline", r#"{"weight":10,"limits":{"cpu":"100"}}"#)
+        .annotation(
+            "brimful.dev/decision",
+            r#"{"decision":"hold","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":10,"limits":{"cpu":"64"}}}"#,
+        );
     assert_eq!(hazards(lowered), Vec::<&str>::new());
     let mut unready = committed();
     unready.ready = Some(false);

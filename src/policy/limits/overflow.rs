@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Limits;
+use super::{CPU, Limits, Vcpu};
 use crate::config::Config;
 use crate::karpenter::units::quantity;
-use crate::karpenter::{CapacityType, NodePool, labels};
+use crate::karpenter::{CapacityType, InstanceTypes, NodePool, Role, labels, launchable, tells_types};
+use crate::policy::eligibility::competitors;
 use crate::policy::records::MANAGE_LIMITS;
 use crate::warning::Warning;
 
@@ -14,8 +15,6 @@ use crate::warning::Warning;
 pub struct Lacks {
     /// Pools that come near, and what is in their way.
     pub near: Vec<String>,
-    /// A pool that would do if it were Ready, which every patch makes it cease to be for a moment.
-    pub unready: Option<String>,
     /// The command that makes a pool that would do.
     pub command: String,
 }
@@ -30,7 +29,7 @@ pub fn wished(pool: &NodePool, config: &Config) -> Result<bool, Warning> {
         Some("false") => Ok(false),
         Some(other) => {
             let message = format!(
-                "its annotation {MANAGE_LIMITS} is {other:?}, neither true nor false: its limits stay as they are"
+                "its annotation {MANAGE_LIMITS} is {other:?}, neither true nor false: it is steered as before"
             );
             Err(Warning::of_pool("manage-limits", &pool.name, message))
         }
@@ -39,33 +38,33 @@ pub fn wished(pool: &NodePool, config: &Config) -> Result<bool, Warning> {
 }
 
 /// The pool that takes the pods of `pool` when that is at its limits, so that none stays Pending for want of
-/// on-demand capacity: ready, not static, with room under its own limits, at least as wide. `is_steered` says which
-/// pools Brimful itself may raise or limit.
+/// on-demand capacity: ready, not static, for every pod that `pool` takes, and with room for a node of its size (that
+/// of its nodes now, else the smallest that it can launch) under limits of its own. `is_steered` says which pools
+/// Brimful itself may raise or limit.
 ///
 /// # Errors
 /// There is none.
 pub fn overflow<'a>(
     pool: &NodePool,
     pools: &'a BTreeMap<String, NodePool>,
+    types: &InstanceTypes,
+    node: Option<Vcpu>,
     is_steered: impl Fn(&NodePool) -> bool,
 ) -> Result<&'a NodePool, Lacks> {
-    let (mut near, mut unready) = (Vec::new(), None);
+    let mut near = Vec::new();
+    let node = node.unwrap_or_else(|| smallest_node(pool, types));
     let others = pools.values().filter(|other| other.name != pool.name);
     for other in
         others.filter(|other| other.is_v1() && !other.deleting && other.can_launch(CapacityType::OnDemand))
     {
-        match in_the_way(pool, other, is_steered(other)) {
-            None if other.ready == Some(false) => {
-                near.push(format!("{} is not Ready", other.name));
-                unready = Some(other.name.clone());
-            }
+        match in_the_way(pool, other, types, node, is_steered(other)) {
+            None if other.ready == Some(false) => near.push(format!("{} is not Ready", other.name)),
             None => return Ok(other),
             Some(what) => near.push(format!("{} {what}", other.name)),
         }
     }
     Err(Lacks {
         near,
-        unready,
         command: command(pool),
     })
 }
@@ -86,40 +85,64 @@ pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
     Warning::of_pool("no-overflow", &pool.name, message)
 }
 
-fn in_the_way(pool: &NodePool, other: &NodePool, is_steered: bool) -> Option<String> {
+/// The smallest node that a pool can launch, as far as its types are known.
+fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
+    let types = launchable(pool, types).types.into_iter();
+    types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
+}
+
+/// True for an overflow pool that comes before a Spot pool: what a plan cannot hold then goes to it, at list price.
+#[must_use]
+pub fn outranks_spot(overflow: &NodePool, pools: &BTreeMap<String, NodePool>) -> bool {
+    let is_passed = |other: &&NodePool| {
+        matches!(other.role(), Role::Spot | Role::Mixed)
+            && other.effective_weight() < overflow.effective_weight()
+    };
+    overflow.role() == Role::Committed && competitors(overflow, pools).iter().any(is_passed)
+}
+
+fn in_the_way(
+    pool: &NodePool,
+    other: &NodePool,
+    types: &InstanceTypes,
+    node: Vcpu,
+    is_steered: bool,
+) -> Option<String> {
     if other.is_static() {
         return Some("is static".to_owned());
     }
     if is_steered {
         return Some("is steered by Brimful itself".to_owned());
     }
-    if !pool.can_share_pods_with(other) {
+    if !other.takes_pods_of(pool) {
         return Some("is kept apart by taints or labels".to_owned());
     }
-    if let Some(key) = [labels::ARCH, labels::OS, labels::ZONE]
-        .into_iter()
-        .find(|key| !is_as_wide(pool, other, key))
-    {
+    if !launchable(pool, types).is_within(&launchable(other, types)) {
+        return Some("cannot launch all of its instance types".to_owned());
+    }
+    let narrower = other.requirements.iter().find(|(key, theirs)| {
+        labels::is_well_known(key)
+            && *key != labels::CAPACITY_TYPE
+            && !tells_types(key)
+            && !pool.requirements.get(key).is_subset_of(theirs)
+    });
+    if let Some((key, _)) = narrower {
         return Some(format!("allows less of {key}"));
     }
-    binding(other).map(|resource| format!("has reached its own limit of {resource}"))
+    binding(other, node).map(|resource| format!("has too little left of its own limit of {resource}"))
 }
 
-fn is_as_wide(pool: &NodePool, other: &NodePool, key: &str) -> bool {
-    let (own, theirs) = (pool.requirements.get(key), other.requirements.get(key));
-    match own.finite() {
-        Some(values) => values.iter().all(|value| theirs.allows(value)),
-        None => theirs.finite().is_none(),
-    }
-}
-
-/// The resource whose limit is reached, if one is.
-fn binding(pool: &NodePool) -> Option<&str> {
+/// The resource whose limit leaves no room for a node, if one does.
+fn binding(pool: &NodePool, node: Vcpu) -> Option<&str> {
     let amount = |of: &Limits, name: &str| of.get(name).and_then(|text| quantity(text));
     let limited = pool.limits.keys();
     limited.map(String::as_str).find(|name| {
         let used = amount(&pool.resources, name).unwrap_or(0.0);
-        amount(&pool.limits, name).is_some_and(|limit| used >= limit)
+        amount(&pool.limits, name).is_some_and(|limit| match *name {
+            #[allow(clippy::cast_precision_loss)] // vCPU of one node
+            CPU => (limit - used) * 1000.0 < node.0 as f64,
+            _ => used >= limit,
+        })
     })
 }
 
@@ -141,9 +164,13 @@ mod tests {
             .committed()
             .zones(&["us-east-2a", "us-east-2b"]);
         let pools = others.into_iter().map(|pool| (pool.name.clone(), pool)).collect();
-        overflow(&pool, &pools, |other| {
-            other.labels.contains_key("brimful.dev/managed")
-        })
+        overflow(
+            &pool,
+            &pools,
+            &InstanceTypes::bundled(),
+            Some(Vcpu::cores(4)),
+            |other| other.labels.contains_key("brimful.dev/managed"),
+        )
         .map(|found| found.name.clone())
         .map_err(|lacks| lacks.near)
     }
@@ -163,6 +190,45 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_that_the_pods_cannot_run_on_takes_no_overflow() {
+        let find = |pool: NodePool, other: NodePool| {
+            let pools = BTreeMap::from([(other.name.clone(), other)]);
+            overflow(&pool, &pools, &InstanceTypes::bundled(), None, |_| false)
+                .map(|found| found.name.clone())
+                .map_err(|lacks| lacks.near.join(""))
+        };
+        let pool = || NodePool::test("a").committed();
+        let spare = || NodePool::test("spare").committed();
+        let apart = Err("spare is kept apart by taints or labels".to_owned());
+        assert_eq!(find(pool(), spare().taint("nvidia.com/gpu", "true")), apart);
+        assert_eq!(find(pool().label("team", "a"), spare()), apart);
+        assert_eq!(
+            find(pool(), spare().families(&["m5"])),
+            Err("spare cannot launch all of its instance types".to_owned())
+        );
+        assert_eq!(
+            find(
+                pool(),
+                spare().requirement("karpenter.k8s.aws/instance-cpu", "Lt", &["5"])
+            ),
+            Err("spare cannot launch all of its instance types".to_owned())
+        );
+        let category = |pool: NodePool, list: &[&str]| {
+            pool.requirement("karpenter.k8s.aws/instance-category", "In", list)
+        };
+        assert_eq!(
+            find(pool().families(&["m5", "r6i"]), category(spare(), &["m", "r"])),
+            Ok("spare".to_owned())
+        );
+        let wide = spare().label("team", "a").families(&["m5", "r5"]);
+        let tainted = pool()
+            .label("team", "a")
+            .families(&["m5"])
+            .taint("dedicated", "a");
+        assert_eq!(find(tainted, wide), Ok("spare".to_owned()));
+    }
+
+    #[test]
     fn what_stands_in_the_way_is_named() {
         let spare = || NodePool::test("spare").committed();
         let mut unready = spare();
@@ -171,8 +237,8 @@ mod tests {
             (spare().managed(), "spare is steered by Brimful itself"),
             (spare().replicas(2), "spare is static"),
             (
-                spare().limit("cpu", "8").resources(8),
-                "spare has reached its own limit of cpu",
+                spare().limit("cpu", "10").resources(8),
+                "spare has too little left of its own limit of cpu",
             ),
             (
                 spare().zones(&["us-east-2a"]),

@@ -13,14 +13,11 @@ fn m5() -> GroupId {
     }
 }
 
-fn cores(cpu: i64) -> Capacity {
-    Capacity {
-        cpu: cpu * 1000,
-        memory: cpu * 4096,
-    }
+fn cores(cpu: i64) -> Vcpu {
+    Vcpu(cpu * 1000)
 }
 
-/// A pool of `m5.large` (2 vCPU, 8 GiB) at $0.07/h each.
+/// A pool of `m5.large` (2 vCPU) at $0.07/h each.
 fn member(pool: &str, decision: Decision, nodes: i64, room: f64) -> Member {
     Member {
         pool: pool.to_owned(),
@@ -30,8 +27,9 @@ fn member(pool: &str, decision: Decision, nodes: i64, room: f64) -> Member {
         cost: dollars(0.07) * nodes,
         launched: Money::ZERO,
         mix: Mix {
-            capacity: cores(2),
-            cost: dollars(0.07),
+            nodes: 1,
+            cpu: cores(2),
+            costs: BTreeMap::from([(GroupId::Compute, dollars(0.07)), (m5(), dollars(0.07))]),
         },
         standing: None,
         ceiling: None,
@@ -39,6 +37,7 @@ fn member(pool: &str, decision: Decision, nodes: i64, room: f64) -> Member {
         live: true,
         band: dollars(0.07),
         may_rise: true,
+        may_fall: true,
         limited: true,
     }
 }
@@ -53,8 +52,8 @@ fn standing(member: Member, cpu: i64) -> Member {
 }
 
 fn cpu(members: &[Member]) -> Vec<(String, i64)> {
-    let targets = targets(members).into_iter();
-    targets.map(|(pool, target)| (pool, target.cpu / 1000)).collect()
+    let set = targets(members).set.into_iter();
+    set.map(|(pool, target)| (pool, target.0 / 1000)).collect()
 }
 
 fn one(member: Member) -> Option<i64> {
@@ -196,32 +195,87 @@ fn an_instance_plans_room_is_for_its_family_and_the_compute_room_for_all() {
 
 #[test]
 fn limits_are_whole_never_above_the_users_own_and_leave_the_rest_alone() {
-    let own: Limits = [("cpu", "10"), ("nvidia.com/gpu", "4")]
+    let own: Limits = [("cpu", "10"), ("memory", "64Gi")]
         .map(|(name, amount)| (name.to_owned(), amount.to_owned()))
         .into();
-    let set = |cpu, memory| Capacity { cpu, memory }.limits(&own);
-    let shown = |limits: Limits| {
-        limits
-            .into_iter()
-            .map(|(name, amount)| format!("{name} {amount}"))
-            .collect::<Vec<_>>()
+    let cpu = |limits: Limits| (limits["cpu"].clone(), limits.get("memory").cloned());
+    let memory = Some("64Gi".to_owned());
+    assert_eq!(cpu(Vcpu(8_900).limits(&own)), ("8".to_owned(), memory.clone()));
+    assert_eq!(cpu(Vcpu(16_000).limits(&own)), ("10".to_owned(), memory.clone()));
+    assert_eq!(cpu(Vcpu(0).limits(&own)), ("0".to_owned(), memory));
+    assert_eq!(cpu(Vcpu(16_000).limits(&Limits::new())), ("16".to_owned(), None));
+}
+
+#[test]
+fn a_pool_that_holds_or_has_reached_its_cap_leaves_its_part_to_those_that_fill() {
+    let fills = Member {
+        band: dollars(0.07),
+        ..member("a", Decision::Fill, 1, 0.70)
+    };
+    let holds = Member {
+        band: dollars(3.30),
+        ..standing(member("b", Decision::Hold, 2, 0.70), 4)
+    };
+    assert_eq!(cpu(&[fills.clone(), holds]), [("a".to_owned(), 22)]);
+    let capped = Member {
+        launched: dollars(9.0),
+        ceiling: Some(cores(4)),
+        ..standing(member("b", Decision::Fill, 1, 0.70), 4)
+    };
+    // One node is all that it may add; nine of the ten go to the other.
+    assert_eq!(cpu(&[fills, capped]), [("a".to_owned(), 20)]);
+}
+
+#[test]
+fn a_full_pool_that_fills_gets_room_for_the_next_node_within_the_band() {
+    let wide = |running, room| Member {
+        band: dollars(5.0),
+        ..standing(member("a", Decision::Fill, running, room), 16)
+    };
+    assert_eq!(one(wide(8, 0.15)), Some(20));
+    assert_eq!(one(wide(8, 0.06)), None);
+    assert_eq!(one(wide(7, 0.40)), None); // the next node still fits
+}
+
+#[test]
+fn each_groups_money_buys_at_its_own_rate() {
+    let mut pool = member("a", Decision::Fill, 0, 0.70);
+    pool.mix.costs = BTreeMap::from([(m5(), dollars(0.05)), (GroupId::Compute, dollars(0.07))]);
+    pool.rooms.insert(m5(), dollars(0.10));
+    // 2 nodes at $0.05/h and 10 at $0.07/h.
+    assert_eq!(one(pool), Some(24));
+}
+
+#[test]
+fn what_may_not_rise_yet_waits_and_nothing_falls_without_an_overflow_pool() {
+    let rises = Member {
+        entered: true,
+        may_rise: false,
+        ..standing(member("a", Decision::Hold, 7, 0.0), 5)
     };
     assert_eq!(
-        shown(set(8_900, 20_000)),
-        ["cpu 8", "memory 21000Mi", "nvidia.com/gpu 4"]
+        targets(&[rises]),
+        Targets {
+            set: BTreeMap::new(),
+            waiting: BTreeSet::from(["a".to_owned()])
+        }
     );
-    assert_eq!(
-        shown(set(16_000, 20_000)),
-        ["cpu 10", "memory 21000Mi", "nvidia.com/gpu 4"]
-    );
-    assert_eq!(shown(set(0, 0)), ["cpu 0", "memory 0Mi", "nvidia.com/gpu 4"]);
-    assert_eq!(
-        Capacity::latched(&set(8_900, 20_000)),
-        Some(Capacity {
-            cpu: 8_000,
-            memory: 20_000
-        })
-    );
+    let falls = Member {
+        entered: true,
+        may_fall: false,
+        ..standing(member("a", Decision::Hold, 4, 0.0), 16)
+    };
+    assert_eq!(one(falls), None);
+}
+
+#[test]
+fn a_drain_that_had_begun_goes_on_to_nothing_when_the_last_plan_ends() {
+    let ended = Member {
+        rooms: BTreeMap::new(),
+        live: false,
+        ..standing(member("a", Decision::Drain, 3, 0.0), 6)
+    };
+    assert_eq!(one(ended), Some(0));
 }
 
 #[test]
@@ -272,16 +326,16 @@ proptest! {
     fn targets_are_safe_and_stand(member in any_member(0), room in 0.0..5.0_f64) {
         let sign = if member.decision == Decision::Drain { -1.0 } else { 1.0 };
         let member = Member { rooms: BTreeMap::from([(GroupId::Compute, dollars(sign * room))]), ..member };
-        if let Some(target) = targets(std::slice::from_ref(&member)).get("pool-0").copied() {
+        if let Some(target) = targets(std::slice::from_ref(&member)).set.get("pool-0").copied() {
             if member.decision == Decision::Hold {
-                prop_assert!(target.cpu >= member.running.cpu);
+                prop_assert!(target >= member.running);
             }
             if member.decision == Decision::Drain {
-                prop_assert!(target.cpu <= member.running.cpu);
+                prop_assert!(target <= member.running);
             }
-            let set = Capacity { cpu: target.cpu / 1000 * 1000, ..target };
+            let set = Vcpu(target.0 / 1000 * 1000);
             let again = Member { standing: Some(set), entered: false, ..member };
-            prop_assert_eq!(targets(&[again]).len(), 0);
+            prop_assert_eq!(targets(&[again]).set.len(), 0);
         }
     }
 }

@@ -2,75 +2,117 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
+use crate::hour::human_duration;
 use crate::karpenter::{Node, NodePool, Role};
 use crate::money::Money;
 use crate::policy::Decision;
 use crate::policy::decision::Outcome;
 use crate::policy::eligibility::Eligible;
 use crate::policy::groups::GroupNow;
-use crate::policy::limits::{Capacity, Lacks, Limits, Member, Mix, no_overflow, overflow, targets, wished};
+use crate::policy::limits::{
+    Limits, Member, Mix, Vcpu, no_overflow, outranks_spot, overflow, targets, wished,
+};
 use crate::policy::own_use::is_billed_on_demand;
 use crate::policy::patch::own_limits;
 use crate::policy::plan::PoolPlan;
 use crate::policy::records::{DecisionRecord, has_set_limits};
+use crate::policy::state::PoolState;
 use crate::warning::Warning;
 
 /// What counts as launched lately.
 const LATELY: i64 = 24; // hours
 
+/// Whether a pool is steered by its limits, too.
+#[derive(Debug, Default)]
+pub(super) struct ByLimits {
+    /// True when it is.
+    pub(super) on: bool,
+    /// Since when no other pool would take what they keep out.
+    pub(super) lost_overflow: Option<DateTime<Utc>>,
+    /// What stands in the way, or is about to.
+    pub(super) warning: Option<Warning>,
+}
+
 impl Planner<'_> {
-    /// True when the pool is steered by its limits, too; else what keeps it from it, if it was wished.
-    pub(super) fn by_limits(&self, pool: &NodePool) -> (bool, Option<Warning>) {
-        match wished(pool, self.inputs.config) {
-            Ok(true) => {}
-            Ok(false) => return (false, None),
-            Err(doubt) => return (false, Some(doubt)),
-        }
+    /// Whether a pool is steered by its limits, too; else what keeps it from it, if it was wished.
+    pub(super) fn by_limits(&self, pool: &NodePool) -> ByLimits {
+        let warn = |code, message: &str| Some(Warning::of_pool(code, &pool.name, message.to_owned()));
+        let only = |on, warning| ByLimits {
+            on,
+            warning,
+            ..ByLimits::default()
+        };
+        let unclear = match wished(pool, self.inputs.config) {
+            Ok(true) => None,
+            Ok(false) => return ByLimits::default(),
+            Err(doubt) if has_set_limits(pool) => Some(doubt),
+            Err(doubt) => return only(false, Some(doubt)),
+        };
         if self.running(pool).is_none() {
             let message =
-                "neither its status nor Nodes tell its capacity now, so its limits stay as they are";
-            return (
-                false,
-                Some(Warning::of_pool("no-capacity", &pool.name, message.to_owned())),
-            );
+                "neither its status nor Nodes tell its capacity now: it is steered by its weight only";
+            return only(false, warn("no-capacity", message));
         }
         let is_steered = |other: &NodePool| other.role() == Role::Committed && self.is_managed(other);
-        match overflow(pool, &self.pools, is_steered) {
-            Ok(_) => (true, None),
-            // What stands is not torn down for a moment's sake.
-            Err(Lacks {
-                unready: Some(other), ..
-            }) if has_set_limits(pool) => {
+        let lacks = match overflow(
+            pool,
+            &self.pools,
+            self.scale.types,
+            self.own_nodes(pool).map(vcpu).max(),
+            is_steered,
+        ) {
+            Ok(found) if outranks_spot(found, &self.pools) => {
                 let message = format!(
-                    "{other}, which takes what it cannot at its limits, is not Ready: pods that need on-demand may wait"
+                    "{}, which takes what it cannot at its limits, comes before Spot: give it a weight below every Spot pool's",
+                    found.name
                 );
-                (
-                    true,
-                    Some(Warning::of_pool("overflow-not-ready", &pool.name, message)),
-                )
+                return only(true, warn("overflow-above-spot", &message));
             }
-            Err(lacks) => (false, Some(no_overflow(pool, &lacks))),
+            Ok(_) => return only(true, unclear),
+            Err(lacks) => lacks,
+        };
+        // What stands is not torn down for a moment's sake, but neither made tighter.
+        let known = self.inputs.state.node_pools.get(&pool.name);
+        let since = known
+            .and_then(|known| known.lost_overflow)
+            .unwrap_or(self.inputs.now);
+        if !has_set_limits(pool) || self.inputs.now - since >= self.inputs.config.policy.dwell.0 {
+            return only(false, Some(no_overflow(pool, &lacks)));
         }
+        let near = if lacks.near.is_empty() {
+            "there is none any more".to_owned()
+        } else {
+            lacks.near.join("; ")
+        };
+        let left = human_duration(since + self.inputs.config.policy.dwell.0 - self.inputs.now);
+        let message = format!(
+            "no pool takes what it cannot at its limits now ({near}), and pods that need on-demand may wait: if that lasts {left} more, its \
+             own limits come back"
+        );
+        ByLimits {
+            on: true,
+            lost_overflow: Some(since),
+            warning: warn("overflow-lost", &message),
+        }
+    }
+
+    fn own_nodes(&self, pool: &NodePool) -> impl Iterator<Item = &Node> {
+        let nodes = self.inputs.nodes.unwrap_or_default().iter();
+        nodes.filter(|node| node.node_pool.as_ref() == Some(&pool.name) && !node.deleting)
     }
 
     /// What the pool's nodes have now; those that are going away are left out, as Karpenter does
     /// (`pkg/controllers/state/cluster.go`). The status comes up to 5 s late, Nodes come after their `NodeClaim`s: the
     /// larger figure counts, since a limit below what runs drives nodes out.
-    fn running(&self, pool: &NodePool) -> Option<Capacity> {
-        let nodes = self.inputs.nodes.map(|nodes| {
-            let own = |node: &&Node| node.node_pool.as_deref() == Some(&pool.name) && !node.deleting;
-            nodes
-                .iter()
-                .filter(own)
-                .fold(Capacity::default(), |sum, node| sum.plus(of_node(node)))
-        });
-        match (Capacity::of(&pool.resources), nodes) {
-            (Some(status), Some(nodes)) => Some(status.max(nodes)),
-            (status, nodes) => status.or(nodes),
-        }
+    fn running(&self, pool: &NodePool) -> Option<Vcpu> {
+        let nodes = self
+            .inputs
+            .nodes
+            .map(|_| Vcpu(self.own_nodes(pool).map(|node| vcpu(node).0).sum()));
+        Vcpu::of(&pool.resources).max(nodes)
     }
 
     /// What of a committed pool its part of the room depends on.
@@ -81,35 +123,34 @@ impl Planner<'_> {
         eligible: &Eligible<'_>,
         groups: &[&GroupNow],
     ) -> Option<Member> {
-        let nodes = self.inputs.nodes.unwrap_or_default().iter();
-        let own =
-            nodes.filter(|node| node.node_pool.as_deref() == Some(&pool.name) && is_billed_on_demand(node));
-        let (mut mix, mut launched) = (
-            Mix {
-                capacity: Capacity::default(),
-                cost: Money::ZERO,
-            },
-            Money::ZERO,
-        );
-        for node in own {
-            let Some((_, cost, _)) = self.scale.node(node) else {
+        let mut mix = Mix {
+            nodes: 0,
+            cpu: Vcpu::default(),
+            costs: groups
+                .iter()
+                .map(|group| (group.id.clone(), Money::ZERO))
+                .collect(),
+        };
+        let (mut cost, mut launched) = (Money::ZERO, Money::ZERO);
+        for node in self.own_nodes(pool).filter(|node| is_billed_on_demand(node)) {
+            let Some((scope, own_cost, compute_cost)) = self.scale.node(node) else {
                 continue;
             };
-            mix.cost += cost;
-            mix.capacity = mix.capacity.plus(of_node(node));
+            mix.nodes += 1;
+            mix.cpu = Vcpu(mix.cpu.0 + vcpu(node).0);
+            for (group, sum) in &mut mix.costs {
+                *sum += if *group == scope { own_cost } else { compute_cost };
+            }
+            cost += own_cost;
             if self.inputs.now - node.created < Duration::hours(LATELY) {
-                launched += cost;
+                launched += own_cost;
             }
         }
-        let cost = mix.cost;
-        if mix.capacity.cpu == 0 || mix.cost == Money::ZERO {
+        if mix.cpu == Vcpu::default() || mix.costs.values().any(|cost| *cost == Money::ZERO) {
             mix = self.cheapest_mix(eligible, groups).unwrap_or(mix);
         }
         let record = DecisionRecord::recorded(pool).ok().flatten();
         let known = self.inputs.state.node_pools.get(&pool.name);
-        let last = known
-            .map(|known| known.decision)
-            .or(record.as_ref().map(|record| record.decision));
         let dwell = self.inputs.config.policy.dwell.0;
         Some(Member {
             pool: pool.name.clone(),
@@ -122,9 +163,11 @@ impl Planner<'_> {
             may_rise: record
                 .as_ref()
                 .is_none_or(|record| self.inputs.now - record.time >= dwell),
-            standing: record.and_then(|record| Capacity::latched(&record.values.limits?)),
-            ceiling: own_limits(pool).and_then(|own| Some(Capacity::of(&own)?.cpu)),
-            entered: last != Some(outcome.decision) || known.is_some_and(|known| known.limits_wait),
+            may_fall: true,
+            entered: last_decision(known, record.as_ref()) != Some(outcome.decision)
+                || known.is_some_and(|known| known.limits_wait),
+            standing: record.and_then(|record| Vcpu::of(&record.values.limits?)),
+            ceiling: own_limits(pool).as_ref().and_then(Vcpu::of),
             live: outcome.room.live,
             band: outcome.room.band,
             limited: true,
@@ -133,31 +176,39 @@ impl Planner<'_> {
 
     /// Where the pool has no nodes to tell: the cheapest type that it can launch, which Karpenter takes.
     fn cheapest_mix(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Option<Mix> {
-        let (name, price) = groups
+        let (name, _) = groups
             .iter()
             .find_map(|group| eligible.cheapest(&group.id, self.scale.prices))?;
-        let kind = self.scale.types.get(&name)?;
+        let vcpu = self.scale.types.get(&name)?.vcpu;
+        let cost = |group: &&GroupNow| {
+            let price = self
+                .scale
+                .prices
+                .of(&group.id, &name, eligible.placement(), Some(vcpu))?;
+            Some((group.id.clone(), price.rate))
+        };
         Some(Mix {
-            capacity: Capacity {
-                cpu: i64::from(kind.vcpu) * 1000,
-                memory: i64::try_from(kind.memory_mib).unwrap_or(0),
-            },
-            cost: price.rate,
+            nodes: 1,
+            cpu: Vcpu::cores(vcpu),
+            costs: groups.iter().filter_map(cost).collect(),
         })
     }
 
     /// Sets the limits of all pools together.
     pub(super) fn set_limits(plans: &mut BTreeMap<String, PoolPlan>, members: &[Member]) {
-        for (name, target) in targets(members) {
+        let targets = targets(members);
+        for name in targets.waiting {
+            if let Some(plan) = plans.get_mut(&name) {
+                plan.outcome.memory.limits_wait = true;
+            }
+        }
+        for (name, target) in targets.set {
             let Some(plan) = plans.get_mut(&name) else {
                 continue;
             };
             let own = own_limits(&plan.pool).unwrap_or_default();
             plan.limits = target.limits(&own);
-            if plan.outcome.decision == Decision::Fill
-                && !own.is_empty()
-                && plan.limits.get("cpu") == own.get("cpu")
-            {
+            if plan.outcome.decision == Decision::Fill && Vcpu::of(&own).is_some_and(|own| own <= target) {
                 plan.outcome.reason += "; its own limits allow no more";
             }
             if plan.outcome.decision == Decision::Drain && plan.pool.protected_from_consolidation() {
@@ -167,14 +218,22 @@ impl Planner<'_> {
     }
 }
 
-fn of_node(node: &Node) -> Capacity {
-    Capacity {
-        cpu: i64::from(node.vcpu.unwrap_or(0)) * 1000,
-        memory: i64::try_from(node.memory_mib.unwrap_or(0)).unwrap_or(0),
+/// The decision that stands: the state's, unless what was patched later tells of a run that could not keep its state.
+pub(super) fn last_decision(known: Option<&PoolState>, record: Option<&DecisionRecord>) -> Option<Decision> {
+    match (known, record) {
+        (Some(known), Some(record)) if record.time <= known.since => {
+            known.last_decided().or(Some(record.decision))
+        }
+        (_, Some(record)) => Some(record.decision),
+        (known, None) => known.and_then(PoolState::last_decided),
     }
 }
 
-/// A change of limits for people: `limits cpu 100 → 28, memory none → 118Gi`.
+fn vcpu(node: &Node) -> Vcpu {
+    Vcpu::cores(node.vcpu.unwrap_or(0))
+}
+
+/// A change of limits for people: `limits cpu 100 → 28`.
 #[must_use]
 pub fn show_limits(from: &Limits, to: &Limits) -> String {
     let mut names: Vec<&String> = from.keys().chain(to.keys()).collect();
