@@ -218,6 +218,3 @@ fn figures(plan: &PlanUse, hour: Hour) -> Option<(Money, Money)> {
         Err(_) => Some((Money::ZERO, Money::ZERO)),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,6 +39,10 @@ fn plan(name: &str, kind: PlanKind, owner: &str) -> Plan {
     )
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "rates are optional: a plan may not cover a line"
+)]
 fn learned(rate: f64) -> Option<Rate> {
     Some(Rate {
         rate: money(rate),
@@ -117,8 +121,8 @@ impl Published {
             .sum()
     }
 
-    fn covered(&self, line: usize) -> f64 {
-        self.paid.lines[line].covered.units()
+    fn covered(&self, line: usize) -> Quantity {
+        self.paid.lines[line].covered
     }
 }
 
@@ -139,7 +143,7 @@ fn scenario_1_a_large_compute_plan_pays_for_everything() {
 fn scenario_2_a_small_compute_plan_pays_for_the_highest_saving_alone() {
     let hour = Published::with(0.0, 2.0, 0.0);
     assert_eq!(hour.paid.plans[1].used, money(2.0));
-    assert!((hour.covered(0) - 2.857).abs() < 0.0005);
+    assert!((hour.covered(0).units() - 2.857).abs() < 0.0005);
     assert_eq!(cents(hour.on_demand()), 5624);
     // All of it on r5: 1.143 of them stay on demand.
     assert_eq!(hour.paid.covered.len(), 1);
@@ -150,11 +154,11 @@ fn scenario_2_a_small_compute_plan_pays_for_the_highest_saving_alone() {
 fn scenario_3_reserved_instances_come_before_the_plan() {
     let hour = Published::with(0.0, 18.2, 2.0);
     assert_eq!(hour.paid.lines[0].reserved, units(2.0));
-    assert_eq!(hour.covered(0), 2.0);
+    assert_eq!(hour.covered(0), units(2.0));
     assert_eq!(hour.paid.plans[1].used, money(18.2));
     // r5 1.40, then at 25 % the lower rate first (0.003 before 0.03) 4.80 and 12.00: exactly the commitment.
-    assert_eq!([2, 3].map(|line| hour.covered(line)), [400.0, 1600.0]);
-    assert_eq!([1, 4, 5].map(|line| hour.covered(line)), [0.0; 3]);
+    assert_eq!([2, 3].map(|line| hour.covered(line)), [400.0, 1600.0].map(units));
+    assert_eq!([1, 4, 5].map(|line| hour.covered(line)), [Quantity::ZERO; 3]);
     assert_eq!(cents(hour.on_demand()), 1000 + 2250 + 20);
 }
 
@@ -167,10 +171,13 @@ fn scenario_4_what_an_ec2_instance_plan_cannot_use_is_lost_and_compute_pays_the_
     assert_eq!((cents(ec2.used), cents(ec2.unused)), (240, 60));
     assert_eq!(ec2.used, (ec2.used + ec2.unused).scale(0.8));
     assert_eq!(compute.used, money(16.8));
-    assert_eq!([0, 2, 3].map(|line| hour.covered(line)), [4.0, 400.0, 1600.0]);
+    assert_eq!(
+        [0, 2, 3].map(|line| hour.covered(line)),
+        [4.0, 400.0, 1600.0].map(units)
+    );
     assert_eq!(
         hour.covered(1),
-        0.0,
+        Quantity::ZERO,
         "its 22 % is another plan's saving; at Compute rates it is 18 %"
     );
 }
@@ -206,10 +213,10 @@ fn the_owner_comes_before_a_higher_saving_elsewhere() {
     let paid = |sharing: &Sharing| {
         let order = Order::new(&plans.each_ref(), &lines, sharing);
         let lines = order.apply(&[money(0.11)], &[one, one]).lines;
-        [lines[0].covered.units(), lines[1].covered.units()]
+        [lines[0].covered, lines[1].covered]
     };
-    assert_eq!(paid(&Sharing::Open), [0.4, 1.0]);
-    assert_eq!(paid(&Sharing::Off), [0.0, 1.0]);
+    assert_eq!(paid(&Sharing::Open), [0.4, 1.0].map(units));
+    assert_eq!(paid(&Sharing::Off), [0.0, 1.0].map(units));
 }
 
 #[test]
