@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::application::{Load, Order, UsageLine};
 use super::ledger::{Ledger, Series, UsageClass, UsageKey};
-use super::rates::Rates;
+use super::rates::{Rate, Rates};
 use super::savings_plan::{GroupId, Plan};
 use super::sharing::Sharing;
 use super::usage::{family, instance_type};
@@ -40,6 +40,8 @@ impl ReportOrder {
         let plans: Vec<usize> = (0..ledger.plans.len()).filter(covers_nodes).collect();
         let rates = Rates::new(ledger);
         let mut known: BTreeMap<LineKey<'_>, usize> = BTreeMap::new();
+        // Every account pays the same, so lines of one sort share their rates.
+        let mut rates_of: BTreeMap<UsageKey, Arc<[Option<Rate>]>> = BTreeMap::new();
         let mut lines = Vec::new();
         let line_of = ledger.series.iter().map(|series| {
             if matches!(series.class, UsageClass::Spot | UsageClass::Reserved) {
@@ -49,7 +51,11 @@ impl ReportOrder {
             let next = known.len();
             let line = *known.entry(key).or_insert(next);
             if line == lines.len() {
-                lines.push(line_of(series, ledger, &rates, &plans));
+                let of_plans = || plans.iter().map(|plan| rates.of_plan(*plan, &series.key()));
+                let shared = rates_of
+                    .entry(series.key())
+                    .or_insert_with(|| of_plans().collect());
+                lines.push(line_of(series, ledger, Arc::clone(shared)));
             }
             Some(line)
         });
@@ -77,7 +83,7 @@ impl ReportOrder {
     }
 }
 
-fn line_of(series: &Series, ledger: &Ledger, rates: &Rates<'_>, plans: &[usize]) -> UsageLine {
+fn line_of(series: &Series, ledger: &Ledger, rates: Arc<[Option<Rate>]>) -> UsageLine {
     let key = series.key();
     let family = series
         .is_instance
@@ -87,7 +93,7 @@ fn line_of(series: &Series, ledger: &Ledger, rates: &Rates<'_>, plans: &[usize])
         region: Arc::clone(&series.region),
         family,
         on_demand: ledger.on_demand_prices.get(&key).copied().unwrap_or_default(),
-        rates: plans.iter().map(|plan| rates.of_plan(*plan, &key)).collect(),
+        rates,
         key,
     }
 }
