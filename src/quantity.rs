@@ -37,6 +37,16 @@ impl Quantity {
         Money::from_picos(rate.picos() * i128::from(self.0) / 1_000_000_000)
     }
 
+    /// How much `budget` pays for at `rate` $/unit, to the nano-unit; nothing at a rate of zero or less.
+    #[must_use]
+    pub fn bought(budget: Money, rate: Money) -> Self {
+        if rate <= Money::ZERO {
+            return Self::ZERO;
+        }
+        let nanos = budget.picos().saturating_mul(1_000_000_000) / rate.picos();
+        Self(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+
     /// The sum, unless it is out of range.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
@@ -80,6 +90,16 @@ impl Sum for Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_dollars_buy_what_two_dollars_buy() {
+        let dollars = |amount| Money::from_dollars(amount).unwrap();
+        assert_eq!(
+            Quantity::bought(dollars(2.0), dollars(0.7)),
+            Quantity(2_857_142_857)
+        );
+        assert_eq!(Quantity::bought(dollars(2.0), Money::ZERO), Quantity::ZERO);
+    }
 
     #[test]
     fn half_an_hour_at_a_dollar_is_fifty_cents() {

@@ -50,9 +50,10 @@ pub enum UsageClass {
     OnDemand,
     /// Spot.
     Spot,
-    /// Covered by a Reserved Instance. Kept only for instances with a cluster or NodePool tag.
+    /// Covered by a Reserved Instance, before any plan. Kept only for instances with a cluster or NodePool tag.
     Reserved,
-    /// Covered by the plan of that index in [`Ledger::plans`]. Kept only for rows with a cluster or NodePool tag.
+    /// Covered by the plan of that index in [`Ledger::plans`]: everyone's usage, tagged or not. Not kept in a ledger
+    /// made for plans alone ([`Detail::Plans`](crate::cur::columns::Detail::Plans)).
     Covered(usize),
 }
 
@@ -67,7 +68,7 @@ pub struct Series {
     pub operation: Arc<str>,
     /// Region code.
     pub region: Arc<str>,
-    /// Set only where a tag is: tags' values repeat between accounts.
+    /// Who used it; empty in a ledger made for plans alone.
     pub account: Arc<str>,
     pub cluster: Arc<str>,
     pub node_pool: Arc<str>,

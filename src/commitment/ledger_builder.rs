@@ -258,7 +258,8 @@ impl<'a> LedgerBuilder<'a> {
         let region = self.region(items, row);
         self.covered_regions.insert((arn, region));
         match cost {
-            Some(cost) if is_tagged(items, row) && kind != UsageKind::Other => {
+            // Who is covered by what: the order in which AWS applies plans is replayed on it.
+            Some(cost) if self.detail == Detail::Usage && kind != UsageKind::Other => {
                 self.add_cell(items, row, Class::Covered(arn), kind, span.hour, cost)
             }
             _ => Ok(()),
@@ -335,10 +336,9 @@ impl<'a> LedgerBuilder<'a> {
             usage_type: items.text(Text::UsageType, row),
             operation: items.text(Text::Operation, row),
             region: self.region(items, row),
-            account: if is_tagged(items, row) {
-                items.text(Text::UsageAccount, row)
-            } else {
-                Symbol::EMPTY
+            account: match self.detail {
+                Detail::Usage => items.text(Text::UsageAccount, row),
+                Detail::Plans => Symbol::EMPTY,
             },
             cluster,
             node_pool,

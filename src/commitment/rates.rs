@@ -57,6 +57,21 @@ impl<'a> Rates<'a> {
             })
     }
 
+    /// What `key` costs the plan of that index: at its own rate where a covered row shows it, else as
+    /// [`of`](Self::of) its group, not learned then.
+    #[must_use]
+    pub fn of_plan(&self, plan: usize, key: &UsageKey) -> Option<Rate> {
+        if let Some(rate) = self.ledger.rates.get(&(plan, key.clone())) {
+            return Some(Rate {
+                rate: *rate,
+                learned: true,
+            });
+        }
+        let group = self.ledger.plans[plan].plan.scope()?;
+        let rate = self.of(&group, key)?.rate;
+        Some(Rate { rate, learned: false })
+    }
+
     /// Every usage whose rate is known to `group`, or whose on-demand price is.
     pub fn known(&self, group: &GroupId) -> impl Iterator<Item = (&'a UsageKey, Rate)> + '_ {
         let learned = self.by_group.get(group);

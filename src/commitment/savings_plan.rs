@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::region;
 use super::usage::family;
+use crate::hour::Hour;
 
 /// What a plan covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -132,8 +133,13 @@ impl Plan {
     /// whose family or region is unknown.
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
+        self.scope().filter(|_| self.shared)
+    }
+
+    /// The same, whether or not the plan reaches this cluster.
+    #[must_use]
+    pub fn scope(&self) -> Option<GroupId> {
         match self.kind {
-            _ if !self.shared => None,
             PlanKind::Compute => Some(GroupId::Compute),
             PlanKind::Ec2Instance => Some(GroupId::Ec2Instance {
                 family: self.family.clone()?,
@@ -147,6 +153,12 @@ impl Plan {
     #[must_use]
     pub fn is_active(&self, now: DateTime<Utc>) -> bool {
         self.start.is_none_or(|start| start <= now) && self.ends().is_none_or(|end| now < end)
+    }
+
+    /// True when the plan is in force in a part of that hour.
+    #[must_use]
+    pub fn touches(&self, hour: Hour) -> bool {
+        self.start.is_some_and(|start| start < hour.end()) && self.ends().is_none_or(|end| end > hour.start())
     }
 
     /// When it ends, or when its rows stopped, whichever is earlier.

@@ -391,8 +391,7 @@ fn groups(
 fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: DateTime<Utc>) {
     let Ok(found) = plan.hours.binary_search_by_key(&hour, |h| h.hour) else {
         // A plan in force without a row for this hour: the hour is not all there.
-        let bought = plan.plan.start.is_some_and(|start| start < hour.end());
-        let in_force = bought && plan.plan.ends().is_none_or(|end| end > hour.start());
+        let in_force = plan.plan.touches(hour);
         total.mature &= !in_force;
         total.contradictory |= in_force && hour.end() <= mature_until;
         return;

@@ -136,7 +136,7 @@ const NEEDED_TO_DECIDE: [&str; 6] = [
 pub enum Detail {
     /// Plans, their hours, and the on-demand usage that they might have covered.
     Plans,
-    /// Also Spot, and which cluster and `NodePool` used what.
+    /// Also Spot, what the plans covered, and which account, cluster and `NodePool` used what.
     Usage,
 }
 

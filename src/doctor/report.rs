@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Check, Group, Status};
+use super::{Check, Group, Status, application};
 use crate::commitment::ledger::Granularity;
 use crate::commitment::utilization::stale;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::policy::plan::Proposal;
 use crate::warning::Warning;
 
 /// Checks that need a report that could be read.
-const OF_CONTENT: [&str; 9] = [
+const OF_CONTENT: [&str; 10] = [
     "report-hourly",
     "report-columns",
     "report-fresh",
@@ -24,6 +24,7 @@ const OF_CONTENT: [&str; 9] = [
     "report-plans",
     "report-account",
     "report-reconciles",
+    application::ID,
     "report-tags",
     "report-share",
 ];
@@ -73,6 +74,7 @@ pub fn checks(judged: &Judged, proposal: &Proposal, config: &Config, now: DateTi
         look.account(),
     ];
     checks.extend(look.reconciles());
+    checks.push(application::check(judged, config));
     checks.push(look.tags());
     checks.push(look.share());
     checks.extend(look.groups());

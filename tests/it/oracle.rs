@@ -132,13 +132,14 @@ fn compare(root: &Path, style: &str, files: &[PathBuf], now: &str) {
         assert_same(
             "ondemand",
             &usage(&seen, UsageClass::OnDemand, horizon),
-            &table(&answer["ondemand"], 6),
+            &table(&answer["ondemand"], 7),
         );
         assert_same(
             "spot",
             &usage(&seen, UsageClass::Spot, horizon),
-            &table(&answer["spot"], 6),
+            &table(&answer["spot"], 7),
         );
+        assert_same("covered", &covered(&seen, horizon), &table(&answer["covered"], 8));
         assert_same("document", &document(&seen), &in_force(&answer["plans"]));
     }
     // Without a window rates are learned from all hours; the oracle stops at the horizon.
@@ -176,7 +177,7 @@ fn plans(ledger: &Ledger, horizon: DateTime<Utc>) -> Table {
     rows
 }
 
-/// Amount and cost by hour, usage type, operation, region, cluster and `NodePool`.
+/// Amount and cost by hour, account, usage type, operation, region, cluster and `NodePool`.
 fn usage(seen: &Seen, class: UsageClass, horizon: DateTime<Utc>) -> Table {
     let mut rows = Table::new();
     for (series, cell) in seen
@@ -185,6 +186,7 @@ fn usage(seen: &Seen, class: UsageClass, horizon: DateTime<Utc>) -> Table {
         .filter(|(_, cell)| cell.hour.end() <= horizon)
     {
         let key = [
+            &series.account,
             &series.usage_type,
             &series.operation,
             &series.region,
@@ -193,11 +195,25 @@ fn usage(seen: &Seen, class: UsageClass, horizon: DateTime<Utc>) -> Table {
         ];
         let key = std::iter::once(cell.hour.to_string()).chain(key.iter().map(ToString::to_string));
         let sums = rows.entry(key.collect()).or_insert_with(|| vec![0.0; 2]);
-        // Series also tell accounts apart, the oracle doesn't.
+        // Series also tell instances from other usage, which the usage type tells already.
         sums[0] += cell.amount.units();
         sums[1] += cell.cost().dollars();
     }
     rows
+}
+
+/// The same of what each plan covered.
+fn covered(seen: &Seen, horizon: DateTime<Utc>) -> Table {
+    let plans = seen.judged.ledger.plans.iter().enumerate();
+    plans
+        .flat_map(|(index, entry)| {
+            let rows = usage(seen, UsageClass::Covered(index), horizon).into_iter();
+            rows.map(|(mut key, numbers)| {
+                key.insert(0, entry.plan.arn.clone());
+                (key, numbers)
+            })
+        })
+        .collect()
 }
 
 /// The rate of each plan, usage type and operation.

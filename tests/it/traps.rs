@@ -1,6 +1,7 @@
 //! What is known to go wrong when one reads Savings Plans out of a Cost and Usage Report, trap by trap. The numbers
 //! are those of the project's list of traps.
 
+mod application;
 mod columns;
 mod damage;
 mod delivery;

@@ -7,8 +7,9 @@
 Prints one JSON object: the horizon, and the tables
 
     plans      [arn, hour, commitment, used, covered]
-    ondemand   [hour, usage_type, operation, region, cluster, nodepool, amount, cost]   not covered by any plan
+    ondemand   [hour, account, usage_type, operation, region, cluster, nodepool, amount, cost]   not covered by any plan
     spot       the same columns
+    covered    [arn, ... the same columns]   covered by that plan; the cost is at its rates
     rates      [arn, usage_type, operation, hour, rate]   the dearest rate at the newest hour
 
 Only hours that have ended at the horizon count. Hours are RFC 3339, absent text
@@ -29,7 +30,7 @@ from typing import Any
 
 import duckdb
 
-TABLES = ("plans", "ondemand", "spot", "rates")
+TABLES = ("plans", "ondemand", "spot", "covered", "rates")
 
 # How a usage type begins after its region prefix.
 INSTANCE = ("BoxUsage", "DedicatedUsage", "HostBoxUsage", "UnusedBox", "UnusedDed", "Reservation")
@@ -74,10 +75,10 @@ def begins(column: str, words: tuple[str, ...]) -> str:
     return f"({anywhere}) AND regexp_matches({column}, '^([A-Z0-9]+-)*({'|'.join(words)})')"
 
 
-def classes(of: Source) -> tuple[str, str]:
-    """SQL conditions: usage that a plan could have paid for, and Spot."""
+def classes(of: Source, line_type: str) -> tuple[str, str]:
+    """SQL conditions on rows of this type: usage that a plan pays for, or could have, and Spot."""
     usage_type, operation, code = of.bare("line_item_usage_type"), of.bare("line_item_operation"), of.bare("line_item_product_code")
-    own = f"line_item_line_item_type = 'Usage' AND coalesce({operation}, '') NOT IN ('EKSPod-EC2', 'ECSTask-EC2')"
+    own = f"line_item_line_item_type = '{line_type}' AND coalesce({operation}, '') NOT IN ('EKSPod-EC2', 'ECSTask-EC2')"
     if "split_line_item_parent_resource_id" in of.columns:
         own += " AND coalesce(split_line_item_parent_resource_id, '') = ''"
     eligible = f"""{own} AND (
@@ -107,9 +108,10 @@ def table_sql(of: Source, horizon: str, exact: bool) -> dict[str, str]:
     arn, kind = of.text("savings_plan_savings_plan_a_r_n"), "line_item_line_item_type"
     hour, ended = "line_item_usage_start_date", f"line_item_usage_end_date <= TIMESTAMP '{horizon}'"
     usage_type, operation = of.text("line_item_usage_type"), of.text("line_item_operation")
-    place = f"{hour} AS hour, {usage_type} AS usage_type, {operation} AS operation, {of.text('product_region_code', 'product_region')} AS region, " \
+    place = f"{hour} AS hour, {of.text('line_item_usage_account_id')} AS account, {usage_type} AS usage_type, {operation} AS operation, {of.text('product_region_code', 'product_region')} AS region, " \
             f"{of.tag(*CLUSTER_TAGS)} AS cluster, {of.tag(*NODEPOOL_TAGS)} AS nodepool"
-    eligible, spot = classes(of)
+    eligible, spot = classes(of, "Usage")
+    covered, _ = classes(of, "SavingsPlanCoveredUsage")
 
     def uncovered(condition: str) -> str:
         return f"SELECT {place}, {total('line_item_usage_amount')} AS amount, {total('line_item_unblended_cost')} AS cost FROM cur WHERE {ended} AND {condition} GROUP BY ALL"
@@ -123,6 +125,9 @@ def table_sql(of: Source, horizon: str, exact: bool) -> dict[str, str]:
             FROM cur WHERE {kind} IN ('SavingsPlanRecurringFee', 'SavingsPlanCoveredUsage') AND {of.bare('savings_plan_savings_plan_a_r_n')} <> '' AND {ended} GROUP BY ALL""",
         "ondemand": uncovered(eligible),
         "spot": uncovered(spot),
+        "covered": f"""
+            SELECT {arn} AS arn, {place}, {total('line_item_usage_amount')} AS amount, {total('savings_plan_savings_plan_effective_cost')} AS cost
+            FROM cur WHERE {ended} AND {of.bare('savings_plan_savings_plan_a_r_n')} <> '' AND {covered} GROUP BY ALL""",
         "rates": f"""
             SELECT arn, usage_type, operation, max(hour) AS hour, max_by(rate, hour) AS rate FROM (
                 SELECT {arn} AS arn, {usage_type} AS usage_type, {operation} AS operation, {hour} AS hour, max({of.number('savings_plan_savings_plan_rate')}) AS rate

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::tables::see;
 use crate::contract::{DOCTOR, check};
+use crate::support::cur::{Bucket, COMPUTE, Row};
 use crate::support::run::{Brimful, Derived, NOW, entry, text};
 
 fn doctor(cur: &str) -> Brimful {
@@ -139,6 +140,59 @@ fn a_report_that_lacks_a_column_ends_with_4_and_names_it() {
         text(&columns["message"]).contains("savings_plan_savings_plan_effective_cost"),
         "{columns:#}"
     );
+}
+
+/// A report in which a plan stays half idle beside another account that pays on demand.
+fn sharing_off() -> Bucket {
+    const M5: &str = "USE2-BoxUsage:m5.large";
+    Bucket::of((0..48).flat_map(|hour| {
+        [
+            Row::fee(COMPUTE, hour).commitment(1.0).used(0.5),
+            Row::covered(COMPUTE, hour, M5)
+                .amount(10.0)
+                .rate(0.05)
+                .cost(0.5)
+                .list(1.0),
+            Row::on_demand(hour, M5)
+                .account("444455556666")
+                .amount(20.0)
+                .list(2.0),
+        ]
+    }))
+}
+
+#[test]
+fn plans_that_are_used_against_the_application_order_are_a_warning_with_its_cause() {
+    let report = sharing_off();
+    let run = || {
+        Brimful::new("doctor").args([
+            "--cur",
+            report.path().to_str().expect("UTF-8"),
+            "--nodepools",
+            "fixtures/nodepools.yaml",
+            "--now",
+            "2026-11-03T00:00:00Z",
+        ])
+    };
+    let diagnosis = run().json(0);
+    let found = entry(&diagnosis["checks"], "id", "application-order");
+    assert_eq!(found["status"], "warn", "{diagnosis:#}");
+    let message = text(&found["message"]);
+    assert!(
+        message
+            .contains("misses the plans' use by 50.0 % of the commitment, most of all that of plan c0000000"),
+        "{message}"
+    );
+    assert!(message.contains("sharing is off"), "{message}");
+    assert!(
+        text(&found["cure"]).contains("sharing:\n  accounts:"),
+        "{found:#}"
+    );
+    // Told so, it knows what the plan can pay for.
+    let told = run()
+        .config("cluster:\n  account: \"111122223333\"\nsharing:\n  accounts: [\"111122223333\"]\n")
+        .json(0);
+    assert_eq!(status(&told, "application-order"), "ok");
 }
 
 #[test]

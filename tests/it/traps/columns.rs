@@ -38,7 +38,7 @@ fn expected() -> Ledger {
             ledger.plans[0].hours.len(),
             ledger.cells.len()
         ),
-        (1, 30, 90)
+        (1, 30, 120)
     );
     ledger
 }

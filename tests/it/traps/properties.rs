@@ -31,8 +31,9 @@ fn row() -> impl Strategy<Value = Row> {
         dollars(),
         dollars(),
         select(vec!["", "prod", "test"]),
+        select(vec!["111122223333", "444455556666"]),
     );
-    parts.prop_map(|(kind, arn, hour, usage_type, a, b, cluster)| {
+    parts.prop_map(|(kind, arn, hour, usage_type, a, b, cluster, account)| {
         let row = match kind {
             0 => Row::fee(arn, hour).commitment(a + b).used(a),
             1 => Row::fee(arn, hour).commitment(a).used(b),
@@ -45,6 +46,7 @@ fn row() -> impl Strategy<Value = Row> {
             4 => Row::reserved(hour, usage_type).amount(a),
             _ => Row::spot(hour, "USE2-SpotUsage:m5.large").amount(a).unblended(b),
         };
+        let row = if kind < 2 { row } else { row.account(account) };
         let row = if arn == EC2_M5 && kind < 3 {
             row.for_m5_in_ohio()
         } else {
