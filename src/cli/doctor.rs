@@ -252,6 +252,7 @@ fn from_files(pools: &Path, nodes: Option<&Path>, state: Option<&Path>) -> Resul
             node_pools: manifest::node_pools(pools)?,
             nodes: nodes.map(manifest::nodes).transpose()?,
             node_claims: Some(Vec::new()),
+            ..ClusterView::default()
         },
         known: state_store::peek_file(state)?,
     })
@@ -322,6 +323,7 @@ async fn live(
         node_pools: node_pools?,
         nodes: cluster.nodes().await.ok(),
         node_claims: cluster.node_claims().await.ok(),
+        ..ClusterView::default()
     };
     Ok(Pools { view, known })
 }

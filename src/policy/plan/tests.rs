@@ -99,6 +99,7 @@ struct Scene {
     pools: Vec<NodePool>,
     nodes: Option<Vec<Node>>,
     claims: Option<Vec<NodeClaim>>,
+    peers: Peers,
     state: State,
 }
 
@@ -111,6 +112,7 @@ impl Scene {
             pools: vec![committed(), spot()],
             nodes: None,
             claims: Some(Vec::new()),
+            peers: Peers::default(),
             state: State::default(),
         }
     }
@@ -134,6 +136,7 @@ impl Scene {
             node_pools: &self.pools,
             nodes: self.nodes.as_deref(),
             node_claims: self.claims.as_deref(),
+            peers: &self.peers,
             state: &self.state,
             doubt: None,
         })
