@@ -6,11 +6,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use aws_config::SdkConfig;
 use futures::{StreamExt, stream};
 
 use crate::Result;
 use crate::cur::location::Location;
-use crate::cur::s3::{Listed, Put, S3Store};
+use crate::cur::s3::{AwsAccess, Listed, Put, S3Store};
 use crate::policy::peers::{MAX_BYTES, Note};
 
 mod directory;
@@ -70,13 +71,29 @@ pub enum Written {
 }
 
 impl Board {
-    /// Reaches the place.
+    /// Reaches the place with the credentials of the pod: the role for the report (`cur.roleArn`) is the payer's, and
+    /// may only read.
     ///
     /// # Errors
     /// It is not there, or may not be listed.
     pub async fn open(place: &Place) -> Result<Self> {
+        let aws = match place.0 {
+            Location::S3 { .. } => AwsAccess::default().load().await,
+            Location::Path(_) => SdkConfig::builder().build(),
+        };
+        Self::open_with(place, &aws).await
+    }
+
+    /// The same with settings of one's own.
+    ///
+    /// # Errors
+    /// It is not there, or may not be listed.
+    pub async fn open_with(place: &Place, aws: &SdkConfig) -> Result<Self> {
         match &place.0 {
-            Location::S3 { bucket, prefix } => S3Store::for_coordination(bucket, prefix).await.map(Self::S3),
+            Location::S3 { bucket, prefix } => {
+                let store = S3Store::for_coordination(aws, bucket, prefix).await?;
+                Ok(Self::S3(store))
+            }
             Location::Path(path) => {
                 Directory(path).check()?;
                 Ok(Self::Directory(path.clone()))

@@ -60,7 +60,7 @@ pub(crate) async fn meet<'a>(
         let entries = board.read().await?;
         Ok((board, entries))
     };
-    let (board, entries) = match in_time(opened).await {
+    let (board, entries) = match in_time(Box::pin(opened)).await {
         Ok(found) => found,
         Err(error) => return (None, unreachable(&place, "read", &error)),
     };

@@ -19,13 +19,13 @@ impl Directory<'_> {
         match fs::metadata(self.0) {
             Ok(found) if found.is_dir() => Ok(()),
             Ok(_) => Err(Error::report(format!("{} is no directory", self.0.display()))),
-            Err(error) => Err(self.failed("look at", self.0, error)),
+            Err(error) => Err(failed("look at", self.0, error)),
         }
     }
 
     pub(super) fn read(self) -> Result<Vec<Entry>> {
         let listed = fs::read_dir(self.0).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let listed = listed.map_err(|error| self.failed("list", self.0, error))?;
+        let listed = listed.map_err(|error| failed("list", self.0, error))?;
         let mut entries: Vec<Entry> = listed.iter().filter_map(|file| entry(&file.path())).collect();
         entries.sort_by(|a, b| a.note.name.cmp(&b.note.name));
         Ok(entries)
@@ -42,16 +42,16 @@ impl Directory<'_> {
         outcome.map_err(|error| {
             // Nobody reads what is left of it.
             let _ = fs::remove_file(&beside);
-            self.failed("write", &path, error)
+            failed("write", &path, error)
         })?;
         Ok(Written::Done(version(text.as_bytes())))
     }
+}
 
-    fn failed(self, doing: &str, path: &Path, error: io::Error) -> Error {
-        Error::report(format!("cannot {doing} {}", path.display()))
-            .hint("coordination.uri must be a directory that this cluster can read and write")
-            .source(error)
-    }
+fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+    Error::report(format!("cannot {doing} {}", path.display()))
+        .hint("coordination.uri must be a directory that this cluster can read and write")
+        .source(error)
 }
 
 /// A file, unless it is gone, hidden, or no file.

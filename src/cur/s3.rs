@@ -76,14 +76,13 @@ pub struct S3Store {
 impl S3Store {
     /// A store that follows the bucket to its region.
     pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Result<Self> {
-        Self::connect_for(Purpose::Report, access, bucket, prefix).await
+        Self::connect_for(Purpose::Report, &access.load().await, bucket, prefix).await
     }
 
-    async fn connect_for(purpose: Purpose, access: &AwsAccess, bucket: &str, prefix: &str) -> Result<Self> {
-        let config = access.load().await;
+    async fn connect_for(purpose: Purpose, config: &SdkConfig, bucket: &str, prefix: &str) -> Result<Self> {
         let mut store = Self {
             purpose,
-            client: client(&config, None),
+            client: client(config, None),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         };
@@ -97,7 +96,7 @@ impl S3Store {
         let probe = probe.send().await;
         if let Err(error) = probe {
             match region_of(&error) {
-                Some(region) => store.client = client(&config, Some(region)),
+                Some(region) => store.client = client(config, Some(region)),
                 None => return Err(store.explain(Action::List, store.listing(), &error)),
             }
         }

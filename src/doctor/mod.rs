@@ -1,6 +1,7 @@
 //! Findings of the preflight, from values: what is well, what is not, and the cure.
 
 pub mod access;
+pub mod coordination;
 pub mod pools;
 pub mod report;
 

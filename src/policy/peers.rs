@@ -135,12 +135,12 @@ impl Peers {
                 .find(|group| !demand.groups.contains_key(&group.to_string()));
             match unknown {
                 _ if !demand.comparable => {
-                    warnings.push(silent(cluster, "the report's tags do not tell all of its use"))
+                    warnings.push(silent(cluster, "the report's tags do not tell all of its use"));
                 }
-                Some(group) => warnings.push(silent(
-                    cluster,
-                    &format!("it does not see the plans of group {group}"),
-                )),
+                Some(group) => {
+                    let why = format!("it does not see the plans of group {group}");
+                    warnings.push(silent(cluster, &why));
+                }
                 None => usable.push(demand),
             }
         }

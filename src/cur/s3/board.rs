@@ -1,8 +1,9 @@
 //! Small objects that several writers keep in one prefix: listed, read whole, and written only over what was read.
 
+use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
-use super::{Action, AwsAccess, Purpose, S3Store, status};
+use super::{Action, Purpose, S3Store, status};
 use crate::{Error, Result};
 
 /// Conditional requests that lose to another writer: the object is another, or is being written right now.
@@ -29,10 +30,9 @@ pub(crate) enum Put {
 }
 
 impl S3Store {
-    /// The prefix where clusters tell their demand. The credentials are those of the pod: the role for the report
-    /// (`cur.roleArn`) is the payer's, and may only read.
-    pub(crate) async fn for_coordination(bucket: &str, prefix: &str) -> Result<Self> {
-        Self::connect_for(Purpose::Coordination, &AwsAccess::default(), bucket, prefix).await
+    /// The prefix where clusters tell their demand.
+    pub(crate) async fn for_coordination(aws: &SdkConfig, bucket: &str, prefix: &str) -> Result<Self> {
+        Self::connect_for(Purpose::Coordination, aws, bucket, prefix).await
     }
 
     /// What lies directly below the prefix; there may be nothing yet.

@@ -117,16 +117,15 @@ impl Demand {
 /// The name of a cluster's object: whatever could mean something in a path or a key is spelt in hexadecimal.
 #[must_use]
 pub fn file_name(cluster: &str) -> String {
-    let mut name = String::new();
-    for (at, byte) in cluster.bytes().enumerate() {
+    let spelt = cluster.bytes().enumerate().map(|(at, byte)| {
         let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'.' && at > 0);
         if plain {
-            name.push(char::from(byte));
+            char::from(byte).to_string()
         } else {
-            name.push_str(&format!("%{byte:02X}"));
+            format!("%{byte:02X}")
         }
-    }
-    name + ENDING
+    });
+    spelt.collect::<String>() + ENDING
 }
 
 /// The cluster whose object has this name; `None` for what no cluster has written.

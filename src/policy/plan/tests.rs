@@ -13,6 +13,8 @@ use crate::policy::Decision;
 use crate::policy::records::{BASELINE, DECISION, MANAGED_LABEL};
 use crate::policy::state::Memory;
 
+mod peers;
+
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";
 
