@@ -163,3 +163,92 @@ fn unreachable(place: &Place, what: &str, error: &Error) -> Peers {
     );
     Peers::nobody("coordination-unreachable", why)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ErrorKind;
+    use crate::cur::location::Location;
+    use crate::policy::peers::Demand;
+
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    /// A run of prod that has met the others in a directory, after which `meanwhile` happens there.
+    fn run(dir: &Path, meanwhile: impl FnOnce(&Path)) -> (Peers, Proposal) {
+        let mut config = Config::default();
+        config.cluster.name = Some("prod".to_owned());
+        config.coordination.uri = Some(dir.display().to_string());
+        let error = Error::new(ErrorKind::Report, "no report");
+        let judged = crate::pipeline::unread(&Location::Path("x".into()), &error);
+        let mut view = ClusterView {
+            nodes: Some(Vec::new()),
+            ..ClusterView::default()
+        };
+        let state = State::default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let proposal = runtime.block_on(async {
+            let (meeting, peers) = meet(&config, &judged, &view, NOW).await;
+            view.peers = peers;
+            let proposal = plan(&judged, &config, &view, &state, NOW);
+            meanwhile(dir);
+            meeting.unwrap().tell(&judged, &mut view, &state, proposal).await
+        });
+        (view.peers, proposal)
+    }
+
+    fn put(dir: &Path, cluster: &str) {
+        let told = Demand::new(cluster, NOW).to_text();
+        std::fs::write(dir.join(file_name(cluster)), told).unwrap();
+    }
+
+    fn codes(proposal: &Proposal) -> Vec<&'static str> {
+        let codes = proposal.warnings.iter().map(|warning| warning.code);
+        codes.filter(|code| code.starts_with("coordination")).collect()
+    }
+
+    #[test]
+    fn a_run_tells_its_demand_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let (peers, proposal) = run(dir.path(), |_| {});
+            assert_eq!((codes(&proposal), peers.conflict), (Vec::new(), false));
+        }
+        let told = std::fs::read_to_string(dir.path().join("prod.json")).unwrap();
+        assert!(Demand::parse(&told, "prod").unwrap().comparable);
+    }
+
+    #[test]
+    fn what_another_tells_between_reading_and_writing_is_planned_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let (peers, _) = run(dir.path(), |dir| put(dir, "staging"));
+        assert!(peers.fresh.contains_key("staging"), "{peers:?}");
+    }
+
+    #[test]
+    fn whoever_loses_the_race_for_its_own_name_goes_on_without_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "staging");
+        let (peers, proposal) = run(dir.path(), |dir| put(dir, "prod"));
+        assert_eq!(codes(&proposal), ["coordination-conflict"]);
+        assert!(peers.fresh.is_empty() && peers.conflict, "{peers:?}");
+        let told = std::fs::read_to_string(dir.path().join("prod.json")).unwrap();
+        assert!(
+            !Demand::parse(&told, "prod").unwrap().comparable,
+            "the other's stands"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_acted_on() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "staging");
+        let (peers, proposal) = run(dir.path(), |dir| std::fs::remove_dir_all(dir).unwrap());
+        assert_eq!(codes(&proposal), ["coordination-unreachable"]);
+        assert!(peers.fresh.is_empty(), "{peers:?}");
+    }
+}

@@ -82,3 +82,68 @@ fn version(bytes: &[u8]) -> String {
     bytes.hash(&mut hash);
     format!("{:016x}", hash.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version_of(written: Written) -> String {
+        match written {
+            Written::Done(version) => version,
+            Written::Lost => panic!("another writer was first"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_written_only_over_what_was_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Directory(dir.path());
+        let first = version_of(place.write("a.json", "1", None).unwrap());
+        assert_eq!(place.write("a.json", "2", None).unwrap(), Written::Lost);
+        let second = version_of(place.write("a.json", "3", Some(&first)).unwrap());
+        assert_eq!(place.write("a.json", "4", Some(&first)).unwrap(), Written::Lost);
+        assert_eq!(place.write("b.json", "5", Some(&first)).unwrap(), Written::Lost);
+        let entries = place.read().unwrap();
+        let note = Note {
+            name: "a.json".into(),
+            content: Ok("3".into()),
+        };
+        assert_eq!(
+            entries,
+            [Entry {
+                note,
+                version: second
+            }]
+        );
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_and_what_is_hidden_or_no_file_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.json"), [0xff, 0xfe]).unwrap();
+        fs::write(dir.path().join(".b.json.1"), "half").unwrap();
+        fs::create_dir(dir.path().join("c.json")).unwrap();
+        let large = fs::File::create(dir.path().join("d.json")).unwrap();
+        large.set_len(MAX_BYTES + 1).unwrap();
+        let entries = Directory(dir.path()).read().unwrap();
+        let told: Vec<(&str, bool)> = entries
+            .iter()
+            .map(|e| (e.note.name.as_str(), e.note.content.is_err()))
+            .collect();
+        assert_eq!(told, [("a.json", true), ("d.json", true)]);
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_is_never_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let away = dir.path().join("share");
+        let place = Directory(&away);
+        assert!(place.check().is_err() && place.read().is_err() && place.write("a.json", "1", None).is_err());
+        assert!(!away.exists());
+    }
+}

@@ -20,7 +20,8 @@ const ENDING: &str = ".json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Demand {
-    pub(super) schema: String,
+    /// Name and version of the document's shape.
+    pub schema: String,
     /// Its name, as in the cluster tag.
     pub cluster: String,
     /// AWS account of its nodes.

@@ -176,42 +176,32 @@ fn only_a_cluster_that_sees_the_same_plans_replaces_the_reports_figures() {
     );
 }
 
+/// The share of $10/h that is left to this cluster.
+fn left(peers: &[Demand], reserved: f64) -> String {
+    let peers: Vec<&Demand> = peers.iter().collect();
+    format!("{:.4}", split(COMPUTE, dollars(10.0), reserved, &peers))
+}
+
 #[test]
 fn headroom_is_split_equally_among_those_that_want_it() {
-    let share = |peers: &[Demand], reserved| {
-        split(
-            COMPUTE,
-            dollars(10.0),
-            reserved,
-            &peers.iter().collect::<Vec<_>>(),
-        )
-    };
     let idle = || demand("a", NOW, 1.0, false, 0.0);
     let eager = |name: &str| demand(name, NOW, 1.0, true, 0.0);
-    assert_eq!(share(&[idle()], 0.0), 1.0);
-    assert_eq!(share(&[idle(), eager("b")], 0.0), 0.5);
-    assert_eq!(share(&[eager("b"), eager("c")], 0.0), 0.3333);
+    assert_eq!(left(&[idle()], 0.0), "1.0000");
+    assert_eq!(left(&[idle(), eager("b")], 0.0), "0.5000");
+    assert_eq!(left(&[eager("b"), eager("c")], 0.0), "0.3333");
     // A silent one keeps its part, a configured share is taken at its word.
-    assert_eq!(share(&[eager("b")], 0.2), 0.4);
+    assert_eq!(left(&[eager("b")], 0.2), "0.4000");
     let mut configured = eager("b");
     configured.share = Some(0.5);
-    assert_eq!(share(&[configured, eager("c")], 0.0), 0.25);
-    assert_eq!(split(COMPUTE, dollars(-1.0), 0.0, &[]), 0.0);
+    assert_eq!(left(&[configured, eager("c")], 0.0), "0.2500");
+    assert!(split(COMPUTE, dollars(-1.0), 0.0, &[]).abs() < f64::EPSILON);
 }
 
 #[test]
 fn what_another_has_claimed_is_not_taken_until_it_has_looked_again() {
-    let share = |claim| {
-        split(
-            COMPUTE,
-            dollars(10.0),
-            0.0,
-            &[&demand("a", NOW, 1.0, true, claim)],
-        )
-    };
-    assert_eq!(share(10.0), 0.0);
-    assert_eq!(share(8.0), 0.2);
-    assert_eq!(share(2.0), 0.5);
+    for (claim, part) in [(10.0, "0.0000"), (8.0, "0.2000"), (2.0, "0.5000")] {
+        assert_eq!(left(&[demand("a", NOW, 1.0, true, claim)], 0.0), part, "{claim}");
+    }
 }
 
 /// A cluster of the game below: what it runs, what it may add, and what it has told.
