@@ -9,6 +9,7 @@ use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::coordination::Place;
 use crate::hour::parse_duration;
 use crate::{Error, Result};
 
@@ -34,10 +35,12 @@ pub struct Config {
     /// `spec.limits`.
     pub limits: LimitsConfig,
     /// The part (0–1] of the plans' headroom that this cluster may take, where several clusters share the plans.
-    /// Default: this cluster's part of the groups' use that carries a cluster tag.
+    /// Default: split with the clusters that coordinate; else this cluster's part of the use that carries a cluster tag.
     pub share: Option<Share>,
     /// Whose plans this cluster may use.
     pub sharing: SharingConfig,
+    /// Where clusters on the same plans tell each other their live demand.
+    pub coordination: CoordinationConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
 }
@@ -231,6 +234,25 @@ pub struct SharingConfig {
     pub accounts: Option<Vec<String>>,
 }
 
+/// Where clusters on the same plans tell each other their live demand.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CoordinationConfig {
+    /// `s3://bucket[/prefix]` or a directory that all of them can read and write. Needs the cluster's name.
+    pub uri: Option<String>,
+    /// A cluster that has told nothing for longer is seen as the report shows it.
+    pub max_age: Span,
+}
+
+impl Default for CoordinationConfig {
+    fn default() -> Self {
+        Self {
+            uri: None,
+            max_age: Span(Duration::minutes(30)),
+        }
+    }
+}
+
 /// Logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -296,6 +318,10 @@ impl Config {
         }
         if self.cur.uri.is_some() && self.cur.discover.is_some() {
             return Err("cur: give uri or discover, not both".into());
+        }
+        if let Some(uri) = &self.coordination.uri {
+            uri.parse::<Place>()
+                .map_err(|e| format!("coordination.uri: {e}"))?;
         }
         Ok(())
     }

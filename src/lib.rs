@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commitment;
 pub mod config;
+pub mod coordination;
 pub mod cur;
 pub mod doctor;
 pub mod error;

@@ -18,6 +18,7 @@ use crate::hour::{Hour, human_duration, rfc3339};
 use crate::karpenter::{Node, NodeClaim, NodePool};
 use crate::money::Money;
 use crate::policy::groups::commitment_now;
+use crate::policy::peers::Peers;
 use crate::policy::plan::{Inputs, Proposal, propose};
 use crate::policy::state::State;
 use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
@@ -392,6 +393,8 @@ pub struct ClusterView {
     pub nodes: Option<Vec<Node>>,
     /// `NodeClaims`, where at hand.
     pub node_claims: Option<Vec<NodeClaim>>,
+    /// What other clusters on the same plans tell of themselves.
+    pub peers: Peers,
 }
 
 /// Proposes weights for a cluster.
@@ -411,6 +414,7 @@ pub fn plan(
         node_pools: &cluster.node_pools,
         nodes: cluster.nodes.as_deref(),
         node_claims: cluster.node_claims.as_deref(),
+        peers: &cluster.peers,
         state,
         doubt: judged.doubt.as_deref(),
     })

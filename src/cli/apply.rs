@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::args::{ApplyArgs, ClusterArgs};
 use super::context::{Context, wall_clock};
+use super::coordination::meet;
 use super::output;
 use super::plan::{look, show};
 use super::signals::Interrupt;
@@ -125,7 +126,12 @@ async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> 
     }
     let state = &known.state;
     let (mut view, warnings) = look(cluster).await?;
+    let (meeting, peers) = meet(&context.config, &judged, &view, context.now).await;
+    view.peers = peers;
     let mut proposal = plan(&judged, &context.config, &view, state, context.now);
+    if let Some(meeting) = meeting.filter(|_| how != How::Validate) {
+        proposal = meeting.tell(&judged, &mut view, state, proposal).await;
+    }
     let mut applied = Vec::new();
     let mut settled = BTreeSet::new();
     // A pool that was edited under the plan is planned again, once, from what it is now.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::args::{ClusterArgs, Common, DoctorArgs, Output};
 use super::context::{Context, configured, processors, start_logs, wall_clock};
+use super::coordination::meet;
 use super::output;
 use super::progress::waiting;
 use super::signals::Interrupt;
@@ -16,7 +17,7 @@ use crate::cur::object::ReadError;
 use crate::cur::reader::open;
 use crate::cur::s3::AwsAccess;
 use crate::cur::store::Store;
-use crate::doctor::{Check, Diagnosis, Group, access, pools, report};
+use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
 use crate::karpenter::rights::RIGHTS;
 use crate::karpenter::{Cluster, NodePool, Overlays, manifest};
 use crate::pipeline::{ClusterView, Judged, inspect, plan, unread};
@@ -47,7 +48,7 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
         let _spinner = waiting(quiet, "looking at the cluster");
         live(&found.config, &target, user.as_deref(), &mut checks).await
     };
-    conclude(&found, read, pools_now, &mut checks);
+    conclude(&found, read, pools_now, &mut checks).await;
     let diagnosis = Diagnosis::new(checks);
     match format {
         Output::Json => output::print_json(&diagnosis)?,
@@ -252,6 +253,7 @@ fn from_files(pools: &Path, nodes: Option<&Path>, state: Option<&Path>) -> Resul
             node_pools: manifest::node_pools(pools)?,
             nodes: nodes.map(manifest::nodes).transpose()?,
             node_claims: Some(Vec::new()),
+            ..ClusterView::default()
         },
         known: state_store::peek_file(state)?,
     })
@@ -322,6 +324,7 @@ async fn live(
         node_pools: node_pools?,
         nodes: cluster.nodes().await.ok(),
         node_claims: cluster.node_claims().await.ok(),
+        ..ClusterView::default()
     };
     Ok(Pools { view, known })
 }
@@ -393,8 +396,8 @@ async fn examine_rights(cluster: &Cluster, home: &str, pools: &[&str], user: &st
 }
 
 /// What report and pools say together: each as far as it is known.
-fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>, checks: &mut Vec<Check>) {
-    let (view, known) = match pools_now {
+async fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>, checks: &mut Vec<Check>) {
+    let (mut view, known) = match pools_now {
         Ok(Pools { view, known }) => (Some(view), known),
         Err(error) => {
             checks.push(if error.to_string().is_empty() {
@@ -425,17 +428,20 @@ fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>, check
     if let Some(damage) = known.damage {
         judged.doubt.get_or_insert(damage);
     }
-    let proposal = plan(
-        &judged,
+    let has_pools = view.is_some();
+    let view = view.get_or_insert_default();
+    (_, view.peers) = meet(&found.config, &judged, view, found.now).await;
+    let proposal = plan(&judged, &found.config, view, &known.state, found.now);
+    checks.extend(coordination::checks(
         &found.config,
-        view.as_ref().unwrap_or(&ClusterView::default()),
-        &known.state,
+        &view.peers,
+        &proposal,
         found.now,
-    );
+    ));
     if is_read {
         checks.extend(report::checks(&judged, &proposal, &found.config, found.now));
     }
-    if view.is_some() {
+    if has_pools {
         checks.extend(pools::checks(&proposal, &found.config));
     }
 }

@@ -3,6 +3,7 @@
 mod apply;
 pub mod args;
 mod context;
+mod coordination;
 mod doctor;
 mod output;
 mod plan;

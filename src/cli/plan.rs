@@ -2,6 +2,7 @@
 
 use super::args::{ClusterArgs, Output, PlanArgs};
 use super::context::Context;
+use super::coordination::meet;
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
@@ -26,13 +27,14 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         exit_code,
     } = args;
     let context = Context::new(common, interrupt).await?;
-    let (view, known, more) = match nodepools {
+    let (mut view, known, more) = match nodepools {
         Some(path) => {
             let view = ClusterView {
                 node_pools: manifest::node_pools(&path)?,
                 nodes: nodes.map(|path| manifest::nodes(&path)).transpose()?,
                 // Offline there are none to be seen, which is not the same as not being allowed to look.
                 node_claims: Some(Vec::new()),
+                ..ClusterView::default()
             };
             (
                 view,
@@ -50,6 +52,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     if let Some(damage) = known.damage {
         judged.doubt.get_or_insert(damage);
     }
+    (_, view.peers) = meet(&context.config, &judged, &view, context.now).await;
     let proposal = plan(&judged, &context.config, &view, &known.state, context.now);
     let document = document(&judged, &proposal, &more);
     show(
@@ -118,6 +121,7 @@ pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>
         node_pools: cluster.node_pools().await?,
         nodes: Some(cluster.nodes().await?),
         node_claims,
+        ..ClusterView::default()
     };
     Ok((view, warnings))
 }

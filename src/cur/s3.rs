@@ -13,6 +13,12 @@ use chrono::{DateTime, Utc};
 use super::object::{Object, ReadError};
 use crate::{Error, ErrorKind, Result};
 
+mod board;
+
+pub(crate) use board::{Listed, Put};
+
+const OPTIONAL_POLICY: &str = "manifests/iam-policy-optional.json";
+
 /// How to reach AWS, beyond what the SDK's own environment variables and profiles say.
 #[derive(Debug, Clone, Default)]
 pub struct AwsAccess {
@@ -48,11 +54,20 @@ impl AwsAccess {
 enum Action {
     List,
     Get,
+    Put,
+}
+
+/// What a bucket is for: whoever is refused must know what to grant, and in whose name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Report,
+    Coordination,
 }
 
 /// A bucket and the prefix below which the report lies.
 #[derive(Debug)]
 pub struct S3Store {
+    purpose: Purpose,
     client: Client,
     bucket: String,
     prefix: String,
@@ -61,9 +76,13 @@ pub struct S3Store {
 impl S3Store {
     /// A store that follows the bucket to its region.
     pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Result<Self> {
-        let config = access.load().await;
+        Self::connect_for(Purpose::Report, &access.load().await, bucket, prefix).await
+    }
+
+    async fn connect_for(purpose: Purpose, config: &SdkConfig, bucket: &str, prefix: &str) -> Result<Self> {
         let mut store = Self {
-            client: client(&config, None),
+            purpose,
+            client: client(config, None),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         };
@@ -77,11 +96,18 @@ impl S3Store {
         let probe = probe.send().await;
         if let Err(error) = probe {
             match region_of(&error) {
-                Some(region) => store.client = client(&config, Some(region)),
-                None => return Err(store.explain(Action::List, "list the report's objects", &error)),
+                Some(region) => store.client = client(config, Some(region)),
+                None => return Err(store.explain(Action::List, store.listing(), &error)),
             }
         }
         Ok(store)
+    }
+
+    fn listing(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Report => "list the report's objects",
+            Purpose::Coordination => "list what the clusters tell",
+        }
     }
 
     fn folder(&self) -> String {
@@ -108,7 +134,7 @@ impl S3Store {
             .send();
         let mut objects = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| self.explain(Action::List, "list the report's objects", &e))?;
+            let page = page.map_err(|e| self.explain(Action::List, self.listing(), &e))?;
             for item in page.contents() {
                 let key = item.key().unwrap_or_default();
                 if key.is_empty() || key.ends_with('/') {
@@ -183,19 +209,29 @@ impl S3Store {
     /// The right that is missing, as a policy names it.
     fn grant(&self, action: Action, details: &str) -> String {
         let bucket = &self.bucket;
+        let is_report = self.purpose == Purpose::Report;
+        let policy = if is_report {
+            "manifests/iam-policy.json"
+        } else {
+            OPTIONAL_POLICY
+        };
+        let objects = format!("arn:aws:s3:::{bucket}/{}*", self.folder());
         let what = match action {
             _ if details.contains("kms:") => {
-                "kms:Decrypt on the key that the bucket is encrypted with (manifests/iam-policy-optional.json)".to_owned()
+                format!("kms:Decrypt on the key that the bucket is encrypted with ({OPTIONAL_POLICY})")
             }
-            Action::List => format!("s3:ListBucket on arn:aws:s3:::{bucket} (manifests/iam-policy.json)"),
+            Action::List => format!("s3:ListBucket on arn:aws:s3:::{bucket} ({policy})"),
             Action::Get => format!(
-                "s3:GetObject on arn:aws:s3:::{bucket}/{}* (manifests/iam-policy.json), and kms:Decrypt if it is encrypted with a KMS key",
-                self.folder()
+                "s3:GetObject on {objects} ({policy}), and kms:Decrypt if it is encrypted with a KMS key"
             ),
+            Action::Put => format!("s3:PutObject on {objects} ({policy})"),
         };
-        format!(
-            "grant {what}, in the bucket's policy, too, if it is another account's; or set cur.roleArn to a role that may"
-        )
+        let instead = if is_report {
+            "; or set cur.roleArn to a role that may"
+        } else {
+            ""
+        };
+        format!("grant {what}, in the bucket's policy, too, if it is another account's{instead}")
     }
 
     /// Turns what the SDK says into what happened, to what, and what to do.
@@ -209,7 +245,10 @@ impl S3Store {
         let refused = |message: String, hint: &str| Error::aws(message).hint(hint);
         match (code, status(error)) {
             ("NoSuchBucket", _) => Error::report(format!("there is no bucket {bucket}"))
-                .hint("check the bucket's name in --cur (or cur.uri), and the account that the credentials belong to"),
+                .hint(match self.purpose {
+                    Purpose::Report => "check the bucket's name in --cur (or cur.uri), and the account that the credentials belong to",
+                    Purpose::Coordination => "check the bucket's name in coordination.uri",
+                }),
             ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => refused(
                 format!("cannot {doing}: the AWS credentials have expired"),
                 "renew them (aws sso login, or a new session) and run again",

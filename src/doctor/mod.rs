@@ -2,6 +2,7 @@
 
 pub mod access;
 mod application;
+pub mod coordination;
 pub mod pools;
 pub mod report;
 

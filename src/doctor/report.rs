@@ -29,8 +29,8 @@ const OF_CONTENT: [&str; 10] = [
     "report-share",
 ];
 
-/// Warnings that one of the checks here tells.
-const TOLD: [&str; 8] = [
+/// Warnings that one of the checks here, or of the coordination, tells.
+const TOLD: [&str; 12] = [
     "missing-columns",
     "no-plans",
     "no-usage",
@@ -39,6 +39,10 @@ const TOLD: [&str; 8] = [
     "not-reconciling",
     "untagged",
     "shared-plan",
+    "coordination-conflict",
+    "coordination-stale",
+    "coordination-unnamed",
+    "coordination-unreachable",
 ];
 
 /// AWS delivers at least once a day.
@@ -340,6 +344,14 @@ impl<'a> Look<'a> {
                 ..Check::warning(Group::Report, shared)
             }
             .cure("# of the headroom; the shares of all clusters should add up to 1:\nshare: 0.5"),
+            None if !self.proposal.peers.is_empty() => {
+                let peers = self.proposal.peers.join(", ");
+                Check::ok(
+                    Group::Report,
+                    ID,
+                    format!("split with {peers}, by what they tell (coordination.uri)"),
+                )
+            }
             None => Check::ok(Group::Report, ID, "no other cluster is seen to use the plans"),
         }
     }

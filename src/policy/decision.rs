@@ -341,7 +341,7 @@ fn fill_reason(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> St
 
 fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) -> String {
     if level.expected <= Money::ZERO {
-        return full(facts, level);
+        return claimed(facts).unwrap_or_else(|| full(facts, level));
     }
     let cautious = level.cautious.or_zero();
     format!(
@@ -358,6 +358,24 @@ fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) ->
         cautious.per_hour(),
         to_start.per_hour()
     )
+}
+
+/// What is free, where all of it is left to other clusters.
+fn claimed(facts: &Facts<'_>) -> Option<String> {
+    let free: Vec<&GroupNow> = facts
+        .groups
+        .iter()
+        .copied()
+        .filter(|group| has_room(group))
+        .collect();
+    let headroom: Money = free.iter().filter_map(|group| group.headroom()).sum();
+    (!free.is_empty()).then(|| {
+        format!(
+            "{} of {} is free, but other clusters have claimed it, or keep their part of it (coordination.uri)",
+            headroom.per_hour(),
+            names(&free)
+        )
+    })
 }
 
 fn full(facts: &Facts<'_>, level: &Level) -> String {

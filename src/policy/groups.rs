@@ -6,6 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::identity::Identity;
 use super::own_use::by_cluster;
+use super::peers::{Demand, split};
 use crate::commitment::ledger::Ledger;
 use crate::commitment::nowcast::Nowcast;
 use crate::commitment::savings_plan::{GroupId, Plan};
@@ -97,6 +98,8 @@ pub struct Facts<'a> {
     pub nowcasts: &'a BTreeMap<GroupId, Nowcast>,
     /// This cluster.
     pub identity: &'a Identity,
+    /// Other clusters whose live demand is in the estimates.
+    pub peers: &'a [&'a Demand],
 }
 
 /// Every group with a plan in force that this cluster may use.
@@ -218,7 +221,8 @@ fn recent_excess(use_: &GroupUse) -> Vec<Money> {
         .collect()
 }
 
-/// This cluster's part of the headroom: configured, or its part of the use that carries a cluster's tag.
+/// This cluster's part of the headroom: configured, else split with the clusters that tell their demand, else its part
+/// of the use that carries a cluster's tag.
 fn share(
     facts: &Facts<'_>,
     by_cluster: &BTreeMap<GroupId, BTreeMap<String, Money>>,
@@ -237,24 +241,46 @@ fn share(
         .filter(|name| Some(*name) != own)
         .map(String::as_str)
         .collect();
-    if others.is_empty() {
-        return;
-    }
     let total: Money = uses.values().copied().sum();
-    let own_use = own
-        .and_then(|name| uses.get(name))
-        .and_then(|own| own.fraction_of(total));
     #[allow(clippy::cast_precision_loss)] // a handful of clusters
-    let equal_part = 1.0 / (others.len() + usize::from(own.is_some())) as f64;
+    let equal_part = 1.0 / (others.len() + usize::from(own.is_some())).max(1) as f64;
     // A cluster that has hardly used the plans yet must be able to begin.
-    let share = own_use.unwrap_or(if own.is_some() { 0.0 } else { equal_part });
-    group.share = (share.max(equal_part * LEAST_SHARE) * 1e4).round() / 1e4;
-    if group.share >= 1.0 {
-        return; // the one tagged cluster is most likely this one
+    let by_tags = |name: &str| {
+        let part = uses.get(name).and_then(|own| own.fraction_of(total));
+        part.unwrap_or(0.0).max(equal_part * LEAST_SHARE)
+    };
+    if !others.is_empty() {
+        let share = own.map_or(equal_part, |name| by_tags(name));
+        group.share = (share * 1e4).round() / 1e4;
     }
-    let basis = match own {
-        Some(_) => "by its part of the use in the report",
-        None => "an equal part, since the cluster's own name is not known (cluster.name)",
+    let tells = |name: &str| facts.peers.iter().any(|peer| peer.cluster == name);
+    let silent: Vec<&str> = others.into_iter().filter(|name| !tells(name)).collect();
+    let headroom = group.headroom().filter(|headroom| *headroom > Money::ZERO);
+    if let Some(headroom) = headroom.filter(|_| !facts.peers.is_empty()) {
+        let reserved = silent.iter().map(|name| by_tags(name)).sum();
+        group.share = split(&group.id.to_string(), headroom, reserved, facts.peers);
+    }
+    // Else the one tagged cluster is most likely this one.
+    if !silent.is_empty() && group.share < 1.0 {
+        warnings.push(shared_plan(facts, group, uses, &silent));
+    }
+}
+
+fn shared_plan(
+    facts: &Facts<'_>,
+    group: &GroupNow,
+    uses: &BTreeMap<String, Money>,
+    silent: &[&str],
+) -> Warning {
+    let basis = match facts.identity.cluster {
+        Some(_) if !facts.peers.is_empty() => {
+            format!(
+                "split with those that tell their demand, which {} does not",
+                silent.join(", ")
+            )
+        }
+        Some(_) => "by its part of the use in the report".to_owned(),
+        None => "an equal part, since the cluster's own name is not known (cluster.name)".to_owned(),
     };
     let message = format!(
         "group {} is used by {}: this cluster takes {:.0} % of its headroom, {basis}; set `share` to choose",
@@ -262,5 +288,5 @@ fn share(
         uses.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         group.share * 100.0,
     );
-    warnings.push(Warning::new("shared-plan", message));
+    Warning::new("shared-plan", message)
 }

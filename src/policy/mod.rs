@@ -9,6 +9,7 @@ pub mod launches;
 pub mod limits;
 pub mod own_use;
 pub mod patch;
+pub mod peers;
 pub mod plan;
 mod planner;
 pub mod prices;

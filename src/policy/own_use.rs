@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::Identity;
+use super::peers::Demand;
 use super::prices::{Placement, Prices};
 use crate::commitment::ledger::{Ledger, Series, UsageClass};
 use crate::commitment::nowcast::OwnUse;
@@ -87,23 +88,8 @@ pub fn own_use(
     if scale.identity.cluster.is_none() && scale.identity.account.is_none() {
         return Err("the cluster's name is not known: set cluster.name in the configuration to the EKS cluster's name".to_owned());
     }
-    let own: Vec<Option<OwnSeries>> = ledger
-        .series
-        .iter()
-        .map(|series| OwnSeries::of(series, ledger, scale))
-        .collect();
     let mut found = OwnUse::default();
-    for cell in &ledger.cells {
-        let Some(series) = &own[cell.series as usize] else {
-            continue;
-        };
-        let cost = cell.amount.at(series.rate);
-        let key = (series.scope.clone(), cell.hour);
-        if series.covered_by_compute && series.scope != GroupId::Compute {
-            *found.overflow.entry(key.clone()).or_default() += cost;
-        }
-        *found.then.entry(key).or_default() += cost;
-    }
+    add_then(&mut found, scale, ledger, |series| scale.identity.owns(series));
     let by_cluster_tag = ledger
         .series
         .iter()
@@ -126,6 +112,58 @@ pub fn own_use(
         }
     }
     Ok(found)
+}
+
+/// Adds what the series that are `known` used in each hour of the report.
+fn add_then(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, known: impl Fn(&Series) -> bool) {
+    let own: Vec<Option<OwnSeries>> = ledger
+        .series
+        .iter()
+        .map(|series| {
+            known(series)
+                .then(|| OwnSeries::of(series, ledger, scale))
+                .flatten()
+        })
+        .collect();
+    for cell in &ledger.cells {
+        let Some(series) = &own[cell.series as usize] else {
+            continue;
+        };
+        let cost = cell.amount.at(series.rate);
+        let key = (series.scope.clone(), cell.hour);
+        if series.covered_by_compute && series.scope != GroupId::Compute {
+            *found.overflow.entry(key.clone()).or_default() += cost;
+        }
+        *found.then.entry(key).or_default() += cost;
+    }
+}
+
+/// Adds clusters that have told their live demand: theirs now, and theirs in the report.
+pub fn add_peers(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, peers: &[&Demand]) {
+    let identities: Vec<Identity> = peers.iter().map(|peer| peer.identity()).collect();
+    add_then(found, scale, ledger, |series| {
+        // Where only names of pools tell, they may be several clusters': each use counts once.
+        !scale.identity.owns(series) && identities.iter().any(|peer| peer.owns(series))
+    });
+    let at_compute = |found: &OwnUse, group: &GroupId| {
+        let now = found.now.get(group).copied().unwrap_or_default();
+        let per_mille = found.compute_per_mille.get(group).copied().unwrap_or(1000);
+        Money::from_picos((now * per_mille).picos() / 1000)
+    };
+    for (name, told) in peers.iter().flat_map(|peer| &peer.groups) {
+        let group = scale.groups.iter().find(|group| group.to_string() == *name);
+        // Without the plans of an EC2 Instance group its scope is Compute's.
+        let is_instance = group.is_some_and(|group| *group != GroupId::Compute);
+        let group = group.cloned().unwrap_or(GroupId::Compute);
+        let demand = if is_instance { told.demand } else { told.at_compute };
+        let compute = at_compute(found, &group) + told.at_compute;
+        let now = found.now.entry(group.clone()).or_default();
+        *now += demand;
+        if *now > Money::ZERO {
+            let per_mille = i64::try_from(compute.picos() * 1000 / now.picos()).unwrap_or(1000);
+            found.compute_per_mille.insert(group, per_mille);
+        }
+    }
 }
 
 /// Nodes that ran in the newest mature hour and still do must all be in the report's figures of that hour: if they
@@ -180,7 +218,7 @@ fn billed(nodes: &[Node]) -> impl Iterator<Item = &Node> {
     nodes.iter().filter(|node| is_billed_on_demand(node))
 }
 
-/// A series of this cluster's on-demand instances (those that RIs pay included, as live Nodes are), and what a unit
+/// A series of a cluster's on-demand instances (those that RIs pay included, as live Nodes are), and what a unit
 /// costs in its scope.
 struct OwnSeries {
     scope: GroupId,
@@ -190,7 +228,7 @@ struct OwnSeries {
 
 impl OwnSeries {
     fn of(series: &Series, ledger: &Ledger, scale: &Scale<'_>) -> Option<Self> {
-        if !series.is_instance || series.class == UsageClass::Spot || !scale.identity.owns(series) {
+        if !series.is_instance || series.class == UsageClass::Spot {
             return None;
         }
         let name = instance_type(&series.usage_type);

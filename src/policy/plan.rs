@@ -9,7 +9,8 @@ use super::decision::Outcome;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
 use super::limits::Limits;
-use super::own_use::{Scale, live_use, own_use};
+use super::own_use::{Scale, add_peers, live_use, own_use};
+use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
 use super::prices::Prices;
@@ -41,6 +42,8 @@ pub struct Inputs<'a> {
     pub nodes: Option<&'a [Node]>,
     /// Its `NodeClaims`, where at hand.
     pub node_claims: Option<&'a [NodeClaim]>,
+    /// What other clusters on the same plans tell of themselves.
+    pub peers: &'a Peers,
     /// What earlier runs left.
     pub state: &'a State,
     /// Why nothing at all may be decided, if so.
@@ -139,6 +142,10 @@ pub struct Proposal {
     pub warnings: Vec<Warning>,
     /// What the next run should know.
     pub state: State,
+    /// What the other clusters should know; `None` without Nodes, and while the cluster's name is unknown.
+    pub demand: Option<Demand>,
+    /// Clusters whose live demand is in the figures.
+    pub peers: Vec<String>,
     /// Why nothing at all was decided, if so.
     pub doubt: Option<String>,
 }
@@ -192,7 +199,19 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         other => other.and_then(Result::ok),
     };
     let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
-    let nowcasts = nowcast(inputs.utilization, &active, inputs.now, own.as_ref());
+    warnings.extend(inputs.peers.warnings.clone());
+    let mut all = own.clone();
+    let peers = match &mut all {
+        // Without the own part nobody else's can be told from the rest.
+        None => Vec::new(),
+        Some(all) => {
+            let (peers, more) = inputs.peers.usable(&active);
+            warnings.extend(more);
+            add_peers(all, &scale, inputs.ledger, &peers);
+            peers
+        }
+    };
+    let nowcasts = nowcast(inputs.utilization, &active, inputs.now, all.as_ref());
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
@@ -200,16 +219,31 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         utilization: inputs.utilization,
         nowcasts: &nowcasts,
         identity: &identity,
+        peers: &peers,
     };
     let (groups, more) = groups_now(&facts);
     warnings.extend(more);
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
+    let launches = planner.launches();
     let (pools, state, more) = planner.run();
     warnings.extend(more);
     warnings.sort();
     warnings.dedup();
+    let demand = live.as_ref().and_then(|live| {
+        tell(&Telling {
+            inputs,
+            identity: &identity,
+            own: own.as_ref(),
+            live,
+            groups: &groups,
+            pools: &pools,
+            launches,
+        })
+    });
     Proposal {
         now: inputs.now,
+        demand,
+        peers: peers.iter().map(|peer| peer.cluster.clone()).collect(),
         pools,
         nowcasts,
         warnings,

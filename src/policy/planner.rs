@@ -70,6 +70,11 @@ impl<'a> Planner<'a> {
         planner
     }
 
+    /// What all managed pools together launch in one interval.
+    pub(super) fn launches(&self) -> Money {
+        self.launches
+    }
+
     /// The pools' plans, what the next run should know, and warnings.
     pub(super) fn run(mut self) -> (Vec<PoolPlan>, State, Vec<Warning>) {
         let (pools, state) = self.pools_planned();

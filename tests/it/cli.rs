@@ -1,5 +1,6 @@
 //! The binary on the bundled fixtures: documents, tables, exit codes and messages. No servers are needed.
 
+mod coordination;
 mod doctor;
 mod documents;
 mod pools;

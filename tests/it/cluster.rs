@@ -3,6 +3,7 @@
 
 mod apply;
 mod contest;
+mod coordination;
 mod doctor;
 mod guard;
 mod lease;

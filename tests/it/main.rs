@@ -6,6 +6,7 @@
 mod cli;
 mod cluster;
 mod contract;
+mod coordination;
 mod karpenter;
 mod oracle;
 mod s3_report;

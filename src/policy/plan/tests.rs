@@ -13,6 +13,8 @@ use crate::policy::Decision;
 use crate::policy::records::{BASELINE, DECISION, MANAGED_LABEL};
 use crate::policy::state::Memory;
 
+mod peers;
+
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";
 
@@ -99,6 +101,7 @@ struct Scene {
     pools: Vec<NodePool>,
     nodes: Option<Vec<Node>>,
     claims: Option<Vec<NodeClaim>>,
+    peers: Peers,
     state: State,
 }
 
@@ -111,6 +114,7 @@ impl Scene {
             pools: vec![committed(), spot()],
             nodes: None,
             claims: Some(Vec::new()),
+            peers: Peers::default(),
             state: State::default(),
         }
     }
@@ -134,6 +138,7 @@ impl Scene {
             node_pools: &self.pools,
             nodes: self.nodes.as_deref(),
             node_claims: self.claims.as_deref(),
+            peers: &self.peers,
             state: &self.state,
             doubt: None,
         })

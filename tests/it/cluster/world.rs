@@ -47,6 +47,21 @@ impl World {
         S3::shared().put_dir(report, &self.bucket, "");
     }
 
+    /// A place in the bucket for what clusters tell each other.
+    pub(crate) fn shared(&self) -> String {
+        format!("s3://{}/shared", self.bucket)
+    }
+
+    /// Writes an object into the bucket.
+    pub(crate) fn put(&self, key: &str, text: &str) {
+        S3::shared().put(&self.bucket, key, text);
+    }
+
+    /// An object of the bucket, if it is there.
+    pub(crate) fn object(&self, key: &str) -> Option<Vec<u8>> {
+        S3::shared().get(&self.bucket, key)
+    }
+
     /// The only managed pool from now on.
     pub(crate) fn manage_only(&self, name: &str) {
         for pool in self.pools().keys().filter(|pool| *pool != name) {

@@ -175,6 +175,15 @@ impl S3 {
             .to_owned()
     }
 
+    /// Reads an object, if it is there.
+    pub(crate) fn get(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let get = self.client.get_object().bucket(bucket).key(key);
+        block_on(async {
+            let found = get.send().await.ok()?;
+            Some(found.body.collect().await.ok()?.to_vec())
+        })
+    }
+
     /// Deletes an object.
     pub(crate) fn delete(&self, bucket: &str, key: &str) {
         block_on(self.client.delete_object().bucket(bucket).key(key).send())

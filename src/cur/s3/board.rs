@@ -1,0 +1,107 @@
+//! Small objects that several writers keep in one prefix: listed, read whole, and written only over what was read.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::{Action, Purpose, S3Store, status};
+use crate::{Error, Result};
+
+/// Conditional requests that lose to another writer: the object is another, or is being written right now.
+const LOST: [u16; 2] = [412, 409];
+/// What one listing holds.
+const PAGE: i32 = 1000;
+
+/// An object directly below the prefix.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// What follows the prefix in its key.
+    pub(crate) name: String,
+    pub(crate) etag: String,
+    pub(crate) size: u64,
+}
+
+/// How a write ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// Written; its `ETag`.
+    Done(String),
+    /// Another writer was first.
+    Lost,
+}
+
+impl S3Store {
+    /// The prefix where clusters tell their demand.
+    pub(crate) async fn for_coordination(aws: &SdkConfig, bucket: &str, prefix: &str) -> Result<Self> {
+        Self::connect_for(Purpose::Coordination, aws, bucket, prefix).await
+    }
+
+    /// What lies directly below the prefix; there may be nothing yet.
+    pub(crate) async fn here(&self) -> Result<Vec<Listed>> {
+        let folder = self.folder();
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(&folder)
+            .delimiter("/")
+            .max_keys(PAGE);
+        let page = request
+            .send()
+            .await
+            .map_err(|e| self.explain(Action::List, self.listing(), &e))?;
+        if page.is_truncated().unwrap_or(false) {
+            return Err(
+                Error::report(format!("{} holds more than {PAGE} objects", self.name(&folder)))
+                    .hint("give coordination.uri a prefix of its own"),
+            );
+        }
+        let listed = page.contents().iter().filter_map(|item| {
+            Some(Listed {
+                name: item.key()?.strip_prefix(&folder)?.to_owned(),
+                etag: item.e_tag()?.to_owned(),
+                size: u64::try_from(item.size().unwrap_or(0)).unwrap_or(0),
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    /// A whole object and its `ETag`; `None` when it is gone.
+    pub(crate) async fn whole(&self, name: &str) -> Result<Option<(String, Vec<u8>)>> {
+        let key = self.folder() + name;
+        let doing = format!("read {}", self.name(&key));
+        let found = match self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .send()
+            .await
+        {
+            Ok(found) => found,
+            Err(error) if status(&error) == Some(404) => return Ok(None),
+            Err(error) => return Err(self.explain(Action::Get, &doing, &error)),
+        };
+        let etag = found.e_tag().unwrap_or_default().to_owned();
+        let body = found.body.collect().await;
+        let body =
+            body.map_err(|e| Error::report(format!("cannot {doing}: the connection broke")).source(e))?;
+        Ok(Some((etag, body.to_vec())))
+    }
+
+    /// Writes an object where the version `before` stands; where nothing stands, if there is none.
+    pub(crate) async fn put(&self, name: &str, text: &str, before: Option<&str>) -> Result<Put> {
+        let key = self.folder() + name;
+        let body = ByteStream::from(text.as_bytes().to_vec());
+        let request = self.client.put_object().bucket(&self.bucket).key(&key);
+        let request = request.body(body).content_type("application/json");
+        let request = match before {
+            Some(etag) => request.if_match(etag),
+            None => request.if_none_match("*"),
+        };
+        match request.send().await {
+            Ok(put) => Ok(Put::Done(put.e_tag().unwrap_or_default().to_owned())),
+            Err(error) if status(&error).is_some_and(|status| LOST.contains(&status)) => Ok(Put::Lost),
+            Err(error) => Err(self.explain(Action::Put, &format!("write {}", self.name(&key)), &error)),
+        }
+    }
+}
