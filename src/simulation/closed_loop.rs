@@ -1,0 +1,154 @@
+//! One run: a policy acts on clusters that live through a trace.
+
+use super::billing::Bill;
+use super::cluster::Cluster;
+use super::figures::{Change, Effort, Figures};
+use super::node_pools::Pool;
+use super::oracle::{free_migration, oracle};
+use super::policies::{Kind, Scene};
+use super::report::{History, Report, tariff};
+use super::trace::{STEPS_PER_DAY, Trace, WARM_UP, cluster_name, time_of};
+use crate::Result;
+use crate::config::Config;
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its bill.
+    pub bill: Bill,
+    /// What it changed.
+    pub effort: Effort,
+    /// On-demand nodes of all clusters at the end of each step.
+    pub on_demand: Vec<usize>,
+}
+
+/// Runs a policy over the first `days` of the month.
+///
+/// # Errors
+/// The model could not carry a change out.
+pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
+    let mut play = Play::new(trace, kind)?;
+    let mut policy = kind.new(trace.clusters.len());
+    for step in 0..WARM_UP {
+        play.pass(step);
+    }
+    policy.begin(trace, &mut play.clusters)?;
+    let mut found = Run {
+        bill: Bill::default(),
+        effort: Effort::default(),
+        on_demand: Vec::new(),
+    };
+    let (mut report, mut deliveries) = (None, trace.deliveries.iter().peekable());
+    let config = Config::default();
+    let mut changes = Vec::new();
+    for step in WARM_UP..WARM_UP + days * STEPS_PER_DAY {
+        let mut fresh = None;
+        while let Some(delivery) = deliveries.next_if(|delivery| delivery.step <= step) {
+            fresh = Some(*delivery);
+        }
+        if let Some(delivery) = fresh.filter(|_| policy.reads_reports()) {
+            report = Some(Report::new(trace, &play.history, delivery, &config));
+        }
+        for (index, cluster) in play.clusters.iter_mut().enumerate().filter(|_| trace.can_run[step]) {
+            cluster.refresh();
+            let before = cluster.pool(Pool::Committed).clone();
+            let scene = Scene {
+                now: time_of(step),
+                report: report.as_ref(),
+                prices: trace.prices,
+            };
+            policy.act(&scene, index, cluster)?;
+            let after = cluster.pool(Pool::Committed);
+            let change = Change {
+                step,
+                cluster: index,
+                weight: (after.terms.weight - before.terms.weight).signum(),
+                limits: after.seen.limits != before.seen.limits,
+            };
+            changes.extend((change.weight != 0 || change.limits).then_some(change));
+        }
+        found.bill.add(&play.pass(step));
+        found.on_demand.push(play.on_demand());
+    }
+    found.effort = Effort::of(&changes, trace.clusters.len(), WARM_UP, days);
+    Ok(found)
+}
+
+/// Clusters on their way through a trace.
+struct Play<'a> {
+    trace: &'a Trace,
+    clusters: Vec<Cluster>,
+    history: History,
+}
+
+impl<'a> Play<'a> {
+    fn new(trace: &'a Trace, kind: Kind) -> Result<Self> {
+        let clusters = trace.clusters.iter().enumerate().map(|(index, work)| {
+            Cluster::new(&cluster_name(index), kind.protects(), work.nodes[0])
+        });
+        Ok(Self {
+            trace,
+            clusters: clusters.collect::<Result<_>>()?,
+            history: History::default(),
+        })
+    }
+
+    /// Lets a step pass, and bills it.
+    fn pass(&mut self, step: usize) -> Bill {
+        for (cluster, work) in self.clusters.iter_mut().zip(&self.trace.clusters) {
+            cluster.step(work, step, self.trace.has_spot[step]);
+        }
+        self.history.note(step, &self.clusters);
+        let on_demand = self.on_demand();
+        let all: usize = self.clusters.iter().map(|cluster| cluster.nodes().len()).sum();
+        tariff(self.trace, step).bill(on_demand as f64, (all - on_demand) as f64)
+    }
+
+    fn on_demand(&self) -> usize {
+        self.clusters.iter().map(Cluster::on_demand).sum()
+    }
+}
+
+/// On-demand nodes at the month's first: alike for all policies, since nobody has acted yet.
+///
+/// # Errors
+/// Never, as long as the crate reads what it should.
+pub fn on_demand_at_first(trace: &Trace) -> Result<usize> {
+    let mut play = Play::new(trace, Kind::LeaveAlone)?;
+    for step in 0..WARM_UP {
+        play.pass(step);
+    }
+    Ok(play.on_demand())
+}
+
+/// What all policies of a trace are measured against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Yardstick {
+    /// The best sequence of the same actions.
+    pub oracle: Bill,
+    /// Nodes that move at will.
+    pub free: Bill,
+    /// Nothing done.
+    pub alone: Bill,
+}
+
+impl Yardstick {
+    /// Measures a trace over the first `days` of the month.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn new(trace: &Trace, days: usize) -> Result<Self> {
+        let steps = days * STEPS_PER_DAY;
+        Ok(Self {
+            oracle: oracle(trace, on_demand_at_first(trace)?, steps),
+            free: free_migration(trace, steps),
+            alone: run(trace, Kind::LeaveAlone, days)?.bill,
+        })
+    }
+
+    /// Measures a run.
+    #[must_use]
+    pub fn measure(&self, run: &Run) -> Figures {
+        Figures::of(&run.bill, run.effort, &self.oracle, &self.free, &self.alone)
+    }
+}
