@@ -60,11 +60,15 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--first-seed" => wanted.first = number()?,
             "--threads" => wanted.threads = usize::try_from(number()?.max(1)).unwrap_or(1),
             "--scenario" => wanted.scenarios = named(&Scenario::ALL, Scenario::name, &value)?,
-            "--policy" => wanted.policies = named(&Kind::ALL, Kind::name, &value)?,
+            "--policy" => wanted.policies = named(&all_policies(), Kind::name, &value)?,
             _ => return Err(format!("{flag}: unknown; --seeds, --first-seed, --scenario, --policy, --threads")),
         }
     }
     Ok(wanted)
+}
+
+fn all_policies() -> Vec<Kind> {
+    [Kind::ALL.as_slice(), &Kind::DIAGNOSES].concat()
 }
 
 /// Those of the names in a list with commas.

@@ -5,9 +5,9 @@ use super::cluster::Cluster;
 use super::figures::{Change, Effort, Figures};
 use super::node_pools::Pool;
 use super::oracle::{free_migration, oracle};
-use super::policies::{Kind, Scene};
+use super::policies::{Kind, Reads, Scene};
 use super::report::{History, Report, tariff};
-use super::trace::{STEPS_PER_DAY, Trace, WARM_UP, cluster_name, time_of};
+use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, Trace, WARM_UP, cluster_name, time_of};
 use crate::Result;
 use crate::config::Config;
 
@@ -38,23 +38,16 @@ pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
         effort: Effort::default(),
         on_demand: Vec::new(),
     };
-    let (mut report, mut deliveries) = (None, trace.deliveries.iter().peekable());
-    let config = Config::default();
+    let mut desk = Desk::new(policy.reads());
     let mut changes = Vec::new();
     for step in WARM_UP..WARM_UP + days * STEPS_PER_DAY {
-        let mut fresh = None;
-        while let Some(delivery) = deliveries.next_if(|delivery| delivery.step <= step) {
-            fresh = Some(*delivery);
-        }
-        if let Some(delivery) = fresh.filter(|_| policy.reads_reports()) {
-            report = Some(Report::new(trace, &play.history, delivery, &config));
-        }
+        desk.receive(&play, step);
         for (index, cluster) in play.clusters.iter_mut().enumerate().filter(|_| trace.can_run[step]) {
             cluster.refresh();
             let before = cluster.pool(Pool::Committed).clone();
             let scene = Scene {
                 now: time_of(step),
-                report: report.as_ref(),
+                report: desk.report.as_ref(),
                 prices: trace.prices,
             };
             policy.act(&scene, index, cluster)?;
@@ -72,6 +65,39 @@ pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
     }
     found.effort = Effort::of(&changes, trace.clusters.len(), WARM_UP, days);
     Ok(found)
+}
+
+/// The newest report that a policy has at hand.
+struct Desk {
+    reads: Reads,
+    config: Config,
+    received: usize,
+    report: Option<Report>,
+}
+
+impl Desk {
+    fn new(reads: Reads) -> Self {
+        Self {
+            reads,
+            config: Config::default(),
+            received: 0,
+            report: None,
+        }
+    }
+
+    /// Takes what has been delivered by now.
+    fn receive(&mut self, play: &Play<'_>, step: usize) {
+        let trace = play.trace;
+        let arrived = trace.deliveries.partition_point(|delivery| delivery.step <= step);
+        let told = (self.reads == Reads::Truth).then(|| trace.others[step / STEPS_PER_HOUR]);
+        let moves = told.is_some() && step.is_multiple_of(STEPS_PER_HOUR);
+        if self.reads == Reads::Nothing || arrived == 0 || (arrived == self.received && !moves) {
+            return;
+        }
+        self.received = arrived;
+        let delivery = trace.deliveries[arrived - 1];
+        self.report = Some(Report::new(trace, &play.history, delivery, &self.config, told));
+    }
 }
 
 /// Clusters on their way through a trace.

@@ -8,8 +8,9 @@ use crate::Result;
 use crate::commitment::ledger::UsageClass;
 use crate::commitment::savings_plan::GroupId;
 use crate::commitment::utilization::GroupHour;
+use crate::config::{Config, Share, Span};
 use crate::hour::Hour;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 
 mod brimful;
@@ -45,10 +46,21 @@ pub trait Policy {
         Ok(())
     }
 
-    /// True if reports are read at all.
-    fn reads_reports(&self) -> bool {
-        true
+    /// What it reads.
+    fn reads(&self) -> Reads {
+        Reads::Reports
     }
+}
+
+/// What a policy knows of the plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing.
+    Nothing,
+    /// The reports.
+    Reports,
+    /// Reports in which others' use is always what it is now: no forecast can err.
+    Truth,
 }
 
 /// The policies to compare.
@@ -66,10 +78,29 @@ pub enum Kind {
     WeightOnly,
     /// Brimful with `limits.manage` on an unprotected pool.
     Limits,
+    /// Diagnosis: weight-only, told what others use now.
+    WeightsTold,
+    /// Diagnosis: limits, told what others use now.
+    LimitsTold,
+    /// Diagnosis: limits, told, and no dwell time.
+    LimitsToldNimble,
+    /// Diagnosis: limits without a dwell time.
+    LimitsNimble,
+    /// Diagnosis: limits, and an equal `share` for each cluster.
+    LimitsEqualShare,
 }
 
 impl Kind {
-    /// All of them.
+    /// Those that tell where Brimful's regret comes from.
+    pub const DIAGNOSES: [Self; 5] = [
+        Self::WeightsTold,
+        Self::LimitsTold,
+        Self::LimitsToldNimble,
+        Self::LimitsNimble,
+        Self::LimitsEqualShare,
+    ];
+
+    /// Those to compare.
     pub const ALL: [Self; 6] = [
         Self::LeaveAlone,
         Self::Naive,
@@ -89,13 +120,18 @@ impl Kind {
             Self::Static => "static",
             Self::WeightOnly => "brimful-weights",
             Self::Limits => "brimful-limits",
+            Self::WeightsTold => "weights-told",
+            Self::LimitsTold => "limits-told",
+            Self::LimitsToldNimble => "limits-told-no-dwell",
+            Self::LimitsNimble => "limits-no-dwell",
+            Self::LimitsEqualShare => "limits-equal-share",
         }
     }
 
     /// True if the committed pool is protected from consolidation.
     #[must_use]
     pub fn protects(self) -> bool {
-        self == Self::WeightOnly
+        matches!(self, Self::WeightOnly | Self::WeightsTold)
     }
 
     /// A policy that has not acted yet, for so many clusters.
@@ -106,17 +142,31 @@ impl Kind {
             Self::Naive => Box::new(Naive),
             Self::Live => Box::new(Live),
             Self::Static => Box::new(Static),
-            Self::WeightOnly => Box::new(Brimful::new(clusters, false)),
-            Self::Limits => Box::new(Brimful::new(clusters, true)),
+            _ => Box::new(self.brimful(clusters)),
         }
+    }
+}
+
+impl Kind {
+    fn brimful(self, clusters: usize) -> Brimful {
+        let told = matches!(self, Self::WeightsTold | Self::LimitsTold | Self::LimitsToldNimble);
+        let mut config = Config::default();
+        config.limits.manage = !self.protects();
+        if matches!(self, Self::LimitsNimble | Self::LimitsToldNimble) {
+            config.policy.dwell = Span(Duration::zero());
+        }
+        if self == Self::LimitsEqualShare {
+            config.share = Some(Share(1.0 / clusters as f64));
+        }
+        Brimful::new(clusters, &config, told)
     }
 }
 
 struct LeaveAlone;
 
 impl Policy for LeaveAlone {
-    fn reads_reports(&self) -> bool {
-        false
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 }
 
@@ -189,7 +239,7 @@ impl Policy for Static {
         Ok(())
     }
 
-    fn reads_reports(&self) -> bool {
-        false
+    fn reads(&self) -> Reads {
+        Reads::Nothing
     }
 }

@@ -59,13 +59,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// What a delivery holds: the hours that decisions look back on.
+    /// What a delivery holds: the hours that decisions look back on. With `told`, others' use is that amount in every
+    /// hour ($/h at SP rates), as if the report knew what it is now.
     #[must_use]
-    pub fn new(trace: &Trace, history: &History, delivery: Delivery, config: &Config) -> Self {
+    pub fn new(
+        trace: &Trace,
+        history: &History,
+        delivery: Delivery,
+        config: &Config,
+        told: Option<f64>,
+    ) -> Self {
         let now = time_of(delivery.step);
         let lookback = config.cur.lookback.0.num_hours() as usize;
         let arrival = delivery.step / STEPS_PER_HOUR;
-        let mut writer = Writer::new(trace);
+        let mut writer = Writer::new(trace, told);
         for hour in arrival.saturating_sub(lookback)..delivery.reaches {
             writer.hour(history, delivery, hour);
         }
@@ -111,6 +118,7 @@ struct Writer<'a> {
     trace: &'a Trace,
     plans: Vec<PlanLedger>,
     bought_by: i32,
+    told: Option<f64>,
     usage: BTreeMap<(Who, UsageClass), Vec<(Hour, f64, f64)>>,
 }
 
@@ -123,7 +131,7 @@ fn dollars(amount: f64) -> Money {
 }
 
 impl<'a> Writer<'a> {
-    fn new(trace: &'a Trace) -> Self {
+    fn new(trace: &'a Trace, told: Option<f64>) -> Self {
         let begin = hour_of(0);
         let time = |hour: i32| Some(begin.plus(hour).start());
         let plans = trace.plans.iter().enumerate().map(|(index, term)| PlanLedger {
@@ -146,6 +154,7 @@ impl<'a> Writer<'a> {
             trace,
             plans: plans.collect(),
             bought_by: i32::MAX,
+            told,
             usage: BTreeMap::new(),
         }
     }
@@ -156,7 +165,8 @@ impl<'a> Writer<'a> {
         let late = self.trace.lateness[hour];
         let here = 1.0 - late.lacking * (1.0 - age / late.hours).max(0.0);
         let restated = late.restated.filter(|(_, until)| age < *until);
-        let others = self.trace.others[hour] * (1.0 - restated.map_or(0.0, |(part, _)| part));
+        let late_part = restated.map_or(0.0, |(part, _)| part);
+        let others = self.told.unwrap_or(self.trace.others[hour] * (1.0 - late_part));
         let prices = self.trace.prices;
         let rate = prices.savings_plan;
         let run = &history.0[hour];

@@ -1,5 +1,6 @@
 //! The figures of many runs as Markdown tables.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::billing::Bill;
@@ -38,6 +39,11 @@ fn worst(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
+/// The policies that acted, in order.
+fn policies<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> BTreeSet<Kind> {
+    outcomes.into_iter().map(|outcome| outcome.policy).collect()
+}
+
 /// All tables.
 #[must_use]
 pub fn tables(outcomes: &[Outcome]) -> String {
@@ -57,7 +63,7 @@ fn summary(outcomes: &[Outcome]) -> String {
         "| policy | regret % | worst scenario | its regret % | worst month % | unused % | spill % | to free % |\n\
          | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |\n",
     );
-    for policy in Kind::ALL {
+    for policy in policies(outcomes) {
         let of = |figure: fn(&Figures) -> f64, scenario: Scenario| -> Vec<f64> {
             let chosen = outcomes
                 .iter()
@@ -103,7 +109,7 @@ fn by_policy(scenario: Scenario, outcomes: &[&Outcome]) -> String {
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         scenario.name()
     );
-    for policy in Kind::ALL {
+    for policy in policies(outcomes.iter().copied()) {
         let of: Vec<&Figures> = outcomes
             .iter()
             .filter(|o| o.policy == policy)

@@ -1,6 +1,6 @@
 //! Brimful itself: what `apply` does in one run, with the clock, the report and the cluster handed in.
 
-use super::{Policy, Scene};
+use super::{Policy, Reads, Scene};
 use crate::Result;
 use crate::commitment::utilization::stale;
 use crate::config::Config;
@@ -14,25 +14,30 @@ use crate::simulation::trace::cluster_name;
 #[derive(Debug, Clone)]
 pub struct Brimful {
     clusters: Vec<(Config, State)>,
+    told: bool,
 }
 
 impl Brimful {
-    /// For so many clusters, that have not been steered yet.
+    /// For so many clusters, that have not been steered yet; `told` what others use now, or not.
     #[must_use]
-    pub fn new(clusters: usize, limits: bool) -> Self {
+    pub fn new(clusters: usize, config: &Config, told: bool) -> Self {
         let clusters = (0..clusters).map(|index| {
-            let mut config = Config::default();
+            let mut config = config.clone();
             config.cluster.name = Some(cluster_name(index));
-            config.limits.manage = limits;
             (config, State::default())
         });
         Self {
             clusters: clusters.collect(),
+            told,
         }
     }
 }
 
 impl Policy for Brimful {
+    fn reads(&self) -> Reads {
+        if self.told { Reads::Truth } else { Reads::Reports }
+    }
+
     fn act(&mut self, scene: &Scene<'_>, index: usize, cluster: &mut Cluster) -> Result<()> {
         let Some(report) = scene.report else { return Ok(()) };
         let (config, state) = &mut self.clusters[index];
