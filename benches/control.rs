@@ -54,14 +54,22 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut arguments = arguments.filter(|argument| argument != "--bench");
     while let Some(flag) = arguments.next() {
         let value = arguments.next().ok_or(format!("{flag}: a value is missing"))?;
-        let number = || value.parse::<u64>().map_err(|_| format!("{flag}: {value} is not a number"));
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| format!("{flag}: {value} is not a number"))
+        };
         match flag.as_str() {
             "--seeds" => wanted.seeds = number()?,
             "--first-seed" => wanted.first = number()?,
             "--threads" => wanted.threads = usize::try_from(number()?.max(1)).unwrap_or(1),
             "--scenario" => wanted.scenarios = named(&Scenario::ALL, Scenario::name, &value)?,
             "--policy" => wanted.policies = named(&all_policies(), Kind::name, &value)?,
-            _ => return Err(format!("{flag}: unknown; --seeds, --first-seed, --scenario, --policy, --threads")),
+            _ => {
+                return Err(format!(
+                    "{flag}: unknown; --seeds, --first-seed, --scenario, --policy, --threads"
+                ));
+            }
         }
     }
     Ok(wanted)
@@ -117,7 +125,6 @@ fn month(scenario: Scenario, seed: u64, policies: &[Kind]) -> Vec<Outcome> {
             policy: *policy,
             figures: yardstick.measure(&run),
             yardstick,
-            run: run.bill,
         }
     };
     policies.iter().map(outcome).collect()

@@ -42,7 +42,12 @@ pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
     let mut changes = Vec::new();
     for step in WARM_UP..WARM_UP + days * STEPS_PER_DAY {
         desk.receive(&play, step);
-        for (index, cluster) in play.clusters.iter_mut().enumerate().filter(|_| trace.can_run[step]) {
+        for (index, cluster) in play
+            .clusters
+            .iter_mut()
+            .enumerate()
+            .filter(|_| trace.can_run[step])
+        {
             cluster.refresh();
             let before = cluster.pool(Pool::Committed).clone();
             let scene = Scene {
@@ -109,9 +114,11 @@ struct Play<'a> {
 
 impl<'a> Play<'a> {
     fn new(trace: &'a Trace, kind: Kind) -> Result<Self> {
-        let clusters = trace.clusters.iter().enumerate().map(|(index, work)| {
-            Cluster::new(&cluster_name(index), kind.protects(), work.nodes[0])
-        });
+        let clusters = trace
+            .clusters
+            .iter()
+            .enumerate()
+            .map(|(index, work)| Cluster::new(&cluster_name(index), kind.protects(), work.nodes[0]));
         Ok(Self {
             trace,
             clusters: clusters.collect::<Result<_>>()?,

@@ -183,7 +183,9 @@ impl Cluster {
             self.remove(before + some(step, turn, left));
         }
         for _ in 0..pace(self.on_demand()) {
-            let Some(pool) = self.candidate(has_spot) else { break };
+            let Some(pool) = self.candidate(has_spot) else {
+                break;
+            };
             let first = self.first_of(pool);
             self.remove(first + some(step, 0, self.count(pool)));
             self.launch(Pool::Spot, step);

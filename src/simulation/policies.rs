@@ -84,19 +84,25 @@ pub enum Kind {
     LimitsTold,
     /// Diagnosis: limits, told, and no dwell time.
     LimitsToldNimble,
+    /// Diagnosis: limits, told, no dwell time, and a band of one node.
+    LimitsToldNarrow,
     /// Diagnosis: limits without a dwell time.
     LimitsNimble,
+    /// Diagnosis: limits and a band of one node.
+    LimitsNarrow,
     /// Diagnosis: limits, and an equal `share` for each cluster.
     LimitsEqualShare,
 }
 
 impl Kind {
     /// Those that tell where Brimful's regret comes from.
-    pub const DIAGNOSES: [Self; 5] = [
+    pub const DIAGNOSES: [Self; 7] = [
         Self::WeightsTold,
         Self::LimitsTold,
         Self::LimitsToldNimble,
+        Self::LimitsToldNarrow,
         Self::LimitsNimble,
+        Self::LimitsNarrow,
         Self::LimitsEqualShare,
     ];
 
@@ -123,7 +129,9 @@ impl Kind {
             Self::WeightsTold => "weights-told",
             Self::LimitsTold => "limits-told",
             Self::LimitsToldNimble => "limits-told-no-dwell",
+            Self::LimitsToldNarrow => "limits-told-no-dwell-narrow",
             Self::LimitsNimble => "limits-no-dwell",
+            Self::LimitsNarrow => "limits-narrow",
             Self::LimitsEqualShare => "limits-equal-share",
         }
     }
@@ -132,6 +140,12 @@ impl Kind {
     #[must_use]
     pub fn protects(self) -> bool {
         matches!(self, Self::WeightOnly | Self::WeightsTold)
+    }
+
+    /// True for the real policy code.
+    #[must_use]
+    pub fn is_brimful(self) -> bool {
+        !matches!(self, Self::LeaveAlone | Self::Naive | Self::Live | Self::Static)
     }
 
     /// A policy that has not acted yet, for so many clusters.
@@ -149,11 +163,21 @@ impl Kind {
 
 impl Kind {
     fn brimful(self, clusters: usize) -> Brimful {
-        let told = matches!(self, Self::WeightsTold | Self::LimitsTold | Self::LimitsToldNimble);
+        let told = matches!(
+            self,
+            Self::WeightsTold | Self::LimitsTold | Self::LimitsToldNimble | Self::LimitsToldNarrow
+        );
+        let is_nimble = matches!(
+            self,
+            Self::LimitsNimble | Self::LimitsToldNimble | Self::LimitsToldNarrow
+        );
         let mut config = Config::default();
         config.limits.manage = !self.protects();
-        if matches!(self, Self::LimitsNimble | Self::LimitsToldNimble) {
+        if is_nimble {
             config.policy.dwell = Span(Duration::zero());
+        }
+        if matches!(self, Self::LimitsNarrow | Self::LimitsToldNarrow) {
+            config.policy.thresholds.drain = 0.001; // less than a node, which then counts
         }
         if self == Self::LimitsEqualShare {
             config.share = Some(Share(1.0 / clusters as f64));

@@ -103,7 +103,12 @@ fn key(spot: bool) -> UsageKey {
     let kind = if spot { "SpotUsage" } else { "BoxUsage" };
     UsageKey {
         usage_type: format!("USE2-{kind}:{INSTANCE_TYPE}").into(),
-        operation: if spot { "RunInstances:SV001" } else { "RunInstances" }.into(),
+        operation: if spot {
+            "RunInstances:SV001"
+        } else {
+            "RunInstances"
+        }
+        .into(),
     }
 }
 

@@ -236,7 +236,11 @@ impl Recipe {
     fn lateness(&self, mut dice: Dice) -> Vec<Lateness> {
         let late = |dice: &mut Dice| {
             let very = dice.chance(self.late_hours);
-            let hours = if very { dice.between(36.0, 60.0) } else { dice.between(12.0, 24.0) };
+            let hours = if very {
+                dice.between(36.0, 60.0)
+            } else {
+                dice.between(12.0, 24.0)
+            };
             let lacking = dice.between(0.05, 0.3);
             let restated = (dice.between(0.0, 0.03), dice.between(36.0, 200.0));
             Lateness {

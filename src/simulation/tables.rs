@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::billing::Bill;
 use super::closed_loop::Yardstick;
 use super::figures::Figures;
 use super::policies::Kind;
 use super::scenario::Scenario;
+
+mod targets;
 
 /// One month.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,122 +23,205 @@ pub struct Outcome {
     pub figures: Figures,
     /// What it is measured against.
     pub yardstick: Yardstick,
-    /// Its bill.
-    pub run: Bill,
 }
 
-/// A part as a percentage.
-fn percent(part: f64) -> String {
-    format!("{:.2}", part * 100.0)
+/// Figures of one kind of many months.
+pub(crate) struct Sample(Vec<(Scenario, f64)>);
+
+impl Sample {
+    pub(crate) fn of(outcomes: &[Outcome], policy: Kind, figure: fn(&Figures) -> f64) -> Self {
+        let chosen = outcomes.iter().filter(|outcome| outcome.policy == policy);
+        Self(
+            chosen
+                .map(|outcome| (outcome.scenario, figure(&outcome.figures)))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The mean of each scenario.
+    fn means(&self) -> Vec<(Scenario, f64)> {
+        let scenarios: BTreeSet<Scenario> = self.0.iter().map(|(scenario, _)| *scenario).collect();
+        let mean_of = |wanted: Scenario| {
+            let values: Vec<f64> = self
+                .0
+                .iter()
+                .filter(|(scenario, _)| *scenario == wanted)
+                .map(|(_, value)| *value)
+                .collect();
+            (wanted, mean(&values))
+        };
+        scenarios.into_iter().map(mean_of).collect()
+    }
+
+    /// Every scenario counts alike.
+    pub(crate) fn mean(&self) -> f64 {
+        let means: Vec<f64> = self.means().into_iter().map(|(_, value)| value).collect();
+        mean(&means)
+    }
+
+    /// The scenario with the highest mean.
+    pub(crate) fn worst_scenario(&self) -> Option<(Scenario, f64)> {
+        self.means().into_iter().max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// The highest figure of a month.
+    pub(crate) fn worst(&self) -> f64 {
+        self.0
+            .iter()
+            .map(|(_, value)| *value)
+            .fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    pub(crate) fn only(mut self, scenarios: &[Scenario]) -> Self {
+        self.0.retain(|(scenario, _)| scenarios.contains(scenario));
+        self
+    }
 }
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-fn worst(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+/// A part as a percentage; no minus before a zero.
+pub(crate) fn percent(part: f64) -> String {
+    let text = format!("{:.2}", part * 100.0);
+    if text == "-0.00" { "0.00".to_owned() } else { text }
 }
 
 /// The policies that acted, in order.
-fn policies<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> BTreeSet<Kind> {
-    outcomes.into_iter().map(|outcome| outcome.policy).collect()
+fn policies(outcomes: &[Outcome]) -> BTreeSet<Kind> {
+    outcomes.iter().map(|outcome| outcome.policy).collect()
 }
 
 /// All tables.
 #[must_use]
 pub fn tables(outcomes: &[Outcome]) -> String {
-    let mut text = summary(outcomes);
-    for scenario in Scenario::ALL {
-        let of: Vec<&Outcome> = outcomes.iter().filter(|o| o.scenario == scenario).collect();
-        if !of.is_empty() {
-            text += &by_policy(scenario, &of);
-        }
-    }
-    text
+    let parts = [
+        targets::table(outcomes),
+        by_policy(outcomes),
+        by_scenario(outcomes),
+        in_detail(outcomes),
+    ];
+    parts.join("\n")
 }
 
-/// Over all scenarios: the mean of means, and the scenario in which a policy does worst.
-fn summary(outcomes: &[Outcome]) -> String {
+/// Over all scenarios, each counting alike.
+fn by_policy(outcomes: &[Outcome]) -> String {
     let mut text = String::from(
-        "| policy | regret % | worst scenario | its regret % | worst month % | unused % | spill % | to free % |\n\
-         | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |\n",
+        "#### By policy, all scenarios (% of the commitment)\n\n\
+         | policy | regret | worst scenario | its regret | worst month | avoidable unused | avoidable spill | to free migration | saved against leaving alone |\n\
+         | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for policy in policies(outcomes) {
-        let of = |figure: fn(&Figures) -> f64, scenario: Scenario| -> Vec<f64> {
-            let chosen = outcomes
-                .iter()
-                .filter(|o| o.policy == policy && o.scenario == scenario);
-            chosen.map(|o| figure(&o.figures)).collect()
-        };
-        let means = |figure: fn(&Figures) -> f64| -> Vec<(Scenario, f64)> {
-            let all = Scenario::ALL.into_iter().map(|scenario| (scenario, of(figure, scenario)));
-            all.filter(|(_, values)| !values.is_empty())
-                .map(|(scenario, values)| (scenario, mean(&values)))
-                .collect()
-        };
-        let regrets = means(|f| f.regret);
-        let Some(least) = regrets.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let sample = |figure| Sample::of(outcomes, policy, figure);
+        let regret = sample(|f| f.regret);
+        let Some((scenario, worst)) = regret.worst_scenario() else {
             continue;
         };
-        let over_all = |figure| {
-            let values: Vec<f64> = means(figure).into_iter().map(|(_, value)| value).collect();
-            percent(mean(&values))
-        };
-        let months = outcomes.iter().filter(|o| o.policy == policy);
-        let months: Vec<f64> = months.map(|o| o.figures.regret).collect();
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             policy.name(),
-            over_all(|f| f.regret),
-            least.0.name(),
-            percent(least.1),
-            percent(worst(&months)),
-            over_all(|f| f.unused),
-            over_all(|f| f.spill),
-            over_all(|f| f.regret_to_free),
+            percent(regret.mean()),
+            scenario.name(),
+            percent(worst),
+            percent(regret.worst()),
+            percent(sample(|f| f.unused).mean()),
+            percent(sample(|f| f.spill).mean()),
+            percent(sample(|f| f.regret_to_free).mean()),
+            percent(-sample(|f| f.against_alone).mean()),
         );
     }
     text
 }
 
-fn by_policy(scenario: Scenario, outcomes: &[&Outcome]) -> String {
+/// Regret by scenario, a column for each policy.
+fn by_scenario(outcomes: &[Outcome]) -> String {
+    let policies = policies(outcomes);
+    let names: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
     let mut text = format!(
-        "\n### {}\n\n\
-         | policy | regret % | worst % | unused % | worst % | spill % | worst % | to free % | saved % | weights/day | most | reversals/day | most | limits/day |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-        scenario.name()
+        "#### Regret by scenario: mean (worst month), % of the commitment\n\n\
+         | scenario | oracle to free migration | {} |\n| --- | ---: |{}\n",
+        names.join(" | "),
+        " ---: |".repeat(names.len())
     );
-    for policy in policies(outcomes.iter().copied()) {
-        let of: Vec<&Figures> = outcomes
-            .iter()
-            .filter(|o| o.policy == policy)
-            .map(|o| &o.figures)
-            .collect();
-        if of.is_empty() {
+    for scenario in Scenario::ALL {
+        let months: Vec<&Outcome> = outcomes.iter().filter(|o| o.scenario == scenario).collect();
+        if months.is_empty() {
             continue;
         }
-        let all = |figure: fn(&Figures) -> f64| -> Vec<f64> { of.iter().map(|f| figure(f)).collect() };
-        let both = |figure| {
-            let values = all(figure);
-            format!("{} | {}", percent(mean(&values)), percent(worst(&values)))
+        let bound = |outcome: &&Outcome| {
+            let yardstick = &outcome.yardstick;
+            (yardstick.oracle.cost - yardstick.free.cost) / yardstick.oracle.commitment
         };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {:.2} | {} | {:.2} | {} | {:.2} |",
-            policy.name(),
-            both(|f| f.regret),
-            both(|f| f.unused),
-            both(|f| f.spill),
-            percent(mean(&all(|f| f.regret_to_free))),
-            percent(-mean(&all(|f| f.against_alone))),
-            mean(&all(|f| f.effort.weights)),
-            worst(&all(|f| f.effort.most_weights as f64)),
-            mean(&all(|f| f.effort.reversals)),
-            worst(&all(|f| f.effort.most_reversals as f64)),
-            mean(&all(|f| f.effort.limits)),
-        );
+        let bounds: Vec<f64> = months.iter().map(bound).collect();
+        let _ = write!(text, "| {} | {} |", scenario.name(), percent(mean(&bounds)));
+        for policy in &policies {
+            let regret = Sample::of(outcomes, *policy, |f| f.regret).only(&[scenario]);
+            if regret.is_empty() {
+                text += " |";
+            } else {
+                let _ = write!(
+                    text,
+                    " {} ({}) |",
+                    percent(regret.mean()),
+                    percent(regret.worst())
+                );
+            }
+        }
+        text += "\n";
     }
     text
+}
+
+/// Everything of Brimful's own runs.
+fn in_detail(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    let own = policies(outcomes)
+        .into_iter()
+        .filter(|policy| policy.is_brimful());
+    for policy in own {
+        let _ = write!(
+            text,
+            "{}#### {}: mean (worst month) by scenario, % of the commitment; changes per pool and day: mean (worst day)\n\n\
+             | scenario | regret | avoidable unused | avoidable spill | to free migration | saved against leaving alone | weight changes | reversals | limit changes |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+            if text.is_empty() { "" } else { "\n" },
+            policy.name()
+        );
+        for scenario in Scenario::ALL {
+            text += &detail(outcomes, policy, scenario);
+        }
+    }
+    text
+}
+
+fn detail(outcomes: &[Outcome], policy: Kind, scenario: Scenario) -> String {
+    let sample = |figure| Sample::of(outcomes, policy, figure).only(&[scenario]);
+    if sample(|f| f.regret).is_empty() {
+        return String::new();
+    }
+    let money = |figure| {
+        let sample = sample(figure);
+        format!("{} ({})", percent(sample.mean()), percent(sample.worst()))
+    };
+    let changes = |mean: fn(&Figures) -> f64, most: fn(&Figures) -> f64| {
+        format!("{:.2} ({})", sample(mean).mean(), sample(most).worst())
+    };
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        scenario.name(),
+        money(|f| f.regret),
+        money(|f| f.unused),
+        money(|f| f.spill),
+        percent(sample(|f| f.regret_to_free).mean()),
+        percent(-sample(|f| f.against_alone).mean()),
+        changes(|f| f.effort.weights, |f| f.effort.most_weights as f64),
+        changes(|f| f.effort.reversals, |f| f.effort.most_reversals as f64),
+        changes(|f| f.effort.limits, |f| f.effort.most_limits as f64),
+    )
 }

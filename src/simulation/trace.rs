@@ -130,9 +130,7 @@ impl Trace {
         let spread = |ends: fn(&Workload) -> &Vec<Vec<usize>>, step: usize| {
             let clusters = self.clusters.iter().enumerate();
             let mut slots: Vec<usize> = clusters
-                .flat_map(|(index, cluster)| {
-                    ends(cluster)[step].iter().map(move |slot| slot * count + index)
-                })
+                .flat_map(|(index, cluster)| ends(cluster)[step].iter().map(move |slot| slot * count + index))
                 .collect();
             slots.sort_unstable();
             slots

@@ -56,7 +56,10 @@ impl Policy for Brimful {
             state,
             doubt: doubt.as_deref(),
         });
-        let changing = proposal.pools.iter().filter(|pool| pool.changes() || pool.restore);
+        let changing = proposal
+            .pools
+            .iter()
+            .filter(|pool| pool.changes() || pool.restore);
         for pool in changing {
             cluster.patch(&pool.pool.name, &patch(pool, scene.now))?;
         }

@@ -152,11 +152,9 @@ impl Scenario {
                 ..by_day()
             },
             Self::SeveralClusters => Recipe {
-                workloads: vec![
-                    |at| 50.0 * (1.0 + 0.3 * at.tide()),
-                    |_| 40.0,
-                    |at| 30.0 * (1.0 - 0.3 * at.tide()),
-                ],
+                workloads: vec![|at| 50.0 * (1.0 + 0.3 * at.tide()), |_| 40.0, |at| {
+                    30.0 * (1.0 - 0.3 * at.tide())
+                }],
                 ..by_day()
             },
             Self::Outages => Recipe {
