@@ -1,6 +1,8 @@
 //! What each way of acting costs, in simulated months: prints the tables of `docs/control.md`.
 //!
-//! `cargo bench --bench control [-- --seeds N --scenario NAME --policy NAME --threads N]`
+//! `cargo bench --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N --first-seed N]`; with
+//! `--show hours` the first seed of each scenario hour by hour as CSV instead: commitment and others' use ($/h at SP
+//! rates), the workload, and the on-demand nodes of the oracle and of each policy.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +12,7 @@ use std::time::Instant;
 use brimful::simulation::closed_loop::{Yardstick, run};
 use brimful::simulation::policies::Kind;
 use brimful::simulation::scenario::{MONTH_DAYS, Scenario};
-use brimful::simulation::tables::{Outcome, tables};
+use brimful::simulation::tables::{Outcome, hours, tables};
 
 struct Wanted {
     seeds: u64,
@@ -18,6 +20,7 @@ struct Wanted {
     scenarios: Vec<Scenario>,
     policies: Vec<Kind>,
     threads: usize,
+    show_hours: bool,
 }
 
 fn main() -> ExitCode {
@@ -28,6 +31,10 @@ fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     };
+    if wanted.show_hours {
+        show_hours(&wanted);
+        return ExitCode::SUCCESS;
+    }
     let began = Instant::now();
     let outcomes = outcomes(&wanted);
     #[allow(clippy::print_stdout, reason = "the tables are the output")]
@@ -49,6 +56,7 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
         scenarios: Scenario::ALL.to_vec(),
         policies: Kind::ALL.to_vec(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
+        show_hours: false,
     };
     // `cargo bench` adds this.
     let mut arguments = arguments.filter(|argument| argument != "--bench");
@@ -63,11 +71,12 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--seeds" => wanted.seeds = number()?,
             "--first-seed" => wanted.first = number()?,
             "--threads" => wanted.threads = usize::try_from(number()?.max(1)).unwrap_or(1),
+            "--show" if value == "hours" => wanted.show_hours = true,
             "--scenario" => wanted.scenarios = named(&Scenario::ALL, Scenario::name, &value)?,
             "--policy" => wanted.policies = named(&all_policies(), Kind::name, &value)?,
             _ => {
                 return Err(format!(
-                    "{flag}: unknown; --seeds, --first-seed, --scenario, --policy, --threads"
+                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --show hours"
                 ));
             }
         }
@@ -112,6 +121,19 @@ fn outcomes(wanted: &Wanted) -> Vec<Outcome> {
     let mut outcomes = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by_key(|outcome| (outcome.scenario, outcome.policy, outcome.seed));
     outcomes
+}
+
+#[allow(clippy::print_stdout, reason = "the CSV is the output")]
+fn show_hours(wanted: &Wanted) {
+    for scenario in &wanted.scenarios {
+        let trace = scenario.trace(wanted.first);
+        let policies = wanted.policies.iter();
+        let columns = policies.map(|policy| {
+            let run = run(&trace, *policy, MONTH_DAYS).expect("the model carries patches out");
+            (policy.name(), run.on_demand)
+        });
+        print!("{}", hours(*scenario, &trace, &columns.collect::<Vec<_>>()));
+    }
 }
 
 fn month(scenario: Scenario, seed: u64, policies: &[Kind]) -> Vec<Outcome> {

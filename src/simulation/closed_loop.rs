@@ -142,18 +142,6 @@ impl<'a> Play<'a> {
     }
 }
 
-/// On-demand nodes at the month's first: alike for all policies, since nobody has acted yet.
-///
-/// # Errors
-/// Never, as long as the crate reads what it should.
-pub fn on_demand_at_first(trace: &Trace) -> Result<usize> {
-    let mut play = Play::new(trace, Kind::LeaveAlone)?;
-    for step in 0..WARM_UP {
-        play.pass(step);
-    }
-    Ok(play.on_demand())
-}
-
 /// What all policies of a trace are measured against.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Yardstick {
@@ -173,7 +161,7 @@ impl Yardstick {
     pub fn new(trace: &Trace, days: usize) -> Result<Self> {
         let steps = days * STEPS_PER_DAY;
         Ok(Self {
-            oracle: oracle(trace, on_demand_at_first(trace)?, steps),
+            oracle: oracle(trace, steps),
             free: free_migration(trace, steps),
             alone: run(trace, Kind::LeaveAlone, days)?.bill,
         })

@@ -48,19 +48,19 @@ impl Plan {
     }
 }
 
-/// The oracle's bill over so many steps of the month, from so many on-demand nodes on; no policy's is lower. Of
+/// The oracle's bill over so many steps of the month, which begins without on-demand nodes: no policy's is lower. Of
 /// several clusters, all as one.
 #[must_use]
-pub fn oracle(trace: &Trace, on_demand: usize, steps: usize) -> Bill {
-    path(trace, on_demand, steps).1
+pub fn oracle(trace: &Trace, steps: usize) -> Bill {
+    path(trace, steps).1
 }
 
 /// The same with its count of on-demand nodes, by step.
 #[must_use]
-pub fn path(trace: &Trace, on_demand: usize, steps: usize) -> (Vec<usize>, Bill) {
+pub fn path(trace: &Trace, steps: usize) -> (Vec<usize>, Bill) {
     let work = trace.pooled();
     let plan = Plan::new(trace, &work, steps);
-    let (mut on_demand, mut bill, mut counts) = (on_demand, Bill::default(), Vec::with_capacity(steps));
+    let (mut on_demand, mut bill, mut counts) = (0, Bill::default(), Vec::with_capacity(steps));
     for (index, value) in plan.value.iter().enumerate() {
         let step = WARM_UP + index;
         let (least, most) = reachable(&work, step, on_demand, trace.has_spot[step]);

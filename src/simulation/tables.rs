@@ -5,8 +5,11 @@ use std::fmt::Write;
 
 use super::closed_loop::Yardstick;
 use super::figures::Figures;
+use super::oracle;
 use super::policies::Kind;
+use super::report::tariff;
 use super::scenario::Scenario;
+use super::trace::{STEPS_PER_HOUR, Trace, WARM_UP};
 
 mod targets;
 
@@ -107,6 +110,36 @@ pub fn tables(outcomes: &[Outcome]) -> String {
         in_detail(outcomes),
     ];
     parts.join("\n")
+}
+
+/// A month hour by hour as CSV: terms, the workload, and on-demand nodes as the hour ends.
+#[must_use]
+pub fn hours(scenario: Scenario, trace: &Trace, columns: &[(&str, Vec<usize>)]) -> String {
+    let steps = columns.iter().map(|(_, nodes)| nodes.len()).max().unwrap_or(0);
+    let (oracle, _) = oracle::path(trace, steps);
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut text = format!(
+        "scenario,hour,commitment,others,workload,oracle,{}\n",
+        names.join(",")
+    );
+    for step in (STEPS_PER_HOUR - 1..steps).step_by(STEPS_PER_HOUR) {
+        let tariff = tariff(trace, WARM_UP + step);
+        let workload: usize = trace.clusters.iter().map(|work| work.nodes[WARM_UP + step]).sum();
+        let _ = write!(
+            text,
+            "{},{},{:.2},{:.2},{workload},{}",
+            scenario.name(),
+            step / STEPS_PER_HOUR,
+            tariff.commitment,
+            tariff.others,
+            oracle[step]
+        );
+        for (_, nodes) in columns {
+            let _ = write!(text, ",{}", nodes[step]);
+        }
+        text += "\n";
+    }
+    text
 }
 
 /// Over all scenarios, each counting alike.

@@ -1,7 +1,7 @@
 //! Laws of the model, on short runs.
 
 use super::billing::Tariff;
-use super::closed_loop::{Yardstick, on_demand_at_first, run};
+use super::closed_loop::{Yardstick, run};
 use super::cluster::Cluster;
 use super::node_pools::{HIGH, Pool};
 use super::oracle;
@@ -39,7 +39,7 @@ fn no_policy_beats_the_oracle_and_the_oracle_never_beats_free_migration() {
         }
     }
     let trace = Scenario::Diurnal.trace(2);
-    let best = oracle::oracle(&trace, on_demand_at_first(&trace).unwrap(), 3 * 144).cost;
+    let best = oracle::oracle(&trace, 3 * 144).cost;
     for kind in [Kind::WeightOnly, Kind::Limits] {
         assert!(run(&trace, kind, 3).unwrap().bill.cost >= best - 1e-9, "{kind:?}");
     }
