@@ -28,7 +28,7 @@ pub struct Run {
 /// The model could not carry a change out.
 pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
     let mut play = Play::new(trace, kind)?;
-    let mut policy = kind.new(trace.clusters.len());
+    let mut policy = kind.policy(trace.clusters.len());
     for step in 0..WARM_UP {
         play.pass(step);
     }

@@ -127,7 +127,7 @@ impl Stored {
             },
             "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
         });
-        let object = without_nulls(object);
+        let object = without_nulls(&object);
         let seen = NodePool::from_json(&object)?;
         Ok(Self {
             terms: Terms::of(&seen),
@@ -183,8 +183,8 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-fn without_nulls(value: Value) -> Value {
+fn without_nulls(value: &Value) -> Value {
     let mut clean = json!({});
-    merge(&mut clean, &value);
+    merge(&mut clean, value);
     clean
 }

@@ -150,7 +150,7 @@ impl Kind {
 
     /// A policy that has not acted yet, for so many clusters.
     #[must_use]
-    pub fn new(self, clusters: usize) -> Box<dyn Policy> {
+    pub fn policy(self, clusters: usize) -> Box<dyn Policy> {
         match self {
             Self::LeaveAlone => Box::new(LeaveAlone),
             Self::Naive => Box::new(Naive),

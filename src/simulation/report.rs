@@ -119,12 +119,20 @@ enum Who {
     Others,
 }
 
+/// Usage in an hour: node-hours and $.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Row {
+    hour: Hour,
+    amount: f64,
+    cost: f64,
+}
+
 struct Writer<'a> {
     trace: &'a Trace,
     plans: Vec<PlanLedger>,
     bought_by: i32,
     told: Option<f64>,
-    usage: BTreeMap<(Who, UsageClass), Vec<(Hour, f64, f64)>>,
+    usage: BTreeMap<(Who, UsageClass), Vec<Row>>,
 }
 
 fn hour_of(index: usize) -> Hour {
@@ -209,7 +217,11 @@ impl<'a> Writer<'a> {
     fn row(&mut self, who: Who, class: UsageClass, hour: usize, amount: f64, cost: f64) {
         if amount > 1e-9 {
             let rows = self.usage.entry((who, class)).or_default();
-            rows.push((hour_of(hour), amount, cost));
+            rows.push(Row {
+                hour: hour_of(hour),
+                amount,
+                cost,
+            });
         }
     }
 
@@ -240,18 +252,18 @@ impl<'a> Writer<'a> {
             other => other,
         };
         self.plans.retain(|plan| !plan.hours.is_empty());
-        let mut listed: Vec<(Series, Vec<(Hour, f64, f64)>)> = std::mem::take(&mut self.usage)
+        let mut listed: Vec<(Series, Vec<Row>)> = std::mem::take(&mut self.usage)
             .into_iter()
             .map(|((who, class), rows)| (series(who, renumbered(class)), rows))
             .collect();
         listed.sort_by(|a, b| a.0.cmp(&b.0));
         let mut cells: Vec<Cell> = Vec::new();
         for (index, (_, rows)) in listed.iter().enumerate() {
-            cells.extend(rows.iter().map(|(hour, amount, cost)| Cell {
-                hour: *hour,
+            cells.extend(rows.iter().map(|row| Cell {
+                hour: row.hour,
                 series: index as u32,
-                amount: Quantity::from_units(*amount).unwrap_or_default(),
-                picos: (cost * 1e12) as i64,
+                amount: Quantity::from_units(row.amount).unwrap_or_default(),
+                picos: (row.cost * 1e12) as i64,
             }));
         }
         cells.sort_unstable();

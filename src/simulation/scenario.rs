@@ -119,8 +119,8 @@ impl Recipe {
     /// Draws a trace. Each fact has its own stream of numbers, so that one does not shift another.
     pub(crate) fn draw(&self, seed: u64) -> Trace {
         let dice = |stream: u64| Dice::new(seed, stream);
-        let has_spot = self.episodes(dice(1), self.shortages, (3.0, 10.0));
-        let spikes = self.episodes(dice(2), self.spikes, (12.0, 36.0));
+        let has_spot = episodes(dice(1), self.shortages, (3.0, 10.0));
+        let spikes = episodes(dice(2), self.spikes, (12.0, 36.0));
         let price = |hour: usize| {
             let normal = spikes[hour * STEPS_PER_HOUR];
             self.spot_price * if normal { 1.0 } else { 2.0 }
@@ -140,21 +140,9 @@ impl Recipe {
                 .collect(),
             deliveries: self.deliveries(dice(4)),
             lateness: self.lateness(dice(5)),
-            can_run: self.episodes(dice(6), self.outages, (2.0, 12.0)),
+            can_run: episodes(dice(6), self.outages, (2.0, 12.0)),
             has_spot,
         }
-    }
-
-    /// True outside of so many episodes of the month, by step.
-    fn episodes(&self, mut dice: Dice, count: usize, hours: (f64, f64)) -> Vec<bool> {
-        let mut outside = vec![true; STEPS];
-        for _ in 0..count {
-            let first = (WARM_UP_DAYS as f64 + dice.between(1.0, MONTH_DAYS as f64 - 2.0)) * 24.0;
-            let last = first + dice.between(hours.0, hours.1);
-            let step = |hour: f64| ((hour * STEPS_PER_HOUR as f64) as usize).min(STEPS);
-            outside[step(first)..step(last)].fill(false);
-        }
-        outside
     }
 
     fn others(&self, mut dice: Dice) -> Vec<f64> {
@@ -251,4 +239,16 @@ impl Recipe {
         };
         (0..HOURS).map(|_| late(&mut dice)).collect()
     }
+}
+
+/// True outside of so many episodes of the month, by step.
+fn episodes(mut dice: Dice, count: usize, hours: (f64, f64)) -> Vec<bool> {
+    let mut outside = vec![true; STEPS];
+    for _ in 0..count {
+        let first = (WARM_UP_DAYS as f64 + dice.between(1.0, MONTH_DAYS as f64 - 2.0)) * 24.0;
+        let last = first + dice.between(hours.0, hours.1);
+        let step = |hour: f64| ((hour * STEPS_PER_HOUR as f64) as usize).min(STEPS);
+        outside[step(first)..step(last)].fill(false);
+    }
+    outside
 }

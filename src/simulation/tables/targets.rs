@@ -11,7 +11,7 @@ use crate::simulation::scenario::Scenario;
 struct Share {
     what: &'static str,
     policy: Kind,
-    figure: fn(&Figures) -> f64,
+    figure: Figure,
     at_most: f64,
 }
 
@@ -42,8 +42,11 @@ const SHARES: [Share; 4] = [
     },
 ];
 
+/// What a run is judged by.
+type Figure = fn(&Figures) -> f64;
+
 /// Changes of one pool in one day.
-const CHANGES: [(&str, fn(&Figures) -> f64, f64); 2] = [
+const CHANGES: [(&str, Figure, f64); 2] = [
     (
         "weight changes per pool and day",
         |f| f.effort.most_weights as f64,
