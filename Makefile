@@ -6,6 +6,7 @@ PYTHON := $(TOOLS)/venv/bin/python
 # Tests on a running Karpenter mostly wait for its clocks, so more run at a time than there are cores.
 TEST_THREADS ?= 8
 ROUNDS ?= 20
+SEEDS ?= 20
 # The fixtures' clock.
 NOW := 2026-11-21T18:00:00Z
 
@@ -15,7 +16,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long test-tools fmt lint audit fixtures bench build clean
+.PHONY: help demo test test-fast e2e-long test-tools fmt lint audit fixtures bench control build clean
 
 ## help: print this list
 help:
@@ -74,6 +75,10 @@ build: need-cargo
 ## bench: time utilization on 10 million rows against DuckDB, and plan on the fixtures
 bench: test-tools build
 	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful benches/run.sh
+
+## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=20)
+control: need-cargo
+	@$(CARGO) bench --locked --quiet --bench control -- --seeds $(SEEDS)
 
 ## clean: remove what was built and installed
 clean:

@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod quantity;
 pub mod report;
+pub mod simulation;
 pub mod warning;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,69 @@
+//! Brimful itself: what `apply` does in one run, with the clock, the report and the cluster handed in.
+
+use super::{Policy, Reads, Scene};
+use crate::Result;
+use crate::commitment::utilization::stale;
+use crate::config::Config;
+use crate::policy::patch::patch;
+use crate::policy::plan::{Inputs, propose};
+use crate::policy::state::State;
+use crate::simulation::cluster::Cluster;
+use crate::simulation::trace::cluster_name;
+
+/// The real policy code, one configuration and one state per cluster.
+#[derive(Debug, Clone)]
+pub struct Brimful {
+    clusters: Vec<(Config, State)>,
+    told: bool,
+}
+
+impl Brimful {
+    /// For so many clusters, that have not been steered yet; `told` what others use now, or not.
+    #[must_use]
+    pub fn new(clusters: usize, config: &Config, told: bool) -> Self {
+        let clusters = (0..clusters).map(|index| {
+            let mut config = config.clone();
+            config.cluster.name = Some(cluster_name(index));
+            (config, State::default())
+        });
+        Self {
+            clusters: clusters.collect(),
+            told,
+        }
+    }
+}
+
+impl Policy for Brimful {
+    fn reads(&self) -> Reads {
+        if self.told { Reads::Truth } else { Reads::Reports }
+    }
+
+    fn act(&mut self, scene: &Scene<'_>, index: usize, cluster: &mut Cluster) -> Result<()> {
+        let Some(report) = scene.report else { return Ok(()) };
+        let (config, state) = &mut self.clusters[index];
+        let doubt = match report.utilization.horizon {
+            Some(horizon) => stale(horizon, scene.now, config.policy.max_data_age.0),
+            None => Some("the report holds no usage yet".to_owned()),
+        };
+        let proposal = propose(&Inputs {
+            now: scene.now,
+            config,
+            ledger: &report.ledger,
+            utilization: &report.utilization,
+            node_pools: &cluster.node_pools(),
+            nodes: Some(cluster.nodes()),
+            node_claims: Some(&[]),
+            state,
+            doubt: doubt.as_deref(),
+        });
+        let changing = proposal
+            .pools
+            .iter()
+            .filter(|pool| pool.changes() || pool.restore);
+        for pool in changing {
+            cluster.patch(&pool.pool.name, &patch(pool, scene.now))?;
+        }
+        *state = proposal.state;
+        Ok(())
+    }
+}
