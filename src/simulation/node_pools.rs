@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::karpenter::NodePool;
-use crate::policy::limits::Capacity;
+use crate::policy::limits::Vcpu;
 
 /// vCPU of a node.
 pub const NODE_VCPU: u32 = 4;
@@ -80,11 +80,8 @@ pub struct Terms {
 
 impl Terms {
     fn of(pool: &NodePool) -> Self {
-        let most = Capacity::of(&pool.limits).map_or(usize::MAX, |limit| {
-            let by_cpu = limit.cpu / (i64::from(NODE_VCPU) * 1000);
-            let by_memory = limit.memory / NODE_MEMORY as i64;
-            let has_memory = pool.limits.contains_key("memory");
-            (if has_memory { by_cpu.min(by_memory) } else { by_cpu }).max(0) as usize
+        let most = Vcpu::of(&pool.limits).map_or(usize::MAX, |limit| {
+            (limit.0 / Vcpu::cores(NODE_VCPU).0).max(0) as usize
         });
         Self {
             weight: pool.effective_weight(),

@@ -10,7 +10,7 @@ use super::report::{History, Report, tariff};
 use super::scenario::Scenario;
 use super::trace::{Prices, STEPS_PER_HOUR, Trace, WARM_UP};
 use crate::config::Config;
-use crate::policy::limits::Capacity;
+use crate::policy::limits::Vcpu;
 use serde_json::json;
 
 /// All clusters of several share one oracle, with other luck.
@@ -191,7 +191,7 @@ fn nodes_and_their_objects_never_part_in_a_month() {
     }
     cluster.refresh();
     let seen = &cluster.node_pools()[Pool::Committed as usize];
-    let cpu = Capacity::of(&seen.resources).unwrap().cpu;
+    let cpu = Vcpu::of(&seen.resources).unwrap().0;
     assert_eq!(cpu, cluster.count(Pool::Committed) as i64 * 4000);
 }
 

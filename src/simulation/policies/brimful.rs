@@ -5,6 +5,7 @@ use crate::Result;
 use crate::commitment::utilization::stale;
 use crate::config::Config;
 use crate::policy::patch::patch;
+use crate::policy::peers::Peers;
 use crate::policy::plan::{Inputs, propose};
 use crate::policy::state::State;
 use crate::simulation::cluster::Cluster;
@@ -54,6 +55,7 @@ impl Policy for Brimful {
             nodes: Some(cluster.nodes()),
             node_claims: Some(&[]),
             state,
+            peers: &Peers::default(),
             doubt: doubt.as_deref(),
         });
         let changing = proposal
