@@ -153,6 +153,11 @@ fn limits_below_what_runs_move_the_excess_to_spot_and_no_more() {
         karpenter.nodes_of(COMMITTED) == left
     });
     assert_eq!(left.len(), 2);
+    // Karpenter is at work: a new pod gets a node, beside the full pool.
+    let spot = karpenter.nodes_of(SPOT);
+    karpenter.scale("web", 6);
+    assert!(spot.is_subset(&karpenter.nodes_of(SPOT)) && spot != karpenter.nodes_of(SPOT));
+    assert_eq!(karpenter.nodes_of(COMMITTED), left);
 }
 
 #[test]
@@ -168,6 +173,11 @@ fn limits_below_what_runs_move_nothing_out_of_a_protected_pool() {
     karpenter.patch_pool(COMMITTED, &json!({"limits": {"cpu": "2"}}));
     karpenter.stays("all nodes stay", LONG, |karpenter| {
         karpenter.nodes_of(COMMITTED) == covered
+    });
+    // Karpenter is at work: a node whose pod goes by itself is taken away.
+    karpenter.scale("web", 2);
+    karpenter.wait("the empty node to go", 120, |karpenter| {
+        (karpenter.nodes_of(COMMITTED).len() == 2).then_some(())
     });
 }
 
@@ -185,6 +195,9 @@ fn running_spot_is_not_moved_to_a_committed_pool_by_weight() {
     karpenter.stays("Spot stays", LONG, |karpenter| {
         karpenter.nodes_of(SPOT) == running
     });
+    // Karpenter is at work, and has seen the weight: a new pod goes by it.
+    karpenter.scale("web", 4);
+    assert_eq!(karpenter.nodes_of(COMMITTED).len(), 1);
 }
 
 /// A node whose pods have shrunk is replaced by a smaller one of the same pool, full or not.

@@ -102,7 +102,7 @@ impl ApiServer {
             ("kube-apiserver", command_lines::kube_apiserver(&dir, port)),
         ];
         // A proxy of the machine's must not see what goes to loopback.
-        let mut servers = Supervised::start(&dir, &[], &[("NO_PROXY", "127.0.0.1")], commands)?;
+        let servers = Supervised::start(&dir, &[], &[("NO_PROXY", "127.0.0.1")], commands)?;
         let url = format!("https://127.0.0.1:{port}");
         let client = servers.wait_for("kube-apiserver", START, || {
             // Made anew at each try: the server writes its certificate while it starts.

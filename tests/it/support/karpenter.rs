@@ -239,7 +239,7 @@ impl Karpenter {
         }
     }
 
-    /// Watches for so long that `holds` stays true.
+    /// Watches for so long that `holds` stays true, and that Karpenter is at work all the while.
     #[track_caller]
     pub(crate) fn stays(&self, what: &str, seconds: u64, holds: impl Fn(&Self) -> bool) {
         let start = Instant::now();
@@ -248,6 +248,11 @@ impl Karpenter {
                 holds(self),
                 "{what}: no longer after {:?}\n{}",
                 start.elapsed(),
+                self.state()
+            );
+            assert!(
+                self.controller.as_ref().is_some_and(Supervised::is_running),
+                "{what}: Karpenter has ended\n{}",
                 self.state()
             );
             sleep(Duration::from_millis(500));
