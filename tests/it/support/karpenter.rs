@@ -20,7 +20,7 @@ use self::caretaker::{Caretaker, Workloads};
 use super::apiserver::ApiServer;
 use super::kind::{NODE, NODE_CLAIM, NODE_POOL, POD};
 use super::supervised::{Supervised, temp_dir};
-use super::{command_lines, free_ports, tools};
+use super::{command_lines, tools};
 
 pub(crate) use self::caretaker::Workload;
 pub(crate) use self::offers::prices;
@@ -90,14 +90,14 @@ impl Karpenter {
         let dir = temp_dir("karpenter")?;
         let types = dir.join("instance-types.json");
         fs::write(&types, offers::file(with_spot).to_string()).map_err(|error| error.to_string())?;
-        let [metrics, health] = free_ports().map(|port| port.to_string());
         let kubeconfig = self.server.admin_kubeconfig();
         let env = [
             ("NO_PROXY", "127.0.0.1"),
             ("KUBECONFIG", &kubeconfig.display().to_string()),
             ("INSTANCE_TYPES_FILE_PATH", &types.display().to_string()),
-            ("METRICS_PORT", &metrics),
-            ("HEALTH_PROBE_PORT", &health),
+            // Any that is free.
+            ("METRICS_PORT", "0"),
+            ("HEALTH_PROBE_PORT", "0"),
             ("DISABLE_LEADER_ELECTION", "true"),
             ("BATCH_IDLE_DURATION", "1s"),
             ("FEATURE_GATES", &self.feature_gates),
