@@ -123,7 +123,8 @@ impl Karpenter {
         });
     }
 
-    fn is_ready(&self, pool: &str) -> bool {
+    /// Whether Karpenter calls the pool, as it is now, ready.
+    pub(crate) fn is_ready(&self, pool: &str) -> bool {
         let pool = self.server.get(&NODE_POOL, pool).unwrap_or_default();
         let generation = &pool["metadata"]["generation"];
         let conditions = pool["status"]["conditions"].as_array().into_iter().flatten();
