@@ -60,7 +60,7 @@ impl Karpenter {
     }
 
     fn try_start(feature_gates: &str) -> Result<Self, String> {
-        let server = ApiServer::start();
+        let server = ApiServer::start_for_scheduler();
         server.install_crds(&tools::path("crds-kwok"))?;
         server.apply(
             "{apiVersion: karpenter.kwok.sh/v1alpha1, kind: KWOKNodeClass, metadata: {name: default}}",
