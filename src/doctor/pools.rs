@@ -8,7 +8,7 @@ use crate::karpenter::nodepool::FieldManager;
 use crate::karpenter::{InstanceTypes, NodePool, Role, units};
 use crate::policy::Decision;
 use crate::policy::cures;
-use crate::policy::eligibility::competitors;
+use crate::policy::eligibility::{before_spot, competitors};
 use crate::policy::limits::{no_overflow, overflow, wished};
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::policy::records::{Baseline, MANAGED_LABEL};
@@ -56,6 +56,7 @@ fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Co
             } else {
                 Want::Keep
             },
+            managed: plan.managed,
             movable: plan.managed && !plan.pool.is_built_in(),
             committed: steered(plan) && want(&plan.pool) == Want::Fill,
             baseline: Baseline::recorded(&plan.pool)
@@ -218,7 +219,10 @@ impl Look<'_> {
     /// What keeps a full pool full: limits where they are wished and can be, else protection from consolidation.
     fn hold(&self, pool: &NodePool, checks: &mut Vec<Check>) {
         let types = InstanceTypes::bundled();
-        let overflow = overflow(pool, &self.pools, &types, None, |other| self.is_steered(other));
+        let is_steered = |other: &NodePool| self.is_steered(other);
+        let overflow = overflow(pool, &self.pools, &types, None, is_steered);
+        let spills_to_spot =
+            before_spot(pool, &self.pools, NodePool::effective_weight, is_steered).is_empty();
         let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
         match (wished(pool, self.config), overflow) {
             (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
@@ -232,7 +236,9 @@ impl Look<'_> {
                     checks.extend(self.protection(pool));
                 }
                 if let (Some(check), Ok(other)) = (
-                    checks.iter_mut().find(|check| check.id == "unprotected"),
+                    checks
+                        .iter_mut()
+                        .find(|check| spills_to_spot && check.id == "unprotected"),
                     overflow,
                 ) {
                     let yaml = check.cure.take().unwrap_or_default();

@@ -228,6 +228,9 @@ fn limits_are_offered_where_an_overflow_pool_is_at_hand() {
     let offer = "kubectl annotate nodepool a brimful.dev/manage-limits=true";
     assert!(cure(vec![unprotected(), overflow()]).contains(offer));
     assert!(!cure(vec![unprotected()]).contains(offer));
+    // What limits keep out would go there at list price, not to Spot.
+    let above_spot = NodePool::test("default-od").committed().weight(60);
+    assert!(!cure(vec![unprotected(), overflow(), above_spot]).contains(offer));
 }
 
 fn set_by(manager: &str, operation: &str) -> NodePool {

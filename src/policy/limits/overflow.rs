@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::{CPU, Limits, Vcpu};
 use crate::config::Config;
 use crate::karpenter::units::quantity;
-use crate::karpenter::{CapacityType, InstanceTypes, NodePool, Role, labels, launchable, tells_types};
-use crate::policy::eligibility::competitors;
+use crate::karpenter::{CapacityType, InstanceTypes, NodePool, labels, launchable, tells_types};
 use crate::policy::records::MANAGE_LIMITS;
 use crate::warning::Warning;
 
@@ -89,16 +88,6 @@ pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
 fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
     let types = launchable(pool, types).types.into_iter();
     types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
-}
-
-/// True for an overflow pool that comes before a Spot pool: what a plan cannot hold then goes to it, at list price.
-#[must_use]
-pub fn outranks_spot(overflow: &NodePool, pools: &BTreeMap<String, NodePool>) -> bool {
-    let is_passed = |other: &&NodePool| {
-        matches!(other.role(), Role::Spot | Role::Mixed)
-            && other.effective_weight() < overflow.effective_weight()
-    };
-    overflow.role() == Role::Committed && competitors(overflow, pools).iter().any(is_passed)
 }
 
 fn in_the_way(
