@@ -425,17 +425,14 @@ fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>, check
     if let Some(damage) = known.damage {
         judged.doubt.get_or_insert(damage);
     }
-    let proposal = plan(
-        &judged,
-        &found.config,
-        view.as_ref().unwrap_or(&ClusterView::default()),
-        &known.state,
-        found.now,
-    );
+    let nothing = ClusterView::default();
+    let pools_of = view.as_ref().unwrap_or(&nothing);
+    let propose = |config: &Config| plan(&judged, config, pools_of, &known.state, found.now);
     if is_read {
+        let proposal = propose(&found.config);
         checks.extend(report::checks(&judged, &proposal, &found.config, found.now));
     }
     if view.is_some() {
-        checks.extend(pools::checks(&proposal, &found.config));
+        checks.extend(pools::checks(&found.config, propose));
     }
 }

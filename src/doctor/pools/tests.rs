@@ -1,10 +1,12 @@
 use chrono::DateTime;
 use serde_json::json;
 
+use super::owners::LAST_APPLIED;
 use super::*;
 use crate::cur::location::Location;
 use crate::doctor::Status;
 use crate::karpenter::NodePool;
+use crate::karpenter::nodepool::FieldManager;
 use crate::pipeline::{ClusterView, plan, unread};
 use crate::policy::state::State;
 use crate::{Error, ErrorKind};
@@ -20,8 +22,9 @@ fn checks_with(config: &Config, pools: Vec<NodePool>) -> Vec<Check> {
             .collect(),
         ..ClusterView::default()
     };
-    let proposal = plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH);
-    checks(&proposal, config)
+    checks(config, |config| {
+        plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH)
+    })
 }
 
 fn checks_of(pools: Vec<NodePool>) -> Vec<Check> {
@@ -87,17 +90,10 @@ fn apart_from(spot: NodePool) -> Vec<&'static str> {
         node_pools: vec![pool, spot],
         ..ClusterView::default()
     };
-    let proposal = plan(
-        &judged,
-        &Config::default(),
-        &view,
-        &State::default(),
-        DateTime::UNIX_EPOCH,
-    );
-    checks(&proposal, &Config::default())
-        .iter()
-        .map(|check| check.id)
-        .collect()
+    let found = checks(&Config::default(), |config| {
+        plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH)
+    });
+    found.iter().map(|check| check.id).collect()
 }
 
 #[test]
@@ -156,6 +152,40 @@ fn nobody_managed_names_whom_to_label() {
         none[0].cure.as_ref().unwrap().contains("values: [on-demand]"),
         "{none:#?}"
     );
+}
+
+#[test]
+fn pools_that_could_be_labelled_are_judged_as_if_they_were() {
+    let mut own = set_by("argocd-controller", "Update");
+    own.labels.remove("brimful.dev/managed");
+    own.disruption = NodePool::test("a").disruption;
+    let between = NodePool::test("z").spot();
+    let found = checks_of(vec![own.clone(), between.clone()]);
+    let warned = |found: &[Check]| -> Vec<(&str, bool)> {
+        let warned = found.iter().filter(|check| check.subject.as_deref() == Some("a"));
+        warned
+            .map(|check| (check.id, check.message.starts_with("once labelled: ")))
+            .collect()
+    };
+    // (Which of its own would be told, were it labelled now.)
+    let labelled = checks_of(vec![own.clone().managed(), between]);
+    let ids = |found: &[(&'static str, bool)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    let (before, after) = (warned(&found), warned(&labelled));
+    assert_eq!(ids(&before), ids(&after));
+    assert!(before.iter().all(|(_, once)| *once) && after.iter().all(|(_, once)| !once));
+    for id in ["unprotected", "gitops"] {
+        assert!(ids(&before).contains(&id), "{id}: {before:?}");
+    }
+    assert_eq!(
+        found[0].cure.as_deref(),
+        Some("kubectl label nodepool a brimful.dev/managed=true")
+    );
+    // Where another is steered already, nobody asks.
+    let beside = checks_of(vec![
+        own,
+        NodePool::test("b").committed().managed().protected().weight(60),
+    ]);
+    assert_eq!(ids(&warned(&beside)), ["nodepool"]);
 }
 
 #[test]
