@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Check, Group};
 use crate::config::Config;
-use crate::karpenter::{InstanceTypes, NodePool, Role, units};
+use crate::karpenter::{InstanceTypes, NodePool, Role};
 use crate::policy::Decision;
 use crate::policy::cures;
 use crate::policy::eligibility::{before_spot, competitors};
-use crate::policy::limits::{no_overflow, overflow, wished};
+use crate::policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
+use crate::policy::patch::own_limits;
 use crate::policy::plan::{PoolPlan, Proposal};
-use crate::policy::records::{Baseline, MANAGED_LABEL};
+use crate::policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
 use crate::policy::restraint::{BUILT_IN, not_committed};
 use crate::policy::weights::{Stand, Want, show, weights};
 use crate::warning::Warning;
@@ -310,23 +311,27 @@ fn warn(id: &'static str, message: impl Into<String>) -> Check {
     Check::warn(Group::NodePools, id, message)
 }
 
-/// Limits that are used up: the user's own, where Brimful has lowered them.
+/// Limits that leave no room for a node: the user's own, where Brimful has lowered them.
 fn at_limit(pool: &NodePool) -> Option<Check> {
-    let own = Baseline::recorded(pool).ok().flatten();
-    let limits = own
-        .as_ref()
-        .map_or(Some(&pool.limits), |baseline| baseline.limits.as_ref())?;
-    let full = limits.iter().find_map(|(resource, limit)| {
-        let (most, used) = (units::quantity(limit)?, pool.resources.get(resource)?);
-        (units::quantity(used)? >= most).then_some((resource, limit, used))
-    });
-    let (resource, limit, used) = full?;
+    let limits = own_limits(pool)?;
+    let node = smallest_node(pool, &InstanceTypes::bundled());
+    let resource = binding(&limits, &pool.resources, node)?;
+    let limit = &limits[resource];
+    let used = pool.resources.get(resource).map_or("0", String::as_str);
     let message = format!(
-        "its limit is used up ({resource} {used} of {limit}): Karpenter launches nothing more from it, whatever its weight"
+        "its own limit leaves no room for a node ({resource} {used} of {limit}): Karpenter launches nothing more from it, whatever its weight"
     );
-    Some(warn("at-limit", message).cure(format!(
-        "# more than {limit}, as far as the plans pay:\nspec:\n  limits:\n    {resource}: …"
-    )))
+    let raise = format!("# more than {limit}, as far as the plans pay:\nspec:\n  limits:\n    {resource}: …");
+    let cure = if has_set_limits(pool) {
+        // An edit of what Brimful has set would freeze the pool as contested.
+        format!(
+            "# first, since the limits that stand are Brimful's:\nbrimful reset --nodepool {}\n{raise}",
+            pool.name
+        )
+    } else {
+        raise
+    };
+    Some(warn("at-limit", message).cure(cure))
 }
 
 /// `committed, managed, weight 60, protected from consolidation; compute pays`

@@ -203,7 +203,27 @@ fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
             "brimful.dev/decision",
             r#"{"decision":"hold","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":10,"limits":{"cpu":"64"}}}"#,
         );
-    assert_eq!(hazards(lowered), Vec::<&str>::new());
+    assert_eq!(hazards(lowered.clone()), Vec::<&str>::new());
+    // Where that is used up, too, an edit would be a contest.
+    let used_up = only(lowered.resources(100), "at-limit");
+    assert!(used_up.message.contains("cpu 100 of 100"), "{used_up:?}");
+    assert!(used_up.cure.unwrap().contains("brimful reset --nodepool a\n"));
+    // A baseline is what was there; what somebody has raised since, while Brimful sets no limits, counts.
+    let mut raised = committed()
+        .resources(64)
+        .annotation("brimful.dev/baseline", r#"{"weight":10,"limits":{"cpu":"64"}}"#)
+        .annotation(
+            "brimful.dev/decision",
+            r#"{"decision":"hold","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":10}}"#,
+        );
+    raised.limits.insert("cpu".into(), "128".into());
+    assert_eq!(hazards(raised), Vec::<&str>::new());
+    // Less than a node is no room.
+    let mut scarce = committed().instance_types(&["m5.xlarge"]).resources(62);
+    scarce.limits.insert("cpu".into(), "65".into());
+    assert!(only(scarce.clone(), "at-limit").message.contains("cpu 62 of 65"));
+    scarce.limits.insert("cpu".into(), "66".into());
+    assert_eq!(hazards(scarce), Vec::<&str>::new());
     let mut unready = committed();
     unready.ready = Some(false);
     assert_eq!(hazards(unready), ["not-ready"]);

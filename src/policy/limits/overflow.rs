@@ -85,7 +85,8 @@ pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
 }
 
 /// The smallest node that a pool can launch, as far as its types are known.
-fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
+#[must_use]
+pub fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
     let types = launchable(pool, types).types.into_iter();
     types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
 }
@@ -118,20 +119,19 @@ fn in_the_way(
     if let Some((key, _)) = narrower {
         return Some(format!("allows less of {key}"));
     }
-    binding(other, node).map(|resource| format!("has too little left of its own limit of {resource}"))
+    binding(&other.limits, &other.resources, node)
+        .map(|resource| format!("has too little left of its own limit of {resource}"))
 }
 
-/// The resource whose limit leaves no room for a node, if one does.
-fn binding(pool: &NodePool, node: Vcpu) -> Option<&str> {
+/// The resource whose limit leaves no room for a node beside what is used, if one does.
+#[must_use]
+pub fn binding<'a>(limits: &'a Limits, used: &Limits, node: Vcpu) -> Option<&'a str> {
     let amount = |of: &Limits, name: &str| of.get(name).and_then(|text| quantity(text));
-    let limited = pool.limits.keys();
-    limited.map(String::as_str).find(|name| {
-        let used = amount(&pool.resources, name).unwrap_or(0.0);
-        amount(&pool.limits, name).is_some_and(|limit| match *name {
-            #[allow(clippy::cast_precision_loss)] // vCPU of one node
-            CPU => (limit - used) * 1000.0 < node.0 as f64,
-            _ => used >= limit,
-        })
+    limits.keys().map(String::as_str).find(|name| {
+        let used = amount(used, name).unwrap_or(0.0);
+        #[allow(clippy::cast_precision_loss)] // vCPU of one node
+        amount(limits, name)
+            .is_some_and(|limit| used >= limit || *name == CPU && (limit - used) * 1000.0 < node.0 as f64)
     })
 }
 
