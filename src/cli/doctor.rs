@@ -24,6 +24,8 @@ use crate::policy::restraint::is_managed;
 use crate::report::doctor_table;
 use crate::{Error, Result};
 
+/// Why nothing is asked of a cluster.
+const FROM_FILE: &str = "no cluster: NodePools come from a file";
 /// Pools asked for one by one where a right is not granted on all: roles may name their pools.
 const NAMED: usize = 20;
 
@@ -42,7 +44,7 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     let read = examine_report(&found, &mut checks).await;
     let pools_now = if let Some(path) = &nodepools {
         offline(&mut checks);
-        from_files(path, nodes.as_deref(), target.state.as_deref())
+        from_files(path, nodes.as_deref(), target.state.as_deref(), &mut checks)
     } else {
         let _spinner = waiting(quiet, "looking at the cluster");
         live(&found.config, &target, user.as_deref(), &mut checks).await
@@ -236,24 +238,44 @@ fn offline(checks: &mut Vec<Check>) {
         "karpenter-version",
         "right",
         "node-overlays",
-        "state",
     ] {
-        checks.push(Check::skipped(
-            Group::Kubernetes,
-            id,
-            "no cluster: NodePools come from a file",
-        ));
+        checks.push(Check::skipped(Group::Kubernetes, id, FROM_FILE));
     }
 }
 
-fn from_files(pools: &Path, nodes: Option<&Path>, state: Option<&Path>) -> Result<Pools> {
+fn from_files(
+    pools: &Path,
+    nodes: Option<&Path>,
+    state: Option<&Path>,
+    checks: &mut Vec<Check>,
+) -> Result<Pools> {
+    let known = match state {
+        Some(path) => state_of_file(path, checks),
+        None => {
+            checks.push(Check::skipped(Group::Kubernetes, "state", FROM_FILE));
+            Known::default()
+        }
+    };
     Ok(Pools {
         view: ClusterView {
             node_pools: manifest::node_pools(pools)?,
             nodes: nodes.map(manifest::nodes).transpose()?,
             node_claims: Some(Vec::new()),
         },
-        known: state_store::peek_file(state)?,
+        known,
+    })
+}
+
+fn state_of_file(path: &Path, checks: &mut Vec<Check>) -> Known {
+    let read = state_store::peek_file(Some(path));
+    checks.push(access::state(
+        read.as_ref().map(|known| known.damage.as_deref()),
+        None,
+    ));
+    // Without it `apply` ends at once.
+    read.unwrap_or_else(|error| Known {
+        damage: Some(error.to_string()),
+        ..Known::default()
     })
 }
 
@@ -295,7 +317,7 @@ async fn live(
         .as_deref()
         .map(|pools| managed(pools, config))
         .unwrap_or_default();
-    examine_rights(&cluster, &target.namespace, &named, &name, checks).await;
+    examine_rights(&cluster, config, target, &named, &name, checks).await;
     // Asked for what is not served, the API server says that it is not granted.
     let overlays = if has_overlays {
         cluster.price_overlays().await
@@ -303,20 +325,19 @@ async fn live(
         Ok(Overlays::NotServed)
     };
     checks.push(access::overlays(&overlays));
-    let mut warnings = Vec::new();
     let known = match &target.state {
-        Some(path) => state_store::peek_file(Some(path))?,
-        None => state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await?,
+        Some(path) => state_of_file(path, checks),
+        None => {
+            let mut warnings = Vec::new();
+            let read = state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await;
+            let unread = warnings.first().map(|warning| warning.message.as_str());
+            checks.push(access::state(
+                read.as_ref().map(|known| known.damage.as_deref()),
+                unread,
+            ));
+            read.unwrap_or_default()
+        }
     };
-    checks.push(match (&known.damage, warnings.first()) {
-        (Some(damage), _) => Check::fail(group, "state", damage),
-        (None, Some(warning)) => Check::skipped(group, "state", &warning.message),
-        (None, None) => Check::ok(
-            group,
-            "state",
-            "the control state can be read, or is not there yet",
-        ),
-    });
     // A plan does without Nodes and NodeClaims; whether the caller may list them is told above.
     let view = ClusterView {
         node_pools: node_pools?,
@@ -374,8 +395,17 @@ fn managed<'a>(pools: &'a [NodePool], config: &Config) -> Vec<&'a str> {
     managed.map(|pool| pool.name.as_str()).take(NAMED).collect()
 }
 
-async fn examine_rights(cluster: &Cluster, home: &str, pools: &[&str], user: &str, checks: &mut Vec<Check>) {
-    for right in &RIGHTS {
+async fn examine_rights(
+    cluster: &Cluster,
+    config: &Config,
+    target: &ClusterArgs,
+    pools: &[&str],
+    user: &str,
+    checks: &mut Vec<Check>,
+) {
+    let home = target.namespace.as_str();
+    let needed = |right| access::needed(right, config.mode, target.state.is_some());
+    for right in &RIGHTS.iter().filter_map(needed).collect::<Vec<_>>() {
         let mut answer = cluster.may(right, home, None).await;
         let mut named: &[&str] = &[];
         let by_name = right.resource == "nodepools" && matches!(right.verb, "get" | "patch");

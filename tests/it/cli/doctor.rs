@@ -147,3 +147,18 @@ fn colours_follow_no_color() {
     assert!(coloured(with_nodes()));
     assert!(!coloured(with_nodes().env("NO_COLOR", "1")));
 }
+
+#[test]
+fn a_state_file_that_cannot_be_read_is_a_failed_check_and_hides_no_pool() {
+    // A folder where a file should be.
+    let unreadable = with_nodes().args(["--state", "fixtures"]).json(3);
+    assert_eq!(failed(&unreadable), ["state"], "{unreadable:#}");
+    let state = entry(&unreadable["checks"], "id", "state");
+    assert!(
+        text(&state["message"]).contains("cannot read the state fixtures"),
+        "{state:#}"
+    );
+    assert_eq!(status(&unreadable, "mixed"), "warn");
+    let damaged = with_nodes().args(["--state", "fixtures/nodes.yaml"]).json(7);
+    assert_eq!(failed(&damaged), ["state"], "{damaged:#}");
+}
