@@ -19,6 +19,10 @@ pub fn caller(found: &Result<Caller, NoCaller>) -> Check {
             Check::warn(Group::Aws, ID, format!("STS does not answer, so it is unknown whose credentials these are: {what}"))
                 .cure("let the network reach STS (in a VPC without internet: an interface endpoint), and set AWS_REGION; reading the report does not need it")
         }
+        Err(NoCaller::Unsaid(what)) => {
+            Check::warn(Group::Aws, ID, format!("STS does not say whose credentials these are: {what}"))
+                .cure("let an endpoint's policy allow sts:GetCallerIdentity, or look again later; reading the report does not need it")
+        }
         Err(NoCaller::NotAws) => Check::skipped(Group::Aws, ID, "AWS_ENDPOINT_URL_S3 names a server of your own, and AWS_ENDPOINT_URL_STS none"),
     }
 }
