@@ -87,10 +87,7 @@ async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>)
         checks.push(configuration(&config, common.config.as_deref()));
     }
     let now = common.now.unwrap_or_else(wall_clock);
-    let access = AwsAccess {
-        role_arn: config.cur.role_arn.clone(),
-        external_id: config.cur.external_id.clone(),
-    };
+    let access = access_by(&config);
     let location = match common.cur {
         Some(location) => Ok(location),
         None if broken => Err(None),
@@ -134,6 +131,14 @@ async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged
     const UNREAD: &str = "the report could not be read";
     let context = match &found.context {
         Ok(context) => context,
+        Err(Some(error)) if found.config.cur.uri.is_none() && found.config.cur.discover.is_some() => {
+            const UNKNOWN: &str = "the report could not be looked up";
+            // Who is refused says why.
+            checks.push(access::caller(&access_by(&found.config).caller().await));
+            skip_s3(UNKNOWN, checks);
+            checks.extend(report::unread(Some(error), UNKNOWN));
+            return None;
+        }
         Err(error) => {
             checks.extend(report::unread(error.as_ref(), "no report is given"));
             no_aws("no report is given", checks);
@@ -168,8 +173,20 @@ async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged
 }
 
 fn no_aws(why: &str, checks: &mut Vec<Check>) {
-    for id in ["aws-identity", "s3-list", "s3-get"] {
+    checks.push(Check::skipped(Group::Aws, "aws-identity", why));
+    skip_s3(why, checks);
+}
+
+fn skip_s3(why: &str, checks: &mut Vec<Check>) {
+    for id in ["s3-list", "s3-get"] {
         checks.push(Check::skipped(Group::Aws, id, why));
+    }
+}
+
+fn access_by(config: &Config) -> AwsAccess {
+    AwsAccess {
+        role_arn: config.cur.role_arn.clone(),
+        external_id: config.cur.external_id.clone(),
     }
 }
 
@@ -182,9 +199,7 @@ async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()
     let caller = context.access.caller().await;
     checks.push(access::caller(&caller));
     if let Err(NoCaller::Refused(error)) = caller {
-        for id in ["s3-list", "s3-get"] {
-            checks.push(Check::skipped(Group::Aws, id, "the credentials are not accepted"));
-        }
+        skip_s3("the credentials are not accepted", checks);
         return Err(error);
     }
     let listed = async {
