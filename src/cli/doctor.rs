@@ -25,6 +25,8 @@ use crate::policy::restraint::is_managed;
 use crate::report::doctor_table;
 use crate::{Error, Result};
 
+/// Why nothing is asked of a cluster.
+const FROM_FILE: &str = "no cluster: NodePools come from a file";
 /// Pools asked for one by one where a right is not granted on all: roles may name their pools.
 const NAMED: usize = 20;
 
@@ -43,7 +45,7 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     let read = examine_report(&found, &mut checks).await;
     let pools_now = if let Some(path) = &nodepools {
         offline(&mut checks);
-        from_files(path, nodes.as_deref(), target.state.as_deref())
+        from_files(path, nodes.as_deref(), target.state.as_deref(), &mut checks)
     } else {
         let _spinner = waiting(quiet, "looking at the cluster");
         live(&found.config, &target, user.as_deref(), &mut checks).await
@@ -86,10 +88,7 @@ async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>)
         checks.push(configuration(&config, common.config.as_deref()));
     }
     let now = common.now.unwrap_or_else(wall_clock);
-    let access = AwsAccess {
-        role_arn: config.cur.role_arn.clone(),
-        external_id: config.cur.external_id.clone(),
-    };
+    let access = access_by(&config);
     let location = match common.cur {
         Some(location) => Ok(location),
         None if broken => Err(None),
@@ -133,6 +132,14 @@ async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged
     const UNREAD: &str = "the report could not be read";
     let context = match &found.context {
         Ok(context) => context,
+        Err(Some(error)) if found.config.cur.uri.is_none() && found.config.cur.discover.is_some() => {
+            const UNKNOWN: &str = "the report could not be looked up";
+            // Who is refused says why.
+            checks.push(access::caller(&access_by(&found.config).caller().await));
+            skip_s3(UNKNOWN, checks);
+            checks.extend(report::unread(Some(error), UNKNOWN));
+            return None;
+        }
         Err(error) => {
             checks.extend(report::unread(error.as_ref(), "no report is given"));
             no_aws("no report is given", checks);
@@ -167,8 +174,20 @@ async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged
 }
 
 fn no_aws(why: &str, checks: &mut Vec<Check>) {
-    for id in ["aws-identity", "s3-list", "s3-get"] {
+    checks.push(Check::skipped(Group::Aws, "aws-identity", why));
+    skip_s3(why, checks);
+}
+
+fn skip_s3(why: &str, checks: &mut Vec<Check>) {
+    for id in ["s3-list", "s3-get"] {
         checks.push(Check::skipped(Group::Aws, id, why));
+    }
+}
+
+fn access_by(config: &Config) -> AwsAccess {
+    AwsAccess {
+        role_arn: config.cur.role_arn.clone(),
+        external_id: config.cur.external_id.clone(),
     }
 }
 
@@ -181,9 +200,7 @@ async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()
     let caller = context.access.caller().await;
     checks.push(access::caller(&caller));
     if let Err(NoCaller::Refused(error)) = caller {
-        for id in ["s3-list", "s3-get"] {
-            checks.push(Check::skipped(Group::Aws, id, "the credentials are not accepted"));
-        }
+        skip_s3("the credentials are not accepted", checks);
         return Err(error);
     }
     let listed = async {
@@ -237,17 +254,24 @@ fn offline(checks: &mut Vec<Check>) {
         "karpenter-version",
         "right",
         "node-overlays",
-        "state",
     ] {
-        checks.push(Check::skipped(
-            Group::Kubernetes,
-            id,
-            "no cluster: NodePools come from a file",
-        ));
+        checks.push(Check::skipped(Group::Kubernetes, id, FROM_FILE));
     }
 }
 
-fn from_files(pools: &Path, nodes: Option<&Path>, state: Option<&Path>) -> Result<Pools> {
+fn from_files(
+    pools: &Path,
+    nodes: Option<&Path>,
+    state: Option<&Path>,
+    checks: &mut Vec<Check>,
+) -> Result<Pools> {
+    let known = match state {
+        Some(path) => state_of_file(path, checks),
+        None => {
+            checks.push(Check::skipped(Group::Kubernetes, "state", FROM_FILE));
+            Known::default()
+        }
+    };
     Ok(Pools {
         view: ClusterView {
             node_pools: manifest::node_pools(pools)?,
@@ -255,7 +279,20 @@ fn from_files(pools: &Path, nodes: Option<&Path>, state: Option<&Path>) -> Resul
             node_claims: Some(Vec::new()),
             ..ClusterView::default()
         },
-        known: state_store::peek_file(state)?,
+        known,
+    })
+}
+
+fn state_of_file(path: &Path, checks: &mut Vec<Check>) -> Known {
+    let read = state_store::peek_file(Some(path));
+    checks.push(access::state(
+        read.as_ref().map(|known| known.damage.as_deref()),
+        None,
+    ));
+    // Without it `apply` ends at once.
+    read.unwrap_or_else(|error| Known {
+        damage: Some(error.to_string()),
+        ..Known::default()
     })
 }
 
@@ -297,7 +334,7 @@ async fn live(
         .as_deref()
         .map(|pools| managed(pools, config))
         .unwrap_or_default();
-    examine_rights(&cluster, &target.namespace, &named, &name, checks).await;
+    examine_rights(&cluster, config, target, &named, &name, checks).await;
     // Asked for what is not served, the API server says that it is not granted.
     let overlays = if has_overlays {
         cluster.price_overlays().await
@@ -305,20 +342,19 @@ async fn live(
         Ok(Overlays::NotServed)
     };
     checks.push(access::overlays(&overlays));
-    let mut warnings = Vec::new();
     let known = match &target.state {
-        Some(path) => state_store::peek_file(Some(path))?,
-        None => state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await?,
+        Some(path) => state_of_file(path, checks),
+        None => {
+            let mut warnings = Vec::new();
+            let read = state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await;
+            let unread = warnings.first().map(|warning| warning.message.as_str());
+            checks.push(access::state(
+                read.as_ref().map(|known| known.damage.as_deref()),
+                unread,
+            ));
+            read.unwrap_or_default()
+        }
     };
-    checks.push(match (&known.damage, warnings.first()) {
-        (Some(damage), _) => Check::fail(group, "state", damage),
-        (None, Some(warning)) => Check::skipped(group, "state", &warning.message),
-        (None, None) => Check::ok(
-            group,
-            "state",
-            "the control state can be read, or is not there yet",
-        ),
-    });
     // A plan does without Nodes and NodeClaims; whether the caller may list them is told above.
     let view = ClusterView {
         node_pools: node_pools?,
@@ -377,8 +413,17 @@ fn managed<'a>(pools: &'a [NodePool], config: &Config) -> Vec<&'a str> {
     managed.map(|pool| pool.name.as_str()).take(NAMED).collect()
 }
 
-async fn examine_rights(cluster: &Cluster, home: &str, pools: &[&str], user: &str, checks: &mut Vec<Check>) {
-    for right in &RIGHTS {
+async fn examine_rights(
+    cluster: &Cluster,
+    config: &Config,
+    target: &ClusterArgs,
+    pools: &[&str],
+    user: &str,
+    checks: &mut Vec<Check>,
+) {
+    let home = target.namespace.as_str();
+    let needed = |right| access::needed(right, config.mode, target.state.is_some());
+    for right in &RIGHTS.iter().filter_map(needed).collect::<Vec<_>>() {
         let mut answer = cluster.may(right, home, None).await;
         let mut named: &[&str] = &[];
         let by_name = right.resource == "nodepools" && matches!(right.verb, "get" | "patch");
@@ -431,7 +476,9 @@ async fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>,
     let has_pools = view.is_some();
     let view = view.get_or_insert_default();
     (_, view.peers) = meet(&found.config, &judged, view, found.now).await;
-    let proposal = plan(&judged, &found.config, view, &known.state, found.now);
+    let view = &*view;
+    let propose = |config: &Config| plan(&judged, config, view, &known.state, found.now);
+    let proposal = propose(&found.config);
     checks.extend(coordination::checks(
         &found.config,
         &view.peers,
@@ -442,6 +489,6 @@ async fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>,
         checks.extend(report::checks(&judged, &proposal, &found.config, found.now));
     }
     if has_pools {
-        checks.extend(pools::checks(&proposal, &found.config));
+        checks.extend(pools::checks(&found.config, propose));
     }
 }

@@ -14,6 +14,21 @@ use crate::Error;
 /// STS answers at once, or is out of reach (a VPC without an endpoint for it).
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What STS says of credentials that no service of AWS takes. Anything else (an endpoint's policy, throttling, a region
+/// that is switched off) is no word on them.
+const BAD_CREDENTIALS: [&str; 10] = [
+    "AuthFailure",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidIdentityToken",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
+
 /// An AWS identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -30,6 +45,8 @@ pub enum NoCaller {
     Refused(Error),
     /// STS cannot be reached; S3 may be all the same.
     Unreachable(String),
+    /// STS does not say, for a reason that is not in the credentials; S3 may take them all the same.
+    Unsaid(String),
     /// S3 is a server of one's own, and no STS is set: AWS is not asked about credentials that are not its own.
     NotAws,
 }
@@ -74,6 +91,9 @@ impl AwsAccess {
                 "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)",
             ),
             ("", _) => NoCaller::Unreachable(short(details)),
+            (code, _) if !BAD_CREDENTIALS.contains(&code) => {
+                NoCaller::Unsaid(format!("{code}: {}", short(details)))
+            }
             (code, _) => refused(
                 &format!("AWS does not accept the credentials ({code})"),
                 "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role",
@@ -101,6 +121,7 @@ mod tests {
         match access.no_caller(code, details) {
             NoCaller::Refused(error) => format!("{error} → {}", error.next_step().unwrap_or_default()),
             NoCaller::Unreachable(what) => format!("unreachable: {what}"),
+            NoCaller::Unsaid(what) => format!("unsaid: {what}"),
             NoCaller::NotAws => "not AWS".to_owned(),
         }
     }
@@ -117,6 +138,18 @@ mod tests {
             refusal(&own, "InvalidClientTokenId", "")
                 .contains("does not accept the credentials (InvalidClientTokenId)")
         );
+        for code in [
+            "AccessDenied",
+            "Throttling",
+            "InternalFailure",
+            "RegionDisabledException",
+            "New",
+        ] {
+            assert_eq!(
+                refusal(&own, code, "service error\nmore"),
+                format!("unsaid: {code}: service error")
+            );
+        }
         let denied =
             "dispatch failure: service error: AccessDenied: not authorized to perform: sts:AssumeRole";
         assert!(refusal(&through, "", denied).contains("role/reader"));

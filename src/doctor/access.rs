@@ -1,6 +1,7 @@
 //! Who asks, and what they may: AWS and the cluster.
 
 use super::{Check, Group};
+use crate::config::Mode;
 use crate::cur::caller::{Caller, NoCaller};
 use crate::error::Error;
 use crate::karpenter::api::{NEWEST, NodePoolSchema, OLDEST, Version};
@@ -18,7 +19,45 @@ pub fn caller(found: &Result<Caller, NoCaller>) -> Check {
             Check::warn(Group::Aws, ID, format!("STS does not answer, so it is unknown whose credentials these are: {what}"))
                 .cure("let the network reach STS (in a VPC without internet: an interface endpoint), and set AWS_REGION; reading the report does not need it")
         }
+        Err(NoCaller::Unsaid(what)) => {
+            Check::warn(Group::Aws, ID, format!("STS does not say whose credentials these are: {what}"))
+                .cure("let an endpoint's policy allow sts:GetCallerIdentity, or look again later; reading the report does not need it")
+        }
         Err(NoCaller::NotAws) => Check::skipped(Group::Aws, ID, "AWS_ENDPOINT_URL_S3 names a server of your own, and AWS_ENDPOINT_URL_STS none"),
+    }
+}
+
+/// The right as this run needs it: none to the state where that is in a file, and none that must be to patch where
+/// nothing is patched.
+#[must_use]
+pub fn needed(right: &Right, mode: Mode, state_in_file: bool) -> Option<Right> {
+    if state_in_file && right.resource == "configmaps" {
+        return None;
+    }
+    let observed = mode == Mode::Observe && right.resource == "nodepools" && right.verb == "patch";
+    Some(Right {
+        without: if observed {
+            Some("mode observe does without, mode apply does not")
+        } else {
+            right.without
+        },
+        ..*right
+    })
+}
+
+/// The control state as it was read; `unread` says why it was not, where a plan goes on all the same.
+#[must_use]
+pub fn state(read: Result<Option<&str>, &Error>, unread: Option<&str>) -> Check {
+    const ID: &str = "state";
+    match (read, unread) {
+        (Err(error), _) => Check::error(Group::Kubernetes, ID, error),
+        (Ok(Some(damage)), _) => Check::fail(Group::Kubernetes, ID, damage),
+        (Ok(None), Some(why)) => Check::skipped(Group::Kubernetes, ID, why),
+        (Ok(None), None) => Check::ok(
+            Group::Kubernetes,
+            ID,
+            "the control state can be read, or is not there yet",
+        ),
     }
 }
 
@@ -241,6 +280,25 @@ mod tests {
         );
         assert!(patch.cure.unwrap().contains("verbs: [patch]"));
         assert_eq!(judge(3, false).status, Status::Warn);
+    }
+
+    #[test]
+    fn rights_are_asked_for_as_far_as_the_run_needs_them() {
+        let asked = |mode: Mode, in_file: bool| -> Vec<(&str, &str, bool)> {
+            let needed = RIGHTS.iter().filter_map(|right| needed(right, mode, in_file));
+            needed
+                .map(|right| (right.verb, right.resource, right.without.is_none()))
+                .collect()
+        };
+        assert_eq!(asked(Mode::Apply, false).len(), RIGHTS.len());
+        assert!(
+            asked(Mode::Apply, true)
+                .iter()
+                .all(|(_, resource, _)| *resource != "configmaps")
+        );
+        let patch = |mode: Mode| asked(mode, true).contains(&("patch", "nodepools", true));
+        assert!(patch(Mode::Apply) && !patch(Mode::Observe));
+        assert!(asked(Mode::Observe, true).contains(&("patch", "nodepools", false)));
     }
 
     #[test]

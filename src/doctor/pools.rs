@@ -4,24 +4,92 @@ use std::collections::BTreeMap;
 
 use super::{Check, Group};
 use crate::config::Config;
-use crate::karpenter::nodepool::FieldManager;
-use crate::karpenter::{InstanceTypes, NodePool, Role, units};
+use crate::karpenter::{InstanceTypes, NodePool, Role};
 use crate::policy::Decision;
 use crate::policy::cures;
-use crate::policy::eligibility::competitors;
-use crate::policy::limits::{no_overflow, overflow, wished};
+use crate::policy::eligibility::{before_spot, competitors};
+use crate::policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
+use crate::policy::patch::own_limits;
 use crate::policy::plan::{PoolPlan, Proposal};
-use crate::policy::records::{Baseline, MANAGED_LABEL};
+use crate::policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
 use crate::policy::restraint::{BUILT_IN, not_committed};
 use crate::policy::weights::{Stand, Want, show, weights};
 use crate::warning::Warning;
 
-/// Where `kubectl apply` (and Argo CD, which works like it) keeps what the file said.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+mod owners;
 
-/// Every check of the pools. `proposal` is the plan for them, whether the report could be read or not.
+use owners::owners;
+
+/// Every check of the pools. `plan` makes the plan for them by a configuration, whether the report could be read or
+/// not. As long as no pool is opted in for plans to pay, those that could be are judged as if they were.
 #[must_use]
-pub fn checks(proposal: &Proposal, config: &Config) -> Vec<Check> {
+pub fn checks(config: &Config, plan: impl Fn(&Config) -> Proposal) -> Vec<Check> {
+    let proposal = plan(config);
+    let offered = offered(&proposal);
+    let mut checks = vec![managed(&proposal, &offered)];
+    if proposal.pools.iter().any(is_steered) || offered.is_empty() {
+        checks.extend(of_each(&proposal, config));
+        return checks;
+    }
+    let mut labelled = config.clone();
+    labelled.node_pools.names.extend(offered.iter().cloned());
+    let supposed = of_each(&plan(&labelled), &labelled).into_iter();
+    checks.extend(supposed.map(|check| {
+        let is_offered = check.subject.as_ref().is_some_and(|name| offered.contains(name));
+        if !is_offered || check.id == "not-ready" {
+            return check;
+        }
+        Check {
+            message: format!("once labelled: {}", check.message),
+            ..check
+        }
+    }));
+    checks
+}
+
+/// True for pools that are opted in and that plans can pay for.
+fn is_steered(plan: &PoolPlan) -> bool {
+    plan.managed && not_committed(&plan.pool).is_none()
+}
+
+/// Pools that plans could pay for if they were opted in, and those that are.
+fn offered(proposal: &Proposal) -> Vec<String> {
+    let fit = |plan: &&PoolPlan| not_committed(&plan.pool).is_none() && !plan.pool.deleting;
+    let fit = proposal.pools.iter().filter(fit);
+    fit.map(|plan| plan.pool.name.clone()).collect()
+}
+
+fn managed(proposal: &Proposal, offered: &[String]) -> Check {
+    const ID: &str = "managed";
+    let who = || {
+        if offered.is_empty() {
+            "no NodePool launches only on-demand capacity: make one with the requirement\n\
+             - key: karpenter.sh/capacity-type\n  operator: In\n  values: [on-demand]"
+                .to_owned()
+        } else {
+            cures::opt_in(&offered.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+    };
+    let all = &proposal.pools;
+    let managed = all.iter().filter(|plan| plan.managed).count();
+    if managed == 0 {
+        let message = "no NodePool is managed: `apply` changes nothing";
+        return Check::warn(Group::NodePools, ID, message).cure(who());
+    }
+    let committed = all.iter().filter(|plan| is_steered(plan)).count();
+    let message = format!(
+        "{managed} of {} NodePools may be changed, {committed} of them for plans to pay",
+        all.len()
+    );
+    if committed > 0 {
+        Check::ok(Group::NodePools, ID, message)
+    } else {
+        Check::warn(Group::NodePools, ID, message).cure(who())
+    }
+}
+
+/// The checks of each pool by the plan for it.
+fn of_each(proposal: &Proposal, config: &Config) -> Vec<Check> {
     let pools: BTreeMap<String, NodePool> = proposal
         .pools
         .iter()
@@ -33,7 +101,7 @@ pub fn checks(proposal: &Proposal, config: &Config) -> Vec<Check> {
         supposed: supposed(proposal, &pools, config),
         pools,
     };
-    let mut checks = vec![look.managed()];
+    let mut checks = Vec::new();
     for plan in &proposal.pools {
         let found = look.pool(plan);
         if found.is_empty() {
@@ -48,16 +116,16 @@ pub fn checks(proposal: &Proposal, config: &Config) -> Vec<Check> {
 /// Warnings of the weights that the managed pools would get if all of them filled, and if all that may yielded: the
 /// hazards of tomorrow's decision, whatever today's is.
 fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Config) -> Vec<Warning> {
-    let steered = |plan: &PoolPlan| plan.managed && not_committed(&plan.pool).is_none();
     let stands = |want: &dyn Fn(&NodePool) -> Want| {
         let stand = |plan: &PoolPlan| Stand {
-            want: if steered(plan) {
+            want: if is_steered(plan) {
                 want(&plan.pool)
             } else {
                 Want::Keep
             },
+            managed: plan.managed,
             movable: plan.managed && !plan.pool.is_built_in(),
-            committed: steered(plan) && want(&plan.pool) == Want::Fill,
+            committed: is_steered(plan) && want(&plan.pool) == Want::Fill,
             baseline: Baseline::recorded(&plan.pool)
                 .ok()
                 .flatten()
@@ -91,51 +159,6 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn managed(&self) -> Check {
-        const ID: &str = "managed";
-        let all = &self.proposal.pools;
-        let managed = all.iter().filter(|plan| plan.managed).count();
-        if managed > 0 {
-            let committed = all
-                .iter()
-                .filter(|plan| plan.managed && not_committed(&plan.pool).is_none())
-                .count();
-            let message = format!(
-                "{managed} of {} NodePools may be changed, {committed} of them for plans to pay",
-                all.len()
-            );
-            return if committed > 0 {
-                Check::ok(Group::NodePools, ID, message)
-            } else {
-                Check::warn(Group::NodePools, ID, message).cure(self.who_to_manage())
-            };
-        }
-        Check::warn(
-            Group::NodePools,
-            ID,
-            "no NodePool is managed: `apply` changes nothing",
-        )
-        .cure(self.who_to_manage())
-    }
-
-    fn who_to_manage(&self) -> String {
-        let fit = |plan: &&PoolPlan| not_committed(&plan.pool).is_none() && !plan.pool.deleting;
-        let names: Vec<&str> = self
-            .proposal
-            .pools
-            .iter()
-            .filter(fit)
-            .map(|plan| plan.pool.name.as_str())
-            .collect();
-        if names.is_empty() {
-            "no NodePool launches only on-demand capacity: make one with the requirement\n\
-             - key: karpenter.sh/capacity-type\n  operator: In\n  values: [on-demand]"
-                .to_owned()
-        } else {
-            cures::opt_in(&names)
-        }
-    }
-
     fn pool(&self, plan: &PoolPlan) -> Vec<Check> {
         let pool = &plan.pool;
         let mut checks: Vec<Check> = self.role(plan).into_iter().collect();
@@ -151,7 +174,7 @@ impl Look<'_> {
             self.hold(pool, &mut checks);
         }
         checks.extend(at_limit(pool));
-        checks.extend(self.owners(pool));
+        checks.extend(owners(pool, wished(pool, self.config).unwrap_or(false)));
         checks
     }
 
@@ -176,11 +199,7 @@ impl Look<'_> {
     }
 
     fn rivals_a_managed_one(&self, pool: &NodePool) -> bool {
-        let managed = self
-            .proposal
-            .pools
-            .iter()
-            .filter(|plan| plan.managed && not_committed(&plan.pool).is_none());
+        let managed = self.proposal.pools.iter().filter(|plan| is_steered(plan));
         managed
             .into_iter()
             .any(|plan| plan.pool.name != pool.name && plan.pool.can_share_pods_with(pool))
@@ -218,7 +237,10 @@ impl Look<'_> {
     /// What keeps a full pool full: limits where they are wished and can be, else protection from consolidation.
     fn hold(&self, pool: &NodePool, checks: &mut Vec<Check>) {
         let types = InstanceTypes::bundled();
-        let overflow = overflow(pool, &self.pools, &types, None, |other| self.is_steered(other));
+        let is_steered = |other: &NodePool| self.is_steered(other);
+        let overflow = overflow(pool, &self.pools, &types, None, is_steered);
+        let spills_to_spot =
+            before_spot(pool, &self.pools, NodePool::effective_weight, is_steered).is_empty();
         let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
         match (wished(pool, self.config), overflow) {
             (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
@@ -232,7 +254,9 @@ impl Look<'_> {
                     checks.extend(self.protection(pool));
                 }
                 if let (Some(check), Ok(other)) = (
-                    checks.iter_mut().find(|check| check.id == "unprotected"),
+                    checks
+                        .iter_mut()
+                        .find(|check| spills_to_spot && check.id == "unprotected"),
                     overflow,
                 ) {
                     let yaml = check.cure.take().unwrap_or_default();
@@ -272,32 +296,6 @@ impl Look<'_> {
         );
         Some(warn("unprotected", message).cure(cures::protection(pool)))
     }
-
-    /// Who else sets what Brimful sets, and will set it back.
-    fn owners(&self, pool: &NodePool) -> Option<Check> {
-        let limits = wished(pool, self.config).unwrap_or(false);
-        let of_weight = owner(&pool.weight_managers).or_else(|| declared(pool, "weight"));
-        let of_limits = limits
-            .then(|| owner(&pool.limits_managers).or_else(|| declared(pool, "limits")))
-            .flatten();
-        let fields: Vec<(&str, &str)> = [("weight", &of_weight), ("limits", &of_limits)]
-            .into_iter()
-            .filter_map(|(field, who)| Some((field, who.as_deref()?)))
-            .collect();
-        let (_, who) = *fields.first()?;
-        let names: Vec<String> = fields.iter().map(|(field, _)| format!("spec.{field}")).collect();
-        let pointers: Vec<String> = fields.iter().map(|(field, _)| format!("/spec/{field}")).collect();
-        let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
-        let what = names.join(" and ");
-        let cure = if who.starts_with("argocd") {
-            cures::ignore_differences(&pool.name, &pointers)
-        } else {
-            format!("leave {what} out of its file, chart or template; Brimful takes over what stands")
-        };
-        let message =
-            format!("{who} sets {what}: it would set it back, and the pool would freeze as contested");
-        Some(warn("gitops", message).cure(cure))
-    }
 }
 
 /// A pool whose limits are managed, and from which nothing but churn takes nodes (`docs/karpenter-behaviour.md`).
@@ -313,58 +311,27 @@ fn warn(id: &'static str, message: impl Into<String>) -> Check {
     Check::warn(Group::NodePools, id, message)
 }
 
-/// A tool that sets the field again and again; people with kubectl edit or patch do not.
-fn owner(managers: &[FieldManager]) -> Option<String> {
-    const TOOLS: [&str; 9] = [
-        "argocd",
-        "kustomize-controller",
-        "helm",
-        "flux",
-        "kubectl-client-side-apply",
-        "terraform",
-        "pulumi",
-        "kapp",
-        "fleet",
-    ];
-    let is_tool = |manager: &&FieldManager| {
-        let name = manager.manager.to_ascii_lowercase();
-        TOOLS.iter().any(|tool| name.starts_with(tool)) || (name == "kubectl" && manager.operation == "Apply")
-    };
-    managers
-        .iter()
-        .rev()
-        .find(is_tool)
-        .map(|manager| manager.manager.clone())
-}
-
-/// A field that the pool's file holds, although somebody else has set it since.
-fn declared(pool: &NodePool, field: &str) -> Option<String> {
-    let applied: serde_json::Value = serde_json::from_str(pool.annotations.get(LAST_APPLIED)?).ok()?;
-    let known = ["argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance"];
-    let argo = known
-        .iter()
-        .any(|key| pool.annotations.contains_key(*key) || pool.labels.contains_key(*key));
-    applied["spec"].get(field)?;
-    Some(if argo { "argocd" } else { "kubectl apply" }.to_owned())
-}
-
-/// Limits that are used up: the user's own, where Brimful has lowered them.
+/// Limits that leave no room for a node: the user's own, where Brimful has lowered them.
 fn at_limit(pool: &NodePool) -> Option<Check> {
-    let own = Baseline::recorded(pool).ok().flatten();
-    let limits = own
-        .as_ref()
-        .map_or(Some(&pool.limits), |baseline| baseline.limits.as_ref())?;
-    let full = limits.iter().find_map(|(resource, limit)| {
-        let (most, used) = (units::quantity(limit)?, pool.resources.get(resource)?);
-        (units::quantity(used)? >= most).then_some((resource, limit, used))
-    });
-    let (resource, limit, used) = full?;
+    let limits = own_limits(pool)?;
+    let node = smallest_node(pool, &InstanceTypes::bundled());
+    let resource = binding(&limits, &pool.resources, node)?;
+    let limit = &limits[resource];
+    let used = pool.resources.get(resource).map_or("0", String::as_str);
     let message = format!(
-        "its limit is used up ({resource} {used} of {limit}): Karpenter launches nothing more from it, whatever its weight"
+        "its own limit leaves no room for a node ({resource} {used} of {limit}): Karpenter launches nothing more from it, whatever its weight"
     );
-    Some(warn("at-limit", message).cure(format!(
-        "# more than {limit}, as far as the plans pay:\nspec:\n  limits:\n    {resource}: …"
-    )))
+    let raise = format!("# more than {limit}, as far as the plans pay:\nspec:\n  limits:\n    {resource}: …");
+    let cure = if has_set_limits(pool) {
+        // An edit of what Brimful has set would freeze the pool as contested.
+        format!(
+            "# first, since the limits that stand are Brimful's:\nbrimful reset --nodepool {}\n{raise}",
+            pool.name
+        )
+    } else {
+        raise
+    };
+    Some(warn("at-limit", message).cure(cure))
 }
 
 /// `committed, managed, weight 60, protected from consolidation; compute pays`

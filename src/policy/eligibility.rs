@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::identity::Identity;
 use super::prices::{Placement, Price, Prices};
 use crate::commitment::savings_plan::GroupId;
-use crate::karpenter::{CapacityType, InstanceTypes, Launchable, NodePool, Role, launchable, os, regions};
+use crate::karpenter::{
+    CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, os, regions,
+};
 use crate::warning::Warning;
 
 /// A `NodePool` as the plans see it.
@@ -159,6 +161,53 @@ pub fn competitors<'a>(pool: &NodePool, pools: &'a BTreeMap<String, NodePool>) -
         .collect()
 }
 
+/// An on-demand pool that Brimful does not steer, and Spot pools after it in Karpenter's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeforeSpot<'a> {
+    /// The on-demand pool.
+    pub pool: &'a NodePool,
+    /// Spot and mixed pools for the same pods, by name.
+    pub spot: Vec<&'a NodePool>,
+}
+
+/// What takes the pods of `pool` at list price as soon as that does not: on-demand pools beside it that Brimful does not
+/// steer, and that Karpenter takes before a Spot pool. Pools for reservations are left out: those are paid for, too.
+#[must_use]
+pub fn before_spot<'a>(
+    pool: &NodePool,
+    pools: &'a BTreeMap<String, NodePool>,
+    weight: impl Fn(&NodePool) -> i32,
+    is_steered: impl Fn(&NodePool) -> bool,
+) -> Vec<BeforeSpot<'a>> {
+    let others = competitors(pool, pools);
+    // Of equal weights the later name comes first (`docs/karpenter-behaviour.md`).
+    let rank = |pool: &'a NodePool| (weight(pool), pool.name.as_str());
+    let on_demand = others.iter().copied().filter(|other| {
+        other.role() == Role::Committed
+            && other.can_launch(CapacityType::OnDemand)
+            && !launches_reservations(other)
+            && !is_steered(other)
+    });
+    let found = on_demand.map(|on_demand| {
+        let is_after = |other: &&NodePool| {
+            matches!(other.role(), Role::Spot | Role::Mixed) && other.can_share_pods_with(on_demand)
+        };
+        let spot = others.iter().copied().filter(is_after);
+        BeforeSpot {
+            pool: on_demand,
+            spot: spot.filter(|spot| rank(spot) < rank(on_demand)).collect(),
+        }
+    });
+    found.filter(|found| !found.spot.is_empty()).collect()
+}
+
+/// True for pools that name `reserved` among their capacity types.
+#[must_use]
+pub fn launches_reservations(pool: &NodePool) -> bool {
+    let named = pool.requirements.get(labels::CAPACITY_TYPE).finite();
+    named.is_some_and(|types| types.contains(CapacityType::Reserved.label()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +271,53 @@ mod tests {
             judge(&pool, Some("us-east-2")),
             (vec![GroupId::Compute], vec!["family-mismatch"])
         );
+    }
+
+    #[test]
+    fn on_demand_pools_before_spot_are_found_by_karpenters_own_order() {
+        let found = |others: Vec<NodePool>| {
+            let pools: BTreeMap<String, NodePool> =
+                others.into_iter().map(|pool| (pool.name.clone(), pool)).collect();
+            let found = before_spot(
+                &NodePool::test("a").committed().weight(80),
+                &pools,
+                NodePool::effective_weight,
+                |pool| pool.labels.contains_key("brimful.dev/managed"),
+            );
+            let names = |of: &BeforeSpot<'_>| {
+                let spot: Vec<&str> = of.spot.iter().map(|pool| pool.name.as_str()).collect();
+                format!("{} before {}", of.pool.name, spot.join(" "))
+            };
+            found.iter().map(names).collect::<Vec<_>>()
+        };
+        let default = || NodePool::test("default").committed();
+        let spot = || NodePool::test("spot").spot();
+        assert_eq!(
+            found(vec![default().weight(50), spot().weight(10)]),
+            ["default before spot"]
+        );
+        assert_eq!(
+            found(vec![default().weight(50), spot().weight(60)]),
+            Vec::<String>::new()
+        );
+        // Without a weight it is 0, and of equal ones the later name comes first.
+        assert_eq!(found(vec![default(), spot()]), Vec::<String>::new());
+        let late = NodePool::test("web-overflow").committed();
+        assert_eq!(
+            found(vec![default(), late, spot(), NodePool::test("b").mixed()]),
+            ["default before b", "web-overflow before b spot"]
+        );
+        for harmless in [
+            default().weight(50).managed(),
+            default().weight(50).taint("team", "x").label("team", "x"),
+            default().weight(50).replicas(2),
+            NodePool::test("odcr")
+                .requirement(labels::CAPACITY_TYPE, "In", &["reserved", "on-demand"])
+                .weight(50),
+        ] {
+            let apart = spot().weight(10).label("team", "y");
+            assert_eq!(found(vec![harmless, apart]), Vec::<String>::new());
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::money::Money;
 
 mod overflow;
 
-pub use overflow::{Lacks, no_overflow, outranks_spot, overflow, wished};
+pub use overflow::{Lacks, binding, no_overflow, overflow, smallest_node, wished};
 
 /// The resource that Brimful limits.
 const CPU: &str = "cpu";

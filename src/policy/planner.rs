@@ -115,7 +115,16 @@ impl<'a> Planner<'a> {
         let moved = weights(&self.pools, &real, self.inputs.config.weights);
         // What would become of pools that are not opted in, for the reason only.
         let wished = weights(&self.pools, &stands, self.inputs.config.weights);
-        self.warnings.extend(moved.warnings.clone());
+        // Where limits are managed, it has been told already what comes before Spot.
+        let above_spot: BTreeSet<Option<String>> = self
+            .warnings
+            .iter()
+            .filter(|warning| warning.code == "overflow-above-spot")
+            .map(|warning| warning.node_pool.clone())
+            .collect();
+        let told =
+            |warning: &&Warning| warning.code != "in-between" || !above_spot.contains(&warning.node_pool);
+        self.warnings.extend(moved.warnings.iter().filter(told).cloned());
         Self::set_limits(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
@@ -208,6 +217,7 @@ impl<'a> Planner<'a> {
         }
         let stand = Stand {
             want,
+            managed,
             movable: managed && outcome.decision != Decision::Freeze && restrained.is_none(),
             committed: outcome.decision == Decision::Fill
                 // At its limits it takes nothing from a pool below it.

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::eligibility::competitors;
+use super::eligibility::{competitors, launches_reservations};
 use crate::config::WeightsConfig;
-use crate::karpenter::{CapacityType, NodePool, Role, labels};
+use crate::karpenter::{NodePool, Role};
 use crate::warning::Warning;
+
+mod told;
 
 /// The highest weight that the API accepts.
 const MAX: i32 = 100;
@@ -34,6 +36,8 @@ pub enum Want {
 pub struct Stand {
     /// What should become of it.
     pub want: Want,
+    /// True when it is opted in.
+    pub managed: bool,
     /// True when it may be moved, if only to make room for another.
     pub movable: bool,
     /// True when a plan still has room for what it launches: no competitor of a pool that fills.
@@ -64,6 +68,7 @@ pub fn weights(
         pools,
         stands,
         config,
+        jumped: BTreeMap::new(),
         found: Weights::default(),
     };
     let wanting = |want: fn(&Want) -> bool| {
@@ -86,6 +91,11 @@ pub fn weights(
             work.check_tie(pool);
         }
     }
+    for (name, stand) in stands {
+        if stand.managed && stand.movable && pools[name].role() == Role::Committed {
+            work.warn_between(&pools[name]);
+        }
+    }
     work.found
 }
 
@@ -93,6 +103,8 @@ struct Work<'a> {
     pools: &'a BTreeMap<String, NodePool>,
     stands: &'a BTreeMap<String, Stand>,
     config: WeightsConfig,
+    /// Third pools that a raise leaves behind, by the raised pool, with their weights.
+    jumped: BTreeMap<String, BTreeSet<String>>,
     found: Weights,
 }
 
@@ -160,7 +172,7 @@ impl<'a> Work<'a> {
             .chain((1..=preferred).rev())
             .chain(preferred..=MAX);
         if let Some(weight) = candidates.into_iter().find(|weight| fits(*weight)) {
-            self.warn_jumped(pool, &rivals, weight);
+            self.note_jumped(pool, &rivals, weight);
             self.propose(pool, Some(weight));
             return;
         }
@@ -184,7 +196,7 @@ impl<'a> Work<'a> {
             blocker.name,
             self.weight(blocker),
             show(pool.weight),
-            weight_yaml(&blocker.name, suggestion.clamp(1, MAX - 1))
+            weight_yaml(&blocker.name, &suggestion.clamp(1, MAX - 1).to_string())
         );
         self.found
             .warnings
@@ -231,7 +243,7 @@ impl<'a> Work<'a> {
             "{} has no weight, so nothing lies below it: the pool stays at {}. Make room with\n{}",
             blocker.name,
             show(pool.weight),
-            weight_yaml(&blocker.name, STEP)
+            weight_yaml(&blocker.name, &STEP.to_string())
         );
         self.found
             .warnings
@@ -277,73 +289,6 @@ impl<'a> Work<'a> {
         }
         self.propose(pool, None);
     }
-
-    /// Pools separated by taints or labels may still share pods that name neither: a filling pool without any rival,
-    /// beside pools that launch Spot, deserves a word.
-    fn warn_no_rival(&mut self, pool: &NodePool) {
-        let spot = self
-            .pools
-            .values()
-            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
-        let names: BTreeSet<String> = spot
-            .filter(|other| other.name != pool.name)
-            .map(|other| other.name.clone())
-            .collect();
-        if !names.is_empty() {
-            let names = super::eligibility::list(&names);
-            let message = format!(
-                "taints or user-defined labels keep it apart from {names}, so its weight is left as it is; pods that name none of these \
-                 labels still go by weight"
-            );
-            self.found
-                .warnings
-                .push(Warning::of_pool("no-rival", &pool.name, message));
-        }
-    }
-
-    /// Says which third pools a raise leaves behind: their pods now go to the committed pool first.
-    fn warn_jumped(&mut self, pool: &NodePool, rivals: &[&NodePool], weight: i32) {
-        let now = pool.effective_weight();
-        let jumped =
-            |rival: &&&NodePool| rival.role() != Role::Spot && (now..weight).contains(&self.weight(rival));
-        let names: BTreeSet<String> = rivals
-            .iter()
-            .filter(jumped)
-            .map(|r| format!("{} ({})", r.name, self.weight(r)))
-            .collect();
-        if !names.is_empty() && weight != now {
-            let names = super::eligibility::list(&names);
-            let message = format!(
-                "{names} stands in between and is jumped: left there, it would take the pods meant for this pool"
-            );
-            self.found
-                .warnings
-                .push(Warning::of_pool("in-between", &pool.name, message));
-        }
-    }
-
-    fn check_tie(&mut self, pool: &NodePool) {
-        let own = self.weight(pool);
-        let tied = self
-            .others(pool)
-            .into_iter()
-            .find(|other| self.weight(other) == own && other.role() != Role::Committed);
-        if let Some(other) = tied.filter(|_| pool.role() == Role::Committed) {
-            let message = format!(
-                "{} has the same weight ({own}): Karpenter then takes the later name first; give them different weights",
-                other.name
-            );
-            self.found
-                .warnings
-                .push(Warning::of_pool("tie", &pool.name, message));
-        }
-    }
-}
-
-/// True for pools that name `reserved` among their capacity types.
-fn launches_reservations(pool: &NodePool) -> bool {
-    let named = pool.requirements.get(labels::CAPACITY_TYPE).finite();
-    named.is_some_and(|types| types.contains(CapacityType::Reserved.label()))
 }
 
 /// A weight for people: `none` when absent.
@@ -352,7 +297,7 @@ pub fn show(weight: Option<i32>) -> String {
     weight.map_or_else(|| "none".to_owned(), |weight| weight.to_string())
 }
 
-fn weight_yaml(name: &str, weight: i32) -> String {
+fn weight_yaml(name: &str, weight: &str) -> String {
     format!(
         "  apiVersion: karpenter.sh/v1\n  kind: NodePool\n  metadata: {{name: {name}}}\n  spec: {{weight: {weight}}}"
     )

@@ -138,12 +138,12 @@ have() {
 }
 
 modules=("$here/kube-apiserver/go.mod" "$here/kube-apiserver/go.sum")
-if ! have etcd kube-apiserver; then
+# Envtest's assets have no scheduler, and ours does not work with an older API server: all or none.
+if ! have etcd kube-apiserver kube-scheduler; then
   step etcd "$tools/bin/etcd" "$here/etcd/go.mod" "$here/etcd/go.sum" -- etcd
   step kube-apiserver "$tools/bin/kube-apiserver" "${modules[@]}" -- kubernetes kube-apiserver
-fi
-# Envtest's assets have no scheduler, and nobody ships the kwok provider.
-have kube-scheduler ||
   step kube-scheduler "$tools/bin/kube-scheduler" "${modules[@]}" -- kubernetes kube-scheduler
+fi
+# Nobody ships the kwok provider.
 step karpenter "$tools/bin/karpenter" \
   "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- karpenter

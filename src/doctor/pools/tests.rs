@@ -1,10 +1,12 @@
 use chrono::DateTime;
 use serde_json::json;
 
+use super::owners::LAST_APPLIED;
 use super::*;
 use crate::cur::location::Location;
 use crate::doctor::Status;
 use crate::karpenter::NodePool;
+use crate::karpenter::nodepool::FieldManager;
 use crate::pipeline::{ClusterView, plan, unread};
 use crate::policy::state::State;
 use crate::{Error, ErrorKind};
@@ -20,8 +22,9 @@ fn checks_with(config: &Config, pools: Vec<NodePool>) -> Vec<Check> {
             .collect(),
         ..ClusterView::default()
     };
-    let proposal = plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH);
-    checks(&proposal, config)
+    checks(config, |config| {
+        plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH)
+    })
 }
 
 fn checks_of(pools: Vec<NodePool>) -> Vec<Check> {
@@ -87,17 +90,10 @@ fn apart_from(spot: NodePool) -> Vec<&'static str> {
         node_pools: vec![pool, spot],
         ..ClusterView::default()
     };
-    let proposal = plan(
-        &judged,
-        &Config::default(),
-        &view,
-        &State::default(),
-        DateTime::UNIX_EPOCH,
-    );
-    checks(&proposal, &Config::default())
-        .iter()
-        .map(|check| check.id)
-        .collect()
+    let found = checks(&Config::default(), |config| {
+        plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH)
+    });
+    found.iter().map(|check| check.id).collect()
 }
 
 #[test]
@@ -159,6 +155,40 @@ fn nobody_managed_names_whom_to_label() {
 }
 
 #[test]
+fn pools_that_could_be_labelled_are_judged_as_if_they_were() {
+    let mut own = set_by("argocd-controller", "Update");
+    own.labels.remove("brimful.dev/managed");
+    own.disruption = NodePool::test("a").disruption;
+    let between = NodePool::test("z").spot();
+    let found = checks_of(vec![own.clone(), between.clone()]);
+    let warned = |found: &[Check]| -> Vec<(&str, bool)> {
+        let warned = found.iter().filter(|check| check.subject.as_deref() == Some("a"));
+        warned
+            .map(|check| (check.id, check.message.starts_with("once labelled: ")))
+            .collect()
+    };
+    // (Which of its own would be told, were it labelled now.)
+    let labelled = checks_of(vec![own.clone().managed(), between]);
+    let ids = |found: &[(&'static str, bool)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    let (before, after) = (warned(&found), warned(&labelled));
+    assert_eq!(ids(&before), ids(&after));
+    assert!(before.iter().all(|(_, once)| *once) && after.iter().all(|(_, once)| !once));
+    for id in ["unprotected", "gitops"] {
+        assert!(ids(&before).contains(&id), "{id}: {before:?}");
+    }
+    assert_eq!(
+        found[0].cure.as_deref(),
+        Some("kubectl label nodepool a brimful.dev/managed=true")
+    );
+    // Where another is steered already, nobody asks.
+    let beside = checks_of(vec![
+        own,
+        NodePool::test("b").committed().managed().protected().weight(60),
+    ]);
+    assert_eq!(ids(&warned(&beside)), ["nodepool"]);
+}
+
+#[test]
 fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
     let mut full = committed().resources(64);
     full.limits.insert("cpu".into(), "64".into());
@@ -173,7 +203,27 @@ fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
             "brimful.dev/decision",
             r#"{"decision":"hold","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":10,"limits":{"cpu":"64"}}}"#,
         );
-    assert_eq!(hazards(lowered), Vec::<&str>::new());
+    assert_eq!(hazards(lowered.clone()), Vec::<&str>::new());
+    // Where that is used up, too, an edit would be a contest.
+    let used_up = only(lowered.resources(100), "at-limit");
+    assert!(used_up.message.contains("cpu 100 of 100"), "{used_up:?}");
+    assert!(used_up.cure.unwrap().contains("brimful reset --nodepool a\n"));
+    // A baseline is what was there; what somebody has raised since, while Brimful sets no limits, counts.
+    let mut raised = committed()
+        .resources(64)
+        .annotation("brimful.dev/baseline", r#"{"weight":10,"limits":{"cpu":"64"}}"#)
+        .annotation(
+            "brimful.dev/decision",
+            r#"{"decision":"hold","reason":"","time":"2026-11-21T00:00:00Z","values":{"weight":10}}"#,
+        );
+    raised.limits.insert("cpu".into(), "128".into());
+    assert_eq!(hazards(raised), Vec::<&str>::new());
+    // Less than a node is no room.
+    let mut scarce = committed().instance_types(&["m5.xlarge"]).resources(62);
+    scarce.limits.insert("cpu".into(), "65".into());
+    assert!(only(scarce.clone(), "at-limit").message.contains("cpu 62 of 65"));
+    scarce.limits.insert("cpu".into(), "66".into());
+    assert_eq!(hazards(scarce), Vec::<&str>::new());
     let mut unready = committed();
     unready.ready = Some(false);
     assert_eq!(hazards(unready), ["not-ready"]);
@@ -228,6 +278,9 @@ fn limits_are_offered_where_an_overflow_pool_is_at_hand() {
     let offer = "kubectl annotate nodepool a brimful.dev/manage-limits=true";
     assert!(cure(vec![unprotected(), overflow()]).contains(offer));
     assert!(!cure(vec![unprotected()]).contains(offer));
+    // What limits keep out would go there at list price, not to Spot.
+    let above_spot = NodePool::test("default-od").committed().weight(60);
+    assert!(!cure(vec![unprotected(), overflow(), above_spot]).contains(offer));
 }
 
 fn set_by(manager: &str, operation: &str) -> NodePool {

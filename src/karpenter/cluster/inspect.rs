@@ -22,6 +22,9 @@ const NODE_OVERLAYS: Resource = Resource::new(
     "/apis/karpenter.sh/v1alpha1/nodeoverlays",
 );
 
+/// EKS Auto Mode's API group.
+const AUTO_MODE: &str = "eks.amazonaws.com";
+
 /// The labels of Karpenter's own chart.
 const KARPENTER: &str = "app.kubernetes.io/name=karpenter";
 
@@ -110,8 +113,24 @@ impl Cluster {
         };
         Ok(Served {
             karpenter: versions("karpenter.sh"),
-            auto_mode: !versions("eks.amazonaws.com").is_empty(),
+            auto_mode: self.serves_node_classes(&versions(AUTO_MODE)).await,
         })
+    }
+
+    /// True where a version of EKS Auto Mode's group has `NodeClass`es; the node monitoring agent has the group, too.
+    async fn serves_node_classes(&self, versions: &[String]) -> bool {
+        for version in versions {
+            let resources = self
+                .client
+                .list_api_group_resources(&format!("{AUTO_MODE}/{version}"))
+                .await;
+            let served =
+                resources.is_ok_and(|list| list.resources.iter().any(|one| one.name == "nodeclasses"));
+            if served {
+                return true;
+            }
+        }
+        false
     }
 
     /// The schema of `NodePool`s; `None` where the server does not tell.

@@ -365,3 +365,24 @@ async fn an_unusable_kubeconfig_is_named_with_what_is_wrong() {
     assert!(error.to_string().contains("staging"), "{error}");
     assert!(error.next_step().is_some_and(|hint| hint.contains("--context")));
 }
+
+#[tokio::test]
+async fn auto_mode_is_told_by_its_node_class_and_not_by_its_group() {
+    let is_auto_mode = |resource: &'static str| async move {
+        let (cluster, _) = server(move |line, _| {
+            let version = json!({"groupVersion": "eks.amazonaws.com/v1", "version": "v1"});
+            let body = match line {
+                "GET /apis" => json!({"kind": "APIGroupList", "groups": [
+                    {"name": "eks.amazonaws.com", "versions": [version], "preferredVersion": version}]}),
+                "GET /apis/eks.amazonaws.com/v1" => json!({"kind": "APIResourceList",
+                    "groupVersion": "eks.amazonaws.com/v1", "resources": [
+                        {"name": resource, "singularName": "", "namespaced": false, "kind": "K", "verbs": ["list"]}]}),
+                _ => return status(404, "NotFound", line),
+            };
+            (200, body)
+        });
+        cluster.served().await.unwrap().auto_mode
+    };
+    assert!(is_auto_mode("nodeclasses").await);
+    assert!(!is_auto_mode("nodediagnostics").await);
+}

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::{CPU, Limits, Vcpu};
 use crate::config::Config;
 use crate::karpenter::units::quantity;
-use crate::karpenter::{CapacityType, InstanceTypes, NodePool, Role, labels, launchable, tells_types};
-use crate::policy::eligibility::competitors;
+use crate::karpenter::{CapacityType, InstanceTypes, NodePool, labels, launchable, tells_types};
 use crate::policy::records::MANAGE_LIMITS;
 use crate::warning::Warning;
 
@@ -86,19 +85,10 @@ pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
 }
 
 /// The smallest node that a pool can launch, as far as its types are known.
-fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
+#[must_use]
+pub fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
     let types = launchable(pool, types).types.into_iter();
     types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
-}
-
-/// True for an overflow pool that comes before a Spot pool: what a plan cannot hold then goes to it, at list price.
-#[must_use]
-pub fn outranks_spot(overflow: &NodePool, pools: &BTreeMap<String, NodePool>) -> bool {
-    let is_passed = |other: &&NodePool| {
-        matches!(other.role(), Role::Spot | Role::Mixed)
-            && other.effective_weight() < overflow.effective_weight()
-    };
-    overflow.role() == Role::Committed && competitors(overflow, pools).iter().any(is_passed)
 }
 
 fn in_the_way(
@@ -129,20 +119,19 @@ fn in_the_way(
     if let Some((key, _)) = narrower {
         return Some(format!("allows less of {key}"));
     }
-    binding(other, node).map(|resource| format!("has too little left of its own limit of {resource}"))
+    binding(&other.limits, &other.resources, node)
+        .map(|resource| format!("has too little left of its own limit of {resource}"))
 }
 
-/// The resource whose limit leaves no room for a node, if one does.
-fn binding(pool: &NodePool, node: Vcpu) -> Option<&str> {
+/// The resource whose limit leaves no room for a node beside what is used, if one does.
+#[must_use]
+pub fn binding<'a>(limits: &'a Limits, used: &Limits, node: Vcpu) -> Option<&'a str> {
     let amount = |of: &Limits, name: &str| of.get(name).and_then(|text| quantity(text));
-    let limited = pool.limits.keys();
-    limited.map(String::as_str).find(|name| {
-        let used = amount(&pool.resources, name).unwrap_or(0.0);
-        amount(&pool.limits, name).is_some_and(|limit| match *name {
-            #[allow(clippy::cast_precision_loss)] // vCPU of one node
-            CPU => (limit - used) * 1000.0 < node.0 as f64,
-            _ => used >= limit,
-        })
+    limits.keys().map(String::as_str).find(|name| {
+        let used = amount(used, name).unwrap_or(0.0);
+        #[allow(clippy::cast_precision_loss)] // vCPU of one node
+        amount(limits, name)
+            .is_some_and(|limit| used >= limit || *name == CPU && (limit - used) * 1000.0 < node.0 as f64)
     })
 }
 

@@ -10,11 +10,9 @@ use crate::karpenter::{Node, NodePool, Role};
 use crate::money::Money;
 use crate::policy::Decision;
 use crate::policy::decision::Outcome;
-use crate::policy::eligibility::Eligible;
+use crate::policy::eligibility::{Eligible, before_spot, list};
 use crate::policy::groups::GroupNow;
-use crate::policy::limits::{
-    Limits, Member, Mix, Vcpu, no_overflow, outranks_spot, overflow, targets, wished,
-};
+use crate::policy::limits::{Limits, Member, Mix, Vcpu, no_overflow, overflow, targets, wished};
 use crate::policy::own_use::is_billed_on_demand;
 use crate::policy::patch::own_limits;
 use crate::policy::plan::PoolPlan;
@@ -64,14 +62,17 @@ impl Planner<'_> {
             self.own_nodes(pool).map(vcpu).max(),
             is_steered,
         ) {
-            Ok(found) if outranks_spot(found, &self.pools) => {
+            Ok(_) => {
+                // Not only the one that was found: Karpenter takes them all by their weights.
+                let above = before_spot(pool, &self.pools, NodePool::effective_weight, is_steered);
+                let names = list(&above.iter().map(|above| above.pool.name.clone()).collect());
                 let message = format!(
-                    "{}, which takes what it cannot at its limits, comes before Spot: give it a weight below every Spot pool's",
-                    found.name
+                    "what it cannot take at its limits goes to {names} at list price, before Spot: make their weights lower than every \
+                     Spot pool's"
                 );
-                return only(true, warn("overflow-above-spot", &message));
+                let above = (!above.is_empty()).then(|| warn("overflow-above-spot", &message));
+                return only(true, above.flatten().or(unclear));
             }
-            Ok(_) => return only(true, unclear),
             Err(lacks) => lacks,
         };
         // What stands is not torn down for a moment's sake, but neither made tighter.

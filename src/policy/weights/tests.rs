@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::karpenter::labels;
 
 fn pools(list: Vec<NodePool>) -> BTreeMap<String, NodePool> {
     list.into_iter().map(|pool| (pool.name.clone(), pool)).collect()
@@ -9,6 +10,7 @@ fn pools(list: Vec<NodePool>) -> BTreeMap<String, NodePool> {
 fn wanting(want: Want) -> Stand {
     Stand {
         want,
+        managed: true,
         movable: true,
         committed: want == Want::Fill,
         baseline: None,
@@ -171,6 +173,54 @@ fn a_third_pool_in_between_is_jumped_and_named() {
     assert_eq!(found.proposed["committed"], Some(60));
     assert_eq!(codes(&found), ["in-between"]);
     assert!(found.warnings[0].message.contains("default (30)"));
+}
+
+#[test]
+fn on_demand_that_nobody_steers_before_spot_is_told_whatever_is_wanted() {
+    let default = || NodePool::test("default-od").committed();
+    for want in [Want::Fill, Want::Keep] {
+        let found = run(
+            vec![committed(Some(80)), default().weight(50), spot(Some(10))],
+            &[("committed", want)],
+        );
+        assert_eq!(codes(&found), ["in-between"]);
+        let message = &found.warnings[0].message;
+        assert!(
+            message.contains("goes to default-od (50) at list price, before spot (10)")
+                && message.contains("name: default-od}\n  spec: {weight: null}"),
+            "{message}"
+        );
+    }
+    // Yielding below Spot does not help where it comes before Spot by its name alone.
+    let late = NodePool::test("web").committed();
+    let found = run(
+        vec![committed(Some(80)), late, spot(None)],
+        &[("committed", Want::Keep)],
+    );
+    assert_eq!(codes(&found), ["in-between"]);
+    assert!(
+        found.warnings[0]
+            .message
+            .contains("name: spot}\n  spec: {weight: 10}"),
+        "{}",
+        found.warnings[0].message
+    );
+    // One that is steered, too, is another matter; and one behind Spot takes what Spot does not.
+    let steered = [("committed", Want::Keep), ("default-od", Want::Keep)];
+    assert_eq!(
+        codes(&run(
+            vec![committed(Some(80)), default().weight(50), spot(Some(10))],
+            &steered
+        )),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        codes(&run(
+            vec![committed(Some(80)), default().weight(5), spot(Some(10))],
+            &steered[..1]
+        )),
+        Vec::<&str>::new()
+    );
 }
 
 #[test]

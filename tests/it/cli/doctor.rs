@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::tables::see;
 use crate::contract::{DOCTOR, check};
 use crate::support::cur::{Bucket, COMPUTE, Row};
+use crate::support::free_ports;
 use crate::support::run::{Brimful, Derived, NOW, entry, text};
 
 fn doctor(cur: &str) -> Brimful {
@@ -200,4 +201,42 @@ fn colours_follow_no_color() {
     let coloured = |run: Brimful| run.env("CLICOLOR_FORCE", "1").ends(0).stdout.contains('\u{1b}');
     assert!(coloured(with_nodes()));
     assert!(!coloured(with_nodes().env("NO_COLOR", "1")));
+}
+
+#[test]
+fn a_state_file_that_cannot_be_read_is_a_failed_check_and_hides_no_pool() {
+    // A folder where a file should be.
+    let unreadable = with_nodes().args(["--state", "fixtures"]).json(3);
+    assert_eq!(failed(&unreadable), ["state"], "{unreadable:#}");
+    let state = entry(&unreadable["checks"], "id", "state");
+    assert!(
+        text(&state["message"]).contains("cannot read the state fixtures"),
+        "{state:#}"
+    );
+    assert_eq!(status(&unreadable, "mixed"), "warn");
+    let damaged = with_nodes().args(["--state", "fixtures/nodes.yaml"]).json(7);
+    assert_eq!(failed(&damaged), ["state"], "{damaged:#}");
+}
+
+#[test]
+fn a_report_that_cannot_be_looked_up_hides_neither_who_asks_nor_any_pool() {
+    let [port] = free_ports();
+    let diagnosis = Brimful::new("doctor")
+        .args(["--nodepools", "fixtures/nodepools.yaml", "--now", NOW])
+        .config("cur:\n  discover: hourly\n")
+        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+        .json(6);
+    assert_eq!(failed(&diagnosis), ["report-found"], "{diagnosis:#}");
+    let found = entry(&diagnosis["checks"], "id", "report-found");
+    assert!(
+        text(&found["message"]).contains("cannot look up the report hourly"),
+        "{found:#}"
+    );
+    // Nothing listens there; on AWS it would say whose credentials these are.
+    assert_eq!(status(&diagnosis, "aws-identity"), "warn");
+    for id in ["report-hourly", "s3-list"] {
+        let check = entry(&diagnosis["checks"], "id", id);
+        assert_eq!(check["message"], "the report could not be looked up");
+    }
+    assert_eq!(status(&diagnosis, "mixed"), "warn");
 }

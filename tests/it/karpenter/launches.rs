@@ -91,9 +91,13 @@ fn a_patch_makes_the_registration_health_unknown_and_the_pool_launches_all_the_s
         "NodeRegistrationHealthy is Unknown after a patch of the weight",
         seconds,
     );
+    // It blinks (`ready_after`).
+    karpenter.wait("the pool to be ready again", 30, |karpenter| {
+        karpenter.is_ready(COMMITTED).then_some(())
+    });
     karpenter.stays("the health is unknown and the pool is ready", 20, |karpenter| {
         condition(karpenter, COMMITTED, "NodeRegistrationHealthy") == "Unknown"
-            && condition(karpenter, COMMITTED, "Ready") == "True"
+            && karpenter.is_ready(COMMITTED)
     });
     karpenter.scale("web", 2);
     assert_eq!(karpenter.counts(), counts(&[(COMMITTED, 2)]));

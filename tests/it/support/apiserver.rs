@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::kind::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
 use super::supervised::{Supervised, start_with_free_ports, temp_dir};
-use super::{block_on, command_lines, free_ports, tools};
+use super::tools::{self, API, Set, WITH_SCHEDULER};
+use super::{block_on, command_lines, free_ports};
 
 /// Token of a member of `system:masters`.
 const ADMIN_TOKEN: &str = "admin-of-the-tests";
@@ -50,7 +51,7 @@ impl ApiServer {
         // The outcome is kept, not only the server: else every test would wait for the same failure.
         static SHARED: OnceLock<Result<ApiServer, String>> = OnceLock::new();
         SHARED
-            .get_or_init(|| Self::try_start("crds"))
+            .get_or_init(|| Self::try_start("crds", API))
             .as_ref()
             .unwrap_or_else(|error| panic!("{error}"))
     }
@@ -67,21 +68,26 @@ impl ApiServer {
 
     /// A server of the test's own, with the CRDs of Karpenter 1.x.
     pub(crate) fn start() -> Self {
-        Self::try_start("crds").unwrap_or_else(|error| panic!("{error}"))
+        Self::try_start("crds", API).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A server of the test's own that a kube-scheduler can work with.
+    pub(crate) fn start_for_scheduler() -> Self {
+        Self::try_start("crds", WITH_SCHEDULER).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// A server of the test's own that serves only `karpenter.sh/v1beta1`, as clusters before Karpenter 1.0 do.
     pub(crate) fn start_v1beta1() -> Self {
-        Self::try_start("crds-v1beta1").unwrap_or_else(|error| panic!("{error}"))
+        Self::try_start("crds-v1beta1", API).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// A server of the test's own with the CRDs of Karpenter 1.0, the oldest that serves `karpenter.sh/v1`.
     pub(crate) fn start_oldest() -> Self {
-        Self::try_start("crds-v1.0").unwrap_or_else(|error| panic!("{error}"))
+        Self::try_start("crds-v1.0", API).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn try_start(crds: &str) -> Result<Self, String> {
-        let server = start_with_free_ports(Self::launch)?;
+    fn try_start(crds: &str, set: Set) -> Result<Self, String> {
+        let server = start_with_free_ports(|| Self::launch(set))?;
         server.install_crds(&tools::path(crds))?;
         if crds != "crds-v1beta1" {
             server.wait_for_schema()?;
@@ -89,7 +95,7 @@ impl ApiServer {
         Ok(server)
     }
 
-    fn launch() -> Result<Self, String> {
+    fn launch(set: Set) -> Result<Self, String> {
         let dir = temp_dir("apiserver")?;
         let [port] = free_ports();
         fs::write(
@@ -98,11 +104,11 @@ impl ApiServer {
         )
         .map_err(|error| format!("{}: {error}", dir.display()))?;
         let commands = vec![
-            ("etcd", command_lines::etcd(&dir)),
-            ("kube-apiserver", command_lines::kube_apiserver(&dir, port)),
+            ("etcd", command_lines::etcd(&dir, set)),
+            ("kube-apiserver", command_lines::kube_apiserver(&dir, port, set)),
         ];
         // A proxy of the machine's must not see what goes to loopback.
-        let mut servers = Supervised::start(&dir, &[], &[("NO_PROXY", "127.0.0.1")], commands)?;
+        let servers = Supervised::start(&dir, &[], &[("NO_PROXY", "127.0.0.1")], commands)?;
         let url = format!("https://127.0.0.1:{port}");
         let client = servers.wait_for("kube-apiserver", START, || {
             // Made anew at each try: the server writes its certificate while it starts.

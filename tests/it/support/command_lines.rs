@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::tools;
+use super::tools::{self, Set, WITH_SCHEDULER};
 
 /// etcd, storing and listening in `dir`, which it runs in.
-pub(crate) fn etcd(dir: &Path) -> Vec<OsString> {
+pub(crate) fn etcd(dir: &Path, set: Set) -> Vec<OsString> {
     // Over a socket in the folder: no port to be taken by someone else, nothing another user could reach.
     let client = format!("unix://{}", dir.join("etcd.sock").display());
     let peer = format!("unix://{}", dir.join("peer.sock").display());
-    let mut line = vec![tools::kubernetes_binary("etcd").into_os_string()];
+    let mut line = vec![tools::kubernetes_binary("etcd", set).into_os_string()];
     line.extend([
         "--data-dir=etcd".into(),
         "--unsafe-no-fsync".into(),
@@ -29,9 +29,9 @@ pub(crate) fn etcd(dir: &Path) -> Vec<OsString> {
 }
 
 /// A kube-apiserver on that etcd, running in the same folder.
-pub(crate) fn kube_apiserver(dir: &Path, port: u16) -> Vec<OsString> {
+pub(crate) fn kube_apiserver(dir: &Path, port: u16, set: Set) -> Vec<OsString> {
     let sa_key = tools::path("sa.key");
-    let mut line = vec![tools::kubernetes_binary("kube-apiserver").into_os_string()];
+    let mut line = vec![tools::kubernetes_binary("kube-apiserver", set).into_os_string()];
     line.extend([
         format!("--etcd-servers=unix://{}", dir.join("etcd.sock").display()).into(),
         format!("--secure-port={port}").into(),
@@ -54,7 +54,7 @@ pub(crate) fn kube_apiserver(dir: &Path, port: u16) -> Vec<OsString> {
 /// kube-scheduler, as whom the kubeconfig says.
 pub(crate) fn kube_scheduler(kubeconfig: &Path) -> Vec<OsString> {
     vec![
-        tools::kubernetes_binary("kube-scheduler").into_os_string(),
+        tools::kubernetes_binary("kube-scheduler", WITH_SCHEDULER).into_os_string(),
         format!("--kubeconfig={}", kubeconfig.display()).into(),
         "--leader-elect=false".into(),
         "--secure-port=0".into(),

@@ -20,7 +20,7 @@ use self::caretaker::{Caretaker, Workloads};
 use super::apiserver::ApiServer;
 use super::kind::{NODE, NODE_CLAIM, NODE_POOL, POD};
 use super::supervised::{Supervised, temp_dir};
-use super::{command_lines, free_ports, tools};
+use super::{command_lines, tools};
 
 pub(crate) use self::caretaker::Workload;
 pub(crate) use self::offers::prices;
@@ -60,7 +60,7 @@ impl Karpenter {
     }
 
     fn try_start(feature_gates: &str) -> Result<Self, String> {
-        let server = ApiServer::start();
+        let server = ApiServer::start_for_scheduler();
         server.install_crds(&tools::path("crds-kwok"))?;
         server.apply(
             "{apiVersion: karpenter.kwok.sh/v1alpha1, kind: KWOKNodeClass, metadata: {name: default}}",
@@ -90,14 +90,14 @@ impl Karpenter {
         let dir = temp_dir("karpenter")?;
         let types = dir.join("instance-types.json");
         fs::write(&types, offers::file(with_spot).to_string()).map_err(|error| error.to_string())?;
-        let [metrics, health] = free_ports().map(|port| port.to_string());
         let kubeconfig = self.server.admin_kubeconfig();
         let env = [
             ("NO_PROXY", "127.0.0.1"),
             ("KUBECONFIG", &kubeconfig.display().to_string()),
             ("INSTANCE_TYPES_FILE_PATH", &types.display().to_string()),
-            ("METRICS_PORT", &metrics),
-            ("HEALTH_PROBE_PORT", &health),
+            // Any that is free.
+            ("METRICS_PORT", "0"),
+            ("HEALTH_PROBE_PORT", "0"),
             ("DISABLE_LEADER_ELECTION", "true"),
             ("BATCH_IDLE_DURATION", "1s"),
             ("FEATURE_GATES", &self.feature_gates),
@@ -123,7 +123,8 @@ impl Karpenter {
         });
     }
 
-    fn is_ready(&self, pool: &str) -> bool {
+    /// Whether Karpenter calls the pool, as it is now, ready.
+    pub(crate) fn is_ready(&self, pool: &str) -> bool {
         let pool = self.server.get(&NODE_POOL, pool).unwrap_or_default();
         let generation = &pool["metadata"]["generation"];
         let conditions = pool["status"]["conditions"].as_array().into_iter().flatten();
@@ -239,7 +240,7 @@ impl Karpenter {
         }
     }
 
-    /// Watches for so long that `holds` stays true.
+    /// Watches for so long that `holds` stays true, and that Karpenter is at work all the while.
     #[track_caller]
     pub(crate) fn stays(&self, what: &str, seconds: u64, holds: impl Fn(&Self) -> bool) {
         let start = Instant::now();
@@ -248,6 +249,11 @@ impl Karpenter {
                 holds(self),
                 "{what}: no longer after {:?}\n{}",
                 start.elapsed(),
+                self.state()
+            );
+            assert!(
+                self.controller.as_ref().is_some_and(Supervised::is_running),
+                "{what}: Karpenter has ended\n{}",
                 self.state()
             );
             sleep(Duration::from_millis(500));

@@ -93,7 +93,7 @@ impl S3 {
             // One volume per bucket is enough, and quicker made than seven.
             ("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1"),
         ];
-        let mut server = Supervised::start(
+        let server = Supervised::start(
             &dir,
             &litter,
             &env,

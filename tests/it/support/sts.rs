@@ -34,7 +34,7 @@ impl Sts {
             ("LOG_LEVEL", "WARNING"),
             ("NO_PROXY", "127.0.0.1"),
         ];
-        let mut server = Supervised::start(&dir, &[], &env, vec![("ministack", command_lines::ministack())])?;
+        let server = Supervised::start(&dir, &[], &env, vec![("ministack", command_lines::ministack())])?;
         server.wait_for("ministack", START, || {
             std::net::TcpStream::connect(("127.0.0.1", port))
                 .map(drop)

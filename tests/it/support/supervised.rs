@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ pub(crate) type Server = (&'static str, Vec<OsString>);
 /// (even by a kill: its end of a pipe closes) or when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Supervised {
-    supervisor: Child,
+    supervisor: Mutex<Child>,
     dir: PathBuf,
 }
 
@@ -48,14 +49,14 @@ impl Supervised {
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", tools::python().display()))?;
         Ok(Self {
-            supervisor,
+            supervisor: Mutex::new(supervisor),
             dir: dir.to_owned(),
         })
     }
 
     /// Waits until `ready` gives a value; an error says what the servers wrote last.
     pub(crate) fn wait_for<T>(
-        &mut self,
+        &self,
         what: &str,
         timeout: Duration,
         mut ready: impl FnMut() -> Result<T, String>,
@@ -66,7 +67,7 @@ impl Supervised {
                 Ok(value) => return Ok(value),
                 Err(pending) => pending,
             };
-            if self.supervisor.try_wait().is_ok_and(|ended| ended.is_some()) {
+            if !self.is_running() {
                 return Err(format!(
                     "{what}: a server ended while it was started\n{}",
                     self.logs()
@@ -80,6 +81,12 @@ impl Supervised {
             }
             sleep(Duration::from_millis(50));
         }
+    }
+
+    /// True while all servers run: when one ends, the supervisor does.
+    pub(crate) fn is_running(&self) -> bool {
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisor.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
     /// The last lines of each server's log.
@@ -104,8 +111,9 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        drop(self.supervisor.stdin.take());
-        let _ = self.supervisor.wait();
+        let supervisor = self.supervisor.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(supervisor.stdin.take());
+        let _ = supervisor.wait();
         // The supervisor leaves the folder when a server failed, for its logs; those have been read by now.
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -20,12 +20,19 @@ pub(crate) fn python() -> PathBuf {
     path("venv/bin/python")
 }
 
-/// A Kubernetes server binary: from `KUBEBUILDER_ASSETS` if that folder has the whole set and this one, else our own
-/// build.
-pub(crate) fn kubernetes_binary(name: &str) -> PathBuf {
+/// Kubernetes' servers that must be of one version when they work together.
+pub(crate) type Set = &'static [&'static str];
+
+/// What an API server alone needs.
+pub(crate) const API: Set = &["etcd", "kube-apiserver"];
+
+/// With a scheduler: on an older API server, one of a newer version waits for resources that are not served.
+pub(crate) const WITH_SCHEDULER: Set = &["etcd", "kube-apiserver", "kube-scheduler"];
+
+/// A Kubernetes server binary: from `KUBEBUILDER_ASSETS` if that folder has the whole set, else our own build.
+pub(crate) fn kubernetes_binary(name: &str, set: Set) -> PathBuf {
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let has = |dir: &PathBuf, name: &str| dir.join(name).is_file();
-    match assets.filter(|dir| ["etcd", "kube-apiserver", name].iter().all(|name| has(dir, name))) {
+    match assets.filter(|dir| set.iter().all(|name| dir.join(name).is_file())) {
         Some(dir) => existing(dir.join(name)),
         None => path(&format!("bin/{name}")),
     }
