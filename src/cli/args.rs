@@ -133,6 +133,9 @@ pub struct PlanArgs {
         default_value = "table"
     )]
     pub output: Output,
+    /// Show how one NodePool's decision came about, line by line, instead of the table.
+    #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
+    pub explain: Option<String>,
     /// End with exit code 2 when something would change.
     #[arg(long, env = "BRIMFUL_EXIT_CODE", value_parser = FalseyValueParser::new())]
     pub exit_code: bool,

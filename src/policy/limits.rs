@@ -129,7 +129,8 @@ impl Mix {
     }
 
     /// What so many thousandths of a vCPU cost, $/h.
-    fn price(&self, cpu: i64) -> Money {
+    #[must_use]
+    pub fn price(&self, cpu: i64) -> Money {
         Money::from_picos(self.cost.picos() * i128::from(cpu) / i128::from(self.capacity.cpu.max(1)))
     }
 }
@@ -227,6 +228,33 @@ fn allot(members: &[Member]) -> BTreeMap<&str, Money> {
         }
     }
     parts
+}
+
+/// How a pool's limits came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitSum {
+    /// What they depend on.
+    pub member: Member,
+    /// The pool's part of its groups' room, $/h; negative is what it must give back.
+    pub part: Money,
+    /// What the figures of this run ask for.
+    pub fresh: Capacity,
+}
+
+/// The sums of pools that are steered by their limits, by pool.
+#[must_use]
+pub fn sums(members: &[Member]) -> BTreeMap<String, LimitSum> {
+    let parts = allot(members);
+    let sum = |member: &Member| {
+        let part = parts.get(member.pool.as_str()).copied().unwrap_or_default();
+        LimitSum {
+            member: member.clone(),
+            part,
+            fresh: member.fresh(part),
+        }
+    };
+    let limited = members.iter().filter(|member| member.limited);
+    limited.map(|member| (member.pool.clone(), sum(member))).collect()
 }
 
 /// The capacity up to which a pool may grow, or down to which it must shrink, for pools whose limits are to be set anew.

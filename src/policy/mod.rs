@@ -1,5 +1,6 @@
 //! From where the plans stand to what each `NodePool` should do: pure, from values to values.
 
+pub mod arithmetic;
 pub mod cures;
 pub mod decision;
 pub mod eligibility;

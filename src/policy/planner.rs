@@ -210,6 +210,8 @@ impl<'a> Planner<'a> {
             managed,
             fits: self.fits(&eligible, &groups),
             groups: eligible.groups,
+            left_out: eligible.left_out,
+            limit_sum: None,
             outcome,
             proposed: pool.weight,
             by_limits: if is_steered {

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod documents;
+mod explain;
 mod pools;
 mod reports;
 mod settings;

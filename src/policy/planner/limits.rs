@@ -11,7 +11,9 @@ use crate::policy::Decision;
 use crate::policy::decision::Outcome;
 use crate::policy::eligibility::Eligible;
 use crate::policy::groups::GroupNow;
-use crate::policy::limits::{Capacity, Lacks, Limits, Member, Mix, no_overflow, overflow, targets, wished};
+use crate::policy::limits::{
+    Capacity, Lacks, Limits, Member, Mix, no_overflow, overflow, sums, targets, wished,
+};
 use crate::policy::own_use::is_billed_on_demand;
 use crate::policy::patch::own_limits;
 use crate::policy::plan::PoolPlan;
@@ -148,6 +150,11 @@ impl Planner<'_> {
 
     /// Sets the limits of all pools together.
     pub(super) fn set_limits(plans: &mut BTreeMap<String, PoolPlan>, members: &[Member]) {
+        for (name, sum) in sums(members) {
+            if let Some(plan) = plans.get_mut(&name) {
+                plan.limit_sum = Some(sum);
+            }
+        }
         for (name, target) in targets(members) {
             let Some(plan) = plans.get_mut(&name) else {
                 continue;
