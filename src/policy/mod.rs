@@ -3,8 +3,10 @@
 pub mod arithmetic;
 pub mod cures;
 pub mod decision;
+pub mod effect;
 pub mod eligibility;
 pub mod groups;
+pub mod history;
 pub mod identity;
 pub mod launches;
 pub mod limits;

@@ -2,6 +2,7 @@
 
 pub mod doctor_table;
 pub mod explain;
+pub mod history;
 pub mod json;
 pub mod plan_table;
 pub mod sparkline;

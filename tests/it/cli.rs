@@ -3,6 +3,7 @@
 mod doctor;
 mod documents;
 mod explain;
+mod history;
 mod pools;
 mod reports;
 mod settings;

@@ -5,6 +5,7 @@ mod apply;
 mod contest;
 mod doctor;
 mod guard;
+mod history;
 mod lease;
 mod limits;
 mod modes;
