@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Picodollars in a dollar. The report's smallest rates (Lambda requests) are 2e-7 $ and its sums reach 1e9 $.
 const PICOS: f64 = 1e12;
@@ -177,6 +177,14 @@ impl fmt::Display for Money {
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.dollars())
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dollars = f64::deserialize(deserializer)?;
+        let beyond = || serde::de::Error::custom(format!("{dollars} is no amount of money"));
+        Self::from_dollars(dollars).ok_or_else(beyond)
     }
 }
 

@@ -10,12 +10,13 @@ use super::coordination::meet;
 use super::output;
 use super::plan::{look, show};
 use super::signals::Interrupt;
-use super::state_store::{self, Known};
+use super::state_store::{self, Known, Next};
 use crate::config::Mode;
 use crate::cur::columns::Detail;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
 use crate::policy::Decision;
+use crate::policy::history::{Entry, Fate, History};
 use crate::policy::limits::Vcpu;
 use crate::policy::patch::patch;
 use crate::policy::plan::{PoolPlan, Proposal};
@@ -103,13 +104,17 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
     let (lease, known) = state_store::take(cluster, &target.namespace, file, wall_clock()).await?;
     let outcome = context.interrupt.or(work(context, cluster, &known, how)).await;
     // State that could not be read stays for whoever looks into it.
-    let next = outcome
-        .as_ref()
-        .ok()
-        .filter(|_| known.damage.is_none())
-        .map(|done| &done.proposal.state);
+    let history = outcome.as_ref().map_or_else(
+        |_| known.history.clone(),
+        |done| history(done, &known, context.now, how),
+    );
+    let next = outcome.as_ref().ok().map(|done| Next {
+        state: Some(&done.proposal.state).filter(|_| known.damage.is_none()),
+        history: &history,
+    });
     let released = state_store::release(cluster, lease, next).await;
     let mut done = outcome?;
+    done.warnings.extend(known.lost.clone());
     done.unreleased = released.err();
     announce(cluster, &done, &known.state, how).await;
     Ok(done)
@@ -310,6 +315,28 @@ fn result(plan: &PoolPlan, result: ApplyResult, message: String) -> Applied {
         result,
         message,
     }
+}
+
+/// What was changed so far, this run included.
+fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) -> History {
+    let mut history = known.history.clone();
+    history.catch_up(done.proposal.pools.iter().map(|plan| &plan.pool));
+    for one in done.applied.iter().filter(|_| how == How::Patch) {
+        let mut plans = done.proposal.pools.iter();
+        let plan = plans.find(|plan| plan.pool.name == one.node_pool);
+        let fate = match one.result {
+            ApplyResult::Patched => Fate::Patched,
+            ApplyResult::Conflict => Fate::Conflict,
+            ApplyResult::Refused => Fate::Refused,
+            ApplyResult::Unchanged => continue,
+        };
+        let message = (fate != Fate::Patched).then_some(one.message.as_str());
+        history.note(match plan {
+            Some(plan) => Entry::of(plan, now, fate, message),
+            None => continue,
+        });
+    }
+    history
 }
 
 /// One Event per change, and one when a pool becomes frozen. They never fail the run.

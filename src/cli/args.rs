@@ -38,6 +38,8 @@ pub enum Command {
     Utilization(UtilizationArgs),
     /// Check report, permissions, cluster and NodePools, and say what to put right. Changes nothing.
     Doctor(DoctorArgs),
+    /// Show every change that was made, and what it saved or cost once the report tells. Changes nothing.
+    History(HistoryArgs),
     /// Restore the weights from before Brimful, and remove its annotations and state.
     Reset(ResetArgs),
     /// Print the JSON Schema of the configuration file.
@@ -133,6 +135,9 @@ pub struct PlanArgs {
         default_value = "table"
     )]
     pub output: Output,
+    /// Show how one NodePool's decision came about, line by line, instead of the table.
+    #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
+    pub explain: Option<String>,
     /// End with exit code 2 when something would change.
     #[arg(long, env = "BRIMFUL_EXIT_CODE", value_parser = FalseyValueParser::new())]
     pub exit_code: bool,
@@ -233,6 +238,32 @@ pub struct DoctorArgs {
     pub output: Output,
 }
 
+/// `brimful history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cluster: ClusterArgs,
+    /// Show changes since so long ago, such as 30d; the report is read as far back, too.
+    #[arg(long, value_name = "DURATION", env = "BRIMFUL_HISTORY_SINCE", value_parser = parse_duration)]
+    pub since: Option<chrono::Duration>,
+    /// Only this NodePool. May be given several times.
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_HISTORY_NODEPOOL")]
+    pub nodepool: Vec<String>,
+    /// How to print.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
+    pub output: RowOutput,
+}
+
 /// `brimful reset`.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
@@ -276,7 +307,7 @@ pub enum RowOutput {
     Json,
     /// The same as YAML.
     Yaml,
-    /// One line per plan and hour.
+    /// One line per plan and hour, or per change.
     Csv,
 }
 

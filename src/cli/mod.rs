@@ -5,6 +5,7 @@ pub mod args;
 mod context;
 mod coordination;
 mod doctor;
+mod history;
 mod output;
 mod plan;
 mod progress;
@@ -57,6 +58,7 @@ async fn run(command: Command) -> Result<u8> {
         Command::Apply(args) => apply::run(args, interrupt).await,
         Command::Utilization(args) => interrupt.or(utilization::run(args, interrupt.clone())).await,
         Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,
+        Command::History(args) => interrupt.or(history::run(args, interrupt.clone())).await,
         Command::Reset(args) => interrupt.or(reset::run(args)).await,
         Command::Schema => output::print(&schema()).map(|()| 0),
         Command::Completions { shell } => output::print(&completions(shell)).map(|()| 0),

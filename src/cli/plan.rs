@@ -10,9 +10,9 @@ use crate::cur::columns::Detail;
 use crate::karpenter::{Cluster, NodeClaimsError, manifest};
 use crate::pipeline::{ClusterView, document, judge_history, plan};
 use crate::report::json::PlanDocument;
-use crate::report::plan_table;
+use crate::report::{explain, plan_table};
 use crate::warning::Warning;
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// `plan --exit-code` found changes.
 const CHANGES: u8 = 2;
@@ -24,6 +24,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         nodepools,
         nodes,
         output: format,
+        explain,
         exit_code,
     } = args;
     let context = Context::new(common, interrupt).await?;
@@ -44,6 +45,9 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         }
         None => live(&cluster).await?,
     };
+    if let Some(name) = &explain {
+        known_pool(name, &view)?;
+    }
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Usage, &report);
@@ -55,13 +59,28 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     (_, view.peers) = meet(&context.config, &judged, &view, context.now).await;
     let proposal = plan(&judged, &context.config, &view, &known.state, context.now);
     let document = document(&judged, &proposal, &more);
-    show(
-        &document,
-        format,
-        context.quiet,
-        judged.utilization.horizon,
-        context.now,
-    )?;
+    let explained = explain.filter(|_| format == Output::Table);
+    match explained.and_then(|name| proposal.pools.iter().find(|plan| plan.pool.name == name)) {
+        Some(plan) => {
+            let facts = explain::Facts {
+                source: &judged.source,
+                utilization: &judged.utilization,
+                config: &context.config,
+                proposal: &proposal,
+            };
+            output::print(&explain::render(&facts, plan, output::width()))?;
+            if !context.quiet {
+                tell_of(&plan.pool.name, &document.warnings);
+            }
+        }
+        None => show(
+            &document,
+            format,
+            context.quiet,
+            judged.utilization.horizon,
+            context.now,
+        )?,
+    }
     if proposal.is_frozen() {
         return Ok(ErrorKind::Frozen.exit_code());
     }
@@ -70,6 +89,27 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     } else {
         0
     })
+}
+
+/// Whoever asks about a pool that is not there has most likely misspelled it.
+fn known_pool(name: &str, view: &ClusterView) -> Result<()> {
+    let names: Vec<&str> = view.node_pools.iter().map(|pool| pool.name.as_str()).collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let there = if names.is_empty() {
+        "there is no NodePool at all".to_owned()
+    } else {
+        format!("the NodePools are {}", names.join(", "))
+    };
+    Err(Error::usage(format!("there is no NodePool {name}")).hint(there))
+}
+
+/// Tells of the warnings that concern one pool, or all.
+fn tell_of(pool: &str, warnings: &[Warning]) {
+    let concerns = |warning: &&Warning| warning.node_pool.as_deref().is_none_or(|name| name == pool);
+    let warnings: Vec<Warning> = warnings.iter().filter(concerns).cloned().collect();
+    output::tell_warnings(&warnings);
 }
 
 /// Prints a plan.

@@ -1,12 +1,15 @@
 //! `brimful reset`: gives everything back.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::args::{Output, ResetArgs};
 use super::context::{start_logs, wall_clock};
+use super::state_store::Next;
 use super::{output, state_store};
 use crate::config::LogFormat;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
+use crate::policy::history::{Entry, Fate, History};
 use crate::policy::patch::{Restored, reset, restore};
 use crate::policy::plan::show_limits;
 use crate::policy::records::is_marked;
@@ -36,12 +39,18 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
     let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
     // Held, so that no run patches again what is being given back.
     let file = target.state.as_deref();
-    let (lease, known) = state_store::take(&cluster, &target.namespace, file, wall_clock()).await?;
-    let outcome = give_all_back(&cluster, &only).await;
+    let now = wall_clock();
+    let (lease, known) = state_store::take(&cluster, &target.namespace, file, now).await?;
+    let mut history = known.history.clone();
+    let outcome = give_all_back(&cluster, &only, &mut history, now).await;
     // What is remembered of a pool goes with what was written on it.
     let mut state = known.state;
     state.node_pools.retain(|name, _| !only.contains(name));
-    let next = (known.damage.is_none() && !only.is_empty()).then_some(&state);
+    let next = Next {
+        state: Some(&state).filter(|_| known.damage.is_none()),
+        history: &history,
+    };
+    let next = (history != known.history || !only.is_empty()).then_some(next);
     state_store::release(&cluster, lease, next).await?;
     let applied = outcome?;
     let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
@@ -56,7 +65,12 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
     })
 }
 
-async fn give_all_back(cluster: &Cluster, only: &[String]) -> Result<Vec<Applied>> {
+async fn give_all_back(
+    cluster: &Cluster,
+    only: &[String],
+    history: &mut History,
+    now: DateTime<Utc>,
+) -> Result<Vec<Applied>> {
     let pools = cluster.node_pools().await?;
     if let Some(unknown) = only
         .iter()
@@ -70,13 +84,19 @@ async fn give_all_back(cluster: &Cluster, only: &[String]) -> Result<Vec<Applied
         .iter()
         .filter(|pool| is_marked(pool) && (only.is_empty() || only.contains(&pool.name)))
     {
-        applied.push(give_back(cluster, pool).await?);
+        applied.push(give_back(cluster, pool, history, now).await?);
     }
     Ok(applied)
 }
 
-async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
+async fn give_back(
+    cluster: &Cluster,
+    pool: &NodePool,
+    history: &mut History,
+    now: DateTime<Utc>,
+) -> Result<Applied> {
     let mut pool = pool.clone();
+    let mut fate = Fate::Conflict;
     let mut outcome = (ApplyResult::Conflict, "it kept changing".to_owned());
     for _ in 0..TRIES {
         let back = reset(&pool);
@@ -94,6 +114,7 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
                 };
                 cluster.publish(&pool, event).await;
                 outcome = (ApplyResult::Patched, message);
+                fate = Fate::Patched;
                 break;
             }
             Err(PatchError::Conflict(_)) => pool = cluster.node_pool(&pool.name).await?,
@@ -102,12 +123,22 @@ async fn give_back(cluster: &Cluster, pool: &NodePool) -> Result<Applied> {
                     ApplyResult::Refused,
                     format!("the API server refused ({code}): {message}"),
                 );
+                fate = Fate::Refused;
                 break;
             }
             Err(PatchError::Other(error)) => return Err(error),
         }
     }
     let (result, message) = outcome;
+    let back = reset(&pool);
+    history.note(Entry::of_reset(
+        &pool,
+        back.weight,
+        &back.limits,
+        now,
+        fate,
+        &message,
+    ));
     Ok(Applied {
         node_pool: pool.name,
         result,

@@ -1,12 +1,15 @@
-//! Where the control state lies: a `ConfigMap` in the cluster, or a file.
+//! Where the control state and the history lie: a `ConfigMap` in the cluster, or a file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::karpenter::{Cluster, StateLease};
+use crate::policy::history::History;
 use crate::policy::state::{MAX_BYTES, State};
 use crate::warning::Warning;
 use crate::{Error, ErrorKind, Result};
@@ -24,18 +27,72 @@ pub(crate) struct Known {
     pub(crate) state: State,
     /// Why it could not be read: then nothing may be decided.
     pub(crate) damage: Option<String>,
+    /// What was changed; empty when it could not be read, which is no reason to decide nothing.
+    pub(crate) history: History,
+    /// That it could not be read, and why.
+    pub(crate) lost: Option<Warning>,
 }
 
 impl Known {
-    fn read(place: &str, text: &str) -> Self {
-        match State::parse(place, text) {
-            Ok(state) => Self { state, damage: None },
-            Err(error) => Self {
-                state: State::default(),
-                damage: Some(format!("{error}; {}", error.next_step().unwrap_or_default())),
-            },
+    fn read(place: &str, state: Option<&str>, history: Option<&str>) -> Self {
+        let (state, damage) = match state.map(|text| State::parse(place, text)) {
+            None => (State::default(), None),
+            Some(Ok(state)) => (state, None),
+            Some(Err(error)) => {
+                let next = error.next_step().unwrap_or_default();
+                (State::default(), Some(format!("{error}; {next}")))
+            }
+        };
+        let (history, lost) = match history.map(History::parse) {
+            None => (History::default(), None),
+            Some(Ok(history)) => (history, None),
+            Some(Err(why)) => {
+                let message =
+                    format!("{place}: the history of changes cannot be read ({why}): a new one is begun");
+                (History::default(), Some(Warning::new("history-lost", message)))
+            }
+        };
+        Self {
+            state,
+            damage,
+            history,
+            lost,
         }
     }
+
+    /// The same from a file, which holds both.
+    fn read_file(place: &str, text: &str) -> Self {
+        // A file that is not JSON is a damaged state; no history need be told of.
+        let kept: Option<WithHistory> = serde_json::from_str(text).ok();
+        let history = kept
+            .and_then(|kept| kept.history)
+            .map(|history| history.to_string());
+        Self::read(place, Some(text), history.as_deref())
+    }
+}
+
+/// The part of a state file that the state itself does not know.
+#[derive(Deserialize)]
+struct WithHistory {
+    history: Option<Value>,
+}
+
+/// A state file.
+#[derive(Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    state: &'a State,
+    #[serde(skip_serializing_if = "History::is_empty")]
+    history: &'a History,
+}
+
+/// What the next run should know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Next<'a> {
+    /// The state; `None` leaves it as it was.
+    pub(crate) state: Option<&'a State>,
+    /// What was changed so far.
+    pub(crate) history: &'a History,
 }
 
 /// The state, held by this run.
@@ -51,7 +108,7 @@ pub(crate) fn peek_file(path: Option<&Path>) -> Result<Known> {
         return Ok(Known::default());
     };
     match fs::read_to_string(path) {
-        Ok(text) => Ok(Known::read(&path.display().to_string(), &text)),
+        Ok(text) => Ok(Known::read_file(&path.display().to_string(), &text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Known::default()),
         Err(error) => Err(Error::usage(format!(
             "cannot read the state {}: {error}",
@@ -67,7 +124,7 @@ pub(crate) async fn peek_cluster(
     warnings: &mut Vec<Warning>,
 ) -> Result<Known> {
     match cluster.read_state(namespace, CONFIG_MAP).await {
-        Ok(text) => Ok(text.map_or_else(Known::default, |text| Known::read(&place(namespace), &text))),
+        Ok(text) => Ok(Known::read(&place(namespace), text.as_deref(), None)),
         Err(error) => {
             let message = format!("{error}: the plan is made as if this were the first run");
             warnings.push(Warning::new("no-state", message));
@@ -93,24 +150,42 @@ pub(crate) async fn take(
     let lease = cluster
         .take_state(namespace, CONFIG_MAP, &holder(), wall_clock, lease)
         .await?;
-    let known = lease
-        .state()
-        .map_or_else(Known::default, |text| Known::read(&place(namespace), text));
+    let known = Known::read(&place(namespace), lease.state(), lease.history());
     Ok((Held::ConfigMap(lease), known))
 }
 
-/// Gives the state back, with what the next run should know; `None` leaves it as it was.
-pub(crate) async fn release(cluster: &Cluster, held: Held, state: Option<&State>) -> Result<()> {
+/// The history of a cluster's `ConfigMap`, for a look at it.
+pub(crate) async fn peek_history(cluster: &Cluster, namespace: &str) -> Result<Known> {
+    let text = cluster.read_history(namespace, CONFIG_MAP).await?;
+    Ok(Known::read(&place(namespace), None, text.as_deref()))
+}
+
+/// Gives the state back, with what the next run should know; `None` leaves all as it was.
+pub(crate) async fn release(cluster: &Cluster, held: Held, next: Option<Next<'_>>) -> Result<()> {
+    let state = next.and_then(|next| next.state);
     let text = state.map(State::to_text);
-    if text.as_ref().is_some_and(|text| text.len() > MAX_BYTES) {
+    let length = text.as_ref().map_or(0, String::len);
+    if length > MAX_BYTES {
         return Err(Error::unexpected(format!(
             "the control state has grown beyond {MAX_BYTES} bytes"
         )));
     }
+    // Both together stay below the bound; the field that holds the history in a file takes a few bytes, too.
+    let room = MAX_BYTES - length - r#","history":"#.len();
+    let history = next.map(|next| next.history.clone().bounded(room));
     match held {
-        Held::ConfigMap(lease) => cluster.release_state(lease, text.as_deref()).await,
+        Held::ConfigMap(lease) => {
+            // One that could not be read is written over even by an empty one.
+            let is_wanted = |history: &&History| !history.is_empty() || lease.history().is_some();
+            let history = history.as_ref().filter(is_wanted).map(History::to_text);
+            cluster
+                .release_state(lease, text.as_deref(), history.as_deref())
+                .await
+        }
         Held::File { path, lock } => {
-            let outcome = text.map_or(Ok(()), |text| write_whole(&path, &text));
+            let history = &history.unwrap_or_default();
+            let kept = state.and_then(|state| serde_json::to_string(&Kept { state, history }).ok());
+            let outcome = kept.map_or(Ok(()), |kept| write_whole(&path, &kept));
             drop(lock);
             outcome.map_err(|e| {
                 Error::unexpected(format!("cannot write the state {}", path.display())).source(e)

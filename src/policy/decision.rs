@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Duration, Utc};
 
 use super::Decision;
+use super::arithmetic::{Arithmetic, Rule, range};
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::prices::{Price, Prices, Source};
@@ -61,6 +62,8 @@ pub struct Outcome {
     pub room: Room,
     /// True when live Nodes show that nothing fits any more: no dwell delays what stops it.
     pub overshoots: bool,
+    /// The numbers behind it, where it is decided by numbers.
+    pub arithmetic: Option<Box<Arithmetic>>,
 }
 
 /// What the groups of a pool leave to this cluster.
@@ -140,22 +143,32 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
     let goes_on = facts.last == Some(Decision::Fill) && level.expected > to_go_on;
     let spent = spent(facts, &level);
-    let (decision, reason) = if let Some(reason) = beyond_cap(facts, &level) {
-        (Decision::Hold, reason)
+    let (decision, rule, reason) = if let Some(reason) = beyond_cap(facts, &level) {
+        (Decision::Hold, Rule::BeyondCap, reason)
     } else if let Some(spent) = spent.filter(|spent| *spent >= level.expected && level.expected > Money::ZERO)
     {
-        (Decision::Hold, spent_reason(facts, &level, spent))
+        (Decision::Hold, Rule::Spent, spent_reason(facts, &level, spent))
     } else if level.cautious >= to_start || goes_on {
-        (Decision::Fill, fill_reason(facts, &level, &node, price))
+        let rule = if level.cautious >= to_start {
+            Rule::Starts
+        } else {
+            Rule::GoesOn
+        };
+        (Decision::Fill, rule, fill_reason(facts, &level, &node, price))
     } else if over && has_lasted(facts, over_since, band) {
         let reason = format!(
             "{}: {} more than they hold, for longer than the dwell time",
             full(facts, &level),
             level.excess_at_least.per_hour()
         );
-        (Decision::Drain, reason)
+        (Decision::Drain, Rule::Drains, reason)
     } else {
-        (Decision::Hold, hold_reason(facts, &level, &node, to_start))
+        let rule = match level.expected > Money::ZERO {
+            true => Rule::TooLittle,
+            false if over => Rule::NotYetDrains,
+            false => Rule::Full,
+        };
+        (Decision::Hold, rule, hold_reason(facts, &level, &node, to_start))
     };
     let begins = || {
         facts.live.map(|live| Filling {
@@ -184,6 +197,28 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
             },
             ..Memory::default()
         },
+        arithmetic: range(facts.groups).map(|(low, high)| {
+            Box::new(Arithmetic {
+                groups: facts.groups.iter().map(|group| group.id.clone()).collect(),
+                commitment: level.commitment,
+                demand: level.demand,
+                low,
+                high,
+                expected: level.expected,
+                cautious: level.cautious,
+                excess: level.excess_at_least,
+                node,
+                price,
+                launches: facts.launches,
+                to_start,
+                to_go_on,
+                to_drain: band,
+                over_since,
+                spent,
+                last: facts.last,
+                rule,
+            })
+        }),
     }
 }
 
@@ -267,6 +302,7 @@ pub(crate) fn outcome(decision: Decision, reason: String) -> Outcome {
         memory: Memory::default(),
         room: Room::default(),
         overshoots: false,
+        arithmetic: None,
     }
 }
 

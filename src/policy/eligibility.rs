@@ -26,6 +26,8 @@ pub struct Eligible<'a> {
     pub os: &'static str,
     /// What stands in the way of more.
     pub warnings: Vec<Warning>,
+    /// Groups in force that do not pay for it, and why.
+    pub left_out: Vec<(GroupId, String)>,
 }
 
 impl<'a> Eligible<'a> {
@@ -54,6 +56,7 @@ impl<'a> Eligible<'a> {
             },
             launchable,
             warnings: Vec::new(),
+            left_out: Vec::new(),
         };
         if pool.role() == Role::Committed && pool.can_launch(CapacityType::OnDemand) {
             for group in active {
@@ -69,12 +72,18 @@ impl<'a> Eligible<'a> {
             return;
         };
         if !self.launchable.families.contains(family) {
+            self.leave_out(group, format!("the pool launches no {family}"));
             return;
         }
-        if self.region.as_ref().is_some_and(|own| own != region) {
+        if let Some(own) = self.region.as_ref().filter(|own| *own != region) {
+            let why = format!("the pool launches in {own}, and these plans apply in {region}");
+            self.leave_out(group, why);
             return;
         }
         if self.launchable.families.len() > 1 || !self.launchable.complete {
+            let families = list(&self.launchable.families);
+            let why = format!("they pay for {family} only, and the pool can launch {families}");
+            self.leave_out(group, why);
             // Only worth a word where the plan's family was named, not where anything may be launched.
             if self.launchable.complete && self.region.is_some() {
                 let message = format!(
@@ -89,6 +98,7 @@ impl<'a> Eligible<'a> {
             return;
         }
         if self.region.is_none() {
+            self.leave_out(group, "the pool's region is not known".to_owned());
             let message = format!(
                 "cannot tell whether this pool launches in {region}, where group {group} applies: set cluster.region in the configuration"
             );
@@ -97,6 +107,10 @@ impl<'a> Eligible<'a> {
             return;
         }
         self.groups.push(group.clone());
+    }
+
+    fn leave_out(&mut self, group: &GroupId, why: String) {
+        self.left_out.push((group.clone(), why));
     }
 
     /// Where the pool's nodes run, for prices.

@@ -103,10 +103,19 @@ impl Mix {
     }
 
     /// What so many thousandths of a vCPU cost, $/h.
-    fn price(&self, cpu: i64) -> Money {
+    #[must_use]
+    pub fn price(&self, cpu: i64) -> Money {
         Money::from_picos(self.dearest().picos() * i128::from(cpu) / i128::from(self.cpu.0.max(1)))
     }
 
+    /// What a vCPU costs a group, $/h.
+    #[must_use]
+    pub fn per_vcpu(&self, group: &GroupId) -> Money {
+        let cost = self.costs.get(group).copied().unwrap_or_else(|| self.dearest());
+        Money::from_picos(cost.picos() * 1000 / i128::from(self.cpu.0.max(1)))
+    }
+
+    /// What they cost the group that pays most for them, $/h.
     fn dearest(&self) -> Money {
         self.costs.values().copied().max().unwrap_or_default()
     }
@@ -228,8 +237,8 @@ fn allot(members: &[Member]) -> Parts<'_> {
                 let fits = room.is_some_and(|room| (room < Money::ZERO) == drains);
                 fits && (member.decision == Decision::Drain) == drains
             };
-            let takers: Vec<&Member> = members.iter().filter(takes).collect();
-            for (pool, part) in split(group, takers, &left) {
+            let sharers: Vec<&Member> = members.iter().filter(takes).collect();
+            for (pool, part) in split(group, sharers, &left) {
                 if let Some(Some(left)) = left.get_mut(pool) {
                     *left = (*left - part).or_zero();
                 }
@@ -283,6 +292,33 @@ pub struct Targets {
     pub set: BTreeMap<String, Vcpu>,
     /// Pools whose limits should change and may not yet.
     pub waiting: BTreeSet<String>,
+}
+
+/// How a pool's limits came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitSum {
+    /// What they depend on.
+    pub member: Member,
+    /// The pool's part of each group's room, $/h; negative is what it must give back.
+    pub parts: BTreeMap<GroupId, Money>,
+    /// What the figures of this run ask for.
+    pub fresh: Vcpu,
+}
+
+/// The sums of pools that are steered by their limits, by pool.
+#[must_use]
+pub fn sums(members: &[Member]) -> BTreeMap<String, LimitSum> {
+    let parts = allot(members);
+    let sum = |member: &Member| {
+        let part = |group: &GroupId| Some((group.clone(), *parts.get(&(member.pool.as_str(), group))?));
+        LimitSum {
+            member: member.clone(),
+            parts: member.rooms.keys().filter_map(part).collect(),
+            fresh: member.fresh(&parts),
+        }
+    };
+    let limited = members.iter().filter(|member| member.limited);
+    limited.map(|member| (member.pool.clone(), sum(member))).collect()
 }
 
 /// What becomes of the limits of all pools together.

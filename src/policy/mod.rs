@@ -1,9 +1,12 @@
 //! From where the plans stand to what each `NodePool` should do: pure, from values to values.
 
+pub mod arithmetic;
 pub mod cures;
 pub mod decision;
+pub mod effect;
 pub mod eligibility;
 pub mod groups;
+pub mod history;
 pub mod identity;
 pub mod launches;
 pub mod limits;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::limits::{Limits, same_amount};
 use super::plan::PoolPlan;
-use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Values};
+use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Numbers, Values};
 use crate::karpenter::NodePool;
 
 /// The patch that carries out a pool's plan.
@@ -24,6 +24,7 @@ pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
             weight: plan.proposed,
             limits: plan.by_limits.then(|| plan.limits.clone()),
         },
+        numbers: Numbers::of(&plan.outcome),
     };
     let mut annotations = json!({ DECISION: text(&record) });
     let known = Baseline::recorded(pool).ok().flatten();
@@ -153,8 +154,11 @@ fn text(record: &impl serde::Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Money;
     use crate::policy::Decision;
+    use crate::policy::arithmetic::{Arithmetic, Rule};
     use crate::policy::decision::outcome;
+    use crate::policy::prices::{Price, Source};
 
     fn plan(pool: NodePool, proposed: Option<i32>) -> PoolPlan {
         PoolPlan {
@@ -168,6 +172,8 @@ mod tests {
             limits: Limits::new(),
             restore: false,
             paused: false,
+            left_out: Vec::new(),
+            limit_sum: None,
         }
     }
 
@@ -283,6 +289,57 @@ mod tests {
             );
             assert_eq!(own_limits(&pool), Some(own.clone()));
         }
+    }
+
+    #[test]
+    fn the_decision_carries_its_numbers_and_reads_back_with_or_without_them() {
+        let money = |amount| Money::from_dollars(amount).unwrap();
+        let mut first = plan(NodePool::test("a"), Some(60));
+        first.outcome.arithmetic = Some(Box::new(Arithmetic {
+            groups: Vec::new(),
+            commitment: money(2.0),
+            demand: money(1.5),
+            low: money(1.4),
+            high: money(1.6),
+            expected: money(0.5),
+            cautious: money(0.4),
+            excess: money(-0.6),
+            node: "m5.large".to_owned(),
+            price: Price {
+                rate: money(0.06),
+                source: Source::Learned,
+            },
+            launches: Money::ZERO,
+            to_start: money(0.06),
+            to_go_on: money(0.01),
+            to_drain: money(0.1),
+            over_since: None,
+            spent: None,
+            last: None,
+            rule: Rule::Starts,
+        }));
+        let sent = patch(&first, NOW);
+        let text = sent["metadata"]["annotations"][DECISION].as_str().unwrap();
+        let written: Value = serde_json::from_str(text).unwrap();
+        for (field, value) in [
+            ("demand", 1.5),
+            ("low", 1.4),
+            ("high", 1.6),
+            ("commitment", 2.0),
+            ("headroom", 0.5),
+            ("threshold", 0.06),
+        ] {
+            assert_eq!(written[field], value, "{field}");
+        }
+        let read = |text: &str| {
+            let pool = NodePool::test("a").annotation(DECISION, text);
+            DecisionRecord::recorded(&pool).unwrap().unwrap()
+        };
+        assert_eq!(read(text).numbers.unwrap().demand, money(1.5));
+        let old =
+            r#"{"decision":"fill","reason":"room","time":"1970-01-01T00:00:00Z","values":{"weight":60}}"#;
+        assert_eq!(read(old).numbers, None);
+        assert_eq!(serde_json::to_string(&read(old)).unwrap(), old);
     }
 
     #[test]

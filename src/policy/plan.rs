@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::Decision;
+use super::arithmetic::{GroupWorking, workings};
 use super::decision::Outcome;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
-use super::limits::Limits;
+use super::limits::{LimitSum, Limits};
 use super::own_use::{Scale, add_peers, live_use, own_use};
 use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
@@ -74,6 +75,10 @@ pub struct PoolPlan {
     pub restore: bool,
     /// True when it is frozen because somebody wants it so: no reason for an alarm.
     pub paused: bool,
+    /// Groups in force that do not pay for it, and why.
+    pub left_out: Vec<(GroupId, String)>,
+    /// How its limits came about, where they are set.
+    pub limit_sum: Option<LimitSum>,
 }
 
 /// How many of an instance type fit.
@@ -136,6 +141,8 @@ pub struct Proposal {
     pub groups: Vec<GroupNow>,
     /// What each group's estimate is.
     pub nowcasts: BTreeMap<GroupId, Nowcast>,
+    /// What each group's estimate rests on.
+    pub workings: BTreeMap<GroupId, GroupWorking>,
     /// Pools by name.
     pub pools: Vec<PoolPlan>,
     /// What should be known.
@@ -223,6 +230,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     };
     let (groups, more) = groups_now(&facts);
     warnings.extend(more);
+    let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
     let launches = planner.launches();
     let (pools, state, more) = planner.run();
@@ -245,6 +253,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         demand,
         peers: peers.iter().map(|peer| peer.cluster.clone()).collect(),
         pools,
+        workings,
         nowcasts,
         warnings,
         state,

@@ -203,17 +203,7 @@ impl<'a> Planner<'a> {
         };
         if managed {
             self.warnings.extend(eligible.warnings.clone());
-        }
-        if let Some(reason) = restrained
-            .as_ref()
-            .filter(|_| is_marked(pool) && outcome.decision == Decision::None)
-        {
-            self.warnings
-                .push(Warning::of_pool("contested", &pool.name, reason.clone()));
-        }
-        if managed && outcome.decision == Decision::Freeze {
-            self.warnings
-                .push(Warning::of_pool("frozen", &pool.name, outcome.reason.clone()));
+            self.tell_restraint(pool, restrained.as_ref(), &outcome);
         }
         let stand = Stand {
             want,
@@ -229,6 +219,8 @@ impl<'a> Planner<'a> {
             managed,
             fits: self.fits(&eligible, &groups),
             groups: eligible.groups,
+            left_out: eligible.left_out,
+            limit_sum: None,
             outcome,
             proposed: pool.weight,
             by_limits: if is_steered {
@@ -242,6 +234,16 @@ impl<'a> Planner<'a> {
             pool: pool.clone(),
         };
         (plan, stand, member)
+    }
+
+    /// Warns of what keeps a managed pool as it is.
+    fn tell_restraint(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
+        let contested = restrained.filter(|_| is_marked(pool) && outcome.decision == Decision::None);
+        let frozen = (outcome.decision == Decision::Freeze).then_some(&outcome.reason);
+        for (code, reason) in [("contested", contested), ("frozen", frozen)] {
+            let warning = reason.map(|reason| Warning::of_pool(code, &pool.name, reason.clone()));
+            self.warnings.extend(warning);
+        }
     }
 
     /// The groups that pay for a pool. One without a complete hour yet is left out as long as another can tell.

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
+use super::decision::Outcome;
 use super::limits::Limits;
 use crate::karpenter::NodePool;
+use crate::money::Money;
 
 /// Opts a `NodePool` in.
 pub const MANAGED_LABEL: &str = "brimful.dev/managed";
@@ -68,6 +70,42 @@ pub struct DecisionRecord {
     pub time: DateTime<Utc>,
     /// What was set; a later difference is somebody else's doing.
     pub values: Values,
+    /// The numbers it was decided by; older records, and decisions without any, have none.
+    #[serde(default, flatten)]
+    pub numbers: Option<Numbers>,
+}
+
+/// The numbers of a decision, $/h, summed over the groups that pay for the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Demand now, the best guess.
+    pub demand: Money,
+    /// Its least.
+    pub low: Money,
+    /// Its largest.
+    pub high: Money,
+    /// What may be filled.
+    pub commitment: Money,
+    /// What this cluster may still use; negative is spill.
+    pub headroom: Money,
+    /// What the rule that spoke compared with.
+    pub threshold: Money,
+}
+
+impl Numbers {
+    /// The numbers of a decision that rests on any.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Option<Self> {
+        let arithmetic = outcome.arithmetic.as_ref()?;
+        Some(Self {
+            demand: arithmetic.demand,
+            low: arithmetic.low,
+            high: arithmetic.high,
+            commitment: arithmetic.commitment,
+            headroom: arithmetic.expected,
+            threshold: arithmetic.threshold(),
+        })
+    }
 }
 
 impl DecisionRecord {

@@ -1,6 +1,8 @@
 //! What people and programs see: JSON of the contract, YAML, CSV and tables.
 
 pub mod doctor_table;
+pub mod explain;
+pub mod history;
 pub mod json;
 pub mod plan_table;
 pub mod sparkline;

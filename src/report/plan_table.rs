@@ -131,7 +131,7 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
     out
 }
 
-fn style(decision: Decision) -> Style {
+pub(super) fn style(decision: Decision) -> Style {
     match decision {
         Decision::Fill => GOOD,
         Decision::Hold | Decision::Drain => CAUTION,

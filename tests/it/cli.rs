@@ -3,6 +3,8 @@
 mod coordination;
 mod doctor;
 mod documents;
+mod explain;
+mod history;
 mod pools;
 mod reports;
 mod settings;

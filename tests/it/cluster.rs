@@ -6,6 +6,7 @@ mod contest;
 mod coordination;
 mod doctor;
 mod guard;
+mod history;
 mod lease;
 mod limits;
 mod modes;

@@ -85,6 +85,58 @@ pub(crate) static DOCTOR: LazyLock<Validator> = LazyLock::new(|| {
     ]))
 });
 
+/// What a history says.
+pub(crate) static HISTORY: LazyLock<Validator> = LazyLock::new(|| {
+    let change = |value: Value| {
+        unknown_or(object(&[
+            ("from", unknown_or(value.clone())),
+            ("to", unknown_or(value)),
+        ]))
+    };
+    let effect = object(&[
+        ("until", unknown_or(time())),
+        ("hours", count()),
+        ("complete", json!({"type": "boolean"})),
+        ("saved", unknown_or(number())),
+        ("cost", unknown_or(number())),
+        ("why", unknown_or(text())),
+    ]);
+    let entry = object(&[
+        ("time", time()),
+        ("nodePool", text()),
+        ("action", one_of(&["set", "restore", "reset"])),
+        ("result", one_of(&["patched", "conflict", "refused"])),
+        (
+            "decision",
+            unknown_or(one_of(&["fill", "hold", "drain", "freeze", "none"])),
+        ),
+        ("weight", change(weight())),
+        ("limits", change(quantities())),
+        ("reason", text()),
+        ("message", unknown_or(text())),
+        ("tries", json!({"type": "integer", "minimum": 1})),
+        ("lastTried", unknown_or(time())),
+        ("demand", unknown_or(money())),
+        ("commitment", unknown_or(money())),
+        ("headroom", unknown_or(number())),
+        ("effect", unknown_or(effect)),
+    ]);
+    let total = object(&[
+        ("changes", count()),
+        ("told", count()),
+        ("saved", unknown_or(number())),
+        ("cost", unknown_or(number())),
+    ]);
+    validator(&object(&[
+        ("schema", json!({"const": "brimful/history-report/v1"})),
+        ("now", time()),
+        ("source", unknown_or(object(&source()))),
+        ("entries", list(entry)),
+        ("total", total),
+        ("warnings", warnings()),
+    ]))
+});
+
 /// Checks a document against its shape.
 #[track_caller]
 pub(crate) fn check(validator: &Validator, document: &Value) {

@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// The key of the state in the `ConfigMap`.
 const KEY: &str = "state.json";
+/// The key of the history, which is written together with it.
+const HISTORY_KEY: &str = "history.json";
 /// Annotation: who holds the state.
 const HOLDER: &str = "brimful.dev/holder";
 /// Annotation: until when (RFC 3339).
@@ -28,15 +30,18 @@ pub struct StateLease {
     name: String,
     resource_version: Option<String>,
     state: Option<String>,
+    history: Option<String>,
 }
 
 impl StateLease {
     fn new(namespace: &str, name: &str, map: ConfigMap) -> Self {
+        let mut data = map.data.unwrap_or_default();
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             resource_version: map.metadata.resource_version,
-            state: map.data.and_then(|mut data| data.remove(KEY)),
+            state: data.remove(KEY),
+            history: data.remove(HISTORY_KEY),
         }
     }
 
@@ -44,6 +49,12 @@ impl StateLease {
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
+    }
+
+    /// The history's JSON, likewise.
+    #[must_use]
+    pub fn history(&self) -> Option<&str> {
+        self.history.as_deref()
     }
 }
 
@@ -53,8 +64,20 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error.
     pub async fn read_state(&self, namespace: &str, name: &str) -> Result<Option<String>> {
+        self.read_key(namespace, name, KEY).await
+    }
+
+    /// Reads the history's JSON; None if there is none yet.
+    ///
+    /// # Errors
+    /// A Kubernetes error.
+    pub async fn read_history(&self, namespace: &str, name: &str) -> Result<Option<String>> {
+        self.read_key(namespace, name, HISTORY_KEY).await
+    }
+
+    async fn read_key(&self, namespace: &str, name: &str, key: &str) -> Result<Option<String>> {
         let map = self.get_state(namespace, name).await?;
-        Ok(map.and_then(|map| map.data).and_then(|mut data| data.remove(KEY)))
+        Ok(map.and_then(|map| map.data).and_then(|mut data| data.remove(key)))
     }
 
     /// Takes the state for this run until `now + lease`, and makes the `ConfigMap` if it is not there. `holder`
@@ -91,17 +114,26 @@ impl Cluster {
         Ok(StateLease::new(namespace, name, map))
     }
 
-    /// Gives the state back, with new content if `state_json` says so. Content that did not change is not written.
+    /// Gives the state back, in one write with new content of state and history where these say so. Content that did
+    /// not change is not written.
     ///
     /// # Errors
     /// A Kubernetes error; if the `ConfigMap` was changed meanwhile, nothing is written.
-    pub async fn release_state(&self, lease: StateLease, state_json: Option<&str>) -> Result<()> {
+    pub async fn release_state(
+        &self,
+        lease: StateLease,
+        state_json: Option<&str>,
+        history_json: Option<&str>,
+    ) -> Result<()> {
         let annotations = json!({HOLDER: null, HELD_UNTIL: null});
         let mut patch = json!({
             "metadata": {"resourceVersion": lease.resource_version, "annotations": annotations}
         });
         if let Some(state) = state_json.filter(|state| lease.state() != Some(state)) {
-            patch["data"] = json!({ KEY: state });
+            patch["data"][KEY] = json!(state);
+        }
+        if let Some(history) = history_json.filter(|history| lease.history() != Some(history)) {
+            patch["data"][HISTORY_KEY] = json!(history);
         }
         match self.patch_state(&lease.namespace, &lease.name, &patch).await {
             Ok(_) => Ok(()),

@@ -262,8 +262,13 @@ async fn a_free_state_is_taken_and_released_with_preconditions() {
     let (cluster, seen) = server(move |_, _| (200, config_map(&stale)));
     let lease = take(&cluster).await.unwrap();
     assert_eq!(lease.state(), Some("{}"));
-    cluster.release_state(lease.clone(), Some("{}")).await.unwrap();
-    cluster.release_state(lease, Some("{\"a\":1}")).await.unwrap();
+    cluster
+        .release_state(lease.clone(), Some("{}"), None)
+        .await
+        .unwrap();
+    let new = Some("{\"a\":1}");
+    cluster.release_state(lease.clone(), new, None).await.unwrap();
+    cluster.release_state(lease, new, Some("{}")).await.unwrap();
     let bodies: Vec<_> = seen
         .lock()
         .unwrap()
@@ -284,6 +289,11 @@ async fn a_free_state_is_taken_and_released_with_preconditions() {
     assert_eq!(
         bodies[3],
         json!({"metadata": free, "data": {"state.json": "{\"a\":1}"}})
+    );
+    assert_eq!(
+        bodies[4]["data"],
+        json!({"state.json": "{\"a\":1}", "history.json": "{}"}),
+        "both in one write"
     );
 }
 

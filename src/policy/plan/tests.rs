@@ -10,6 +10,7 @@ use crate::config::OnMaxHold;
 use crate::hour::Hour;
 use crate::karpenter::NodeCapacity;
 use crate::policy::Decision;
+use crate::policy::arithmetic::Rule;
 use crate::policy::records::{BASELINE, DECISION, MANAGED_LABEL};
 use crate::policy::state::Memory;
 
@@ -756,4 +757,44 @@ fn equal_inputs_give_equal_plans() {
         plan("e", PlanKind::Ec2Instance, 1.0, 0.5),
     ]);
     assert_eq!(scene.run(), scene.run());
+}
+
+#[test]
+fn the_arithmetic_of_a_decision_is_kept_with_it() {
+    let proposal = Scene::compute(2.0, 1.5).run();
+    let outcome = &pool(&proposal, "committed").outcome;
+    let arithmetic = outcome.arithmetic.as_ref().unwrap();
+    assert_eq!(arithmetic.rule, Rule::Starts);
+    assert_eq!(
+        (arithmetic.commitment, arithmetic.demand, arithmetic.expected),
+        (dollars(2.0), dollars(1.5), dollars(0.5))
+    );
+    assert_eq!(
+        (arithmetic.node.as_str(), arithmetic.threshold()),
+        ("m5.large", dollars(0.06))
+    );
+    let working = &proposal.workings[&GroupId::Compute];
+    assert_eq!(working.plans[0].commitment, Some(dollars(2.0)));
+    assert!(working.hours.iter().all(|hour| hour.others() == dollars(1.5)));
+    assert_eq!(
+        (working.live, working.own_now),
+        (None, None),
+        "no Nodes were given"
+    );
+    let full = Scene::compute(2.0, 2.0).run();
+    let full = pool(&full, "committed").outcome.arithmetic.clone().unwrap();
+    assert_eq!((full.rule, full.expected), (Rule::Full, Money::ZERO));
+}
+
+#[test]
+fn groups_that_do_not_pay_for_a_pool_are_named_with_the_reason() {
+    let mut scene = Scene::new(vec![plan("i", PlanKind::Ec2Instance, 2.0, 1.0)]);
+    scene.pools[0] = NodePool::test("committed")
+        .committed()
+        .families(&["c5"])
+        .managed();
+    let proposal = scene.run();
+    let left_out = &pool(&proposal, "committed").left_out;
+    assert_eq!(left_out.len(), 1);
+    assert_eq!(left_out[0].1, "the pool launches no m5");
 }

@@ -12,7 +12,7 @@ use crate::policy::Decision;
 use crate::policy::decision::Outcome;
 use crate::policy::eligibility::{Eligible, before_spot, list};
 use crate::policy::groups::GroupNow;
-use crate::policy::limits::{Limits, Member, Mix, Vcpu, no_overflow, overflow, targets, wished};
+use crate::policy::limits::{Limits, Member, Mix, Vcpu, no_overflow, overflow, sums, targets, wished};
 use crate::policy::own_use::is_billed_on_demand;
 use crate::policy::patch::own_limits;
 use crate::policy::plan::PoolPlan;
@@ -55,25 +55,17 @@ impl Planner<'_> {
             return only(false, warn("no-capacity", message));
         }
         let is_steered = |other: &NodePool| other.role() == Role::Committed && self.is_managed(other);
-        let lacks = match overflow(
-            pool,
-            &self.pools,
-            self.scale.types,
-            self.own_nodes(pool).map(vcpu).max(),
-            is_steered,
-        ) {
-            Ok(_) => {
-                // Not only the one that was found: Karpenter takes them all by their weights.
-                let above = before_spot(pool, &self.pools, NodePool::effective_weight, is_steered);
-                let names = list(&above.iter().map(|above| above.pool.name.clone()).collect());
-                let message = format!(
-                    "what it cannot take at its limits goes to {names} at list price, before Spot: make their weights lower than every \
-                     Spot pool's"
-                );
-                let above = (!above.is_empty()).then(|| warn("overflow-above-spot", &message));
-                return only(true, above.flatten().or(unclear));
-            }
-            Err(lacks) => lacks,
+        let node = self.own_nodes(pool).map(vcpu).max();
+        let Err(lacks) = overflow(pool, &self.pools, self.scale.types, node, is_steered) else {
+            // Not only the one that was found: Karpenter takes them all by their weights.
+            let above = before_spot(pool, &self.pools, NodePool::effective_weight, is_steered);
+            let names = list(&above.iter().map(|above| above.pool.name.clone()).collect());
+            let message = format!(
+                "what it cannot take at its limits goes to {names} at list price, before Spot: make their weights lower than every \
+                 Spot pool's"
+            );
+            let above = (!above.is_empty()).then(|| warn("overflow-above-spot", &message));
+            return only(true, above.flatten().or(unclear));
         };
         // What stands is not torn down for a moment's sake, but neither made tighter.
         let known = self.inputs.state.node_pools.get(&pool.name);
@@ -197,6 +189,11 @@ impl Planner<'_> {
 
     /// Sets the limits of all pools together.
     pub(super) fn set_limits(plans: &mut BTreeMap<String, PoolPlan>, members: &[Member]) {
+        for (name, sum) in sums(members) {
+            if let Some(plan) = plans.get_mut(&name) {
+                plan.limit_sum = Some(sum);
+            }
+        }
         let targets = targets(members);
         for name in targets.waiting {
             if let Some(plan) = plans.get_mut(&name) {

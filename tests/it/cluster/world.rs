@@ -102,6 +102,11 @@ impl World {
         self.with_kubeconfig("reset", &self.token)
     }
 
+    /// `history` without a report, as Brimful's `ServiceAccount`.
+    pub(crate) fn look_back(&self) -> Brimful {
+        self.with_kubeconfig("history", &self.token).args(["--now", NOW])
+    }
+
     /// `doctor` as somebody, with STS at hand.
     pub(crate) fn doctor_as(&self, token: &str) -> Brimful {
         self.run_as(token, "doctor").envs(Sts::shared().env())

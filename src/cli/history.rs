@@ -1,0 +1,117 @@
+//! `brimful history`: what was changed, and what came of it. Changes nothing.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::args::{ClusterArgs, Common, HistoryArgs, RowOutput};
+use super::context::{Context, start_logs, wall_clock};
+use super::output;
+use super::signals::Interrupt;
+use super::state_store::{self, Known};
+use crate::Result;
+use crate::config::Config;
+use crate::cur::columns::Detail;
+use crate::hour::rfc3339;
+use crate::karpenter::Cluster;
+use crate::pipeline::{Judged, judge_history};
+use crate::policy::effect::{Effect, Told};
+use crate::report::history::{self, Document, Row};
+
+pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
+    let HistoryArgs {
+        common,
+        cluster,
+        since,
+        nodepool: only,
+        output: format,
+    } = args;
+    let quiet = common.quiet;
+    let settings = settings(common, interrupt).await?;
+    let now = settings.now;
+    let known = recorded(&cluster).await?;
+    let entries = known.history.entries();
+    let is_wanted = |index: &usize| {
+        let entry = &entries[*index];
+        since.is_none_or(|since| entry.time >= now - since)
+            && (only.is_empty() || only.contains(&entry.node_pool))
+    };
+    let wanted: Vec<usize> = (0..entries.len()).filter(is_wanted).collect();
+    let judged = match (&settings.report, wanted.first()) {
+        (Some(context), Some(first)) => Some(read_back_to(context, entries[*first].time).await?),
+        _ => None,
+    };
+    let effects: Vec<Option<Effect>> = match &judged {
+        Some(judged) => {
+            Told::new(&judged.ledger, &judged.utilization, &settings.config.cluster).effects(&known.history)
+        }
+        None => vec![None; entries.len()],
+    };
+    let rows = wanted
+        .iter()
+        .map(|index| Row::new(&entries[*index], effects[*index].as_ref()));
+    let mut warnings: Vec<_> = known.lost.into_iter().collect();
+    let source = judged.map(|judged| {
+        warnings.extend(judged.warnings);
+        judged.source
+    });
+    let document = Document::new(rfc3339(now), source, rows.collect(), warnings);
+    show(&document, format, quiet)
+}
+
+fn show(document: &Document, format: RowOutput, quiet: bool) -> Result<u8> {
+    match format {
+        RowOutput::Json => output::print_json(document)?,
+        RowOutput::Yaml => output::print_yaml(document)?,
+        RowOutput::Csv => output::print(&history::csv(document)?)?,
+        RowOutput::Table => output::print(&history::table(document, output::width()))?,
+    }
+    if matches!(format, RowOutput::Table | RowOutput::Csv) && !quiet {
+        output::tell_warnings(&document.warnings);
+    }
+    Ok(0)
+}
+
+/// What the history is shown with.
+struct Settings {
+    config: Config,
+    now: DateTime<Utc>,
+    /// How to read the report, where one is given or configured.
+    report: Option<Context>,
+}
+
+async fn settings(common: Common, interrupt: Interrupt) -> Result<Settings> {
+    let config = common.config.as_deref().map(Config::load).transpose()?;
+    let config = config.unwrap_or_default();
+    if common.cur.is_some() || config.cur.uri.is_some() || config.cur.discover.is_some() {
+        let context = Context::new(common, interrupt).await?;
+        return Ok(Settings {
+            now: context.now,
+            config,
+            report: Some(context),
+        });
+    }
+    start_logs(config.telemetry.logs, common.quiet, common.verbose);
+    Ok(Settings {
+        config,
+        now: common.now.unwrap_or_else(wall_clock),
+        report: None,
+    })
+}
+
+async fn recorded(target: &ClusterArgs) -> Result<Known> {
+    if let Some(path) = &target.state {
+        return state_store::peek_file(Some(path));
+    }
+    let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    state_store::peek_history(&cluster, &target.namespace).await
+}
+
+/// Reads the report from the hour before the first change on, and as much as a plan does: Spot prices need some days.
+async fn read_back_to(context: &Context, first: DateTime<Utc>) -> Result<Judged> {
+    let mut config = context.config.clone();
+    let back = context.now - first + Duration::hours(2);
+    config.cur.lookback.0 = config.cur.lookback.0.max(back);
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let options = context.read_options(Detail::Usage, &report);
+    judge_history(&options, &config, context.now).await
+}

@@ -1,0 +1,390 @@
+//! `brimful plan --explain`: one pool's decision, line by line, as one would work it out on paper.
+
+use std::fmt::Write as _;
+
+use super::json::Source;
+use super::plan_table::style;
+use super::text::{FAINT, HEADING, paragraph, table};
+use crate::commitment::nowcast::{Method, Nowcast};
+use crate::commitment::utilization::Utilization;
+use crate::config::Config;
+use crate::hour::{human_duration, rfc3339};
+use crate::money::Money;
+use crate::policy::arithmetic::{Arithmetic, GroupWorking, HourLevel, PlanInForce, Rule};
+use crate::policy::decision::names;
+use crate::policy::groups::GroupNow;
+use crate::policy::plan::{PoolPlan, Proposal};
+use crate::policy::prices::Source as PriceSource;
+
+mod steering;
+
+/// Columns before the text of a line.
+const INDENT: usize = 15;
+/// Less than this is not worth a line, $/h.
+const NEGLIGIBLE: i128 = 500_000_000;
+
+/// Everything that an explanation draws on.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Where the figures come from.
+    pub source: &'a Source,
+    /// The report, hour by hour.
+    pub utilization: &'a Utilization,
+    /// The settings.
+    pub config: &'a Config,
+    /// The plan.
+    pub proposal: &'a Proposal,
+}
+
+/// The explanation of one pool's decision.
+#[must_use]
+pub fn render(facts: &Facts<'_>, plan: &PoolPlan, width: Option<usize>) -> String {
+    let mut page = Page {
+        out: String::new(),
+        width,
+    };
+    title(&mut page, plan);
+    report(&mut page, facts);
+    for group in facts
+        .proposal
+        .groups
+        .iter()
+        .filter(|g| plan.groups.contains(&g.id))
+    {
+        page.heading(&format!("{}, at SP rates", names(&[group])));
+        let working = facts.proposal.workings.get(&group.id);
+        explain_group(&mut page, group, working.unwrap_or(&GroupWorking::default()));
+    }
+    if let Some(arithmetic) = &plan.outcome.arithmetic {
+        page.heading("Decision");
+        decision(&mut page, facts, arithmetic);
+    }
+    steering::weight(&mut page, facts, plan);
+    steering::limits(&mut page, plan);
+    steering::left_out(&mut page, facts, plan);
+    page.heading("Therefore");
+    conclusion(&mut page, plan);
+    page.out
+}
+
+/// The text so far.
+struct Page {
+    out: String,
+    width: Option<usize>,
+}
+
+impl Page {
+    fn heading(&mut self, text: &str) {
+        let _ = writeln!(self.out, "\n{HEADING}{text}{HEADING:#}");
+    }
+
+    /// A labelled line; a long one is wrapped below its own beginning.
+    fn line(&mut self, label: &str, text: &str) {
+        let body = paragraph(text, INDENT, self.width);
+        let room = INDENT - 2;
+        let _ = write!(
+            self.out,
+            "  {FAINT}{label:<room$}{FAINT:#}{}",
+            body.get(INDENT..).unwrap_or("\n")
+        );
+    }
+
+    fn table(&mut self, headings: &[&str], rows: Vec<Vec<String>>) {
+        let width = self.width.map(|width| width.saturating_sub(INDENT - 1));
+        for line in table(headings, rows, width).lines() {
+            let _ = writeln!(self.out, "{}{line}", " ".repeat(INDENT - 1));
+        }
+    }
+}
+
+fn title(page: &mut Page, plan: &PoolPlan) {
+    let managed = if plan.managed { "managed" } else { "not managed" };
+    let style = style(plan.outcome.decision);
+    let _ = writeln!(
+        page.out,
+        "{HEADING}{}{HEADING:#}  {}, {managed}: {style}{}{style:#}",
+        plan.pool.name,
+        plan.pool.role().as_str(),
+        plan.outcome.decision
+    );
+}
+
+fn report(page: &mut Page, facts: &Facts<'_>) {
+    page.heading("Report");
+    page.line("from", &facts.source.uri);
+    let now = facts.proposal.now;
+    let reach = match facts.utilization.horizon {
+        Some(horizon) => format!(
+            "to {}, which is {} before now ({})",
+            rfc3339(horizon),
+            human_duration(now - horizon),
+            rfc3339(now)
+        ),
+        None => "no past hours".to_owned(),
+    };
+    page.line("reaches", &reach);
+    let maturity = human_duration(facts.config.cur.maturity.0);
+    page.line(
+        "counts",
+        &format!(
+            "an hour counts as complete once it reconciles and ended {maturity} before the report's end"
+        ),
+    );
+    if let Some(doubt) = &facts.proposal.doubt {
+        page.line("in doubt", doubt);
+    }
+}
+
+fn explain_group(page: &mut Page, group: &GroupNow, working: &GroupWorking) {
+    for plan in &working.plans {
+        page.line("plan", &in_force(plan));
+    }
+    let ending = group.in_force - group.commitment;
+    let mut commitment = format!("{} may be filled", group.commitment.per_hour());
+    if ending > Money::ZERO {
+        let _ = write!(
+            commitment,
+            " ({} in force − {} that ends shortly)",
+            group.in_force.per_hour(),
+            ending.per_hour()
+        );
+    }
+    page.line("commitment", &commitment);
+    if let Some(doubt) = &group.doubt {
+        page.line("in doubt", doubt);
+    }
+    match working.newest_mature {
+        Some(hour) => page.line("newest hour", &format!("{hour} is the newest complete one")),
+        None => page.line(
+            "newest hour",
+            "no hour of these plans is complete yet: nothing is known of their use",
+        ),
+    }
+    if !working.hours.is_empty() {
+        page.line("level", &format!("it rests on {}", hours(working.hours.len())));
+        levels(page, &working.hours);
+    }
+    if let Some(live) = &working.live {
+        let counted = match working.own_now {
+            None => "; they do not correct the report, whose tags do not tell this cluster's part".to_owned(),
+            Some(own) if own != live.cost => {
+                format!("; {} of it has a counterpart in the report", own.per_hour())
+            }
+            Some(_) => String::new(),
+        };
+        let (nodes, cost) = (nodes(live.count), live.cost.per_hour());
+        page.line(
+            "live now",
+            &format!("{nodes} of this cluster on demand: {cost}{counted}"),
+        );
+    }
+    if let Some(estimate) = &group.nowcast {
+        demand(page, group, estimate, working);
+    }
+}
+
+fn in_force(plan: &PlanInForce) -> String {
+    let commitment = plan
+        .commitment
+        .map_or_else(|| "an unknown commitment".to_owned(), Money::per_hour);
+    let end = plan
+        .end
+        .map(|end| format!(" until {}", rfc3339(end)))
+        .unwrap_or_default();
+    let soon = if plan.ends_shortly {
+        ", which is so soon that it is not filled any more"
+    } else {
+        ""
+    };
+    format!("{}: {commitment}{end}{soon}", plan.short_id)
+}
+
+fn levels(page: &mut Page, hours: &[HourLevel]) {
+    let is_split = hours.iter().any(|hour| hour.own.is_some());
+    let row = |hour: &HourLevel| {
+        let mut row = vec![
+            hour.hour.to_string(),
+            hour.used.per_hour(),
+            hour.spill.per_hour(),
+            (hour.used + hour.spill).per_hour(),
+        ];
+        if is_split {
+            row.push(hour.own.unwrap_or_default().per_hour());
+            row.push(hour.others().per_hour());
+        }
+        row
+    };
+    let mut headings = vec!["HOUR", ">USED", ">+ SPILL", ">= DEMAND"];
+    if is_split {
+        headings.extend([">− THIS CLUSTER THEN", ">= OTHERS"]);
+    }
+    page.table(&headings, hours.iter().map(row).collect());
+}
+
+fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &GroupWorking) {
+    let level = middle(working.hours.iter().map(HourLevel::others).collect());
+    let base = working.own_now.unwrap_or_default() + level;
+    let beyond = estimate.demand - base.or_zero();
+    let mut sum = match working.own_now {
+        Some(own) => format!(
+            "{} of others (the middle of the hours above) + {} live",
+            level.per_hour(),
+            own.per_hour()
+        ),
+        None => format!("{}, the middle of the hours above", level.per_hour()),
+    };
+    if beyond.abs().picos() > NEGLIGIBLE {
+        let sign = if beyond < Money::ZERO { "−" } else { "+" };
+        let _ = write!(
+            sum,
+            " {sign} {} that moves between groups of plans, falls to this one from ended plans, or is foreseen beyond these hours",
+            beyond.abs().per_hour()
+        );
+    }
+    if working.own_now.is_some() || beyond.abs().picos() > NEGLIGIBLE {
+        let _ = write!(sum, " = {}", estimate.demand.per_hour());
+    }
+    let method = match estimate.method {
+        Method::Live => "the report, corrected by live Nodes",
+        Method::Profile => "the report at this hour of the day",
+        Method::LastMature => "the newest complete hour alone",
+    };
+    page.line("demand now", &format!("{sum} ({method})"));
+    let range = format!("{} to {}", estimate.low.per_hour(), estimate.high.per_hour());
+    page.line("range", &format!("demand is most likely {range}"));
+    let headroom = group.commitment - estimate.demand;
+    let mut sum = format!(
+        "{} commitment − {} demand = {}",
+        group.commitment.per_hour(),
+        estimate.demand.per_hour(),
+        headroom.per_hour()
+    );
+    if headroom > Money::ZERO {
+        let _ = write!(
+            sum,
+            "; × {:.0} % of it for this cluster = {}",
+            group.share * 100.0,
+            group.shared(headroom).per_hour()
+        );
+    }
+    page.line("headroom", &sum);
+}
+
+fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
+    if arithmetic.groups.len() > 1 {
+        let sum = format!(
+            "{} commitment, {} demand ({} to {}) in {} groups together; one group's spill takes nothing from another's headroom",
+            arithmetic.commitment.per_hour(),
+            arithmetic.demand.per_hour(),
+            arithmetic.low.per_hour(),
+            arithmetic.high.per_hour(),
+            arithmetic.groups.len()
+        );
+        page.line("in all", &sum);
+    }
+    let free = format!(
+        "{} expected; {} at the highest demand",
+        arithmetic.expected.per_hour(),
+        arithmetic.cautious.per_hour()
+    );
+    page.line("headroom", &free);
+    let source = match arithmetic.price.source {
+        PriceSource::Learned => "its SP rate in the report",
+        PriceSource::OnDemand => "its on-demand price: no SP rate seen yet",
+        PriceSource::Assumed => "assumed: the report has never seen it",
+    };
+    let node = format!(
+        "{} at {} ({source})",
+        arithmetic.node,
+        arithmetic.price.rate.per_hour()
+    );
+    page.line("cheapest", &node);
+    let launches = format!(
+        "the managed pools launch {} at a time",
+        arithmetic.launches.per_hour()
+    );
+    page.line("launches", &launches);
+    let start = format!(
+        "headroom at the highest demand of {} or more",
+        arithmetic.to_start.per_hour()
+    );
+    page.line("to start", &start);
+    let on = format!(
+        "after a fill, expected headroom of more than {}",
+        arithmetic.to_go_on.per_hour()
+    );
+    page.line("to go on", &on);
+    let drain = format!(
+        "the lowest demand exceeds the commitments in force by more than {}, for {}",
+        arithmetic.to_drain.per_hour(),
+        human_duration(facts.config.policy.dwell.0)
+    );
+    page.line("to drain", &drain);
+    page.line("rule", &rule(arithmetic));
+}
+
+/// Which comparison spoke.
+fn rule(arithmetic: &Arithmetic) -> String {
+    let threshold = arithmetic.threshold().per_hour();
+    let (expected, cautious) = (arithmetic.expected.per_hour(), arithmetic.cautious.per_hour());
+    let excess = arithmetic.excess.per_hour();
+    let since = arithmetic.over_since.map(rfc3339).unwrap_or_default();
+    match arithmetic.rule {
+        Rule::BeyondCap => {
+            "live on-demand nodes cost more beyond the commitment than policy.maxExtraOnDemand: hold"
+                .to_owned()
+        }
+        Rule::Spent => format!(
+            "{} was added since the fill began, as much as the {expected} that was free: hold",
+            arithmetic.spent.unwrap_or_default().per_hour()
+        ),
+        Rule::Starts => format!("{cautious} ≥ {threshold} to start: fill"),
+        Rule::GoesOn => {
+            format!(
+                "{cautious} would not start a fill, but one is under way, and {expected} > {threshold}: fill"
+            )
+        }
+        Rule::Drains => format!("{excess} > {threshold}, since {since} or longer: drain"),
+        Rule::NotYetDrains => {
+            format!("{excess} > {threshold}, but only since {since}: hold, and drain if it lasts")
+        }
+        Rule::TooLittle => format!("{cautious} < {threshold} to start, and no fill goes on: hold"),
+        Rule::Full => format!("nothing is free, and no lasting excess either ({excess}): hold"),
+    }
+}
+
+fn conclusion(page: &mut Page, plan: &PoolPlan) {
+    let word = plan.outcome.decision.to_string();
+    page.line(&word, &plan.outcome.reason);
+    let change = match (plan.changes() || plan.restore, plan.managed) {
+        (true, _) => plan.change(),
+        (false, true) => "nothing changes".to_owned(),
+        (false, false) => "nothing changes: the pool is not managed".to_owned(),
+    };
+    page.line("change", &change);
+}
+
+/// The middle of some amounts: of an even number the mean of both in the middle.
+fn middle(mut amounts: Vec<Money>) -> Money {
+    amounts.sort_unstable();
+    let half = amounts.len() / 2;
+    match amounts.get(half) {
+        None => Money::ZERO,
+        Some(upper) if amounts.len() % 2 == 1 => *upper,
+        Some(upper) => Money::from_picos((amounts[half - 1] + *upper).picos() / 2),
+    }
+}
+
+fn hours(count: usize) -> String {
+    match count {
+        1 => "this complete hour of the report".to_owned(),
+        count => format!("these {count} complete hours of the report"),
+    }
+}
+
+fn nodes(count: usize) -> String {
+    match count {
+        1 => "1 node".to_owned(),
+        count => format!("{count} nodes"),
+    }
+}
