@@ -175,6 +175,9 @@ async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> 
         proposal = keep_settled(proposal, fresh, &settled);
     }
     applied.sort_by(|a, b| a.node_pool.cmp(&b.node_pool));
+    for one in applied.iter().filter(|one| one.result == ApplyResult::Patched) {
+        proposal.state.patched(&one.node_pool);
+    }
     // What was decided and could not be set is due in the next run.
     for pool in proposal.pools.iter().filter(|pool| pool.changes_limits()) {
         let set = |one: &Applied| one.node_pool == pool.pool.name && one.result == ApplyResult::Patched;

@@ -105,6 +105,13 @@ impl State {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Remembers that a pool carries Brimful's annotations now.
+    pub fn patched(&mut self, pool: &str) {
+        if let Some(known) = self.node_pools.get_mut(pool) {
+            known.marked = true;
+        }
+    }
+
     /// Remembers that a pool's limits were decided and could not be set.
     pub fn limits_not_set(&mut self, pool: &str) {
         if let Some(known) = self.node_pools.get_mut(pool) {
