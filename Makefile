@@ -36,7 +36,7 @@ demo: need-cargo
 
 ## test: run every test, on real servers; sets up what they need
 test: need-cargo test-tools
-	$(CARGO) test --locked --all-targets -- --test-threads=$(TEST_THREADS)
+	$(CARGO) test --locked --lib --bins --tests -- --test-threads=$(TEST_THREADS)
 
 ## test-fast: run the tests that need no servers
 test-fast: need-cargo
