@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Error};
 use serde_json::{Value, json};
 
@@ -51,7 +51,17 @@ fn install(world: &World) -> String {
 
 /// Patches the pool `spot`; what is refused tells why.
 fn patched(client: &Client, patch: &Value, subresource: &str, dry_run: bool) -> Result<(), String> {
-    let api: Api<DynamicObject> = NODE_POOL.api(client, "spot");
+    patched_of(client, "spot", patch, subresource, dry_run)
+}
+
+fn patched_of(
+    client: &Client,
+    pool: &str,
+    patch: &Value,
+    subresource: &str,
+    dry_run: bool,
+) -> Result<(), String> {
+    let api: Api<DynamicObject> = NODE_POOL.api(client, pool);
     let params = PatchParams {
         dry_run,
         ..PatchParams::default()
@@ -59,12 +69,42 @@ fn patched(client: &Client, patch: &Value, subresource: &str, dry_run: bool) -> 
     let patch = Patch::Merge(patch);
     let answer = block_on(async {
         match subresource {
-            "" => api.patch("spot", &params, &patch).await,
-            "status" => api.patch_status("spot", &params, &patch).await,
+            "" => api.patch(pool, &params, &patch).await,
+            "status" => api.patch_status(pool, &params, &patch).await,
             other => panic!("no subresource {other}"),
         }
     });
     said(answer.map(drop))
+}
+
+/// Replaces the pool `spot` as it is, but for this merge patch.
+fn put(world: &World, client: &Client, patch: &Value) -> Result<(), String> {
+    let mut pool = world.pools()["spot"].clone();
+    merge(&mut pool, patch);
+    let pool: DynamicObject = serde_json::from_value(pool).expect("a NodePool");
+    let api: Api<DynamicObject> = NODE_POOL.api(client, "spot");
+    said(block_on(api.replace("spot", &PostParams::default(), &pool)).map(drop))
+}
+
+fn merge(into: &mut Value, patch: &Value) {
+    let Some(fields) = patch.as_object() else {
+        *into = patch.clone();
+        return;
+    };
+    for (key, value) in fields {
+        merge(&mut into[key.as_str()], value);
+    }
+}
+
+/// Server-side apply of these fields of the pool `spot`, by force.
+fn applied(client: &Client, mut fields: Value) -> Result<(), String> {
+    merge(
+        &mut fields,
+        &json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "spot"}}),
+    );
+    let api: Api<DynamicObject> = NODE_POOL.api(client, "spot");
+    let params = PatchParams::apply("brimful").force();
+    said(block_on(api.patch("spot", &params, &Patch::Apply(&fields))).map(drop))
 }
 
 fn said(answer: Result<(), Error>) -> Result<(), String> {
@@ -89,6 +129,11 @@ fn weight_limits_and_own_annotations_may_change() {
         assert_eq!(patched(&client, &patch, "", false), Ok(()), "{patch}");
     }
     assert_eq!(world.weight("spot"), Some(9));
+    // However it is sent.
+    assert_eq!(put(&world, &client, &json!({"spec": {"weight": 11}})), Ok(()));
+    assert_eq!(world.weight("spot"), Some(11));
+    assert_eq!(applied(&client, json!({"spec": {"weight": 12}})), Ok(()));
+    assert_eq!(world.weight("spot"), Some(12));
 }
 
 #[test]
@@ -154,15 +199,48 @@ fn nothing_else_may() {
             metadata,
         ),
         (json!({"metadata": {"finalizers": null}}), metadata),
+        (
+            json!({"metadata": {"ownerReferences": [
+                {"apiVersion": "v1", "kind": "Namespace", "name": "default", "uid": "a"}]}}),
+            metadata,
+        ),
+        // A field that is gone comes back as its default.
+        (json!({"spec": {"disruption": null}}), spec),
     ] {
         let told = patched(&client, &patch, "", false).expect_err(&patch.to_string());
         assert!(told.starts_with("422") && told.contains(why), "{patch}: {told}");
+    }
+    let disruption = json!({"spec": {"disruption": {"consolidateAfter": "1h"}}});
+    let put = put(&world, &client, &disruption);
+    assert!(put.is_err_and(|told| told.starts_with("422") && told.contains(spec)));
+    let applied = applied(&client, disruption);
+    assert!(applied.is_err_and(|told| told.starts_with("422") && told.contains(spec)));
+    let more = patched_of(
+        &client,
+        "static-ingress",
+        &json!({"spec": {"replicas": 9}}),
+        "",
+        false,
+    );
+    assert!(more.is_err_and(|told| told.starts_with("422") && told.contains(spec)));
+    // Karpenter's own rules refuse these before the policy is asked.
+    for (pool, patch) in [
+        ("spot", json!({"spec": {"replicas": 9}})),
+        ("spot", json!({"spec": {"replicas": 9, "weight": null}})),
+        ("static-ingress", json!({"spec": {"replicas": null}})),
+        ("spot", json!({"spec": {"template": null}})),
+    ] {
+        let told = patched_of(&client, pool, &patch, "", false).expect_err(&patch.to_string());
+        assert!(told.starts_with("422"), "{patch}: {told}");
     }
     let only_updates = "may update NodePools only";
     let status = patched(&client, &json!({"status": {"nodes": 3}}), "status", false);
     assert!(status.is_err_and(|told| told.contains(only_updates)));
     let api: Api<DynamicObject> = NODE_POOL.api(&client, "spot");
     let deleted = said(block_on(api.delete("spot", &DeleteParams::default())).map(drop));
+    assert!(deleted.is_err_and(|told| told.contains(only_updates)));
+    let (gone, all) = (DeleteParams::default(), ListParams::default());
+    let deleted = said(block_on(api.delete_collection(&gone, &all)).map(drop));
     assert!(deleted.is_err_and(|told| told.contains(only_updates)));
     let mut copy: DynamicObject = serde_json::from_value(before["spot"].clone()).expect("a NodePool");
     copy.metadata = kube::api::ObjectMeta {
@@ -172,6 +250,20 @@ fn nothing_else_may() {
     let created = said(block_on(api.create(&PostParams::default(), &copy)).map(drop));
     assert!(created.is_err_and(|told| told.contains(only_updates)));
     assert_eq!(world.pools(), before);
+}
+
+/// What the policy's head admits.
+#[test]
+fn managed_fields_and_what_people_say_to_brimful_are_not_guarded() {
+    let (world, client) = guarded();
+    let paused = json!({"metadata": {"annotations": {"brimful.dev/paused": "true"}}});
+    world.server.patch(&NODE_POOL, "spot", &paused);
+    for patch in [
+        json!({"metadata": {"managedFields": [{}]}}),
+        json!({"metadata": {"annotations": {"brimful.dev/paused": null}}}),
+    ] {
+        assert_eq!(patched(&client, &patch, "", false), Ok(()), "{patch}");
+    }
 }
 
 #[test]
