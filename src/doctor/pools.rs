@@ -238,7 +238,7 @@ impl Look<'_> {
     fn hold(&self, pool: &NodePool, checks: &mut Vec<Check>) {
         let types = InstanceTypes::bundled();
         let is_steered = |other: &NodePool| self.is_steered(other);
-        let overflow = overflow(pool, &self.pools, &types, None, is_steered);
+        let overflow = overflow(pool, &self.pools, types, None, is_steered);
         let spills_to_spot =
             before_spot(pool, &self.pools, NodePool::effective_weight, is_steered).is_empty();
         let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
@@ -314,7 +314,7 @@ fn warn(id: &'static str, message: impl Into<String>) -> Check {
 /// Limits that leave no room for a node: the user's own, where Brimful has lowered them.
 fn at_limit(pool: &NodePool) -> Option<Check> {
     let limits = own_limits(pool)?;
-    let node = smallest_node(pool, &InstanceTypes::bundled());
+    let node = smallest_node(pool, InstanceTypes::bundled());
     let resource = binding(&limits, &pool.resources, node)?;
     let limit = &limits[resource];
     let used = pool.resources.get(resource).map_or("0", String::as_str);

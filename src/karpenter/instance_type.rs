@@ -1,6 +1,7 @@
 //! EC2 instance types: what their names say, and a table of their sizes.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::node::Node;
 
@@ -111,21 +112,25 @@ impl InstanceTypes {
     /// The table that comes with the program: facts of EC2's `DescribeInstanceTypes`, without macOS types.
     /// It lags behind EC2, so what it lacks may exist all the same.
     #[must_use]
-    pub fn bundled() -> Self {
-        let rows = include_str!("instance_types.tsv").lines().filter_map(parse_row);
-        Self(rows.map(|row| (row.name.clone(), row)).collect())
+    pub fn bundled() -> &'static Self {
+        static BUNDLED: LazyLock<InstanceTypes> = LazyLock::new(|| {
+            let rows = include_str!("instance_types.tsv").lines().filter_map(parse_row);
+            InstanceTypes(rows.map(|row| (row.name.clone(), row)).collect())
+        });
+        &BUNDLED
     }
 
     /// Adds the types of `nodes`. Where a Node's vCPU count contradicts the table, the Node is right; else the
     /// table stands, since a Node may know its own memory only after the kernel took its part.
     #[must_use]
-    pub fn with_nodes(mut self, nodes: &[Node]) -> Self {
+    pub fn with_nodes(&self, nodes: &[Node]) -> Self {
+        let mut types = self.clone();
         for seen in nodes.iter().filter_map(seen_type) {
-            if self.get(&seen.name).is_none_or(|known| known.vcpu != seen.vcpu) {
-                self.0.insert(seen.name.clone(), seen);
+            if types.get(&seen.name).is_none_or(|known| known.vcpu != seen.vcpu) {
+                types.0.insert(seen.name.clone(), seen);
             }
         }
-        self
+        types
     }
 
     /// The type of this name.

@@ -174,15 +174,15 @@ mod tests {
         let types = InstanceTypes::bundled();
         let m5 = || NodePool::test("a").families(&["m5"]);
         let small = m5().requirement("karpenter.k8s.aws/instance-cpu", "Lt", &["8"]);
-        assert_eq!(names(&launchable(&small, &types)), ["m5.large", "m5.xlarge"]);
+        assert_eq!(names(&launchable(&small, types)), ["m5.large", "m5.xlarge"]);
         let big = m5().requirement("eks.amazonaws.com/instance-memory", "Gt", &["300000"]);
-        assert_eq!(names(&launchable(&big, &types)), ["m5.24xlarge", "m5.metal"]);
+        assert_eq!(names(&launchable(&big, types)), ["m5.24xlarge", "m5.metal"]);
         let sized = m5().requirement("karpenter.k8s.aws/instance-size", "In", &["large", "nano"]);
-        assert_eq!(names(&launchable(&sized, &types)), ["m5.large"]);
+        assert_eq!(names(&launchable(&sized, types)), ["m5.large"]);
         let arm = m5().requirement("kubernetes.io/arch", "In", &["arm64"]);
-        assert!(launchable(&arm, &types).types.is_empty());
+        assert!(launchable(&arm, types).types.is_empty());
         let other = m5().requirement("karpenter.k8s.aws/instance-generation", "Gt", &["5"]);
-        assert!(launchable(&other, &types).families.is_empty());
+        assert!(launchable(&other, types).families.is_empty());
     }
 
     #[test]
@@ -192,18 +192,18 @@ mod tests {
             .requirement("karpenter.k8s.aws/instance-category", "In", &["c"])
             .requirement("karpenter.k8s.aws/instance-generation", "Gt", &["6"])
             .requirement("karpenter.k8s.aws/instance-capability-flex", "In", &["false"]);
-        let found = launchable(&pool, &types);
+        let found = launchable(&pool, types);
         assert!(!found.complete);
         assert!(found.families.contains("c7g") && !found.families.contains("c6g"));
         assert!(!found.families.contains("c7i-flex"));
-        assert!(!launchable(&NodePool::test("any"), &types).complete);
+        assert!(!launchable(&NodePool::test("any"), types).complete);
     }
 
     #[test]
     fn types_and_families_that_the_table_lacks_are_kept_if_named() {
         let types = InstanceTypes::bundled();
         let named = NodePool::test("a").instance_types(&["m5.large", "z99.large"]);
-        let found = launchable(&named, &types);
+        let found = launchable(&named, types);
         assert_eq!(
             (names(&found), found.complete),
             (vec!["m5.large".to_owned()], true)
@@ -214,7 +214,7 @@ mod tests {
             BTreeSet::from(["m5".to_owned(), "z99".to_owned()])
         );
         let family = NodePool::test("a").families(&["z99"]);
-        let found = launchable(&family, &types);
+        let found = launchable(&family, types);
         assert_eq!(
             (found.families, found.complete),
             (BTreeSet::from(["z99".to_owned()]), true)

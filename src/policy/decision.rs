@@ -306,6 +306,15 @@ pub(crate) fn outcome(decision: Decision, reason: String) -> Outcome {
     }
 }
 
+fn with_room<'a>(facts: &Facts<'a>) -> Vec<&'a GroupNow> {
+    facts
+        .groups
+        .iter()
+        .copied()
+        .filter(|group| has_room(group))
+        .collect()
+}
+
 fn has_room(group: &GroupNow) -> bool {
     group.headroom().is_some_and(|headroom| headroom > Money::ZERO)
 }
@@ -354,12 +363,7 @@ fn fill_reason(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> St
             price.rate.per_hour()
         ),
     };
-    let free: Vec<&GroupNow> = facts
-        .groups
-        .iter()
-        .copied()
-        .filter(|group| has_room(group))
-        .collect();
+    let free = with_room(facts);
     let demand: Money = free
         .iter()
         .filter_map(|group| Some(group.nowcast.as_ref()?.demand))
@@ -383,14 +387,7 @@ fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) ->
     format!(
         "{} of {} is free (at least {}), which is less than the {} that it takes to fill (one {node}, or what the pools launch at a time)",
         level.expected.per_hour(),
-        names(
-            &facts
-                .groups
-                .iter()
-                .copied()
-                .filter(|group| has_room(group))
-                .collect::<Vec<_>>()
-        ),
+        names(&with_room(facts)),
         cautious.per_hour(),
         to_start.per_hour()
     )
@@ -398,12 +395,7 @@ fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) ->
 
 /// What is free, where all of it is left to other clusters.
 fn claimed(facts: &Facts<'_>) -> Option<String> {
-    let free: Vec<&GroupNow> = facts
-        .groups
-        .iter()
-        .copied()
-        .filter(|group| has_room(group))
-        .collect();
+    let free = with_room(facts);
     let headroom: Money = free.iter().filter_map(|group| group.headroom()).sum();
     (!free.is_empty()).then(|| {
         format!(

@@ -239,7 +239,7 @@ mod tests {
             ..Identity::default()
         };
         let types = InstanceTypes::bundled();
-        let eligible = Eligible::of(pool, &BTreeSet::from([GroupId::Compute, m5()]), &identity, &types);
+        let eligible = Eligible::of(pool, &BTreeSet::from([GroupId::Compute, m5()]), &identity, types);
         (
             eligible.groups,
             eligible.warnings.iter().map(|w| w.code).collect(),

@@ -97,8 +97,7 @@ impl Mix {
 
     /// The capacity that so much of a group's money pays for, or would have paid for when it is negative.
     fn bought(&self, group: &GroupId, money: Money) -> i64 {
-        let cost = self.costs.get(group).copied().unwrap_or_else(|| self.dearest());
-        let bought = money.picos() * i128::from(self.cpu.0) / cost.picos().max(1);
+        let bought = money.picos() * i128::from(self.cpu.0) / self.cost(group).picos().max(1);
         i64::try_from(bought).unwrap_or(0)
     }
 
@@ -111,8 +110,11 @@ impl Mix {
     /// What a vCPU costs a group, $/h.
     #[must_use]
     pub fn per_vcpu(&self, group: &GroupId) -> Money {
-        let cost = self.costs.get(group).copied().unwrap_or_else(|| self.dearest());
-        Money::from_picos(cost.picos() * 1000 / i128::from(self.cpu.0.max(1)))
+        Money::from_picos(self.cost(group).picos() * 1000 / i128::from(self.cpu.0.max(1)))
+    }
+
+    fn cost(&self, group: &GroupId) -> Money {
+        self.costs.get(group).copied().unwrap_or_else(|| self.dearest())
     }
 
     /// What they cost the group that pays most for them, $/h.
@@ -323,21 +325,19 @@ pub fn sums(members: &[Member]) -> BTreeMap<String, LimitSum> {
 
 /// What becomes of the limits of all pools together.
 #[must_use]
-pub fn targets(members: &[Member]) -> Targets {
-    let parts = allot(members);
-    let limited = members.iter().filter(|member| member.limited);
-    let fresh: Vec<(&Member, Vcpu)> = limited.map(|member| (member, member.fresh(&parts))).collect();
+pub fn targets(sums: &BTreeMap<String, LimitSum>) -> Targets {
     // Pools that draw on one group move together: else one would rise on room that another still holds.
-    let moving: BTreeSet<&GroupId> = fresh
-        .iter()
-        .filter(|(member, fresh)| member.is_off(*fresh))
-        .flat_map(|(member, _)| member.rooms.keys())
+    let moving: BTreeSet<&GroupId> = sums
+        .values()
+        .filter(|sum| sum.member.is_off(sum.fresh))
+        .flat_map(|sum| sum.member.rooms.keys())
         .collect();
     let mut targets = Targets::default();
-    for (member, fresh) in fresh {
+    for LimitSum { member, fresh, .. } in sums.values() {
         let along = member.decision == Decision::Fill
             && member.live
             && member.rooms.keys().any(|group| moving.contains(group));
+        let fresh = *fresh;
         let change = member.standing.map(|standing| fresh.cmp(&standing));
         let may = match change {
             Some(Ordering::Equal) => continue,

@@ -8,6 +8,7 @@ use super::plan::show_limits;
 use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, FIELD_MANAGER, MANAGED_LABEL, is_paused};
 use super::weights::show;
 use crate::config::{Config, NodePoolsConfig};
+use crate::karpenter::nodepool::FieldManager;
 use crate::karpenter::{NodeClaim, NodePool, Role};
 use crate::money::Money;
 use crate::warning::Warning;
@@ -84,45 +85,44 @@ pub fn hands_off(pool: &NodePool, config: &Config, now: DateTime<Utc>) -> Option
     if pool.is_built_in() {
         return Some(BUILT_IN.to_owned());
     }
-    if let Err(damage) = Baseline::recorded(pool) {
-        return Some(format!(
-            "{damage}: restore it; or set weight and limits as they should be without Brimful, and remove Brimful's annotations"
-        ));
-    }
-    match (DecisionRecord::recorded(pool), Baseline::recorded(pool)) {
-        (Err(damage), _) => Some(format!(
-            "{damage}: run `brimful reset --nodepool {}` to start afresh from what was there before Brimful",
-            pool.name
-        )),
-        (Ok(Some(record)), Ok(Some(_))) => contest(pool, &record),
-        (Ok(None), Ok(None)) => None,
-        (Ok(record), _) => {
-            let (there, gone) = if record.is_some() {
-                (DECISION, BASELINE)
-            } else {
-                (BASELINE, DECISION)
-            };
-            Some(format!(
-                "somebody removed its annotation {gone} and left {there}: set weight and limits as they should be without Brimful, and \
-                 remove that, too, to start afresh"
-            ))
+    let (there, gone) = match (DecisionRecord::recorded(pool), Baseline::recorded(pool)) {
+        (_, Err(damage)) => {
+            return Some(format!(
+                "{damage}: restore it; or set weight and limits as they should be without Brimful, and remove Brimful's annotations"
+            ));
         }
-    }
+        (Err(damage), _) => {
+            return Some(format!(
+                "{damage}: run `brimful reset --nodepool {}` to start afresh from what was there before Brimful",
+                pool.name
+            ));
+        }
+        (Ok(Some(record)), Ok(Some(_))) => return contest(pool, &record),
+        (Ok(None), Ok(None)) => return None,
+        (Ok(Some(_)), Ok(None)) => (DECISION, BASELINE),
+        (Ok(None), Ok(Some(_))) => (BASELINE, DECISION),
+    };
+    Some(format!(
+        "somebody removed its annotation {gone} and left {there}: set weight and limits as they should be without Brimful, and remove \
+         that, too, to start afresh"
+    ))
 }
 
 /// Why a pool that Brimful has steered and that carries nothing of it any more is left alone.
 #[must_use]
 pub fn replaced_whole(pool: &NodePool) -> String {
-    let managers = pool.weight_managers.iter().rev();
-    let who = managers
-        .map(|manager| manager.manager.as_str())
-        .find(|manager| *manager != FIELD_MANAGER)
-        .unwrap_or("somebody");
+    let who = last_other(&pool.weight_managers).unwrap_or("somebody");
     format!(
         "{who} replaced it whole, Brimful's annotations included: contested. Have the tool apply changes instead of replacing objects \
          (Argo CD: without Replace=true), and leave spec.weight and spec.limits out of Git; then run `brimful reset --nodepool {}`",
         pool.name
     )
+}
+
+/// Who but Brimful owned a field last.
+fn last_other(managers: &[FieldManager]) -> Option<&str> {
+    let mut names = managers.iter().rev().map(|manager| manager.manager.as_str());
+    names.find(|name| *name != FIELD_MANAGER)
 }
 
 /// Somebody else changed what Brimful had set: a person, or a GitOps tool that will do so again.
@@ -143,13 +143,9 @@ fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
         let change = format!("set the weight to {now} after Brimful had set {then}");
         ("weight", &pool.weight_managers, change)
     };
-    let other = managers
-        .iter()
-        .rev()
-        .find(|manager| manager.manager != FIELD_MANAGER);
-    let who = other.map_or("somebody", |manager| manager.manager.as_str());
-    let by_hand =
-        other.is_none_or(|manager| manager.manager.starts_with("kubectl") || manager.manager == "node-fetch");
+    let other = last_other(managers);
+    let who = other.unwrap_or("somebody");
+    let by_hand = other.is_none_or(|manager| manager.starts_with("kubectl") || manager == "node-fetch");
     let name = &pool.name;
     Some(if by_hand {
         format!("{who} {change}: it is left so; to hand the pool back, run `brimful reset --nodepool {name}`")
@@ -212,7 +208,7 @@ pub fn unprotected(pool: &NodePool, below: bool, excess: Money) -> Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::karpenter::nodepool::{ExpireAfter, FieldManager};
+    use crate::karpenter::nodepool::ExpireAfter;
     use crate::policy::records::DECISION;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;

@@ -156,7 +156,7 @@ mod tests {
         overflow(
             &pool,
             &pools,
-            &InstanceTypes::bundled(),
+            InstanceTypes::bundled(),
             Some(Vcpu::cores(4)),
             |other| other.labels.contains_key("brimful.dev/managed"),
         )
@@ -182,7 +182,7 @@ mod tests {
     fn a_pool_that_the_pods_cannot_run_on_takes_no_overflow() {
         let find = |pool: NodePool, other: NodePool| {
             let pools = BTreeMap::from([(other.name.clone(), other)]);
-            overflow(&pool, &pools, &InstanceTypes::bundled(), None, |_| false)
+            overflow(&pool, &pools, InstanceTypes::bundled(), None, |_| false)
                 .map(|found| found.name.clone())
                 .map_err(|lacks| lacks.near.join(""))
         };

@@ -52,7 +52,7 @@ fn standing(member: Member, cpu: i64) -> Member {
 }
 
 fn cpu(members: &[Member]) -> Vec<(String, i64)> {
-    let set = targets(members).set.into_iter();
+    let set = targets(&sums(members)).set.into_iter();
     set.map(|(pool, target)| (pool, target.0 / 1000)).collect()
 }
 
@@ -254,7 +254,7 @@ fn what_may_not_rise_yet_waits_and_nothing_falls_without_an_overflow_pool() {
         ..standing(member("a", Decision::Hold, 7, 0.0), 5)
     };
     assert_eq!(
-        targets(&[rises]),
+        targets(&sums(&[rises])),
         Targets {
             set: BTreeMap::new(),
             waiting: BTreeSet::from(["a".to_owned()])
@@ -326,7 +326,7 @@ proptest! {
     fn targets_are_safe_and_stand(member in any_member(0), room in 0.0..5.0_f64) {
         let sign = if member.decision == Decision::Drain { -1.0 } else { 1.0 };
         let member = Member { rooms: BTreeMap::from([(GroupId::Compute, dollars(sign * room))]), ..member };
-        if let Some(target) = targets(std::slice::from_ref(&member)).set.get("pool-0").copied() {
+        if let Some(target) = targets(&sums(std::slice::from_ref(&member))).set.get("pool-0").copied() {
             if member.decision == Decision::Hold {
                 prop_assert!(target >= member.running);
             }
@@ -335,7 +335,7 @@ proptest! {
             }
             let set = Vcpu(target.0 / 1000 * 1000);
             let again = Member { standing: Some(set), entered: false, ..member };
-            prop_assert_eq!(targets(&[again]).set.len(), 0);
+            prop_assert_eq!(targets(&sums(&[again])).set.len(), 0);
         }
     }
 }

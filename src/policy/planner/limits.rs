@@ -189,12 +189,13 @@ impl Planner<'_> {
 
     /// Sets the limits of all pools together.
     pub(super) fn set_limits(plans: &mut BTreeMap<String, PoolPlan>, members: &[Member]) {
-        for (name, sum) in sums(members) {
+        let sums = sums(members);
+        let targets = targets(&sums);
+        for (name, sum) in sums {
             if let Some(plan) = plans.get_mut(&name) {
                 plan.limit_sum = Some(sum);
             }
         }
-        let targets = targets(members);
         for name in targets.waiting {
             if let Some(plan) = plans.get_mut(&name) {
                 plan.outcome.memory.limits_wait = true;
