@@ -327,12 +327,7 @@ fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) -> History 
     for one in done.applied.iter().filter(|_| how == How::Patch) {
         let mut plans = done.proposal.pools.iter();
         let plan = plans.find(|plan| plan.pool.name == one.node_pool);
-        let fate = match one.result {
-            ApplyResult::Patched => Fate::Patched,
-            ApplyResult::Conflict => Fate::Conflict,
-            ApplyResult::Refused => Fate::Refused,
-            ApplyResult::Unchanged => continue,
-        };
+        let Some(fate) = fate(one.result) else { continue };
         let message = (fate != Fate::Patched).then_some(one.message.as_str());
         history.note(match plan {
             Some(plan) => Entry::of(plan, now, fate, message),
@@ -340,6 +335,16 @@ fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) -> History 
         });
     }
     history
+}
+
+/// What became of a patch, in the history's words; `None` when none was sent.
+pub(super) fn fate(result: ApplyResult) -> Option<Fate> {
+    match result {
+        ApplyResult::Patched => Some(Fate::Patched),
+        ApplyResult::Conflict => Some(Fate::Conflict),
+        ApplyResult::Refused => Some(Fate::Refused),
+        ApplyResult::Unchanged => None,
+    }
 }
 
 /// One Event per change, and one when a pool becomes frozen. They never fail the run.

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::apply::fate;
 use super::args::{Output, ResetArgs};
 use super::context::{start_logs, wall_clock};
 use super::state_store::Next;
 use super::{output, state_store};
 use crate::config::LogFormat;
 use crate::karpenter::{Cluster, NodePool, PatchError, PoolEvent};
-use crate::policy::history::{Entry, Fate, History};
+use crate::policy::history::{Entry, History};
 use crate::policy::patch::{Restored, reset, restore};
 use crate::policy::plan::show_limits;
 use crate::policy::records::is_marked;
@@ -96,7 +97,6 @@ async fn give_back(
     now: DateTime<Utc>,
 ) -> Result<Applied> {
     let mut pool = pool.clone();
-    let mut fate = Fate::Conflict;
     let mut outcome = (ApplyResult::Conflict, "it kept changing".to_owned());
     for _ in 0..TRIES {
         let back = reset(&pool);
@@ -114,7 +114,6 @@ async fn give_back(
                 };
                 cluster.publish(&pool, event).await;
                 outcome = (ApplyResult::Patched, message);
-                fate = Fate::Patched;
                 break;
             }
             Err(PatchError::Conflict(_)) => pool = cluster.node_pool(&pool.name).await?,
@@ -123,22 +122,23 @@ async fn give_back(
                     ApplyResult::Refused,
                     format!("the API server refused ({code}): {message}"),
                 );
-                fate = Fate::Refused;
                 break;
             }
             Err(PatchError::Other(error)) => return Err(error),
         }
     }
     let (result, message) = outcome;
-    let back = reset(&pool);
-    history.note(Entry::of_reset(
-        &pool,
-        back.weight,
-        &back.limits,
-        now,
-        fate,
-        &message,
-    ));
+    if let Some(fate) = fate(result) {
+        let back = reset(&pool);
+        history.note(Entry::of_reset(
+            &pool,
+            back.weight,
+            &back.limits,
+            now,
+            fate,
+            &message,
+        ));
+    }
     Ok(Applied {
         node_pool: pool.name,
         result,

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Duration, Utc};
-
 use super::Decision;
-use super::decision::{self, Facts, Outcome, decide, frozen, none};
+use super::decision::{self, Facts, Outcome, decide, none};
 use super::eligibility::{Eligible, competitors};
 use super::groups::GroupNow;
 use super::launches::joint_launches;
@@ -14,26 +12,23 @@ use super::own_use::Scale;
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
-use super::restraint::{
-    hands_off, is_held_on_purpose, is_managed, not_committed, replaced_whole, roll_out, unprotected,
-};
+use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
 use super::state::State;
 use super::weights::{Stand, Want, weights};
 use crate::commitment::savings_plan::GroupId;
 use crate::config::OnMaxHold;
-use crate::hour::{human_duration, rfc3339};
+use crate::hour::human_duration;
 use crate::karpenter::{NodePool, Role};
 use crate::money::Money;
 use crate::warning::Warning;
 
 mod limits;
+mod refusal;
 mod settle;
 
 pub use limits::show_limits;
 use limits::{ByLimits, last_decision};
-
-/// A pool whose last plan has ended drains so many hours before it gets its baseline back.
-const LAST_DRAIN: i64 = 48;
+use refusal::Refusal;
 
 /// Decides every pool, then computes all weights together.
 pub(super) struct Planner<'a> {
@@ -281,10 +276,10 @@ impl<'a> Planner<'a> {
             eligible,
             prices: self.scale.prices,
             last: last_decision(previous, record.as_ref()),
-            over_since: previous.and_then(|p| p.over_since),
+            over_since: previous.and_then(|p| p.memory.over_since),
             launches: self.launches,
             live,
-            filling: previous.and_then(|p| p.filling),
+            filling: previous.and_then(|p| p.memory.filling),
         });
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)
@@ -306,105 +301,6 @@ impl<'a> Planner<'a> {
             }
             _ => (outcome, want),
         }
-    }
-
-    /// Why a pool is not decided by its plans' headroom, if so.
-    fn refusal(
-        &self,
-        pool: &NodePool,
-        managed: bool,
-        groups: &[&GroupNow],
-        baseline: Option<&Baseline>,
-    ) -> Option<Refusal> {
-        if !managed && is_marked(pool) {
-            if is_held_on_purpose(pool, self.inputs.config, self.inputs.now) {
-                return Some(Refusal::Outcome(none(
-                    "it is no longer managed, and everything is paused".to_owned(),
-                )));
-            }
-            return Some(Refusal::Restore(
-                "it is no longer managed: what Brimful set is taken back".to_owned(),
-            ));
-        }
-        if let Some(reason) = not_committed(pool) {
-            if is_marked(pool) && !is_held_on_purpose(pool, self.inputs.config, self.inputs.now) {
-                return Some(Refusal::Restore(format!(
-                    "{reason}: what Brimful set is taken back"
-                )));
-            }
-            return Some(Refusal::Outcome(none(reason)));
-        }
-        let frozen_by = |reason: String| Some(Refusal::Outcome(frozen(reason)));
-        let known = self.inputs.state.node_pools.get(&pool.name);
-        if managed && known.is_some_and(|known| known.marked) && !is_marked(pool) {
-            return frozen_by(replaced_whole(pool));
-        }
-        if managed && let Some(reason) = hands_off(pool, self.inputs.config, self.inputs.now) {
-            return frozen_by(reason);
-        }
-        if let Some(doubt) = self.inputs.doubt {
-            return frozen_by(doubt.to_owned());
-        }
-        if groups.is_empty() {
-            return Some(self.without_plans(pool, managed && baseline.is_some()));
-        }
-        let doubted = groups
-            .iter()
-            .find_map(|group| Some((group, group.doubt.as_ref()?)));
-        doubted.and_then(|(group, doubt)| frozen_by(format!("{}: {doubt}", decision::names(&[group]))))
-    }
-
-    /// No plan in force pays for the pool. What Brimful has steered is let go only when its last plan is seen to have
-    /// ended: a report without plans may be the wrong one, or half of one.
-    fn without_plans(&self, pool: &NodePool, is_steered: bool) -> Refusal {
-        let reason = "no Savings Plan in force pays for what it launches";
-        if !is_steered {
-            return Refusal::Outcome(none(reason.to_owned()));
-        }
-        let Some(ended) = self.last_end(pool) else {
-            let doubt = "the report shows no Savings Plan that pays, or has paid, for what it launches: is it the right report \
-                         (and sharing.accounts complete)?";
-            return Refusal::Outcome(frozen(doubt.to_owned()));
-        };
-        let since = rfc3339(ended);
-        if self.inputs.now - ended >= Duration::hours(LAST_DRAIN) {
-            return Refusal::Restore(format!(
-                "{reason} since {since}: the weight from before Brimful comes back"
-            ));
-        }
-        // A renewal has no rows before the first report of its time.
-        if self
-            .inputs
-            .utilization
-            .horizon
-            .is_none_or(|horizon| horizon <= ended)
-        {
-            return Refusal::Ended(
-                Decision::Hold,
-                format!(
-                    "{reason} since {since}, but the report does not reach beyond that yet: a new plan would show then"
-                ),
-            );
-        }
-        Refusal::Ended(
-            Decision::Drain,
-            format!("{reason} since {since}: new nodes should go to Spot"),
-        )
-    }
-
-    /// When the last plan that could pay for the pool ended; `None` when the report shows none that did.
-    fn last_end(&self, pool: &NodePool) -> Option<DateTime<Utc>> {
-        let plans = self.inputs.ledger.plans.iter().map(|entry| &entry.plan);
-        let ended = plans
-            .filter_map(|plan| Some((plan.group()?, plan.ends().filter(|end| *end <= self.inputs.now)?)));
-        let ended: Vec<(GroupId, DateTime<Utc>)> = ended.collect();
-        let groups: BTreeSet<GroupId> = ended.iter().map(|(group, _)| group.clone()).collect();
-        let eligible = Eligible::of(pool, &groups, self.scale.identity, self.scale.types).groups;
-        ended
-            .iter()
-            .filter(|(group, _)| eligible.contains(group))
-            .map(|(_, end)| *end)
-            .max()
     }
 
     /// A data freeze keeps everything as it is; if it lasts, the configuration may ask for the baseline.
@@ -465,15 +361,6 @@ impl<'a> Planner<'a> {
     fn is_managed(&self, pool: &NodePool) -> bool {
         is_managed(pool, &self.inputs.config.node_pools)
     }
-}
-
-enum Refusal {
-    /// The baseline comes back, and Brimful's annotations go.
-    Restore(String),
-    /// The last plan that paid for the pool has ended.
-    Ended(Decision, String),
-    /// Frozen, or no decision.
-    Outcome(Outcome),
 }
 
 /// Pools that are not opted in are not moved, and nothing is restored on them that Brimful has not changed.

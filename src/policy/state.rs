@@ -33,21 +33,9 @@ pub struct PoolState {
     /// The last decision other than freeze, during a freeze.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_freeze: Option<Decision>,
-    /// Since when demand has exceeded the commitment by more than the band.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub over_since: Option<DateTime<Utc>>,
-    /// Where a fill began that the report's tags cannot follow.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filling: Option<Filling>,
-    /// True while the limits of this decision are still to be set.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub limits_wait: bool,
-    /// Since when no pool would take what this one cannot at its limits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lost_overflow: Option<DateTime<Utc>>,
-    /// True once the pool was seen with Brimful's annotations.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub marked: bool,
+    /// What else is remembered.
+    #[serde(flatten)]
+    pub memory: Memory,
 }
 
 /// The beginning of a fill.
@@ -108,14 +96,14 @@ impl State {
     /// Remembers that a pool carries Brimful's annotations now.
     pub fn patched(&mut self, pool: &str) {
         if let Some(known) = self.node_pools.get_mut(pool) {
-            known.marked = true;
+            known.memory.marked = true;
         }
     }
 
     /// Remembers that a pool's limits were decided and could not be set.
     pub fn limits_not_set(&mut self, pool: &str) {
         if let Some(known) = self.node_pools.get_mut(pool) {
-            known.limits_wait = true;
+            known.memory.limits_wait = true;
         }
     }
 
@@ -128,11 +116,8 @@ impl State {
         let frozen = decision == Decision::Freeze;
         let memory = match known {
             Some(known) if frozen => Memory {
-                over_since: known.over_since,
-                filling: known.filling,
-                limits_wait: known.limits_wait,
-                lost_overflow: known.lost_overflow,
-                marked: known.marked || memory.marked,
+                marked: known.memory.marked || memory.marked,
+                ..known.memory
             },
             _ => memory,
         };
@@ -140,28 +125,30 @@ impl State {
             decision,
             since,
             before_freeze: known.filter(|_| frozen).and_then(PoolState::last_decided),
-            over_since: memory.over_since,
-            filling: memory.filling,
-            limits_wait: memory.limits_wait,
-            lost_overflow: memory.lost_overflow,
-            marked: memory.marked,
+            memory,
         };
         self.node_pools.insert(pool.to_owned(), noted);
     }
 }
 
 /// What a decision wants to be reminded of.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Memory {
-    /// See [`PoolState::over_since`].
+    /// Since when demand has exceeded the commitment by more than the band.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_since: Option<DateTime<Utc>>,
-    /// See [`PoolState::filling`].
+    /// Where a fill began that the report's tags cannot follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filling: Option<Filling>,
-    /// See [`PoolState::limits_wait`].
+    /// True while the limits of this decision are still to be set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limits_wait: bool,
-    /// See [`PoolState::lost_overflow`].
+    /// Since when no pool would take what this one cannot at its limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_overflow: Option<DateTime<Utc>>,
-    /// See [`PoolState::marked`].
+    /// True once the pool was seen with Brimful's annotations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,
 }
 
@@ -186,7 +173,7 @@ mod tests {
         let read = State::parse("s", &state.to_text()).unwrap();
         assert_eq!(read.node_pools["a"].since, second);
         assert_eq!(read.node_pools["a"].last_decided(), Some(Decision::Hold));
-        assert_eq!(read.node_pools["a"].over_since, Some(second));
+        assert_eq!(read.node_pools["a"].memory.over_since, Some(second));
         assert_eq!(read, state);
     }
 

@@ -139,7 +139,7 @@ impl Stored {
     /// # Errors
     /// The patched object is no `NodePool` any more.
     pub fn patch(&mut self, patch: &Value) -> Result<()> {
-        merge(&mut self.object, patch);
+        json_patch::merge(&mut self.object, patch);
         self.revision += 1;
         self.object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         self.object["metadata"]["generation"] = json!(self.revision);
@@ -161,27 +161,8 @@ impl Stored {
     }
 }
 
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(changes) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    if let Value::Object(fields) = target {
-        for (key, change) in changes {
-            if change.is_null() {
-                fields.shift_remove(key);
-            } else {
-                merge(fields.entry(key.clone()).or_insert(Value::Null), change);
-            }
-        }
-    }
-}
-
 fn without_nulls(value: &Value) -> Value {
     let mut clean = json!({});
-    merge(&mut clean, value);
+    json_patch::merge(&mut clean, value);
     clean
 }

@@ -70,7 +70,7 @@ impl Planner<'_> {
         // What stands is not torn down for a moment's sake, but neither made tighter.
         let known = self.inputs.state.node_pools.get(&pool.name);
         let since = known
-            .and_then(|known| known.lost_overflow)
+            .and_then(|known| known.memory.lost_overflow)
             .unwrap_or(self.inputs.now);
         if !has_set_limits(pool) || self.inputs.now - since >= self.inputs.config.policy.dwell.0 {
             return only(false, Some(no_overflow(pool, &lacks)));
@@ -158,7 +158,7 @@ impl Planner<'_> {
                 .is_none_or(|record| self.inputs.now - record.time >= dwell),
             may_fall: true,
             entered: last_decision(known, record.as_ref()) != Some(outcome.decision)
-                || known.is_some_and(|known| known.limits_wait),
+                || known.is_some_and(|known| known.memory.limits_wait),
             standing: record.and_then(|record| Vcpu::of(&record.values.limits?)),
             ceiling: own_limits(pool).as_ref().and_then(Vcpu::of),
             live: outcome.room.live,
