@@ -6,7 +6,7 @@ use aws_sdk_costandusagereport::types::{ReportDefinition, ReportFormat, TimeUnit
 use aws_sdk_costandusagereport::{Client, config};
 
 use super::location::Location;
-use super::s3::AwsAccess;
+use super::s3::{AwsAccess, short};
 use crate::{Error, Result};
 
 /// The only region in which the CUR API lives (for the `aws` partition).
@@ -28,8 +28,7 @@ pub async fn discover(access: &AwsAccess, name: &str) -> Result<Location> {
     while let Some(page) = pages.next().await {
         let page = page.map_err(|e| {
             let details = DisplayErrorContext(&e).to_string();
-            let first = details.lines().next().unwrap_or_default().chars().take(300).collect::<String>();
-            Error::aws(format!("cannot look up the report {name}: {first}"))
+            Error::aws(format!("cannot look up the report {name}: {}", short(&details)))
                 .hint("allow cur:DescribeReportDefinitions in the payer account, or set cur.uri instead of cur.discover")
         })?;
         for report in page.report_definitions() {

@@ -313,15 +313,19 @@ pub(super) fn no_credentials(details: &str) -> bool {
         || details.contains("credentials provider")
 }
 
-/// The first line of what the SDK says, at most 300 characters.
+/// What the SDK says for people: its first line, at most 300 characters, without the dump of the error's own form that
+/// `DisplayErrorContext` puts behind the causes.
 pub(super) fn short(details: &str) -> String {
-    details
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(300)
-        .collect()
+    const DUMPS: [&str; 5] = [
+        " (ConstructionFailure(",
+        " (TimeoutError(",
+        " (DispatchFailure(",
+        " (ResponseError(",
+        " (ServiceError(",
+    ];
+    let line = details.lines().next().unwrap_or_default();
+    let end = DUMPS.iter().filter_map(|dump| line.find(dump)).min();
+    line[..end.unwrap_or(line.len())].chars().take(300).collect()
 }
 
 fn time(time: Option<&AwsTime>) -> DateTime<Utc> {
@@ -329,4 +333,19 @@ fn time(time: Option<&AwsTime>) -> DateTime<Utc> {
         .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
         .map(|t| t.to_utc())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_sdk_says_is_shown_without_its_dump() {
+        let error: SdkError<aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error> =
+            SdkError::timeout_error("no answer within 5 s");
+        let details = DisplayErrorContext(&error).to_string();
+        assert!(details.contains("TimeoutError("), "{details}");
+        assert_eq!(short(&details), "request has timed out: no answer within 5 s");
+        assert_eq!(short("plain\nsecond line"), "plain");
+    }
 }
