@@ -82,7 +82,7 @@ impl Default for CurConfig {
             role_arn: None,
             external_id: None,
             maturity: Span(Duration::hours(24)),
-            lookback: Span(Duration::days(14)),
+            lookback: Span(Duration::days(35)),
         }
     }
 }
@@ -105,6 +105,8 @@ pub struct ClusterConfig {
 pub struct PolicyConfig {
     /// The two thresholds and the drain band.
     pub thresholds: Thresholds,
+    /// The hours ahead in which the plans should have room for what is filled now: a node stays for a while.
+    pub lookahead: Span,
     /// The least time between two changes of one `NodePool`; how long demand must exceed the commitment to drain.
     pub dwell: Span,
     /// How long a data freeze may last before `onMaxHold` applies.
@@ -125,6 +127,7 @@ impl Default for PolicyConfig {
     fn default() -> Self {
         Self {
             thresholds: Thresholds::default(),
+            lookahead: Span(Duration::hours(16)),
             dwell: Span(Duration::hours(1)),
             max_hold: Span(Duration::hours(48)),
             on_max_hold: OnMaxHold::Keep,

@@ -1,6 +1,7 @@
 //! Savings Plans and what a report says of them: pure accounting, from values to values.
 
 pub mod application;
+pub mod forecast;
 pub mod ledger;
 pub mod ledger_builder;
 pub mod nowcast;

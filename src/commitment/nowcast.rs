@@ -1,21 +1,23 @@
 //! Where each group of plans stands now, estimated from hours that are a day or more old.
 //!
-//! The report gives the level: its mature hours at this hour of the day (and of the week). Live Nodes, when at
-//! hand, correct it for what this cluster has changed since then:
-//! `demand(now) = demand(then) + own on-demand nodes now − own on-demand use then`, all at SP rates.
+//! The report gives the level ([`forecast`] tells how it is carried to this hour). Live Nodes, when at hand, replace
+//! what this cluster ran in old hours:
+//! `demand(now) = demand(then) − own on-demand use then + own on-demand nodes now`, all at SP rates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::forecast::{Forecast, Way, forecast};
 use super::savings_plan::GroupId;
 use super::utilization::{GroupHour, GroupUse, Utilization};
 use crate::hour::Hour;
 use crate::money::Money;
 
-/// Days back whose hour of the day counts.
-const DAYS: usize = 3;
+/// What demand stays above, and below, nine times in ten.
+const LOW: f64 = 0.05;
+const HIGH: f64 = 0.95;
 
 /// How an estimate came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,25 +25,34 @@ const DAYS: usize = 3;
 pub enum Method {
     /// Mature hours, corrected with live Nodes.
     Live,
-    /// Mature hours at this hour of the day.
+    /// Mature hours at this hour of the day, or of the week.
     Profile,
-    /// The newest mature hour: none at this hour of the day is there.
+    /// The newest mature hours.
     LastMature,
 }
 
 /// Demand on a group of plans in the current hour, $/h at SP rates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nowcast {
-    /// The best guess: the median of the hours it rests on.
+    /// What demand is as likely above as below.
     pub demand: Money,
-    /// The least that demand may be: the least of these hours, or of all mature ones where these are few.
+    /// What it stays above in 19 of 20 cases.
     pub low: Money,
-    /// The largest, likewise.
+    /// What it stays below, likewise.
     pub high: Money,
     /// How it came about.
     pub method: Method,
-    /// The hours that it rests on, newest first.
-    pub hours: Vec<Hour>,
+    /// What the report foretells, this cluster's part taken as it is now.
+    pub forecast: Forecast,
+}
+
+impl Nowcast {
+    /// What demand stays below with a probability of `quantile` (0 to 1), in an hour taken at random from this one and
+    /// the `hours` − 1 after it.
+    #[must_use]
+    pub fn over(&self, hours: usize, quantile: f64) -> Money {
+        self.forecast.over(hours, quantile).or_zero()
+    }
 }
 
 /// This cluster's use of on-demand instances, now and in old hours, in the scope of each group: for an EC2 Instance
@@ -72,37 +83,27 @@ pub fn nowcast(
 ) -> BTreeMap<GroupId, Nowcast> {
     let is_active = |group: &&GroupUse| active.contains(&group.id);
     let estimates = utilization.groups.iter().filter(is_active).filter_map(|group| {
-        let (hours, profile) = basis(group, now);
-        let mature = group
-            .hours
-            .iter()
-            .filter(|(_, h)| h.mature)
-            .map(|(hour, _)| *hour);
         let level = |hour: Hour| match own {
             Some(own) => corrected(utilization, active, group, own, hour),
             None => at(utilization, active, group, hour),
         };
-        // Few hours of this time of day say little: then all mature hours make the band.
-        let band: Vec<Money> = if hours.len() < DAYS {
-            mature.map(level).collect()
-        } else {
-            hours.iter().copied().map(level).collect()
-        };
-        let method = match (own, profile) {
+        let mature = group.hours.iter().filter(|(_, of_hour)| of_hour.mature);
+        let known = mature.map(|(hour, _)| (*hour, level(*hour))).collect();
+        let forecast = forecast(&known, Hour::of(now))?;
+        let method = match (own, forecast.way) {
             (Some(_), _) => Method::Live,
-            (None, true) => Method::Profile,
-            (None, false) => Method::LastMature,
+            (None, Way::HourOfWeek | Way::HourOfDay) => Method::Profile,
+            (None, Way::DailyMean | Way::Newest) => Method::LastMature,
         };
-        Some((
-            group.id.clone(),
-            Nowcast {
-                demand: median(hours.iter().copied().map(level).collect())?,
-                low: *band.iter().min()?,
-                high: *band.iter().max()?,
-                method,
-                hours,
-            },
-        ))
+        let at = |quantile: f64| forecast.at(quantile).or_zero();
+        let estimate = Nowcast {
+            demand: at(0.5),
+            low: at(LOW),
+            high: at(HIGH),
+            method,
+            forecast,
+        };
+        Some((group.id.clone(), estimate))
     });
     estimates.collect()
 }
@@ -146,44 +147,7 @@ fn corrected(
     } else {
         Money::ZERO
     };
-    (at(utilization, active, group, hour) + own_now - own_then + moved).or_zero()
-}
-
-/// The mature hours that an estimate for `now` rests on, newest first, and whether they are of this hour of the day.
-fn basis(group: &GroupUse, now: DateTime<Utc>) -> (Vec<Hour>, bool) {
-    let current = Hour::of(now);
-    let mature = || {
-        group
-            .hours
-            .iter()
-            .rev()
-            .filter(|(_, h)| h.mature)
-            .map(|(hour, _)| *hour)
-            .filter(|h| *h < current)
-    };
-    let mut hours: Vec<Hour> = mature()
-        .filter(|hour| hour.of_day() == current.of_day())
-        .take(DAYS)
-        .collect();
-    if hours.is_empty() {
-        return (mature().take(1).collect(), false);
-    }
-    let same_weekday =
-        mature().find(|hour| hour.of_day() == current.of_day() && hour.weekday() == current.weekday());
-    if let Some(hour) = same_weekday.filter(|hour| !hours.contains(hour)) {
-        hours.push(hour);
-    }
-    (hours, true)
-}
-
-fn median(mut levels: Vec<Money>) -> Option<Money> {
-    levels.sort_unstable();
-    let middle = levels.len() / 2;
-    let upper = *levels.get(middle)?;
-    if levels.len() % 2 == 1 {
-        return Some(upper);
-    }
-    Some(Money::from_picos((levels[middle - 1] + upper).picos() / 2))
+    at(utilization, active, group, hour) + own_now - own_then + moved
 }
 
 /// By how much more (or less, if negative) an EC2 Instance group's scope now exceeds its commitment, at its rates.
@@ -270,14 +234,8 @@ mod tests {
     const NOW: &str = "2026-11-21T18:20:00Z"; // a Saturday
 
     #[test]
-    fn the_profile_takes_this_hour_of_the_day_and_of_the_week() {
-        let by_day = |hour: Hour| {
-            if hour.of_day() == 18 {
-                f64::from(hour.index() / 24 % 7)
-            } else {
-                9.0
-            }
-        };
+    fn without_nodes_the_profile_of_old_hours_is_all_there_is() {
+        let by_day = |hour: Hour| if hour.of_day() == 18 { 3.0 } else { 9.0 };
         let found = nowcast(
             &utilization(vec![group(GroupId::Compute, 10.0, by_day)]),
             &all(),
@@ -285,18 +243,15 @@ mod tests {
             None,
         );
         let estimate = &found[&GroupId::Compute];
-        let days: Vec<String> = estimate.hours.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            days,
-            [
-                "2026-11-19T18:00:00Z",
-                "2026-11-18T18:00:00Z",
-                "2026-11-17T18:00:00Z",
-                "2026-11-14T18:00:00Z"
-            ]
-        );
-        assert_eq!(estimate.method, Method::Profile);
-        assert!(estimate.low <= estimate.demand && estimate.demand <= estimate.high);
+        let basis = &estimate.forecast.basis;
+        let hours: Vec<String> = basis.iter().map(|basis| basis.hour.to_string()).collect();
+        let days = [
+            "2026-11-19T18:00:00Z",
+            "2026-11-18T18:00:00Z",
+            "2026-11-17T18:00:00Z",
+        ];
+        assert_eq!(hours, days);
+        assert_eq!((estimate.method, estimate.demand), (Method::Profile, dollars(3.0)));
     }
 
     #[test]

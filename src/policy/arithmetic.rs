@@ -10,6 +10,7 @@ use super::groups::{self, GroupNow, commitment_now, ends_shortly};
 use super::own_use::{Scale, is_billed_on_demand};
 use super::plan::PoolPlan;
 use super::prices::Price;
+use crate::commitment::forecast::Basis;
 use crate::commitment::nowcast::OwnUse;
 use crate::commitment::savings_plan::GroupId;
 use crate::hour::Hour;
@@ -23,9 +24,9 @@ pub enum Rule {
     BeyondCap,
     /// What was added since the fill began is worth the headroom that the report shows.
     Spent,
-    /// The cautious headroom reaches what it takes to start.
+    /// The room reaches what it takes to start.
     Starts,
-    /// It was filling, and the expected headroom is more than it takes to go on.
+    /// It was filling, and the room is more than it takes to go on.
     GoesOn,
     /// Demand has exceeded the commitment by more than the band for longer than the dwell time.
     Drains,
@@ -46,15 +47,18 @@ pub struct Arithmetic {
     pub commitment: Money,
     /// Demand now, the best guess.
     pub demand: Money,
-    /// Its least.
+    /// What it stays above in 19 of 20 cases.
     pub low: Money,
-    /// Its largest.
+    /// What it stays below, likewise.
     pub high: Money,
-    /// This cluster's headroom at the expected demand.
-    pub expected: Money,
-    /// The same at the largest demand.
-    pub cautious: Money,
-    /// By how much demand exceeds the commitments in force even at its least; negative when it does not.
+    /// Demand to plan for in the hours ahead.
+    pub planned: Money,
+    /// This cluster's headroom now, by the best guess.
+    pub headroom: Money,
+    /// What is worth filling of it: its part of commitment − planned demand.
+    pub room: Money,
+    /// By how much demand will more likely than not exceed the commitments in force in the hours ahead; negative when
+    /// it will not.
     pub excess: Money,
     /// The cheapest node that the pool can launch.
     pub node: String,
@@ -62,9 +66,9 @@ pub struct Arithmetic {
     pub price: Price,
     /// What all managed pools launch in one interval.
     pub launches: Money,
-    /// Cautious headroom from which a fill starts.
+    /// Room from which a fill starts.
     pub to_start: Money,
-    /// Expected headroom above which it goes on.
+    /// Room above which it goes on.
     pub to_go_on: Money,
     /// Excess above which a drain starts.
     pub to_drain: Money,
@@ -141,6 +145,8 @@ pub struct HourLevel {
     pub spill: Money,
     /// This cluster's part of both; `None` when live Nodes do not correct the estimate.
     pub own: Option<Money>,
+    /// What the daily mean has changed since then.
+    pub moved: Money,
 }
 
 impl HourLevel {
@@ -148,6 +154,12 @@ impl HourLevel {
     #[must_use]
     pub fn others(&self) -> Money {
         self.used + self.spill - self.own.unwrap_or_default()
+    }
+
+    /// The same, carried to this hour.
+    #[must_use]
+    pub fn carried(&self) -> Money {
+        self.others() + self.moved
     }
 }
 
@@ -203,22 +215,23 @@ fn hours(facts: &groups::Facts<'_>, group: &GroupNow, own: Option<&OwnUse>) -> V
     let Some((known, estimate)) = known.zip(group.nowcast.as_ref()) else {
         return Vec::new();
     };
-    let level = |hour: &Hour| {
-        let of_hour = known.hours.get(hour)?;
+    let level = |basis: &Basis| {
+        let of_hour = known.hours.get(&basis.hour)?;
         let part = |own: &OwnUse| {
             own.then
-                .get(&(group.id.clone(), *hour))
+                .get(&(group.id.clone(), basis.hour))
                 .copied()
                 .unwrap_or_default()
         };
         Some(HourLevel {
-            hour: *hour,
+            hour: basis.hour,
             used: of_hour.used,
             spill: of_hour.spill,
             own: own.map(part),
+            moved: basis.moved,
         })
     };
-    estimate.hours.iter().filter_map(level).collect()
+    estimate.forecast.basis.iter().filter_map(level).collect()
 }
 
 fn newest_mature(facts: &groups::Facts<'_>, id: &GroupId) -> Option<Hour> {

@@ -1,8 +1,8 @@
 //! The decision for one `NodePool`: fill, hold, drain, freeze or none.
 //!
-//! Two thresholds with a band between them, in money: filling begins when even the cautious headroom holds a node
-//! and ends when the expected headroom is gone; draining begins when demand has exceeded the commitment by more
-//! than the band for a while.
+//! Two thresholds with a band between them, in money. Filling begins when there is room for a node below the demand to
+//! plan for ([`super::stakes`]) and ends when that room is gone; draining begins when demand has exceeded the commitment
+//! by more than the band for a while, and will more likely than not in the hours ahead.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,14 @@ use super::Decision;
 use super::arithmetic::{Arithmetic, Rule, range};
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
-use super::prices::{Price, Prices, Source};
+use super::prices::{Price, Prices};
 use super::state::{Filling, Memory};
 use crate::commitment::nowcast::Method;
 use crate::commitment::savings_plan::GroupId;
 use crate::config::PolicyConfig;
 use crate::money::Money;
+
+mod reasons;
 
 /// So long may a report take to show in mature hours what was launched.
 const UNSEEN_HOURS: i64 = 48;
@@ -69,7 +71,7 @@ pub struct Outcome {
 /// What the groups of a pool leave to this cluster.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Room {
-    /// By group, $/h at the expected demand; negative is what must be given back.
+    /// By group, $/h; negative is what must be given back.
     pub by_group: BTreeMap<GroupId, Money>,
     /// By how much it may err before a decision changes, $/h.
     pub band: Money,
@@ -81,10 +83,13 @@ pub struct Room {
 struct Level {
     commitment: Money,
     demand: Money,
-    /// Headroom at the expected, at the high and at the low demand. The first two are this cluster's share.
-    expected: Money,
-    cautious: Money,
-    excess_at_least: Money,
+    /// Demand to plan for when filling.
+    planned: Money,
+    /// This cluster's headroom by the best guess, and what of it is worth filling.
+    headroom: Money,
+    room: Money,
+    /// By how much demand exceeds the commitments in force, and will for a while.
+    excess: Money,
     method: Method,
 }
 
@@ -93,31 +98,32 @@ impl Level {
         let mut level = Self {
             commitment: Money::ZERO,
             demand: Money::ZERO,
-            expected: Money::ZERO,
-            cautious: Money::ZERO,
-            excess_at_least: Money::ZERO,
+            planned: Money::ZERO,
+            headroom: Money::ZERO,
+            room: Money::ZERO,
+            excess: Money::ZERO,
             method: Method::Live,
         };
-        let mut expected = Vec::new();
-        let mut cautious = Vec::new();
+        let (mut headrooms, mut rooms) = (Vec::new(), Vec::new());
         for group in groups {
             let nowcast = group.nowcast.as_ref()?;
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
-            level.excess_at_least += nowcast.low - group.in_force;
+            level.planned += group.planned()?;
+            level.excess += group.lasting()? - group.in_force;
             level.method = nowcast.method;
-            expected.push(group.shared(group.commitment - nowcast.demand));
-            cautious.push(group.shared(group.commitment - nowcast.high));
+            headrooms.push(group.shared(group.headroom()?));
+            rooms.push(group.shared(group.room()?));
         }
-        level.expected = room(&expected);
-        level.cautious = room(&cautious);
+        level.headroom = together(&headrooms);
+        level.room = together(&rooms);
         Some(level)
     }
 }
 
 /// What several groups have room for together. One group's spill takes nothing from another's room, which would be
 /// lost if it were not filled; without any room the spill adds up.
-fn room(headrooms: &[Money]) -> Money {
+fn together(headrooms: &[Money]) -> Money {
     let free: Money = headrooms.iter().map(|headroom| headroom.or_zero()).sum();
     if free > Money::ZERO {
         free
@@ -139,36 +145,31 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let to_start = price.rate.scale(thresholds.fill).max(facts.launches);
     let to_go_on = price.rate.scale(thresholds.hold).max(facts.launches.scale(0.5));
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
-    let over = level.excess_at_least > band;
+    let over = level.excess > band;
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
-    let goes_on = facts.last == Some(Decision::Fill) && level.expected > to_go_on;
+    let goes_on = facts.last == Some(Decision::Fill) && level.room > to_go_on;
     let spent = spent(facts, &level);
     let (decision, rule, reason) = if let Some(reason) = beyond_cap(facts, &level) {
         (Decision::Hold, Rule::BeyondCap, reason)
-    } else if let Some(spent) = spent.filter(|spent| *spent >= level.expected && level.expected > Money::ZERO)
+    } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO)
     {
-        (Decision::Hold, Rule::Spent, spent_reason(facts, &level, spent))
-    } else if level.cautious >= to_start || goes_on {
-        let rule = if level.cautious >= to_start {
+        (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
+    } else if level.room >= to_start || goes_on {
+        let rule = if level.room >= to_start {
             Rule::Starts
         } else {
             Rule::GoesOn
         };
-        (Decision::Fill, rule, fill_reason(facts, &level, &node, price))
+        (Decision::Fill, rule, reasons::fill(facts, &level, &node, price))
     } else if over && has_lasted(facts, over_since, band) {
-        let reason = format!(
-            "{}: {} more than they hold, for longer than the dwell time",
-            full(facts, &level),
-            level.excess_at_least.per_hour()
-        );
-        (Decision::Drain, Rule::Drains, reason)
+        (Decision::Drain, Rule::Drains, reasons::drain(facts, &level))
     } else {
-        let rule = match level.expected > Money::ZERO {
+        let rule = match level.room > Money::ZERO {
             true => Rule::TooLittle,
             false if over => Rule::NotYetDrains,
             false => Rule::Full,
         };
-        (Decision::Hold, rule, hold_reason(facts, &level, &node, to_start))
+        (Decision::Hold, rule, reasons::hold(facts, &level, &node, to_start))
     };
     let begins = || {
         facts.live.map(|live| Filling {
@@ -180,10 +181,10 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         overshoots: decision != Decision::Fill
             && (spent.is_some()
                 || beyond_cap(facts, &level).is_some()
-                || (level.method == Method::Live && level.expected <= Money::ZERO)),
+                || (level.method == Method::Live && level.room <= Money::ZERO)),
         decision,
         reason,
-        headroom: Some(level.expected),
+        headroom: Some(level.headroom),
         room: Room {
             by_group: rooms(facts, &level, decision, spent),
             band,
@@ -204,9 +205,10 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 demand: level.demand,
                 low,
                 high,
-                expected: level.expected,
-                cautious: level.cautious,
-                excess: level.excess_at_least,
+                planned: level.planned,
+                headroom: level.headroom,
+                room: level.room,
+                excess: level.excess,
                 node,
                 price,
                 launches: facts.launches,
@@ -230,14 +232,13 @@ fn rooms(
     spent: Option<Money>,
 ) -> BTreeMap<GroupId, Money> {
     let left = |group: &GroupNow| {
-        let demand = group.nowcast.as_ref()?.demand;
         let room = match decision {
             // Plans that end soon are not worth filling, but still pay.
-            Decision::Drain => (group.in_force - demand).scale(group.share),
-            _ => group.shared(group.commitment - demand).or_zero(),
+            Decision::Drain => (group.in_force - group.lasting()?).scale(group.share),
+            _ => group.shared(group.room()?).or_zero(),
         };
-        let room = match spent.map(|spent| (level.expected - spent).or_zero()) {
-            Some(rest) if decision != Decision::Drain => room.share(rest, level.expected),
+        let room = match spent.map(|spent| (level.room - spent).or_zero()) {
+            Some(rest) if decision != Decision::Drain => room.share(rest, level.room),
             _ => room,
         };
         Some((group.id.clone(), room))
@@ -273,15 +274,6 @@ fn spent(facts: &Facts<'_>, level: &Level) -> Option<Money> {
     Some(facts.live? - Money::from_dollars(filling.live)?)
 }
 
-fn spent_reason(facts: &Facts<'_>, level: &Level, spent: Money) -> String {
-    format!(
-        "on-demand nodes worth {} were added since the fill began, as much as the {} that {} had free by the report",
-        spent.per_hour(),
-        level.expected.per_hour(),
-        names(facts.groups)
-    )
-}
-
 /// A freeze for a reason.
 #[must_use]
 pub fn frozen(reason: String) -> Outcome {
@@ -306,17 +298,8 @@ pub(crate) fn outcome(decision: Decision, reason: String) -> Outcome {
     }
 }
 
-fn with_room<'a>(facts: &Facts<'a>) -> Vec<&'a GroupNow> {
-    facts
-        .groups
-        .iter()
-        .copied()
-        .filter(|group| has_room(group))
-        .collect()
-}
-
 fn has_room(group: &GroupNow) -> bool {
-    group.headroom().is_some_and(|headroom| headroom > Money::ZERO)
+    group.room().is_some_and(|room| room > Money::ZERO)
 }
 
 /// The cheapest node, and what it costs the first group that has room, else the first group.
@@ -346,82 +329,6 @@ fn has_lasted(facts: &Facts<'_>, over_since: Option<DateTime<Utc>>, band: Money)
         })
         .collect();
     sums.len() == hours && sums.iter().all(|excess| *excess > band)
-}
-
-fn fill_reason(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> String {
-    let fits = level.expected.fits(price.rate);
-    let assumed = match price.source {
-        Source::Learned => "",
-        Source::OnDemand => " (its on-demand price: no SP rate seen yet)",
-        Source::Assumed => " (an assumed price: the report has never seen it)",
-    };
-    let room = match fits {
-        0 => format!("less than one {node} at {}{assumed}", price.rate.per_hour()),
-        1 => format!("room for 1 more {node} at {}{assumed}", price.rate.per_hour()),
-        fits => format!(
-            "room for {fits} more {node} at {}{assumed}",
-            price.rate.per_hour()
-        ),
-    };
-    let free = with_room(facts);
-    let demand: Money = free
-        .iter()
-        .filter_map(|group| Some(group.nowcast.as_ref()?.demand))
-        .sum();
-    let commitment: Money = free.iter().map(|group| group.commitment).sum();
-    format!(
-        "{} of {} stands unused (demand {} of {}, {}): {room}",
-        level.expected.per_hour(),
-        names(&free),
-        demand.per_hour(),
-        commitment.per_hour(),
-        how(level.method)
-    )
-}
-
-fn hold_reason(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money) -> String {
-    if level.expected <= Money::ZERO {
-        return claimed(facts).unwrap_or_else(|| full(facts, level));
-    }
-    let cautious = level.cautious.or_zero();
-    format!(
-        "{} of {} is free (at least {}), which is less than the {} that it takes to fill (one {node}, or what the pools launch at a time)",
-        level.expected.per_hour(),
-        names(&with_room(facts)),
-        cautious.per_hour(),
-        to_start.per_hour()
-    )
-}
-
-/// What is free, where all of it is left to other clusters.
-fn claimed(facts: &Facts<'_>) -> Option<String> {
-    let free = with_room(facts);
-    let headroom: Money = free.iter().filter_map(|group| group.headroom()).sum();
-    (!free.is_empty()).then(|| {
-        format!(
-            "{} of {} is free, but other clusters have claimed it, or keep their part of it (coordination.uri)",
-            headroom.per_hour(),
-            names(&free)
-        )
-    })
-}
-
-fn full(facts: &Facts<'_>, level: &Level) -> String {
-    format!(
-        "{} are full: demand {} of {}, {}",
-        names(facts.groups),
-        level.demand.per_hour(),
-        level.commitment.per_hour(),
-        how(level.method)
-    )
-}
-
-fn how(method: Method) -> &'static str {
-    match method {
-        Method::Live => "by the report and live Nodes",
-        Method::Profile => "by the report at this hour of the day",
-        Method::LastMature => "by the newest complete hour",
-    }
 }
 
 /// The groups by name: `Compute plans`, `r6i plans in us-east-2`.

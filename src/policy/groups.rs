@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::identity::Identity;
 use super::own_use::by_cluster;
 use super::peers::{Demand, split};
+use super::stakes::Stakes;
 use crate::commitment::ledger::Ledger;
 use crate::commitment::nowcast::Nowcast;
 use crate::commitment::savings_plan::{GroupId, Plan};
@@ -37,6 +38,8 @@ pub struct GroupNow {
     pub in_force: Money,
     /// Demand now; `None` without a mature hour.
     pub nowcast: Option<Nowcast>,
+    /// What erring about the demand costs.
+    pub stakes: Stakes,
     /// The part of the headroom that this cluster may take.
     pub share: f64,
     /// Why nothing may be decided on this group.
@@ -52,6 +55,28 @@ impl GroupNow {
     #[must_use]
     pub fn headroom(&self) -> Option<Money> {
         Some(self.commitment - self.nowcast.as_ref()?.demand)
+    }
+
+    /// The demand to plan for when filling: above it, one more node on demand costs more than it saves on average.
+    #[must_use]
+    pub fn planned(&self) -> Option<Money> {
+        self.ahead(self.stakes.quantile())
+    }
+
+    /// What is worth filling: commitment − demand to plan for. `None` when the demand is unknown.
+    #[must_use]
+    pub fn room(&self) -> Option<Money> {
+        Some(self.commitment - self.planned()?)
+    }
+
+    /// What demand is as likely above as below while a node launched now would stay.
+    #[must_use]
+    pub fn lasting(&self) -> Option<Money> {
+        self.ahead(0.5)
+    }
+
+    fn ahead(&self, quantile: f64) -> Option<Money> {
+        Some(self.nowcast.as_ref()?.over(self.stakes.lookahead, quantile))
     }
 
     /// What of a headroom this cluster may take.
@@ -108,6 +133,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
     let mut warnings = Vec::new();
     let ids = active_groups(facts.ledger, facts.now);
     let shares = by_cluster(facts.ledger, facts.utilization);
+    let stakes = Stakes::learn(facts.ledger, facts.config.policy.lookahead.0);
     let groups = ids.into_iter().map(|id| {
         let use_ = facts.utilization.groups.iter().find(|group| group.id == id);
         let mut group = GroupNow {
@@ -115,6 +141,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
             commitment: Money::ZERO,
             in_force: Money::ZERO,
             nowcast: facts.nowcasts.get(&id).cloned(),
+            stakes,
             share: 1.0,
             doubt: doubt(facts, use_),
             is_new: !use_.is_some_and(|use_| use_.hours.values().any(|hour| hour.mature)),
@@ -255,10 +282,10 @@ fn share(
     }
     let tells = |name: &str| facts.peers.iter().any(|peer| peer.cluster == name);
     let silent: Vec<&str> = others.into_iter().filter(|name| !tells(name)).collect();
-    let headroom = group.headroom().filter(|headroom| *headroom > Money::ZERO);
-    if let Some(headroom) = headroom.filter(|_| !facts.peers.is_empty()) {
+    let room = group.room().filter(|room| *room > Money::ZERO);
+    if let Some(room) = room.filter(|_| !facts.peers.is_empty()) {
         let reserved = silent.iter().map(|name| by_tags(name)).sum();
-        group.share = split(&group.id.to_string(), headroom, reserved, facts.peers);
+        group.share = split(&group.id.to_string(), room, reserved, facts.peers);
     }
     // Else the one tagged cluster is most likely this one.
     if !silent.is_empty() && group.share < 1.0 {

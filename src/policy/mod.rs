@@ -18,6 +18,7 @@ mod planner;
 pub mod prices;
 pub mod records;
 pub mod restraint;
+pub mod stakes;
 pub mod state;
 pub mod weights;
 

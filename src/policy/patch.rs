@@ -301,8 +301,9 @@ mod tests {
             demand: money(1.5),
             low: money(1.4),
             high: money(1.6),
-            expected: money(0.5),
-            cautious: money(0.4),
+            planned: money(1.6),
+            headroom: money(0.5),
+            room: money(0.4),
             excess: money(-0.6),
             node: "m5.large".to_owned(),
             price: Price {

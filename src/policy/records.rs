@@ -88,6 +88,12 @@ pub struct Numbers {
     pub commitment: Money,
     /// What this cluster may still use; negative is spill.
     pub headroom: Money,
+    /// Demand to plan for in the hours ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Money>,
+    /// What of the headroom is worth filling, by that demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Money>,
     /// What the rule that spoke compared with.
     pub threshold: Money,
 }
@@ -102,7 +108,9 @@ impl Numbers {
             low: arithmetic.low,
             high: arithmetic.high,
             commitment: arithmetic.commitment,
-            headroom: arithmetic.expected,
+            headroom: arithmetic.headroom,
+            planned: Some(arithmetic.planned),
+            room: Some(arithmetic.room),
             threshold: arithmetic.threshold(),
         })
     }

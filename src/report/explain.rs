@@ -201,6 +201,7 @@ fn in_force(plan: &PlanInForce) -> String {
 
 fn levels(page: &mut Page, hours: &[HourLevel]) {
     let is_split = hours.iter().any(|hour| hour.own.is_some());
+    let is_moved = hours.iter().any(|hour| hour.moved != Money::ZERO);
     let row = |hour: &HourLevel| {
         let mut row = vec![
             hour.hour.to_string(),
@@ -212,17 +213,24 @@ fn levels(page: &mut Page, hours: &[HourLevel]) {
             row.push(hour.own.unwrap_or_default().per_hour());
             row.push(hour.others().per_hour());
         }
+        if is_moved {
+            row.push(hour.moved.per_hour());
+            row.push(hour.carried().per_hour());
+        }
         row
     };
     let mut headings = vec!["HOUR", ">USED", ">+ SPILL", ">= DEMAND"];
     if is_split {
         headings.extend([">− THIS CLUSTER THEN", ">= OTHERS"]);
     }
+    if is_moved {
+        headings.extend([">+ CHANGE OF THE DAILY MEAN", ">= NOW"]);
+    }
     page.table(&headings, hours.iter().map(row).collect());
 }
 
 fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &GroupWorking) {
-    let level = middle(working.hours.iter().map(HourLevel::others).collect());
+    let level = middle(working.hours.iter().map(HourLevel::carried).collect());
     let base = working.own_now.unwrap_or_default() + level;
     let beyond = estimate.demand - base.or_zero();
     let mut sum = match working.own_now {
@@ -268,6 +276,31 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
         );
     }
     page.line("headroom", &sum);
+    to_plan_for(page, group);
+}
+
+/// The demand to plan for, and why that one.
+fn to_plan_for(page: &mut Page, group: &GroupNow) {
+    let (Some(planned), Some(lasting)) = (group.planned(), group.lasting()) else {
+        return;
+    };
+    let stakes = group.stakes;
+    let source = if stakes.learned {
+        "what Spot costs of the on-demand price by the report"
+    } else {
+        "a usual Spot price over the on-demand price: the report shows no Spot"
+    };
+    let line = format!(
+        "{}: in the next {} h demand stays below that in {:.0} % of cases = 1 − {:.2}, {source}; above it a node more on demand costs more \
+         than it saves",
+        planned.per_hour(),
+        stakes.lookahead,
+        stakes.quantile() * 100.0,
+        stakes.spot_ratio
+    );
+    page.line("to plan for", &line);
+    let line = format!("{}, as likely more as less in these hours", lasting.per_hour());
+    page.line("lasting", &line);
 }
 
 fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
@@ -283,9 +316,10 @@ fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
         page.line("in all", &sum);
     }
     let free = format!(
-        "{} expected; {} at the highest demand",
-        arithmetic.expected.per_hour(),
-        arithmetic.cautious.per_hour()
+        "{} now; room to fill: {}, by the demand to plan for ({})",
+        arithmetic.headroom.per_hour(),
+        arithmetic.room.per_hour(),
+        arithmetic.planned.per_hour()
     );
     page.line("headroom", &free);
     let source = match arithmetic.price.source {
@@ -305,17 +339,17 @@ fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
     );
     page.line("launches", &launches);
     let start = format!(
-        "headroom at the highest demand of {} or more",
+        "room of {} or more",
         arithmetic.to_start.per_hour()
     );
     page.line("to start", &start);
     let on = format!(
-        "after a fill, expected headroom of more than {}",
+        "after a fill, room of more than {}",
         arithmetic.to_go_on.per_hour()
     );
     page.line("to go on", &on);
     let drain = format!(
-        "the lowest demand exceeds the commitments in force by more than {}, for {}",
+        "lasting demand exceeds the commitments in force by more than {}, for {}",
         arithmetic.to_drain.per_hour(),
         human_duration(facts.config.policy.dwell.0)
     );
@@ -326,7 +360,7 @@ fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
 /// Which comparison spoke.
 fn rule(arithmetic: &Arithmetic) -> String {
     let threshold = arithmetic.threshold().per_hour();
-    let (expected, cautious) = (arithmetic.expected.per_hour(), arithmetic.cautious.per_hour());
+    let room = arithmetic.room.per_hour();
     let excess = arithmetic.excess.per_hour();
     let since = arithmetic.over_since.map(rfc3339).unwrap_or_default();
     match arithmetic.rule {
@@ -335,20 +369,18 @@ fn rule(arithmetic: &Arithmetic) -> String {
                 .to_owned()
         }
         Rule::Spent => format!(
-            "{} was added since the fill began, as much as the {expected} that was free: hold",
+            "{} was added since the fill began, as much as the {room} that was free: hold",
             arithmetic.spent.unwrap_or_default().per_hour()
         ),
-        Rule::Starts => format!("{cautious} ≥ {threshold} to start: fill"),
+        Rule::Starts => format!("{room} ≥ {threshold} to start: fill"),
         Rule::GoesOn => {
-            format!(
-                "{cautious} would not start a fill, but one is under way, and {expected} > {threshold}: fill"
-            )
+            format!("{room} would not start a fill, but one is under way, and {room} > {threshold}: fill")
         }
         Rule::Drains => format!("{excess} > {threshold}, since {since} or longer: drain"),
         Rule::NotYetDrains => {
             format!("{excess} > {threshold}, but only since {since}: hold, and drain if it lasts")
         }
-        Rule::TooLittle => format!("{cautious} < {threshold} to start, and no fill goes on: hold"),
+        Rule::TooLittle => format!("{room} < {threshold} to start, and no fill goes on: hold"),
         Rule::Full => format!("nothing is free, and no lasting excess either ({excess}): hold"),
     }
 }

@@ -75,13 +75,9 @@ impl Telling<'_> {
         if self.inputs.config.mode == Mode::Observe {
             return (false, Money::ZERO);
         }
-        let allowed = group
-            .headroom()
-            .map_or(Money::ZERO, |headroom| group.shared(headroom).or_zero());
-        let has_room = group
-            .nowcast
-            .as_ref()
-            .is_some_and(|nowcast| group.commitment - nowcast.high > self.launches);
+        let room = group.room().unwrap_or_default();
+        let allowed = group.shared(room).or_zero();
+        let has_room = room > self.launches;
         let pools = self
             .pools
             .iter()

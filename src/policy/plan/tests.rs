@@ -675,7 +675,7 @@ fn the_arithmetic_of_a_decision_is_kept_with_it() {
     let arithmetic = outcome.arithmetic.as_ref().unwrap();
     assert_eq!(arithmetic.rule, Rule::Starts);
     assert_eq!(
-        (arithmetic.commitment, arithmetic.demand, arithmetic.expected),
+        (arithmetic.commitment, arithmetic.demand, arithmetic.headroom),
         (dollars(2.0), dollars(1.5), dollars(0.5))
     );
     assert_eq!(
@@ -692,7 +692,7 @@ fn the_arithmetic_of_a_decision_is_kept_with_it() {
     );
     let full = Scene::compute(2.0, 2.0).run();
     let full = pool(&full, "committed").outcome.arithmetic.clone().unwrap();
-    assert_eq!((full.rule, full.expected), (Rule::Full, Money::ZERO));
+    assert_eq!((full.rule, full.headroom), (Rule::Full, Money::ZERO));
 }
 
 #[test]

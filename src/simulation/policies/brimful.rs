@@ -5,16 +5,18 @@ use crate::Result;
 use crate::commitment::utilization::stale;
 use crate::config::Config;
 use crate::policy::patch::patch;
-use crate::policy::peers::Peers;
+use crate::policy::peers::{Note, Peers, Reader, file_name};
 use crate::policy::plan::{Inputs, propose};
 use crate::policy::state::State;
 use crate::simulation::cluster::Cluster;
 use crate::simulation::trace::cluster_name;
 
-/// The real policy code, one configuration and one state per cluster.
+/// The real policy code, one configuration and one state per cluster. Several clusters tell each other their demand
+/// (`coordination.uri`).
 #[derive(Debug, Clone)]
 pub struct Brimful {
     clusters: Vec<(Config, State)>,
+    notes: Vec<Note>,
     told: bool,
 }
 
@@ -29,6 +31,7 @@ impl Brimful {
         });
         Self {
             clusters: clusters.collect(),
+            notes: Vec::new(),
             told,
         }
     }
@@ -46,16 +49,22 @@ impl Policy for Brimful {
             Some(horizon) => stale(horizon, scene.now, config.policy.max_data_age.0),
             None => Some("the report holds no usage yet".to_owned()),
         };
+        let node_pools = cluster.node_pools();
+        let reader = Reader {
+            cluster: &cluster.name,
+            pools: &node_pools,
+        };
+        let peers = Peers::judge(reader, &self.notes, scene.now, config.coordination.max_age.0);
         let proposal = propose(&Inputs {
             now: scene.now,
             config,
             ledger: &report.ledger,
             utilization: &report.utilization,
-            node_pools: &cluster.node_pools(),
+            node_pools: &node_pools,
             nodes: Some(cluster.nodes()),
             node_claims: Some(&[]),
             state,
-            peers: &Peers::default(),
+            peers: &peers,
             doubt: doubt.as_deref(),
         });
         let changing = proposal
@@ -64,6 +73,14 @@ impl Policy for Brimful {
             .filter(|pool| pool.changes() || pool.restore);
         for pool in changing {
             cluster.patch(&pool.pool.name, &patch(pool, scene.now))?;
+        }
+        if let Some(demand) = &proposal.demand {
+            let name = file_name(&cluster.name);
+            self.notes.retain(|note| note.name != name);
+            self.notes.push(Note {
+                name,
+                content: Ok(demand.to_text()),
+            });
         }
         *state = proposal.state;
         Ok(())
