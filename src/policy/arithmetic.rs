@@ -32,6 +32,8 @@ pub enum Rule {
     Drains,
     /// The same, but not for long enough yet.
     NotYetDrains,
+    /// Some is free, but the weight has gone up and down as often as it may in a day.
+    Rests,
     /// Some is free, but less than it takes.
     TooLittle,
     /// Nothing is free.
@@ -57,8 +59,8 @@ pub struct Arithmetic {
     pub headroom: Money,
     /// What is worth filling of it: its part of commitment − planned demand.
     pub room: Money,
-    /// By how much demand will more likely than not exceed the commitments in force in the hours ahead; negative when
-    /// it will not.
+    /// By how much demand will most likely exceed the commitments in force in the next hours; negative when it will
+    /// not.
     pub excess: Money,
     /// The cheapest node that the pool can launch.
     pub node: String,

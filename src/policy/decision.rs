@@ -2,7 +2,7 @@
 //!
 //! Two thresholds with a band between them, in money. Filling begins when there is room for a node below the demand to
 //! plan for ([`super::stakes`]) and ends when that room is gone; draining begins when demand has exceeded the commitment
-//! by more than the band for a while, and will more likely than not in the hours ahead.
+//! by more than the band for a while, and most likely will in the hours ahead.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::arithmetic::{Arithmetic, Rule, range};
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::prices::{Price, Prices};
-use super::state::{Filling, Memory};
+use super::state::{Filling, Memory, Turns};
 use crate::commitment::nowcast::Method;
 use crate::commitment::savings_plan::GroupId;
 use crate::config::PolicyConfig;
@@ -47,6 +47,8 @@ pub struct Facts<'a> {
     pub live: Option<Money>,
     /// Where the last fill began, if it did lately.
     pub filling: Option<Filling>,
+    /// For a pool whose weight goes up and down with the decision: when it did so last, newest first.
+    pub turned: Option<Turns>,
 }
 
 /// A decision and its arithmetic.
@@ -142,7 +144,9 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let Some((node, price)) = cheapest(facts) else {
         return frozen("no instance type that it can launch is known, so what fits cannot be told".into());
     };
-    let to_start = price.rate.scale(thresholds.fill).max(facts.launches);
+    // Small room that opens again and again is not worth a weight that goes up and down.
+    let turns = turns_lately(facts);
+    let to_start = price.rate.scale(thresholds.fill).max(facts.launches) * (1 << turns.div_ceil(2));
     let to_go_on = price.rate.scale(thresholds.hold).max(facts.launches.scale(0.5));
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
     let over = level.excess > band;
@@ -154,6 +158,8 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO)
     {
         (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
+    } else if !goes_on && level.room > Money::ZERO && turns == Turns::default().len() {
+        (Decision::Hold, Rule::Rests, reasons::rests(facts, &level))
     } else if level.room >= to_start || goes_on {
         let rule = if level.room >= to_start {
             Rule::Starts
@@ -196,6 +202,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 Decision::Fill => remembered(facts).or_else(begins),
                 _ => remembered(facts).filter(|_| spent.is_some()),
             },
+            turned: turned(facts, decision),
             ..Memory::default()
         },
         arithmetic: range(facts.groups).map(|(low, high)| {
@@ -224,6 +231,24 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     }
 }
 
+/// How often the weight went up or down in the last day.
+fn turns_lately(facts: &Facts<'_>) -> usize {
+    let times = facts.turned.iter().flatten().flatten();
+    times.filter(|at| facts.now - **at < Duration::days(1)).count()
+}
+
+fn turned(facts: &Facts<'_>, decision: Decision) -> Turns {
+    let Some(mut turned) = facts.turned else {
+        return Turns::default();
+    };
+    let fills = |decision: Option<Decision>| decision == Some(Decision::Fill);
+    if fills(Some(decision)) != fills(facts.last) {
+        turned.rotate_right(1);
+        turned[0] = Some(facts.now);
+    }
+    turned
+}
+
 /// What each group leaves to this cluster, as the decision sees it. A hold that live Nodes ask for leaves nothing.
 fn rooms(
     facts: &Facts<'_>,
@@ -234,7 +259,7 @@ fn rooms(
     let left = |group: &GroupNow| {
         let room = match decision {
             // Plans that end soon are not worth filling, but still pay.
-            Decision::Drain => (group.in_force - group.lasting()?).scale(group.share),
+            Decision::Drain => (group.in_force - group.planned()?).scale(group.share),
             _ => group.shared(group.room()?).or_zero(),
         };
         let room = match spent.map(|spent| (level.room - spent).or_zero()) {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::identity::Identity;
 use super::own_use::by_cluster;
 use super::peers::{Demand, split};
-use super::stakes::Stakes;
+use super::stakes::{LASTING_HOURS, LASTING_QUANTILE, Stakes};
 use crate::commitment::ledger::Ledger;
 use crate::commitment::nowcast::Nowcast;
 use crate::commitment::savings_plan::{GroupId, Plan};
@@ -60,7 +60,8 @@ impl GroupNow {
     /// The demand to plan for when filling: above it, one more node on demand costs more than it saves on average.
     #[must_use]
     pub fn planned(&self) -> Option<Money> {
-        self.ahead(self.stakes.quantile())
+        let nowcast = self.nowcast.as_ref()?;
+        Some(nowcast.over(self.stakes.lookahead, self.stakes.quantile()))
     }
 
     /// What is worth filling: commitment − demand to plan for. `None` when the demand is unknown.
@@ -69,14 +70,11 @@ impl GroupNow {
         Some(self.commitment - self.planned()?)
     }
 
-    /// What demand is as likely above as below while a node launched now would stay.
+    /// What demand most likely stays above in the next hours.
     #[must_use]
     pub fn lasting(&self) -> Option<Money> {
-        self.ahead(0.5)
-    }
-
-    fn ahead(&self, quantile: f64) -> Option<Money> {
-        Some(self.nowcast.as_ref()?.over(self.stakes.lookahead, quantile))
+        let nowcast = self.nowcast.as_ref()?;
+        Some(nowcast.over(LASTING_HOURS, LASTING_QUANTILE))
     }
 
     /// What of a headroom this cluster may take.

@@ -280,6 +280,8 @@ impl<'a> Planner<'a> {
             launches: self.launches,
             live,
             filling: previous.and_then(|p| p.memory.filling),
+            turned: (managed && !by_limits && pool.protected_from_consolidation())
+                .then(|| previous.map(|p| p.memory.turned).unwrap_or_default()),
         });
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)

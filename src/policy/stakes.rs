@@ -20,6 +20,11 @@ const USUAL_RATIO: f64 = 0.4;
 const LEAST_RATIO: f64 = 0.1;
 const MOST_RATIO: f64 = 0.6;
 
+/// A drain takes minutes, filling up again takes hours: excess counts that lasts so many hours, this one included, ...
+pub const LASTING_HOURS: usize = 6;
+/// ... and that demand reaches in all but so many cases.
+pub(super) const LASTING_QUANTILE: f64 = 0.3;
+
 /// What erring costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stakes {

@@ -131,6 +131,14 @@ impl State {
     }
 }
 
+/// When a weight went up or down, newest first. After so many turns in a day it does not go up again, so that there are
+/// never more than six, the last of which lets it go down.
+pub type Turns = [Option<DateTime<Utc>>; 5];
+
+fn is_empty(turns: &Turns) -> bool {
+    turns.iter().all(Option::is_none)
+}
+
 /// What a decision wants to be reminded of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -147,6 +155,9 @@ pub struct Memory {
     /// Since when no pool would take what this one cannot at its limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_overflow: Option<DateTime<Utc>>,
+    /// When its weight last went up or down, newest first.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub turned: Turns,
     /// True once the pool was seen with Brimful's annotations.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,

@@ -15,6 +15,8 @@ use crate::policy::decision::names;
 use crate::policy::groups::GroupNow;
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::policy::prices::Source as PriceSource;
+use crate::policy::stakes::LASTING_HOURS;
+use crate::policy::state::Turns;
 
 mod steering;
 
@@ -299,7 +301,7 @@ fn to_plan_for(page: &mut Page, group: &GroupNow) {
         stakes.spot_ratio
     );
     page.line("to plan for", &line);
-    let line = format!("{}, as likely more as less in these hours", lasting.per_hour());
+    let line = format!("{} or more in 7 of 10 cases in the next {LASTING_HOURS} h", lasting.per_hour());
     page.line("lasting", &line);
 }
 
@@ -380,6 +382,10 @@ fn rule(arithmetic: &Arithmetic) -> String {
         Rule::NotYetDrains => {
             format!("{excess} > {threshold}, but only since {since}: hold, and drain if it lasts")
         }
+        Rule::Rests => format!(
+            "{room} is free, but the weight has gone up and down {} times in the last 24 h: hold",
+            Turns::default().len()
+        ),
         Rule::TooLittle => format!("{room} < {threshold} to start, and no fill goes on: hold"),
         Rule::Full => format!("nothing is free, and no lasting excess either ({excess}): hold"),
     }

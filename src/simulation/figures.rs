@@ -1,7 +1,10 @@
 //! What a run is measured by.
 
 use super::billing::Bill;
-use super::trace::STEPS_PER_DAY;
+use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR};
+
+/// A change that is taken back within so many steps is a reversal: it has done nothing but stir.
+const REVERSAL_STEPS: usize = 2 * STEPS_PER_HOUR;
 
 /// A change of the committed pool of one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct Effort {
     pub weights: f64,
     /// The most weight changes of one pool in one day.
     pub most_weights: usize,
-    /// Of these changes, those against the one before, per pool and day.
+    /// Of these changes, those that take back the one before within two hours, per pool and day.
     pub reversals: f64,
     /// The most reversals of one pool in one day.
     pub most_reversals: usize,
@@ -42,14 +45,16 @@ impl Effort {
             vec![0; days * clusters],
             vec![0; days * clusters],
         );
-        let mut last = vec![0; clusters];
+        let mut last = vec![(0, 0); clusters];
         for change in changes {
             let day = (change.step - first) / STEPS_PER_DAY * clusters + change.cluster;
             limits[day] += usize::from(change.limits);
             if change.weight != 0 {
                 weights[day] += 1;
-                reversals[day] += usize::from(last[change.cluster] == -change.weight);
-                last[change.cluster] = change.weight;
+                let (step, weight) = last[change.cluster];
+                let is_soon = change.step - step <= REVERSAL_STEPS;
+                reversals[day] += usize::from(weight == -change.weight && is_soon);
+                last[change.cluster] = (change.step, change.weight);
             }
         }
         let mean = |counts: &[usize]| counts.iter().sum::<usize>() as f64 / counts.len().max(1) as f64;

@@ -6,6 +6,7 @@ use crate::hour::human_duration;
 use crate::money::Money;
 use crate::policy::groups::GroupNow;
 use crate::policy::prices::{Price, Source};
+use crate::policy::state::Turns;
 
 pub(super) fn drain(facts: &Facts<'_>, level: &Level) -> String {
     format!(
@@ -59,6 +60,17 @@ pub(super) fn hold(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money
         names(&free),
         demand(facts, &free, level.method),
         to_start.per_hour()
+    )
+}
+
+pub(super) fn rests(facts: &Facts<'_>, level: &Level) -> String {
+    let free = with_room(facts);
+    format!(
+        "{} of {} is free ({}), but its weight has gone up and down {} times in the last 24 h: it does not go up again yet",
+        level.room.per_hour(),
+        names(&free),
+        demand(facts, &free, level.method),
+        Turns::default().len()
     )
 }
 
