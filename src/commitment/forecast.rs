@@ -276,6 +276,5 @@ fn median(mut levels: Vec<Money>) -> Option<Money> {
     Some(Money::from_picos((levels[middle - 1] + upper).picos() / 2))
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ pub enum Method {
 /// Demand on a group of plans in the current hour, $/h at SP rates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nowcast {
-    /// What demand is as likely above as below.
+    /// The best guess.
     pub demand: Money,
     /// What it stays above in 19 of 20 cases.
     pub low: Money,
@@ -95,11 +95,11 @@ pub fn nowcast(
             (None, Way::HourOfWeek | Way::HourOfDay) => Method::Profile,
             (None, Way::DailyMean | Way::Newest) => Method::LastMature,
         };
-        let at = |quantile: f64| forecast.at(quantile).or_zero();
+        let demand = forecast.level.or_zero();
         let estimate = Nowcast {
-            demand: at(0.5),
-            low: at(LOW),
-            high: at(HIGH),
+            demand,
+            low: forecast.at(LOW).or_zero().min(demand),
+            high: forecast.at(HIGH).max(demand),
             method,
             forecast,
         };
@@ -251,7 +251,10 @@ mod tests {
             "2026-11-17T18:00:00Z",
         ];
         assert_eq!(hours, days);
-        assert_eq!((estimate.method, estimate.demand), (Method::Profile, dollars(3.0)));
+        assert_eq!(
+            (estimate.method, estimate.demand),
+            (Method::Profile, dollars(3.0))
+        );
     }
 
     #[test]

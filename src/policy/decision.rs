@@ -155,8 +155,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let spent = spent(facts, &level);
     let (decision, rule, reason) = if let Some(reason) = beyond_cap(facts, &level) {
         (Decision::Hold, Rule::BeyondCap, reason)
-    } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO)
-    {
+    } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO) {
         (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
     } else if !goes_on && level.room > Money::ZERO && turns == Turns::default().len() {
         (Decision::Hold, Rule::Rests, reasons::rests(facts, &level))
@@ -175,7 +174,11 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
             false if over => Rule::NotYetDrains,
             false => Rule::Full,
         };
-        (Decision::Hold, rule, reasons::hold(facts, &level, &node, to_start))
+        (
+            Decision::Hold,
+            rule,
+            reasons::hold(facts, &level, &node, to_start),
+        )
     };
     let begins = || {
         facts.live.map(|live| Filling {

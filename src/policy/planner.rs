@@ -157,7 +157,7 @@ impl<'a> Planner<'a> {
             }
             Some(Refusal::Outcome(outcome)) => {
                 let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
-                (outcome, want)
+                (*outcome, want)
             }
             Some(Refusal::Ended(decision, reason)) => {
                 let outcome = decision::outcome(decision, reason);

@@ -46,7 +46,9 @@ impl Stakes {
             .iter()
             .map(|series| {
                 let is_spot = series.class == UsageClass::Spot && series.is_instance;
-                is_spot.then(|| on_demand(&series.key(), &ledger.on_demand_prices)).flatten()
+                is_spot
+                    .then(|| on_demand(&series.key(), &ledger.on_demand_prices))
+                    .flatten()
             })
             .collect();
         let (mut paid, mut listed) = (Money::ZERO, Money::ZERO);

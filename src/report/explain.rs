@@ -301,7 +301,10 @@ fn to_plan_for(page: &mut Page, group: &GroupNow) {
         stakes.spot_ratio
     );
     page.line("to plan for", &line);
-    let line = format!("{} or more in 7 of 10 cases in the next {LASTING_HOURS} h", lasting.per_hour());
+    let line = format!(
+        "{} or more in 7 of 10 cases in the next {LASTING_HOURS} h",
+        lasting.per_hour()
+    );
     page.line("lasting", &line);
 }
 
@@ -340,10 +343,7 @@ fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
         arithmetic.launches.per_hour()
     );
     page.line("launches", &launches);
-    let start = format!(
-        "room of {} or more",
-        arithmetic.to_start.per_hour()
-    );
+    let start = format!("room of {} or more", arithmetic.to_start.per_hour());
     page.line("to start", &start);
     let on = format!(
         "after a fill, room of more than {}",

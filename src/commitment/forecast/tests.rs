@@ -38,14 +38,14 @@ fn a_working_week_is_told_by_the_hour_of_the_week() {
         5 | 6 => 2.0,
         _ => 6.0 + f64::from(hour % 24) / 4.0,
     };
-    let found = told(&known(28, level), 29, 14); // a Tuesday, from hours until Sunday
+    let found = told(&known(35, level), 36, 14); // a Tuesday, from hours until Sunday
     assert_eq!(found.way, Way::HourOfWeek);
     assert_eq!(found.level, dollars(9.5));
     assert_eq!(found.at(0.95), dollars(9.5));
     let weeks: Vec<i32> = found
         .basis
         .iter()
-        .map(|basis| 29 * 24 + 14 - (basis.hour.index() - MONDAY))
+        .map(|basis| 36 * 24 + 14 - (basis.hour.index() - MONDAY))
         .collect();
     assert_eq!(weeks, [168, 336, 504, 672]);
 }
@@ -72,7 +72,10 @@ fn what_the_ways_erred_is_the_forecasts_own_error() {
     let found = told(&known(35, |hour| if high(hour) { 6.0 } else { 5.0 }), 36, 14);
     let width = found.at(0.95) - found.at(0.05);
     assert!(width >= dollars(1.0), "{found:?}");
-    assert!(found.at(0.05) <= dollars(5.0) && found.at(0.95) >= dollars(6.0), "{found:?}");
+    assert!(
+        found.at(0.05) <= dollars(5.0) && found.at(0.95) >= dollars(6.0),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -94,6 +97,19 @@ fn a_young_history_is_as_uncertain_as_all_that_was_seen() {
 }
 
 #[test]
+fn the_hours_ahead_count_as_much_as_this_one() {
+    // Quiet until noon, busy after: at 08:00 three of the next six hours are quiet, and of twelve most are busy.
+    let level = |hour: i32| if hour % 24 < 11 { 2.0 } else { 8.0 };
+    let found = told(&known(28, level), 29, 8);
+    assert_eq!((found.at(0.9), found.over(1, 0.9)), (dollars(2.0), dollars(2.0)));
+    assert_eq!(
+        (found.over(6, 0.45), found.over(6, 0.55)),
+        (dollars(2.0), dollars(8.0))
+    );
+    assert_eq!(found.over(12, 0.5), dollars(8.0));
+}
+
+#[test]
 fn nothing_known_is_nothing_told() {
     assert_eq!(forecast(&BTreeMap::new(), Hour::from_index(MONDAY)), None);
     // What lies after the hour asked for is not known in it.
@@ -105,7 +121,10 @@ fn gaps_are_no_zeros() {
     let mut known = known(28, |_| 5.0);
     known.retain(|hour, _| hour.index() % 24 != 3 && !(480..520).contains(&(hour.index() - MONDAY)));
     let found = told(&known, 29, 3);
-    assert_eq!((found.level, found.at(0.0), found.at(1.0)), (dollars(5.0), dollars(5.0), dollars(5.0)));
+    assert_eq!(
+        (found.level, found.at(0.0), found.at(1.0)),
+        (dollars(5.0), dollars(5.0), dollars(5.0))
+    );
 }
 
 proptest! {

@@ -25,7 +25,7 @@ pub(super) enum Refusal {
     /// The last plan that paid for the pool has ended.
     Ended(Decision, String),
     /// Frozen, or no decision.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
 }
 
 impl Planner<'_> {
@@ -39,9 +39,9 @@ impl Planner<'_> {
     ) -> Option<Refusal> {
         if !managed && is_marked(pool) {
             if is_held_on_purpose(pool, self.inputs.config, self.inputs.now) {
-                return Some(Refusal::Outcome(none(
+                return Some(Refusal::Outcome(Box::new(none(
                     "it is no longer managed, and everything is paused".to_owned(),
-                )));
+                ))));
             }
             return Some(Refusal::Restore(
                 "it is no longer managed: what Brimful set is taken back".to_owned(),
@@ -53,9 +53,9 @@ impl Planner<'_> {
                     "{reason}: what Brimful set is taken back"
                 )));
             }
-            return Some(Refusal::Outcome(none(reason)));
+            return Some(Refusal::Outcome(Box::new(none(reason))));
         }
-        let frozen_by = |reason: String| Some(Refusal::Outcome(frozen(reason)));
+        let frozen_by = |reason: String| Some(Refusal::Outcome(Box::new(frozen(reason))));
         let known = self.inputs.state.node_pools.get(&pool.name);
         if managed && known.is_some_and(|known| known.memory.marked) && !is_marked(pool) {
             return frozen_by(replaced_whole(pool));
@@ -80,12 +80,12 @@ impl Planner<'_> {
     fn without_plans(&self, pool: &NodePool, is_steered: bool) -> Refusal {
         let reason = "no Savings Plan in force pays for what it launches";
         if !is_steered {
-            return Refusal::Outcome(none(reason.to_owned()));
+            return Refusal::Outcome(Box::new(none(reason.to_owned())));
         }
         let Some(ended) = self.last_end(pool) else {
             let doubt = "the report shows no Savings Plan that pays, or has paid, for what it launches: is it the right report \
                          (and sharing.accounts complete)?";
-            return Refusal::Outcome(frozen(doubt.to_owned()));
+            return Refusal::Outcome(Box::new(frozen(doubt.to_owned())));
         };
         let since = rfc3339(ended);
         if self.inputs.now - ended >= Duration::hours(LAST_DRAIN) {
