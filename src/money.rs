@@ -89,10 +89,14 @@ impl Money {
     /// As a rate for people, with three decimals below ten dollars: `$0.159/h`.
     #[must_use]
     pub fn per_hour(self) -> String {
-        let sign = if self < Self::ZERO { "-" } else { "" };
         let size = self.dollars().abs();
         let decimals = if size < 10.0 { 3 } else { 2 };
-        format!("{sign}${size:.decimals$}/h")
+        let amount = format!("${size:.decimals$}/h");
+        // What rounds to nothing has no sign.
+        if self < Self::ZERO && amount.bytes().any(|digit| (b'1'..=b'9').contains(&digit)) {
+            return format!("-{amount}");
+        }
+        amount
     }
 
     /// The larger of this and zero.

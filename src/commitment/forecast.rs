@@ -72,7 +72,8 @@ impl Forecast {
     /// The level that is not exceeded with a probability of `quantile` (0 to 1).
     #[must_use]
     pub fn at(&self, quantile: f64) -> Money {
-        self.level + ranked(&self.errors, quantile)
+        let error = self.errors.get(rank(self.errors.len(), quantile));
+        self.level + error.copied().unwrap_or_default()
     }
 
     /// The same of a level taken at random from this hour and the `hours` − 1 after it.
@@ -81,23 +82,24 @@ impl Forecast {
         let now = self.errors.iter().map(|error| self.level + *error);
         let after = self.ahead.iter().take(hours.saturating_sub(1)).flatten().copied();
         let mut levels: Vec<Money> = now.chain(after).collect();
-        levels.sort_unstable();
-        ranked(&levels, quantile)
+        let rank = rank(levels.len(), quantile);
+        if levels.is_empty() {
+            return Money::ZERO;
+        }
+        *levels.select_nth_unstable(rank).1
     }
 }
 
-/// The value at a quantile of sorted values; zero of none.
+/// The place of a quantile among so many sorted values.
 #[must_use]
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a rank among a few hundred values"
+    reason = "a rank among a few thousand values"
 )]
-fn ranked(sorted: &[Money], quantile: f64) -> Money {
-    let last = sorted.len().saturating_sub(1);
-    let rank = (quantile.clamp(0.0, 1.0) * last as f64).round() as usize;
-    sorted.get(rank).copied().unwrap_or_default()
+fn rank(count: usize, quantile: f64) -> usize {
+    (quantile.clamp(0.0, 1.0) * count.saturating_sub(1) as f64).round() as usize
 }
 
 /// Tells the level at `target` from the hours known before it; `None` when there are none.

@@ -20,6 +20,7 @@ use crate::config::PolicyConfig;
 use crate::money::Money;
 
 mod reasons;
+mod turns;
 
 /// So long may a report take to show in mature hours what was launched.
 const UNSEEN_HOURS: i64 = 48;
@@ -111,8 +112,8 @@ impl Level {
             let nowcast = group.nowcast.as_ref()?;
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
-            level.planned += group.planned()?;
-            level.excess += group.lasting()? - group.in_force;
+            level.planned += group.planned?;
+            level.excess += group.lasting? - group.in_force;
             level.method = nowcast.method;
             headrooms.push(group.shared(group.headroom()?));
             rooms.push(group.shared(group.room()?));
@@ -144,9 +145,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let Some((node, price)) = cheapest(facts) else {
         return frozen("no instance type that it can launch is known, so what fits cannot be told".into());
     };
-    // Small room that opens again and again is not worth a weight that goes up and down.
-    let turns = turns_lately(facts);
-    let to_start = price.rate.scale(thresholds.fill).max(facts.launches) * (1 << turns.div_ceil(2));
+    let to_start = to_start(facts, price.rate.scale(thresholds.fill));
     let to_go_on = price.rate.scale(thresholds.hold).max(facts.launches.scale(0.5));
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
     let over = level.excess > band;
@@ -157,7 +156,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         (Decision::Hold, Rule::BeyondCap, reason)
     } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO) {
         (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
-    } else if !goes_on && level.room > Money::ZERO && turns == Turns::default().len() {
+    } else if !goes_on && level.room > Money::ZERO && turns::rests(facts.turned, facts.now) {
         (Decision::Hold, Rule::Rests, reasons::rests(facts, &level))
     } else if level.room >= to_start || goes_on {
         let rule = if level.room >= to_start {
@@ -205,7 +204,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 Decision::Fill => remembered(facts).or_else(begins),
                 _ => remembered(facts).filter(|_| spent.is_some()),
             },
-            turned: turned(facts, decision),
+            turned: turns::after(facts.turned, facts.last, decision, facts.now),
             ..Memory::default()
         },
         arithmetic: range(facts.groups).map(|(low, high)| {
@@ -234,22 +233,13 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     }
 }
 
-/// How often the weight went up or down in the last day.
-fn turns_lately(facts: &Facts<'_>) -> usize {
-    let times = facts.turned.iter().flatten().flatten();
-    times.filter(|at| facts.now - **at < Duration::days(1)).count()
-}
-
-fn turned(facts: &Facts<'_>, decision: Decision) -> Turns {
-    let Some(mut turned) = facts.turned else {
-        return Turns::default();
-    };
-    let fills = |decision: Option<Decision>| decision == Some(Decision::Fill);
-    if fills(Some(decision)) != fills(facts.last) {
-        turned.rotate_right(1);
-        turned[0] = Some(facts.now);
+/// From how much room on a fill starts. Small room that opens again and again is not worth a weight that goes up and
+/// down: each time in a day that it did, it takes twice as much.
+fn to_start(facts: &Facts<'_>, node: Money) -> Money {
+    match facts.turned {
+        Some(turned) => node.max(facts.launches * 2) * (1 << turns::lately(&turned, facts.now).div_ceil(2)),
+        None => node.max(facts.launches),
     }
-    turned
 }
 
 /// What each group leaves to this cluster, as the decision sees it. A hold that live Nodes ask for leaves nothing.
@@ -262,7 +252,7 @@ fn rooms(
     let left = |group: &GroupNow| {
         let room = match decision {
             // Plans that end soon are not worth filling, but still pay.
-            Decision::Drain => (group.in_force - group.planned()?).scale(group.share),
+            Decision::Drain => (group.in_force - group.planned?).scale(group.share),
             _ => group.shared(group.room()?).or_zero(),
         };
         let room = match spent.map(|spent| (level.room - spent).or_zero()) {

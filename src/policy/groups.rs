@@ -38,6 +38,10 @@ pub struct GroupNow {
     pub in_force: Money,
     /// Demand now; `None` without a mature hour.
     pub nowcast: Option<Nowcast>,
+    /// The demand to plan for when filling: above it, one more node on demand costs more than it saves on average.
+    pub planned: Option<Money>,
+    /// What demand most likely stays above in the next hours.
+    pub lasting: Option<Money>,
     /// What erring about the demand costs.
     pub stakes: Stakes,
     /// The part of the headroom that this cluster may take.
@@ -57,24 +61,10 @@ impl GroupNow {
         Some(self.commitment - self.nowcast.as_ref()?.demand)
     }
 
-    /// The demand to plan for when filling: above it, one more node on demand costs more than it saves on average.
-    #[must_use]
-    pub fn planned(&self) -> Option<Money> {
-        let nowcast = self.nowcast.as_ref()?;
-        Some(nowcast.over(self.stakes.lookahead, self.stakes.quantile()))
-    }
-
     /// What is worth filling: commitment − demand to plan for. `None` when the demand is unknown.
     #[must_use]
     pub fn room(&self) -> Option<Money> {
-        Some(self.commitment - self.planned()?)
-    }
-
-    /// What demand most likely stays above in the next hours.
-    #[must_use]
-    pub fn lasting(&self) -> Option<Money> {
-        let nowcast = self.nowcast.as_ref()?;
-        Some(nowcast.over(LASTING_HOURS, LASTING_QUANTILE))
+        Some(self.commitment - self.planned?)
     }
 
     /// What of a headroom this cluster may take.
@@ -134,11 +124,14 @@ pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
     let stakes = Stakes::learn(facts.ledger, facts.config.policy.lookahead.0);
     let groups = ids.into_iter().map(|id| {
         let use_ = facts.utilization.groups.iter().find(|group| group.id == id);
+        let nowcast = facts.nowcasts.get(&id);
         let mut group = GroupNow {
             plans: Vec::new(),
             commitment: Money::ZERO,
             in_force: Money::ZERO,
-            nowcast: facts.nowcasts.get(&id).cloned(),
+            planned: nowcast.map(|nowcast| nowcast.over(stakes.lookahead, stakes.quantile())),
+            lasting: nowcast.map(|nowcast| nowcast.over(LASTING_HOURS, LASTING_QUANTILE)),
+            nowcast: nowcast.cloned(),
             stakes,
             share: 1.0,
             doubt: doubt(facts, use_),

@@ -18,12 +18,12 @@ use crate::money::Money;
 const USUAL_RATIO: f64 = 0.4;
 /// A report with few Spot rows must not make the policy reckless or timid.
 const LEAST_RATIO: f64 = 0.1;
-const MOST_RATIO: f64 = 0.6;
+const MOST_RATIO: f64 = 0.9;
 
 /// A drain takes minutes, filling up again takes hours: excess counts that lasts so many hours, this one included, ...
 pub const LASTING_HOURS: usize = 6;
 /// ... and that demand reaches in all but so many cases.
-pub(super) const LASTING_QUANTILE: f64 = 0.3;
+pub(super) const LASTING_QUANTILE: f64 = 0.2;
 
 /// What erring costs.
 #[derive(Debug, Clone, Copy, PartialEq)]

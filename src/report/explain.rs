@@ -16,7 +16,6 @@ use crate::policy::groups::GroupNow;
 use crate::policy::plan::{PoolPlan, Proposal};
 use crate::policy::prices::Source as PriceSource;
 use crate::policy::stakes::LASTING_HOURS;
-use crate::policy::state::Turns;
 
 mod steering;
 
@@ -283,7 +282,7 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
 
 /// The demand to plan for, and why that one.
 fn to_plan_for(page: &mut Page, group: &GroupNow) {
-    let (Some(planned), Some(lasting)) = (group.planned(), group.lasting()) else {
+    let (Some(planned), Some(lasting)) = (group.planned, group.lasting) else {
         return;
     };
     let stakes = group.stakes;
@@ -302,7 +301,7 @@ fn to_plan_for(page: &mut Page, group: &GroupNow) {
     );
     page.line("to plan for", &line);
     let line = format!(
-        "{} or more in 7 of 10 cases in the next {LASTING_HOURS} h",
+        "{} or more in 4 of 5 cases in the next {LASTING_HOURS} h",
         lasting.per_hour()
     );
     page.line("lasting", &line);
@@ -383,8 +382,7 @@ fn rule(arithmetic: &Arithmetic) -> String {
             format!("{excess} > {threshold}, but only since {since}: hold, and drain if it lasts")
         }
         Rule::Rests => format!(
-            "{room} is free, but the weight has gone up and down {} times in the last 24 h: hold",
-            Turns::default().len()
+            "{room} is free, but the weight has gone up and down lately, and at most six times a day: hold"
         ),
         Rule::TooLittle => format!("{room} < {threshold} to start, and no fill goes on: hold"),
         Rule::Full => format!("nothing is free, and no lasting excess either ({excess}): hold"),

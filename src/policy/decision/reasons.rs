@@ -6,7 +6,6 @@ use crate::hour::human_duration;
 use crate::money::Money;
 use crate::policy::groups::GroupNow;
 use crate::policy::prices::{Price, Source};
-use crate::policy::state::Turns;
 
 pub(super) fn drain(facts: &Facts<'_>, level: &Level) -> String {
     format!(
@@ -66,11 +65,10 @@ pub(super) fn hold(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money
 pub(super) fn rests(facts: &Facts<'_>, level: &Level) -> String {
     let free = with_room(facts);
     format!(
-        "{} of {} is free ({}), but its weight has gone up and down {} times in the last 24 h: it does not go up again yet",
+        "{} of {} is free ({}), but its weight has gone up and down lately: it does not go up again yet",
         level.room.per_hour(),
         names(&free),
-        demand(facts, &free, level.method),
-        Turns::default().len()
+        demand(facts, &free, level.method)
     )
 }
 
@@ -100,7 +98,7 @@ fn demand(facts: &Facts<'_>, groups: &[&GroupNow], method: Method) -> String {
     let commitment: Money = groups.iter().map(|group| group.commitment).sum();
     let estimates = groups.iter().filter_map(|group| group.nowcast.as_ref());
     let now: Money = estimates.map(|estimate| estimate.demand).sum();
-    let planned: Money = groups.iter().filter_map(|group| group.planned()).sum();
+    let planned: Money = groups.iter().filter_map(|group| group.planned).sum();
     let how = match method {
         Method::Live => "by the report and live Nodes",
         Method::Profile => "by the report at this hour of the day",

@@ -101,8 +101,8 @@ fn the_exit_code_still_tells_of_changes() {
 
 #[test]
 fn lines_fit_the_numbers_they_are_made_of() {
-    // used + spill − this cluster then + live = demand, as printed.
+    // The middle of (used + spill − this cluster then + change of the daily mean), + live = demand, as printed.
     let shown = explain("general-committed").ends(0).stdout;
-    let part = "$0.628/h of others (the middle of the hours above) + $1.653/h live = $2.281/h";
+    let part = "$0.621/h of others (the middle of the hours above) + $1.661/h live = $2.282/h";
     assert!(shown.contains(part), "{shown}");
 }

@@ -89,14 +89,14 @@ fn with_the_report_each_change_is_told_what_it_saved_and_cost() {
     let [batch, general, hold, refused] = &entries(&document)[..] else {
         panic!("{document:#}")
     };
-    // At 10:00 two nodes overlapped for 4 minutes; c6i.xlarge cost $0.067269 as Spot in the last 14 days.
+    // At 10:00 two nodes overlapped for 4 minutes; c6i.xlarge cost $0.067728 as Spot on average in the report.
     let effect = &batch["effect"];
     assert_eq!(
         (&effect["hours"], &effect["complete"], &effect["until"]),
         (&json!(3), &json!(true), &json!("2026-11-19T13:00:00Z"))
     );
     let saved = effect["saved"].as_f64().expect("a number");
-    assert!((saved - 0.067_268_591 / 15.0).abs() < 1e-8, "{saved}");
+    assert!((saved - 0.067_728_107 / 15.0).abs() < 1e-8, "{saved}");
     assert_eq!(effect["cost"], 0.0, "no spill, before or after");
     // Nobody runs m5.xlarge as Spot, so nothing says what that would have cost.
     assert_eq!(general["effect"]["saved"], Value::Null);
@@ -126,7 +126,7 @@ fn what_is_not_complete_in_the_report_yet_is_not_told() {
 
 #[test]
 fn the_report_is_read_back_to_the_first_change_shown() {
-    // Before the 14 days that a plan looks at.
+    // Before whatever `--since` shows.
     let old = |since: &str| {
         let file = state(&[change(
             "2026-11-03T09:00:00Z",

@@ -149,7 +149,7 @@ fn the_bundled_fixtures_are_reproduced() {
         let now = "2026-11-21T18:00:00Z".parse().unwrap();
         let seen = read(&root).now(now).history().unwrap();
         let found = replayed(&seen, &Sharing::Open);
-        assert_eq!(found.hours, 303);
+        assert_eq!(found.hours, 465);
         let by_plan = found.by_plan().fraction().unwrap();
         assert!(by_plan < 1e-6, "{form}: {by_plan:e}, {found:?}");
         let off = replayed(&seen, &Sharing::Off).by_group().fraction().unwrap();
