@@ -143,9 +143,9 @@ impl Default for PolicyConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Thresholds {
-    /// Start to fill when the cautious headroom holds this many of the cheapest node the pool can launch.
+    /// Start to fill when there is room for this many of the cheapest node the pool can launch.
     pub fill: f64,
-    /// Stop filling when the expected headroom holds no more than this many.
+    /// Stop filling when there is room for no more than this many.
     pub hold: f64,
     /// Drain when demand exceeds the commitment by more than this part of it (and by more than one node).
     pub drain: f64,
@@ -306,6 +306,9 @@ impl Config {
         let thresholds = self.policy.thresholds;
         if !(thresholds.fill > thresholds.hold && thresholds.hold >= 0.0 && thresholds.drain > 0.0) {
             return Err("policy.thresholds: fill must exceed hold, hold must not be negative, and drain must be positive".into());
+        }
+        if !(Duration::hours(1)..=Duration::hours(24)).contains(&self.policy.lookahead.0) {
+            return Err("policy.lookahead: 1h to 24h".into());
         }
         for (key, weight) in [("fill", self.weights.fill), ("yield", self.weights.r#yield)] {
             if weight.is_some_and(|weight| !(1..=100).contains(&weight)) {
