@@ -155,7 +155,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             fill: 1.0,
-            hold: 0.0,
+            hold: 0.5,
             drain: 0.05,
         }
     }

@@ -156,7 +156,10 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         (Decision::Hold, Rule::BeyondCap, reason)
     } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO) {
         (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
-    } else if !goes_on && level.room > Money::ZERO && turns::rests(facts.turned, facts.now) {
+    } else if facts.last != Some(Decision::Fill)
+        && level.room > Money::ZERO
+        && turns::rests(facts.turned, facts.now)
+    {
         (Decision::Hold, Rule::Rests, reasons::rests(facts, &level))
     } else if level.room >= to_start || goes_on {
         let rule = if level.room >= to_start {
