@@ -195,7 +195,7 @@ fn an_unprotected_pool_keeps_its_weight_and_is_told_what_it_lacks() {
 
 #[test]
 fn room_for_less_than_a_node_starts_nothing_but_does_not_stop_a_fill() {
-    let mut scene = Scene::compute(2.0, 1.97);
+    let mut scene = Scene::compute(2.0, 1.96);
     assert_eq!(decided(&scene).0, Decision::Hold);
     scene
         .state
@@ -506,7 +506,7 @@ fn the_cap_on_extra_on_demand_needs_no_tags() {
 
 #[test]
 fn a_freeze_forgets_nothing() {
-    let mut scene = Scene::compute(2.0, 1.97);
+    let mut scene = Scene::compute(2.0, 1.96);
     scene
         .state
         .note("committed", Decision::Fill, Memory::default(), scene.now);
