@@ -312,8 +312,10 @@ fn a_file_that_is_rewritten_within_a_run_is_read_again_from_the_start() {
     let ended = Ended::of(run);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let group = entry(&ended.json()["groups"], "id", "ec2Instance/r6i/us-east-2").clone();
-    assert_eq!(
-        group["demand"], 0.65,
+    // Half of it by the report that was there first.
+    let demand = group["demand"].as_f64().expect("a number");
+    assert!(
+        (demand - 0.65).abs() < 0.001,
         "what it tells is the refreshed report: {group}"
     );
 }

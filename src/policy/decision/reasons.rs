@@ -53,8 +53,14 @@ pub(super) fn hold(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money
         return claimed(facts).unwrap_or_else(|| full(facts, level));
     }
     let free = with_room(facts);
+    let takes = match facts.turned {
+        None => format!("one {node}, or what the pools launch at a time"),
+        Some(_) => format!(
+            "one {node}, or twice what the pools launch at a time; twice as much for each time that its weight went up and down in the last 24 h"
+        ),
+    };
     format!(
-        "{} of {} is free ({}), which is less than the {} that it takes to fill (one {node}, or what the pools launch at a time)",
+        "{} of {} is free ({}), which is less than the {} that it takes to fill ({takes})",
         level.room.per_hour(),
         names(&free),
         demand(facts, &free, level.method),
