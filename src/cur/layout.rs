@@ -28,6 +28,14 @@ pub struct Report {
     pub status: Vec<Object>,
 }
 
+impl Report {
+    /// True when parquet files lie there.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        !self.loose.is_empty() || self.periods.values().any(|period| !period.data.is_empty())
+    }
+}
+
 /// The objects of one billing period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeriodObjects {

@@ -4,6 +4,8 @@
 //! files it names, each with its version), read with every read pinned to that version, and checked once more at
 //! the end. Whatever moved in between means: start again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -34,17 +36,83 @@ pub enum Periods {
     History(BillingPeriod, BillingPeriod),
 }
 
+/// What lies at the report's place.
+#[derive(Debug)]
+pub struct Listing {
+    objects: Vec<Object>,
+    reports: BTreeMap<String, Report>,
+}
+
+impl Listing {
+    /// Lists it.
+    pub async fn of(store: &Store) -> Result<Self> {
+        let objects = store.list().await?;
+        let reports = layout::reports(&objects);
+        Ok(Self { objects, reports })
+    }
+
+    /// The report's name and the wanted periods, if there is one report in parquet form only; `None` among the
+    /// periods stands for files that lie in no period's folder.
+    #[must_use]
+    pub fn only(&self, store: &Store, wanted: Periods) -> Option<(&str, Vec<Option<BillingPeriod>>)> {
+        if store.is_single_file() {
+            return Some(("", vec![None]));
+        }
+        let mut reports = self.reports.iter().filter(|(_, report)| report.has_data());
+        let (name, report) = reports.next().filter(|_| reports.next().is_none())?;
+        let chosen = periods(report, wanted)
+            .into_iter()
+            .map(|(period, _)| Some(period));
+        let chosen = if report.periods.is_empty() {
+            vec![None]
+        } else {
+            chosen.collect()
+        };
+        Some((name, chosen))
+    }
+}
+
+/// The names of files in manifests, each manifest by key and version, so that none is read twice.
+#[derive(Debug, Default)]
+pub struct Manifests(BTreeMap<(String, String), Vec<String>>);
+
+impl Manifests {
+    /// Remembers what a version of a manifest names.
+    pub fn insert(&mut self, key: String, version: String, files: Vec<String>) {
+        self.0.insert((key, version), files);
+    }
+
+    async fn of(&mut self, store: &Store, object: &Object) -> Result<Manifest, ReadError> {
+        let key = (object.key.clone(), object.version.clone());
+        if let Some(files) = self.0.get(&key) {
+            return Ok(Manifest { files: files.clone() });
+        }
+        let manifest = Manifest::parse(&store.name(&object.key), &store.read(object).await?)?;
+        self.0.insert(key, manifest.files.clone());
+        Ok(manifest)
+    }
+}
+
+/// The files of one billing period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// `None` for files that lie in no period's folder.
+    pub period: Option<BillingPeriod>,
+    /// The manifest and what it names, where there is one.
+    pub manifest: Option<(Object, Vec<String>)>,
+    /// Its files with data.
+    pub files: Vec<Object>,
+}
+
 /// The files to read, as they stood at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The report's folder, or the file; empty at the root of the place.
     pub name: String,
-    /// Billing periods found, ascending; empty for files that lie in no period's folder.
-    pub periods: Vec<BillingPeriod>,
-    /// Files with data, of all periods.
-    pub files: Vec<Object>,
-    /// Manifests that named them, and status files.
-    guards: Vec<Object>,
+    /// Its parts, ascending by period.
+    pub parts: Vec<Part>,
+    /// Status files.
+    status: Vec<Object>,
     /// When AWS last delivered the newest period; `None` where that cannot be told.
     pub delivered: Option<DateTime<Utc>>,
     /// What should be known about how the files were found.
@@ -52,45 +120,45 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Lists the report's place and chooses the files of the wanted periods.
+    /// Chooses the files of the wanted periods among what was listed.
     ///
     /// # Errors
     /// [`ReadError::Changed`] while AWS is rewriting the report; a report error when there is no report, more than
     /// one, or a file is missing.
-    pub async fn take(store: &Store, place: &str, wanted: Periods) -> Result<Self, ReadError> {
-        let objects = store.list().await?;
-        if let Store::Local(local) = store
-            && local.is_single_file()
-        {
-            return Ok(Self {
-                name: String::new(),
-                periods: Vec::new(),
-                files: objects,
-                guards: Vec::new(),
-                delivered: None,
-                warnings: Vec::new(),
-            });
-        }
-        let (name, report) = choose(store, place, layout::reports(&objects)).await?;
+    pub async fn take(
+        store: &Store,
+        place: &str,
+        listing: Listing,
+        wanted: Periods,
+        manifests: &mut Manifests,
+    ) -> Result<Self, ReadError> {
+        let Listing { objects, reports } = listing;
         let mut snapshot = Self {
-            name,
-            periods: Vec::new(),
-            files: Vec::new(),
-            guards: report.status.clone(),
+            name: String::new(),
+            parts: Vec::new(),
+            status: Vec::new(),
             delivered: None,
             warnings: Vec::new(),
         };
+        if store.is_single_file() {
+            snapshot.add_loose(objects);
+            return Ok(snapshot);
+        }
+        let (name, report) = choose(store, place, reports, manifests).await?;
+        (snapshot.name, snapshot.status) = (name, report.status.clone());
         snapshot.check_status(store).await?;
         if report.periods.is_empty() {
             snapshot.warnings.push(no_manifest(place));
             snapshot.delivered = newest(store, &report.loose);
-            snapshot.files = report.loose;
+            snapshot.add_loose(report.loose);
             return Ok(snapshot);
         }
         for (period, found) in periods(&report, wanted) {
-            snapshot.add_period(store, place, &objects, period, found).await?;
+            let part = snapshot.period(store, place, &objects, (period, found), manifests);
+            let part = part.await?;
+            snapshot.parts.push(part);
         }
-        if snapshot.periods.is_empty() {
+        if snapshot.parts.is_empty() {
             let have: Vec<String> = report.periods.keys().map(ToString::to_string).collect();
             return Err(Error::report(format!(
                 "{place}: the report has no billing period in the wanted time; it has {}",
@@ -102,12 +170,24 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Checks that nothing has moved since [`Snapshot::take`].
+    /// The billing periods found, ascending.
+    pub fn periods(&self) -> impl Iterator<Item = BillingPeriod> + '_ {
+        self.parts.iter().filter_map(|part| part.period)
+    }
+
+    /// All files with data.
+    pub fn files(&self) -> impl Iterator<Item = &Object> {
+        self.parts.iter().flat_map(|part| &part.files)
+    }
+
+    /// Checks that nothing has moved since [`Snapshot::take`], of the files those that were `read`.
     ///
     /// # Errors
     /// [`ReadError::Changed`] if it has.
-    pub async fn verify(&self, store: &Store) -> Result<(), ReadError> {
-        stream::iter(self.guards.iter().chain(&self.files))
+    pub async fn verify(&self, store: &Store, read: &[Object]) -> Result<(), ReadError> {
+        let manifests = self.parts.iter().filter_map(|part| part.manifest.as_ref());
+        let guards = manifests.map(|(object, _)| object).chain(&self.status);
+        stream::iter(guards.chain(read))
             .map(|object| async move {
                 match store.head(&object.key).await? {
                     Some(now) if now.version == object.version => Ok(()),
@@ -123,26 +203,38 @@ impl Snapshot {
         self.check_status(store).await
     }
 
-    async fn add_period(
+    fn add_loose(&mut self, files: Vec<Object>) {
+        self.parts.push(Part {
+            period: None,
+            manifest: None,
+            files,
+        });
+    }
+
+    async fn period(
         &mut self,
         store: &Store,
         place: &str,
         objects: &[Object],
-        period: BillingPeriod,
-        found: &PeriodObjects,
-    ) -> Result<(), ReadError> {
-        self.periods.push(period);
+        (period, found): (BillingPeriod, &PeriodObjects),
+        manifests: &mut Manifests,
+    ) -> Result<Part, ReadError> {
         let Some(manifest) = found.manifest() else {
             let files = found.newest_data();
             if !self.warnings.iter().any(|w| w.code == "no-manifest") {
                 self.warnings.push(no_manifest(place));
             }
             self.delivered = newest(store, &files);
-            self.files.extend(files);
-            return Ok(());
+            return Ok(Part {
+                period: Some(period),
+                manifest: None,
+                files,
+            });
         };
         let name = store.name(&manifest.key);
-        let entries = Manifest::parse(&name, &store.read(manifest).await?)?.files;
+        let entries = manifests.of(store, manifest).await?.files;
+        let taken: BTreeSet<&str> = self.files().map(|file| file.key.as_str()).collect();
+        let mut files: Vec<Object> = Vec::new();
         for entry in &entries {
             let Some(file) = layout::resolve(entry, objects) else {
                 return Err(missing(store, &name, entry).await);
@@ -155,17 +247,20 @@ impl Snapshot {
                 )));
             }
             // A manifest that names a file twice must not make it count twice.
-            if !self.files.contains(file) {
-                self.files.push(file.clone());
+            if !files.contains(file) && !taken.contains(file.key.as_str()) {
+                files.push(file.clone());
             }
         }
         self.delivered = store.is_s3().then_some(manifest.modified);
-        self.guards.push(manifest.clone());
-        Ok(())
+        Ok(Part {
+            period: Some(period),
+            manifest: Some((manifest.clone(), entries)),
+            files,
+        })
     }
 
     async fn check_status(&self, store: &Store) -> Result<(), ReadError> {
-        for object in self.guards.iter().filter(|guard| guard.key.ends_with(".parquet")) {
+        for object in &self.status {
             let name = store.name(&object.key);
             for status in statuses(&name, store.read(object).await?)? {
                 if status != "READY" {
@@ -183,7 +278,8 @@ impl Snapshot {
 async fn choose(
     store: &Store,
     place: &str,
-    mut reports: std::collections::BTreeMap<String, Report>,
+    mut reports: BTreeMap<String, Report>,
+    manifests: &mut Manifests,
 ) -> Result<(String, Report), ReadError> {
     let all = layout::names(&reports);
     let mut unusable = Vec::new();
@@ -197,7 +293,7 @@ async fn choose(
             .cloned();
         if let Some(manifest) = manifest
             && reports.len() > unusable.len()
-            && !Manifest::parse(&store.name(&manifest.key), &store.read(&manifest).await?)?.is_parquet()
+            && !manifests.of(store, &manifest).await?.is_parquet()
         {
             reports.remove(&name);
             unusable.push(name);

@@ -1,0 +1,465 @@
+//! What was counted of a part of a report, by text instead of by number: to be kept, and to be added up with the other
+//! parts later. Adding up is exact, and the order of parts makes no difference.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Ends, FACTS, LedgerBuilder, Lengths, Newest, SeriesKey, latest, newest};
+use crate::commitment::ledger::PlanHour;
+use crate::cur::symbols::Symbol;
+use crate::hour::Hour;
+use crate::money::Money;
+use crate::quantity::Quantity;
+use crate::{Error, Result};
+
+/// Index into [`Partial::strings`].
+type Text = u32;
+/// [`Hour::index`].
+type Index = i32;
+/// Whole picodollars.
+type Picos = i128;
+
+/// A part of a ledger. Everything in it is sorted, so that equal parts are equal bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Partial {
+    strings: Vec<String>,
+    hours: Vec<(Text, Index, Amounts)>,
+    facts: Vec<(Text, [Text; FACTS.len()], bool, Index)>,
+    rates: Vec<(Text, Text, Text, Index, Picos)>,
+    prices: Vec<(Text, Text, Index, Picos)>,
+    spot_list_prices: Vec<(Text, Text, Index, Picos)>,
+    series: Vec<SeriesText>,
+    /// By hour: the step to the next series, amount and cost of each cell.
+    cells: Vec<(Index, Vec<(u32, i64, i64)>)>,
+    newest_by_region: Vec<(Text, EndsText)>,
+    covered_regions: Vec<(Text, Text, Index)>,
+    newest_usage: EndsText,
+    fees: [Option<Index>; 3],
+    covered: [Option<Index>; 3],
+    regions: Vec<(Text, Text, Text, Index)>,
+    timeless_rows: u64,
+    unreadable_rows: Vec<(Index, u64)>,
+}
+
+/// [`PlanHour`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Amounts {
+    commitment: Option<Picos>,
+    used: Picos,
+    covered: Picos,
+    suspect: bool,
+}
+
+/// [`SeriesKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct SeriesText {
+    class: ClassText,
+    is_instance: bool,
+    /// Usage type, operation, region, account, cluster and `NodePool`.
+    texts: [Text; 6],
+}
+
+/// [`Class`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum ClassText {
+    OnDemand,
+    Spot,
+    Reserved,
+    Covered(Text),
+}
+
+/// [`Ends`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+struct EndsText {
+    hours: Option<Index>,
+    longer: Option<(Index, i64)>,
+}
+
+impl Partial {
+    /// True when a builder whose window begins later makes the same of it as of the rows themselves. Rows without a
+    /// time lie in no window: whether they are seen depends on what the scan could skip.
+    #[must_use]
+    pub fn can_be_cut(&self) -> bool {
+        self.timeless_rows == 0
+    }
+
+    /// True when rates or prices were seen after the window. Only the newest is kept of each, so those within the
+    /// window are not known then: it is asked for a time that the report has left behind.
+    fn reaches_beyond(&self, window: Option<&Range<Hour>>) -> bool {
+        let Some(window) = window else { return false };
+        let rates = self.rates.iter().map(|rate| rate.3);
+        let prices = self
+            .prices
+            .iter()
+            .chain(&self.spot_list_prices)
+            .map(|price| price.2);
+        let regions = self.covered_regions.iter().map(|region| region.2);
+        rates
+            .chain(prices)
+            .chain(regions)
+            .any(|newest| newest >= window.end.index())
+    }
+}
+
+impl LedgerBuilder<'_> {
+    /// What was counted so far.
+    #[must_use]
+    pub fn into_partial(self) -> Partial {
+        let texts = Texts::of(&self);
+        let text = |symbol: Symbol| texts.number[&symbol];
+        let mut numbered: Vec<(SeriesText, u32)> = self
+            .series
+            .iter()
+            .map(|(key, number)| (series_text(key, text), *number))
+            .collect();
+        numbered.sort_unstable();
+        let mut renumbered = vec![0; numbered.len()];
+        for (new, (_, old)) in (0..).zip(&numbered) {
+            renumbered[*old as usize] = new;
+        }
+        Partial {
+            hours: sorted(self.hours.iter().map(|((arn, hour), amounts)| {
+                let amounts = Amounts {
+                    commitment: amounts.commitment.map(Money::picos),
+                    used: amounts.used.picos(),
+                    covered: amounts.covered.picos(),
+                    suspect: amounts.suspect,
+                };
+                (text(*arn), hour.index(), amounts)
+            })),
+            facts: sorted(self.facts.iter().map(|((arn, facts, is_fee), newest)| {
+                (text(*arn), facts.map(text), *is_fee, newest.index())
+            })),
+            rates: sorted(self.rates.iter().map(|((arn, usage, operation), newest)| {
+                let Newest(hour, rate) = newest;
+                (
+                    text(*arn),
+                    text(*usage),
+                    text(*operation),
+                    hour.index(),
+                    rate.picos(),
+                )
+            })),
+            prices: prices(&self.prices, text),
+            spot_list_prices: prices(&self.spot_list_prices, text),
+            cells: cells(self.cells, &renumbered),
+            series: numbered.into_iter().map(|(series, _)| series).collect(),
+            newest_by_region: sorted(
+                self.newest_by_region
+                    .iter()
+                    .map(|(region, ends)| (text(*region), ends_text(*ends))),
+            ),
+            covered_regions: sorted(
+                self.covered_regions
+                    .iter()
+                    .map(|((arn, region), newest)| (text(*arn), text(*region), newest.index())),
+            ),
+            newest_usage: ends_text(self.newest_usage),
+            fees: self.fees.0.map(|hour| hour.map(Hour::index)),
+            covered: self.covered.0.map(|hour| hour.map(Hour::index)),
+            regions: sorted(self.regions.iter().map(|((region, usage), (code, newest))| {
+                (text(*region), text(*usage), text(*code), newest.index())
+            })),
+            timeless_rows: self.timeless_rows,
+            unreadable_rows: sorted(
+                self.unreadable_rows
+                    .iter()
+                    .map(|(hour, rows)| (hour.index(), *rows)),
+            ),
+            strings: texts.strings,
+        }
+    }
+
+    /// Adds a part that was counted from the window's beginning or from before it. `false` when it cannot be cut to
+    /// the window; the builder is of no use then.
+    ///
+    /// # Errors
+    /// The part is damaged, or an hour's usage or cost is beyond what one report can hold.
+    pub fn absorb(&mut self, part: &Partial) -> Result<bool> {
+        if part.reaches_beyond(self.window.as_ref()) {
+            return Ok(false);
+        }
+        let symbols = self
+            .symbols
+            .intern(part.strings.iter().map(|text| Some(text.as_str())));
+        let symbol = |text: Text| symbols.get(text as usize).copied().ok_or_else(damaged);
+        for (arn, hour, amounts) in &part.hours {
+            let hour = Hour::from_index(*hour);
+            if self.keeps(hour) {
+                let entry = self.hours.entry((symbol(*arn)?, hour)).or_default();
+                add_amounts(entry, amounts);
+            }
+        }
+        for (arn, facts, is_fee, hour) in &part.facts {
+            let hour = Hour::from_index(*hour);
+            if self.begins_by(hour) {
+                let mut texts = [Symbol::EMPTY; FACTS.len()];
+                for (to, from) in texts.iter_mut().zip(facts) {
+                    *to = symbol(*from)?;
+                }
+                latest(&mut self.facts, (symbol(*arn)?, texts, *is_fee), hour);
+            }
+        }
+        for (arn, usage, operation, hour, rate) in &part.rates {
+            let (hour, rate) = (Hour::from_index(*hour), Money::from_picos(*rate));
+            if self.begins_by(hour) {
+                let key = (symbol(*arn)?, symbol(*usage)?, symbol(*operation)?);
+                newest(&mut self.rates, key, hour, rate);
+            }
+        }
+        for (spot, prices) in [(false, &part.prices), (true, &part.spot_list_prices)] {
+            for (usage, operation, hour, price) in prices {
+                let (hour, price) = (Hour::from_index(*hour), Money::from_picos(*price));
+                if self.begins_by(hour) {
+                    let key = (symbol(*usage)?, symbol(*operation)?);
+                    let known = if spot {
+                        &mut self.spot_list_prices
+                    } else {
+                        &mut self.prices
+                    };
+                    newest(known, key, hour, price);
+                }
+            }
+        }
+        self.absorb_cells(part, symbol)?;
+        self.absorb_regions(part, symbol)?;
+        self.timeless_rows += part.timeless_rows;
+        for (hour, rows) in &part.unreadable_rows {
+            let hour = Hour::from_index(*hour);
+            if self.keeps(hour) {
+                *self.unreadable_rows.entry(hour).or_default() += rows;
+            }
+        }
+        Ok(true)
+    }
+
+    fn absorb_cells(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
+        // A series is known here once one of its cells lies in the window, as when its rows are read.
+        let mut numbers: Vec<Option<(u32, Symbol)>> = vec![None; part.series.len()];
+        for (hour, cells) in &part.cells {
+            let hour = Hour::from_index(*hour);
+            if !self.keeps(hour) {
+                continue;
+            }
+            let mut at = 0_usize;
+            for (step, amount, cost) in cells {
+                at = at.saturating_add(*step as usize);
+                let (key, known) = part.series.get(at).zip(numbers.get_mut(at)).ok_or_else(damaged)?;
+                let series = if let Some(series) = *known {
+                    series
+                } else {
+                    let key = series_key(key, &symbol)?;
+                    *known.insert((self.number_of(key), key.usage_type))
+                };
+                let cost = Money::from_picos(i128::from(*cost));
+                self.add_to_cell(series, hour, Quantity::from_nanos(*amount), cost)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn absorb_regions(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
+        for (region, usage, code, hour) in &part.regions {
+            let hour = Hour::from_index(*hour);
+            if self.begins_by(hour) {
+                let code = symbol(*code)?;
+                let known = self.regions.entry((symbol(*region)?, symbol(*usage)?));
+                let (_, newest) = known.or_insert((code, hour));
+                *newest = (*newest).max(hour);
+            }
+        }
+        for (arn, region, hour) in &part.covered_regions {
+            let hour = Hour::from_index(*hour);
+            if self.begins_by(hour) {
+                latest(&mut self.covered_regions, (symbol(*arn)?, symbol(*region)?), hour);
+            }
+        }
+        for (region, ends) in &part.newest_by_region {
+            let ends = self.within(ends);
+            if ends != Ends::default() {
+                let known = self.newest_by_region.entry(symbol(*region)?).or_default();
+                *known = newer(*known, ends);
+            }
+        }
+        self.newest_usage = newer(self.newest_usage, self.within(&part.newest_usage));
+        self.fees = self.longer(self.fees, part.fees);
+        self.covered = self.longer(self.covered, part.covered);
+        Ok(())
+    }
+
+    /// Without what lies before the window.
+    fn within(&self, ends: &EndsText) -> Ends {
+        let longer = ends.longer.map(|(hour, end)| (Hour::from_index(hour), end));
+        Ends {
+            hours: ends
+                .hours
+                .map(Hour::from_index)
+                .filter(|hour| self.begins_by(*hour)),
+            longer: longer.filter(|(hour, _)| self.begins_by(*hour)),
+        }
+    }
+
+    fn longer(&self, mut known: Lengths, more: [Option<Index>; 3]) -> Lengths {
+        for (known, more) in known.0.iter_mut().zip(more) {
+            let more = more.map(Hour::from_index).filter(|hour| self.begins_by(*hour));
+            *known = (*known).max(more);
+        }
+        known
+    }
+}
+
+/// The strings in use, sorted, and where each symbol's stands.
+struct Texts {
+    strings: Vec<String>,
+    number: FxHashMap<Symbol, Text>,
+}
+
+impl Texts {
+    fn of(builder: &LedgerBuilder<'_>) -> Self {
+        let mut used: FxHashSet<Symbol> = FxHashSet::default();
+        used.insert(Symbol::EMPTY);
+        used.extend(builder.hours.keys().map(|(arn, _)| *arn));
+        for (arn, facts, _) in builder.facts.keys() {
+            used.insert(*arn);
+            used.extend(facts);
+        }
+        used.extend(builder.rates.keys().flat_map(|(a, b, c)| [*a, *b, *c]));
+        let prices = builder.prices.keys().chain(builder.spot_list_prices.keys());
+        used.extend(
+            prices
+                .chain(builder.covered_regions.keys())
+                .flat_map(|(a, b)| [*a, *b]),
+        );
+        for key in builder.series.keys() {
+            used.extend(series_symbols(key));
+            used.extend(match key.class {
+                Class::Covered(arn) => Some(arn),
+                _ => None,
+            });
+        }
+        used.extend(builder.newest_by_region.keys());
+        for ((region, usage), (code, _)) in &builder.regions {
+            used.extend([*region, *usage, *code]);
+        }
+        let mut texts: Vec<(Arc<str>, Symbol)> = used
+            .into_iter()
+            .map(|symbol| (builder.symbols.text(symbol), symbol))
+            .collect();
+        texts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Self {
+            number: texts
+                .iter()
+                .zip(0..)
+                .map(|((_, symbol), number)| (*symbol, number))
+                .collect(),
+            strings: texts.into_iter().map(|(text, _)| text.to_string()).collect(),
+        }
+    }
+}
+
+fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_unstable();
+    items
+}
+
+fn prices(
+    known: &FxHashMap<(Symbol, Symbol), Newest>,
+    text: impl Fn(Symbol) -> Text,
+) -> Vec<(Text, Text, Index, Picos)> {
+    sorted(known.iter().map(|((usage, operation), Newest(hour, price))| {
+        (text(*usage), text(*operation), hour.index(), price.picos())
+    }))
+}
+
+fn cells(
+    known: FxHashMap<(u32, Hour), (Quantity, i64)>,
+    renumbered: &[u32],
+) -> Vec<(Index, Vec<(u32, i64, i64)>)> {
+    let flat = sorted(known.into_iter().map(|((series, hour), (amount, picos))| {
+        (hour.index(), renumbered[series as usize], amount.nanos(), picos)
+    }));
+    flat.chunk_by(|a, b| a.0 == b.0)
+        .map(|hour| {
+            let mut before = 0;
+            let cells = hour.iter().map(|(_, series, amount, picos)| {
+                let step = series - std::mem::replace(&mut before, *series);
+                (step, *amount, *picos)
+            });
+            (hour[0].0, cells.collect())
+        })
+        .collect()
+}
+
+fn add_amounts(to: &mut PlanHour, amounts: &Amounts) {
+    if let Some(commitment) = amounts.commitment {
+        *to.commitment.get_or_insert_default() += Money::from_picos(commitment);
+    }
+    to.used += Money::from_picos(amounts.used);
+    to.covered += Money::from_picos(amounts.covered);
+    to.suspect |= amounts.suspect;
+}
+
+fn newer(a: Ends, b: Ends) -> Ends {
+    Ends {
+        hours: a.hours.max(b.hours),
+        longer: a.longer.max(b.longer),
+    }
+}
+
+fn ends_text(ends: Ends) -> EndsText {
+    EndsText {
+        hours: ends.hours.map(Hour::index),
+        longer: ends.longer.map(|(hour, end)| (hour.index(), end)),
+    }
+}
+
+fn series_symbols(key: &SeriesKey) -> [Symbol; 6] {
+    [
+        key.usage_type,
+        key.operation,
+        key.region,
+        key.account,
+        key.cluster,
+        key.node_pool,
+    ]
+}
+
+fn series_text(key: &SeriesKey, text: impl Fn(Symbol) -> Text) -> SeriesText {
+    SeriesText {
+        class: match key.class {
+            Class::OnDemand => ClassText::OnDemand,
+            Class::Spot => ClassText::Spot,
+            Class::Reserved => ClassText::Reserved,
+            Class::Covered(arn) => ClassText::Covered(text(arn)),
+        },
+        is_instance: key.is_instance,
+        texts: series_symbols(key).map(text),
+    }
+}
+
+fn series_key(series: &SeriesText, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<SeriesKey> {
+    let [usage_type, operation, region, account, cluster, node_pool] = series.texts;
+    Ok(SeriesKey {
+        class: match series.class {
+            ClassText::OnDemand => Class::OnDemand,
+            ClassText::Spot => Class::Spot,
+            ClassText::Reserved => Class::Reserved,
+            ClassText::Covered(arn) => Class::Covered(symbol(arn)?),
+        },
+        is_instance: series.is_instance,
+        usage_type: symbol(usage_type)?,
+        operation: symbol(operation)?,
+        region: symbol(region)?,
+        account: symbol(account)?,
+        cluster: symbol(cluster)?,
+        node_pool: symbol(node_pool)?,
+    })
+}
+
+fn damaged() -> Error {
+    Error::unexpected("a kept part of the ledger points at what it does not hold")
+}
