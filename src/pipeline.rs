@@ -179,13 +179,14 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
         Err(error) => return Err(error),
     };
     if data.ledger.granularity.is_none() && data.rows > 0 {
-        // No row begins in the wanted time: those of a MONTHLY report all begin on the first.
+        // No row begins in the wanted time: those of a MONTHLY report all begin on the first, and those of one that is
+        // delivered no more tell at least how old it is.
         let whole = read(&Request {
             window: None,
             ..request
         })
         .await?;
-        if whole.ledger.granularity == Some(Granularity::Monthly) {
+        if whole.ledger.granularity == Some(Granularity::Monthly) || whole.horizon(now).is_some() {
             data = whole;
         }
     }

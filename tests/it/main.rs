@@ -9,6 +9,7 @@ mod contract;
 mod coordination;
 mod karpenter;
 mod oracle;
+mod s3_cache;
 mod s3_report;
 mod support;
 mod traps;

@@ -216,6 +216,12 @@ impl Row {
         self
     }
 
+    /// The same row so many hours later.
+    pub(crate) fn later(self, hours: i64) -> Self {
+        let (start, end) = (self.start, self.end);
+        self.between(start + Duration::hours(hours), end + Duration::hours(hours))
+    }
+
     /// As long as that, from its own start.
     pub(crate) fn lasting(self, hours: i64) -> Self {
         let start = self.start;

@@ -184,6 +184,14 @@ impl S3 {
         })
     }
 
+    /// The keys in a bucket, by name.
+    pub(crate) fn list(&self, bucket: &str) -> Vec<String> {
+        let listed = block_on(self.client.list_objects_v2().bucket(bucket).send())
+            .unwrap_or_else(|error| panic!("list {bucket}: {}", DisplayErrorContext(error)));
+        let keys = listed.contents().iter().filter_map(|object| object.key());
+        keys.map(str::to_owned).collect()
+    }
+
     /// Deletes an object.
     pub(crate) fn delete(&self, bucket: &str, key: &str) {
         block_on(self.client.delete_object().bucket(bucket).key(key).send())

@@ -66,6 +66,12 @@ impl Reading<'_> {
         self
     }
 
+    /// Decisions look back so many hours.
+    pub(crate) fn lookback(mut self, hours: i64) -> Self {
+        self.config.cur.lookback.0 = Duration::hours(hours);
+        self
+    }
+
     /// With a ledger cache in that directory.
     pub(crate) fn cache(self, path: &Path) -> Self {
         Self {
