@@ -14,14 +14,16 @@ use super::snapshot::{Manifests, Part};
 use crate::commitment::ledger_builder::partial::Partial;
 use crate::hour::Hour;
 use crate::warning::Warning;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 mod entry;
 mod place;
 
 use entry::{Entry, Subject, Unreadable, Version};
-use place::Shelf;
+use place::{Put, Shelf};
 
+#[cfg(test)]
+pub(crate) use entry::FORM;
 pub(crate) use entry::Summary;
 
 /// No run waits longer for the cache at any of its steps.
@@ -77,8 +79,7 @@ pub(crate) struct Kept<'a> {
     report: (String, String),
     detail: Detail,
     slots: Vec<Slot>,
-    /// What is wrong with the cache.
-    pub(crate) warnings: Vec<Warning>,
+    warnings: Vec<Warning>,
 }
 
 /// One entry's place.
@@ -88,7 +89,9 @@ struct Slot {
     /// The version that stands there; `None` where nothing does.
     before: Option<String>,
     entry: Option<Entry>,
-    /// True when it could be read; what cannot be read is not written to.
+    /// Why it is not known what stands there. Without `s3:ListBucket` S3 refuses to read what is not there.
+    refused: Option<Error>,
+    /// False when the place is out of reach; nothing is written to it then.
     in_reach: bool,
 }
 
@@ -111,6 +114,14 @@ impl Kept<'_> {
         is_it.then_some((&entry.summary, &entry.ledger))
     }
 
+    /// What is wrong with the cache, each thing once, however many periods it concerns.
+    pub(crate) fn into_warnings(mut self) -> Vec<Warning> {
+        self.warnings.sort();
+        self.warnings
+            .dedup_by(|a, b| a.code == b.code && a.code == "cache-unusable");
+        self.warnings
+    }
+
     /// Keeps what was counted of a part, written down by [`pack`](Self::pack).
     pub(crate) async fn put(&mut self, part: &Part, bytes: Vec<u8>) {
         let Some(slot) = self.slot(part).filter(|slot| slot.in_reach) else {
@@ -118,8 +129,11 @@ impl Kept<'_> {
         };
         let name = slot.subject.name();
         let put = self.cache.shelf.put(&name, bytes, slot.before.as_deref());
-        if let Err(error) = in_time(put).await {
-            self.unusable("written", &error);
+        match (in_time(put).await, &slot.refused) {
+            (Ok(Put::Done), _) | (Ok(Put::Lost), None) => {}
+            // It does stand there, then.
+            (Ok(Put::Lost), Some(refused)) => self.warnings.push(unusable("read", refused)),
+            (Err(error), _) => self.warnings.push(unusable("written", &error)),
         }
     }
 
@@ -158,7 +172,8 @@ impl Kept<'_> {
             subject: subject.clone(),
             before: None,
             entry: None,
-            in_reach: found.is_ok(),
+            refused: None,
+            in_reach: true,
         };
         match found {
             Ok(None) => {}
@@ -166,7 +181,11 @@ impl Kept<'_> {
                 slot.before = Some(version);
                 slot.entry = self.judge(subject, Entry::decode(&bytes));
             }
-            Err(error) => self.unusable("read", &error),
+            Err(error) if error.kind() == ErrorKind::Aws => slot.refused = Some(error),
+            Err(error) => {
+                slot.in_reach = false;
+                self.warnings.push(unusable("read", &error));
+            }
         }
         self.slots.push(slot);
     }
@@ -189,20 +208,16 @@ impl Kept<'_> {
         self.warnings.push(Warning::new("cache-rebuilt", message));
         None
     }
+}
 
-    fn unusable(&mut self, done: &str, error: &Error) {
-        let way_out = error
-            .next_step()
-            .map(|hint| format!(" ({hint})"))
-            .unwrap_or_default();
-        let message = format!(
-            "the ledger cache cannot be {done}: {error}{way_out}; the report is read anew until it can"
-        );
-        // One is enough, however many periods there are.
-        if !self.warnings.iter().any(|known| known.code == "cache-unusable") {
-            self.warnings.push(Warning::new("cache-unusable", message));
-        }
-    }
+fn unusable(done: &str, error: &Error) -> Warning {
+    let way_out = error
+        .next_step()
+        .map(|hint| format!(" ({hint})"))
+        .unwrap_or_default();
+    let message =
+        format!("the ledger cache cannot be {done}: {error}{way_out}; the report is read anew until it can");
+    Warning::new("cache-unusable", message)
 }
 
 async fn in_time<T>(step: impl Future<Output = Result<T>>) -> Result<T> {

@@ -158,7 +158,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
     };
     let ledger = builder.finish();
     let mut warnings = warnings_of(&place, &totals, &ledger);
-    warnings.extend(kept.map(|kept| kept.warnings).unwrap_or_default());
+    warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
     warnings.extend(snapshot.warnings.iter().cloned());
     Ok(ReportData {
         ledger,

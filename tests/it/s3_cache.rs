@@ -128,6 +128,26 @@ fn a_cache_that_may_not_be_written_or_reached_is_told_and_the_report_is_read() {
     }
 }
 
+// Without the right to list, S3 does not say that an object is not there: it refuses to read it.
+#[test]
+fn an_entry_that_may_not_be_there_is_written_without_the_right_to_list() {
+    let [_, cache] = buckets("cur/legacy");
+    let run = || {
+        Brimful::plan("fixtures/cur/legacy")
+            .envs(S3::shared().env_as(Identity::WriteOnly))
+            .args(["--cache", &format!("s3://{cache}/ledgers")])
+            .json(0)
+    };
+    assert_eq!(warnings(&run(), "cache-unusable"), Vec::<&str>::new());
+    assert_eq!(S3::shared().list(&cache).len(), 1);
+    let document = run();
+    let told = warnings(&document, "cache-unusable");
+    assert!(
+        told.len() == 1 && told[0].contains("cannot be read") && told[0].contains("s3:GetObject"),
+        "{told:?}"
+    );
+}
+
 #[test]
 fn a_damaged_entry_is_told_and_replaced() {
     let buckets = buckets("cur/cur2");

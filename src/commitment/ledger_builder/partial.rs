@@ -463,3 +463,6 @@ fn series_key(series: &SeriesText, symbol: impl Fn(Text) -> Result<Symbol>) -> R
 fn damaged() -> Error {
     Error::unexpected("a kept part of the ledger points at what it does not hold")
 }
+
+#[cfg(test)]
+mod tests;

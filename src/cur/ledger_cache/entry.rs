@@ -13,7 +13,7 @@ use crate::cur::snapshot::Part;
 use crate::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-const FORM: u32 = 1;
+pub(crate) const FORM: u32 = 1;
 /// No entry is larger once it is decompressed, in bytes; a million cells take 30 MiB.
 const MAX_RAW: usize = 1 << 30;
 const DIGEST: usize = 32;
@@ -170,7 +170,7 @@ fn header() -> String {
     format!("{NAME}{FORM} {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

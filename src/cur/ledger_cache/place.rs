@@ -5,11 +5,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cur::location::{Location, Place};
-use crate::cur::s3::{AwsAccess, S3Store};
+use crate::cur::s3::{self, AwsAccess, S3Store};
 use crate::{Error, Result};
 
 /// No entry is larger, in bytes.
 const MAX_PACKED: u64 = 256 << 20;
+
+/// How a write ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    Done,
+    /// Something else stands there.
+    Lost,
+}
 
 /// A place, reached.
 #[derive(Debug)]
@@ -46,13 +54,16 @@ impl Shelf {
 
     /// Writes an entry over the version `before`; where nothing stands, if there is none. On S3, of two that write at
     /// once one is first; the other's entry is as good, and not needed. In a directory the last one stays.
-    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>, before: Option<&str>) -> Result<()> {
+    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>, before: Option<&str>) -> Result<Put> {
         match self {
             Self::S3(store) => {
                 let put = store.put(name, bytes, "application/octet-stream", before);
-                put.await.map(drop)
+                Ok(match put.await? {
+                    s3::Put::Done(_) => Put::Done,
+                    s3::Put::Lost => Put::Lost,
+                })
             }
-            Self::Directory(folder) => write(folder, name, &bytes),
+            Self::Directory(folder) => write(folder, name, &bytes).map(|()| Put::Done),
         }
     }
 }
