@@ -61,6 +61,13 @@ impl PeriodObjects {
         newest(true).or_else(|| newest(false))
     }
 
+    /// True for a file that the next delivery overwrites: one that lies in no execution's folder.
+    #[must_use]
+    pub fn is_overwritten(&self, file: &Object) -> bool {
+        let mut data = self.data.iter();
+        data.any(|(execution, object)| execution.is_none() && object.key == file.key)
+    }
+
     /// The files to take when there is no manifest: those of the newest execution, or those in the period's folder.
     #[must_use]
     pub fn newest_data(&self) -> Vec<Object> {

@@ -25,6 +25,10 @@ use crate::{Error, Result};
 /// Objects looked at again at the same time.
 const CHECKS: usize = 8;
 
+/// How long all objects must have been left alone, in seconds, where nothing else tells that AWS is done with them: the
+/// time between two writes of one delivery.
+const SETTLED: i64 = 5;
+
 /// Which billing periods to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Periods {
@@ -148,6 +152,7 @@ impl Snapshot {
         (snapshot.name, snapshot.status) = (name, report.status.clone());
         snapshot.check_status(store).await?;
         if report.periods.is_empty() {
+            snapshot.check_settled(store, &report.loose)?;
             snapshot.warnings.push(no_manifest(place));
             snapshot.delivered = newest(store, &report.loose);
             snapshot.add_loose(report.loose);
@@ -221,6 +226,7 @@ impl Snapshot {
     ) -> Result<Part, ReadError> {
         let Some(manifest) = found.manifest() else {
             let files = found.newest_data();
+            self.check_settled(store, &files)?;
             if !self.warnings.iter().any(|w| w.code == "no-manifest") {
                 self.warnings.push(no_manifest(place));
             }
@@ -240,16 +246,26 @@ impl Snapshot {
                 return Err(missing(store, &name, entry).await);
             };
             // Data Exports deliver the manifest last, so a younger file belongs to a refresh still under way.
-            if store.is_s3() && found.is_export && file.modified > manifest.modified {
-                let file = store.name(&file.key);
-                return Err(ReadError::Changed(format!(
-                    "{file} is newer than its manifest: AWS is delivering a refresh"
-                )));
+            if store.is_s3() && found.is_export {
+                let file_name = store.name(&file.key);
+                if file.modified > manifest.modified {
+                    return Err(ReadError::Changed(format!(
+                        "{file_name} is newer than its manifest: AWS is delivering a refresh"
+                    )));
+                }
+                // S3 tells times by the second, in which the file may have been either.
+                if file.modified == manifest.modified && found.is_overwritten(file) {
+                    settled(&file_name, file)?;
+                }
             }
             // A manifest that names a file twice must not make it count twice.
             if !files.contains(file) && !taken.contains(file.key.as_str()) {
                 files.push(file.clone());
             }
+        }
+        if !found.is_export {
+            let overwritten = files.iter().filter(|file| found.is_overwritten(file));
+            self.check_settled(store, overwritten)?;
         }
         self.delivered = store.is_s3().then_some(manifest.modified);
         Ok(Part {
@@ -257,6 +273,20 @@ impl Snapshot {
             manifest: Some((manifest.clone(), entries)),
             files,
         })
+    }
+
+    /// Files that are overwritten in place, with no promise about the manifest and no status file that says when AWS is
+    /// done: while they have just been written, the others may be yet to come.
+    fn check_settled<'a>(
+        &self,
+        store: &Store,
+        files: impl IntoIterator<Item = &'a Object>,
+    ) -> Result<(), ReadError> {
+        if !store.is_s3() || !self.status.is_empty() {
+            return Ok(());
+        }
+        let newest = files.into_iter().max_by_key(|file| file.modified);
+        newest.map_or(Ok(()), |file| settled(&store.name(&file.key), file))
     }
 
     async fn check_status(&self, store: &Store) -> Result<(), ReadError> {
@@ -359,6 +389,18 @@ async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
     Error::report(format!("{manifest} names a missing file: {entry}"))
         .hint("a lifecycle rule may have removed it, or a copy is incomplete: copy the period again, or wait for the next delivery")
         .into()
+}
+
+/// What S3 dates its objects by, which is never the clock of a replay.
+#[allow(clippy::disallowed_methods)]
+fn settled(name: &str, object: &Object) -> Result<(), ReadError> {
+    let age = (Utc::now() - object.modified).num_seconds();
+    if age >= SETTLED {
+        return Ok(());
+    }
+    Err(ReadError::Changed(format!(
+        "{name} has just been written, and nothing tells whether AWS is done"
+    )))
 }
 
 fn newest(store: &Store, files: &[Object]) -> Option<DateTime<Utc>> {

@@ -11,5 +11,6 @@ mod karpenter;
 mod oracle;
 mod s3_cache;
 mod s3_report;
+mod s3_rewriting;
 mod support;
 mod traps;

@@ -14,7 +14,7 @@ use brimful::hour::Hour;
 use brimful::money::Money;
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
-pub(crate) use bucket::{Bucket, Layout};
+pub(crate) use bucket::{Bucket, Layout, STATUS};
 pub(crate) use file::{File, Times};
 pub(crate) use read::{Seen, message, read};
 

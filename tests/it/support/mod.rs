@@ -14,6 +14,7 @@ pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
 pub(crate) mod proxy;
+pub(crate) mod rewriter;
 pub(crate) mod run;
 pub(crate) mod s3;
 pub(crate) mod sts;
