@@ -166,10 +166,8 @@ impl Lengths {
 
     /// What the longest row tells.
     fn longest(self) -> Option<Granularity> {
-        let there = Self::ALL.into_iter().zip(self.0).rev();
-        there
-            .filter_map(|(granularity, newest)| newest.map(|_| granularity))
-            .next()
+        let mut longest_first = Self::ALL.into_iter().zip(self.0).rev();
+        longest_first.find_map(|(granularity, newest)| newest.map(|_| granularity))
     }
 }
 

@@ -70,7 +70,7 @@ enum Purpose {
 #[derive(Debug)]
 pub struct S3Store {
     purpose: Purpose,
-    config: SdkConfig,
+    config: Box<SdkConfig>,
     /// Replaced once it turns out that the bucket lies in another region.
     client: RwLock<Client>,
     bucket: String,
@@ -87,7 +87,7 @@ impl S3Store {
         Self {
             purpose,
             client: RwLock::new(client(&config, None)),
-            config,
+            config: Box::new(config),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         }

@@ -22,6 +22,9 @@ type Index = i32;
 /// Whole picodollars.
 type Picos = i128;
 
+/// The cells of an hour: of each the step from the last one's series, its amount and its cost.
+type CellsOfHour = (Index, Vec<(u32, i64, i64)>);
+
 /// A part of a ledger. Everything in it is sorted, so that equal parts are equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Partial {
@@ -32,8 +35,7 @@ pub struct Partial {
     prices: Vec<(Text, Text, Index, Picos)>,
     spot_list_prices: Vec<(Text, Text, Index, Picos)>,
     series: Vec<SeriesText>,
-    /// By hour: the step to the next series, amount and cost of each cell.
-    cells: Vec<(Index, Vec<(u32, i64, i64)>)>,
+    cells: Vec<CellsOfHour>,
     newest_by_region: Vec<(Text, EndsText)>,
     covered_regions: Vec<(Text, Text, Index)>,
     newest_usage: EndsText,
@@ -375,10 +377,7 @@ fn prices(
     }))
 }
 
-fn cells(
-    known: FxHashMap<(u32, Hour), (Quantity, i64)>,
-    renumbered: &[u32],
-) -> Vec<(Index, Vec<(u32, i64, i64)>)> {
+fn cells(known: FxHashMap<(u32, Hour), (Quantity, i64)>, renumbered: &[u32]) -> Vec<CellsOfHour> {
     let flat = sorted(known.into_iter().map(|((series, hour), (amount, picos))| {
         (hour.index(), renumbered[series as usize], amount.nanos(), picos)
     }));

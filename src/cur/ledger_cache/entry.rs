@@ -82,11 +82,15 @@ impl Subject {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
-        let report = hex(&hash.finalize()[..8]);
+        let hash = hash.finalize();
+        let report: u64 = hash
+            .iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | u64::from(*byte));
         let sort = if self.all_usage { "usage" } else { "plans" };
         let month = self.period.as_deref().and_then(|period| period.split_once('-'));
         let month = month.map_or("all", |(_, month)| month);
-        format!("{report}-{sort}-{month}.ledger")
+        format!("{report:016x}-{sort}-{month}.ledger")
     }
 }
 
@@ -168,10 +172,6 @@ const NAME: &str = "brimful-ledger ";
 
 fn header() -> String {
     format!("{NAME}{FORM} {}\n", env!("CARGO_PKG_VERSION"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ impl Way {
     pub(crate) fn tells_when_it_is_done(self) -> bool {
         self.layout != Layout::Legacy || self.status
     }
+
+    /// True where the end of a delivery may be known by nothing but that it rests.
+    pub(crate) fn needs_rest(self) -> bool {
+        !self.tells_when_it_is_done() || self.layout == Layout::Export
+    }
 }
 
 /// One write.
@@ -116,10 +121,10 @@ impl Rewriter {
             let surplus: Vec<String> = (chunks + 1..=Self::chunks(version - 1))
                 .map(|chunk| forms.key(MONTH, &name, chunk))
                 .collect();
-            let emptied = self.way.layout == Layout::Export || version % 3 != 0;
+            let emptied = self.way.layout == Layout::Export || !version.is_multiple_of(3);
             if emptied {
                 data.extend(surplus.iter().map(|key| Write::Put(key.clone(), forms.data(&[]))));
-                if version % 2 == 0 {
+                if version.is_multiple_of(2) {
                     keys.extend(surplus);
                 }
             }
