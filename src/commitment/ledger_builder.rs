@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use super::ledger::{Granularity, PlanHour};
+use super::ledger::PlanHour;
 use super::region;
 use super::usage::{LineItemType, UsageKind};
 use crate::cur::batch::LineItems;
@@ -15,7 +15,7 @@ use crate::money::Money;
 use crate::quantity::Quantity;
 use crate::{Error, Result};
 
-const HOUR_MILLIS: i64 = 3_600_000;
+use newest::{Ends, Lengths, Newest, Span, latest, newest};
 
 /// A ledger in the making.
 #[derive(Debug)]
@@ -85,10 +85,6 @@ struct SeriesKey {
     node_pool: Symbol,
 }
 
-/// The largest amount seen at the newest hour: independent of row order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Newest(Hour, Money);
-
 /// A property of strings, computed once per string.
 #[derive(Debug)]
 struct Memo<T> {
@@ -119,55 +115,6 @@ impl<T: Copy> Memo<T> {
         }
         self.known[symbol.index()] = Some(value);
         value
-    }
-}
-
-/// The hour of a row, and its length.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    hour: Hour,
-    end: i64,
-    length: i64,
-}
-
-/// The newest usage: the hour of rows of an hour or less, and hour and end (in milliseconds) of longer ones, which
-/// count in a daily report only.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Ends {
-    hours: Option<Hour>,
-    longer: Option<(Hour, i64)>,
-}
-
-impl Ends {
-    fn note(&mut self, span: Span) {
-        if span.length <= HOUR_MILLIS {
-            self.hours = self.hours.max(Some(span.hour));
-        } else {
-            self.longer = self.longer.max(Some((span.hour, span.end)));
-        }
-    }
-}
-
-/// The newest hours of rows of up to an hour, up to a day, and longer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Lengths([Option<Hour>; 3]);
-
-impl Lengths {
-    const ALL: [Granularity; 3] = [Granularity::Hourly, Granularity::Daily, Granularity::Monthly];
-
-    fn note(&mut self, span: Span) {
-        let newest = match span.length {
-            length if length <= HOUR_MILLIS => &mut self.0[0],
-            ..=90_000_000 => &mut self.0[1], // 25 h: a day in which clocks go back, where days are local
-            _ => &mut self.0[2],
-        };
-        *newest = (*newest).max(Some(span.hour));
-    }
-
-    /// What the longest row tells.
-    fn longest(self) -> Option<Granularity> {
-        let mut longest_first = Self::ALL.into_iter().zip(self.0).rev();
-        longest_first.find_map(|(granularity, newest)| newest.map(|_| granularity))
     }
 }
 
@@ -505,16 +452,6 @@ fn is_tagged(items: &LineItems, row: usize) -> bool {
         .any(|tag| !items.text(*tag, row).is_empty())
 }
 
-fn newest<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Newest>, key: K, hour: Hour, amount: Money) {
-    let entry = map.entry(key).or_insert(Newest(hour, amount));
-    *entry = (*entry).max(Newest(hour, amount));
-}
-
-fn latest<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Hour>, key: K, hour: Hour) {
-    let entry = map.entry(key).or_insert(hour);
-    *entry = (*entry).max(hour);
-}
-
 fn list_price(items: &LineItems, row: usize) -> Option<Money> {
     per_unit(items, row, items.number(Number::OnDemandCost, row))
 }
@@ -534,4 +471,5 @@ fn may_matter(usage_type: &str) -> bool {
 }
 
 mod finish;
+mod newest;
 pub(crate) mod partial;

@@ -14,7 +14,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::layout::{self, PeriodObjects, Report};
-use super::manifest::Manifest;
 use super::object::{Object, ReadError};
 use super::parquet_file::damaged;
 use super::period::BillingPeriod;
@@ -22,80 +21,18 @@ use super::store::Store;
 use crate::warning::Warning;
 use crate::{Error, Result};
 
+mod listing;
+
+use listing::periods;
+
+pub use listing::{Listing, Manifests, Periods};
+
 /// Objects looked at again at the same time.
 const CHECKS: usize = 8;
 
 /// How long all objects must have been left alone, in seconds, where nothing else tells that AWS is done with them: the
 /// time between two writes of one delivery.
 const SETTLED: i64 = 5;
-
-/// Which billing periods to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Periods {
-    /// The newest one that has begun by `now`.
-    Newest(DateTime<Utc>),
-    /// These, both ends included, as far as they are there.
-    Between(BillingPeriod, BillingPeriod),
-    /// The same; if none is there, the newest one before, which then proves too old.
-    History(BillingPeriod, BillingPeriod),
-}
-
-/// What lies at the report's place.
-#[derive(Debug)]
-pub struct Listing {
-    objects: Vec<Object>,
-    reports: BTreeMap<String, Report>,
-}
-
-impl Listing {
-    /// Lists it.
-    pub async fn of(store: &Store) -> Result<Self> {
-        let objects = store.list().await?;
-        let reports = layout::reports(&objects);
-        Ok(Self { objects, reports })
-    }
-
-    /// The report's name and the wanted periods, if there is one report in parquet form only; `None` among the
-    /// periods stands for files that lie in no period's folder.
-    #[must_use]
-    pub fn only(&self, store: &Store, wanted: Periods) -> Option<(&str, Vec<Option<BillingPeriod>>)> {
-        if store.is_single_file() {
-            return Some(("", vec![None]));
-        }
-        let mut reports = self.reports.iter().filter(|(_, report)| report.has_data());
-        let (name, report) = reports.next().filter(|_| reports.next().is_none())?;
-        let chosen = periods(report, wanted)
-            .into_iter()
-            .map(|(period, _)| Some(period));
-        let chosen = if report.periods.is_empty() {
-            vec![None]
-        } else {
-            chosen.collect()
-        };
-        Some((name, chosen))
-    }
-}
-
-/// The names of files in manifests, each manifest by key and version, so that none is read twice.
-#[derive(Debug, Default)]
-pub struct Manifests(BTreeMap<(String, String), Vec<String>>);
-
-impl Manifests {
-    /// Remembers what a version of a manifest names.
-    pub fn insert(&mut self, key: String, version: String, files: Vec<String>) {
-        self.0.insert((key, version), files);
-    }
-
-    async fn of(&mut self, store: &Store, object: &Object) -> Result<Manifest, ReadError> {
-        let key = (object.key.clone(), object.version.clone());
-        if let Some(files) = self.0.get(&key) {
-            return Ok(Manifest { files: files.clone() });
-        }
-        let manifest = Manifest::parse(&store.name(&object.key), &store.read(object).await?)?;
-        self.0.insert(key, manifest.files.clone());
-        Ok(manifest)
-    }
-}
 
 /// The files of one billing period.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -346,35 +283,6 @@ async fn choose(
             .hint("create a CUR 2.0 export (hourly, parquet, with resource IDs) and point --cur at its bucket and prefix")
             .into()
     })
-}
-
-fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
-    let newest = |last: BillingPeriod| {
-        report
-            .periods
-            .range(..=last)
-            .next_back()
-            .map(|(period, found)| (*period, found))
-    };
-    let between = |first, last| {
-        report
-            .periods
-            .range(first..=last)
-            .map(|(period, found)| (*period, found))
-            .collect()
-    };
-    match wanted {
-        Periods::Newest(now) => newest(BillingPeriod::of(now)).into_iter().collect(),
-        Periods::Between(first, last) => between(first, last),
-        Periods::History(first, last) => {
-            let found: Vec<_> = between(first, last);
-            if found.is_empty() {
-                newest(last).into_iter().collect()
-            } else {
-                found
-            }
-        }
-    }
 }
 
 /// A file that the manifest names was not listed: gone for good, or delivered since the listing?

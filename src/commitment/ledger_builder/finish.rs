@@ -172,9 +172,10 @@ impl LedgerBuilder<'_> {
 
     fn usage(&self, plans: &BTreeMap<Arc<str>, usize>) -> (Vec<Series>, Vec<Cell>) {
         let text = |symbol| self.symbols.text(symbol);
-        let mut all: Vec<(Series, u32)> = self
-            .series
-            .iter()
+        let mut by_number: Vec<_> = self.series.iter().collect();
+        by_number.sort_unstable_by_key(|(_, number)| **number);
+        let mut all: Vec<(Series, u32)> = by_number
+            .into_iter()
             .filter_map(|(key, number)| {
                 let series = Series {
                     class: match key.class {
@@ -194,7 +195,8 @@ impl LedgerBuilder<'_> {
                 Some((series, *number))
             })
             .collect();
-        all.sort_unstable();
+        // Those of a part that was kept come in order, which this sort makes use of.
+        all.sort();
         let mut renumbered = vec![0; self.series.len()];
         for (new, (_, old)) in all.iter().enumerate() {
             renumbered[*old as usize] = u32::try_from(new).unwrap_or(u32::MAX);
