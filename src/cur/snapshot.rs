@@ -174,13 +174,12 @@ impl Snapshot {
                 files,
             });
         };
-        let name = store.name(&manifest.key);
         let entries = manifests.of(store, manifest).await?.files;
         let taken: BTreeSet<&str> = self.files().map(|file| file.key.as_str()).collect();
         let mut files: Vec<Object> = Vec::new();
         for entry in &entries {
             let Some(file) = layout::resolve(entry, objects) else {
-                return Err(missing(store, &name, entry).await);
+                return Err(missing(store, manifest, entry).await);
             };
             // Data Exports deliver the manifest last, so a younger file belongs to a refresh still under way.
             if store.is_s3() && found.is_export {
@@ -285,8 +284,9 @@ async fn choose(
     })
 }
 
-/// A file that the manifest names was not listed: gone for good, or delivered since the listing?
-async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
+/// A file that the manifest names was not listed: gone for good, delivered since the listing, or gone with the version
+/// that the listed manifest was of?
+async fn missing(store: &Store, manifest: &Object, entry: &str) -> ReadError {
     let key = entry
         .strip_prefix("s3://")
         .and_then(|rest| rest.split_once('/'))
@@ -294,7 +294,12 @@ async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
     if store.is_s3() && matches!(store.head(key).await, Ok(Some(_))) {
         return ReadError::Changed(format!("{} has just been delivered", store.name(key)));
     }
-    Error::report(format!("{manifest} names a missing file: {entry}"))
+    let name = store.name(&manifest.key);
+    let now = store.head(&manifest.key).await;
+    if now.is_ok_and(|now| now.is_none_or(|now| now.version != manifest.version)) {
+        return ReadError::Changed(format!("{name} was rewritten"));
+    }
+    Error::report(format!("{name} names a missing file: {entry}"))
         .hint("a lifecycle rule may have removed it, or a copy is incomplete: copy the period again, or wait for the next delivery")
         .into()
 }

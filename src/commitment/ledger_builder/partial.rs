@@ -108,6 +108,30 @@ impl LedgerBuilder<'_> {
     /// What was counted so far.
     #[must_use]
     pub fn into_partial(self) -> Partial {
+        // Whatever a builder learns to count must be kept, too: a new field does not compile until it is.
+        let Self {
+            symbols: _,
+            window: _,
+            detail: _,
+            line_types: _,
+            may_matter: _,
+            kinds: _,
+            regions: _,
+            hours: _,
+            facts: _,
+            rates: _,
+            prices: _,
+            spot_list_prices: _,
+            series: _,
+            cells: _,
+            newest_by_region: _,
+            covered_regions: _,
+            newest_usage: _,
+            fees: _,
+            covered: _,
+            timeless_rows: _,
+            unreadable_rows: _,
+        } = &self;
         let texts = Texts::of(&self);
         let text = |symbol: Symbol| texts.number[&symbol];
         let mut numbered: Vec<(SeriesText, u32)> = self
