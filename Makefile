@@ -6,6 +6,7 @@ PYTHON := $(TOOLS)/venv/bin/python
 # Tests on a running Karpenter mostly wait for its clocks, so more run at a time than there are cores.
 TEST_THREADS ?= 8
 ROUNDS ?= 20
+MINUTES ?= 10
 SEEDS ?= 20
 # The fixtures' clock.
 NOW := 2026-11-21T18:00:00Z
@@ -16,7 +17,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long test-tools fmt lint audit fixtures bench control build clean
+.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures bench control build clean
 
 ## help: print this list
 help:
@@ -46,6 +47,10 @@ test-fast: need-cargo
 ## e2e-long: run the closed loop on a running Karpenter again and again (ROUNDS=20: about 90 minutes)
 e2e-long: need-cargo test-tools
 	BRIMFUL_E2E_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test it -- karpenter::closed_loop --nocapture
+
+## rewrite-long: read reports while they are rewritten, for MINUTES=10, and print how often
+rewrite-long: need-cargo test-tools
+	BRIMFUL_REWRITE_MINUTES=$(MINUTES) $(CARGO) test --locked --test it -- s3_rewriting::a_report --nocapture
 
 ## test-tools: install the servers and the oracle that tests need, below .tools
 test-tools:

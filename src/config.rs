@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::coordination::Place;
+use crate::cur::location::Place;
 use crate::hour::parse_duration;
 use crate::{Error, Result};
 
@@ -72,6 +72,8 @@ pub struct CurConfig {
     pub maturity: Span,
     /// How much history decisions look at.
     pub lookback: Span,
+    /// Where what was counted of the report is kept for the next run: `s3://bucket[/prefix]` or a directory.
+    pub cache: Option<String>,
 }
 
 impl Default for CurConfig {
@@ -83,6 +85,7 @@ impl Default for CurConfig {
             external_id: None,
             maturity: Span(Duration::hours(24)),
             lookback: Span(Duration::days(35)),
+            cache: None,
         }
     }
 }
@@ -324,6 +327,9 @@ impl Config {
         }
         if self.cur.uri.is_some() && self.cur.discover.is_some() {
             return Err("cur: give uri or discover, not both".into());
+        }
+        if let Some(uri) = &self.cur.cache {
+            uri.parse::<Place>().map_err(|e| format!("cur.cache: {e}"))?;
         }
         if let Some(uri) = &self.coordination.uri {
             uri.parse::<Place>()

@@ -2,15 +2,14 @@
 //! bucket or a directory. What the objects mean is `policy::peers`' business.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use aws_config::SdkConfig;
 use futures::{StreamExt, stream};
 
 use crate::Result;
 use crate::cur::location::Location;
+pub use crate::cur::location::Place;
 use crate::cur::s3::{AwsAccess, Listed, Put, S3Store};
 use crate::policy::peers::{MAX_BYTES, Note};
 
@@ -20,28 +19,6 @@ use directory::Directory;
 
 /// Objects read at a time.
 const AT_ONCE: usize = 8;
-
-/// `coordination.uri`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(Location);
-
-impl FromStr for Place {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_other = !text.starts_with("s3://") && text.contains("://");
-        if is_other || text.is_empty() {
-            return Err(format!("`{text}` is neither s3://bucket/prefix nor a directory"));
-        }
-        text.parse().map(Self)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// The place, reached.
 #[derive(Debug)]
@@ -77,22 +54,21 @@ impl Board {
     /// # Errors
     /// It is not there, or may not be listed.
     pub async fn open(place: &Place) -> Result<Self> {
-        let aws = match place.0 {
+        let aws = match place.location() {
             Location::S3 { .. } => AwsAccess::default().load().await,
             Location::Path(_) => SdkConfig::builder().build(),
         };
-        Self::open_with(place, &aws).await
+        Self::open_with(place, &aws)
     }
 
     /// The same with settings of one's own.
     ///
     /// # Errors
     /// It is not there, or may not be listed.
-    pub async fn open_with(place: &Place, aws: &SdkConfig) -> Result<Self> {
-        match &place.0 {
+    pub fn open_with(place: &Place, aws: &SdkConfig) -> Result<Self> {
+        match place.location() {
             Location::S3 { bucket, prefix } => {
-                let store = S3Store::for_coordination(aws, bucket, prefix).await?;
-                Ok(Self::S3(store))
+                Ok(Self::S3(S3Store::for_coordination(aws.clone(), bucket, prefix)))
             }
             Location::Path(path) => {
                 Directory(path).check()?;
@@ -144,14 +120,16 @@ impl Board {
             Self::Directory(path) => return Directory(path).write(name, text, before),
             Self::S3(store) => store,
         };
-        Ok(match store.put(name, text, before).await? {
-            Put::Done(etag) => Written::Done(etag),
-            // Sent again after an answer that got lost, a request meets its own object.
-            Put::Lost => match store.whole(name).await? {
-                Some((etag, body)) if body == text.as_bytes() => Written::Done(etag),
-                _ => Written::Lost,
+        Ok(
+            match store.put(name, text.into(), "application/json", before).await? {
+                Put::Done(etag) => Written::Done(etag),
+                // Sent again after an answer that got lost, a request meets its own object.
+                Put::Lost => match store.whole(name, MAX_BYTES).await? {
+                    Some((etag, body)) if body == text.as_bytes() => Written::Done(etag),
+                    _ => Written::Lost,
+                },
             },
-        })
+        )
     }
 }
 
@@ -161,7 +139,7 @@ async fn entry(store: &S3Store, listed: Listed) -> Option<Entry> {
     let (version, content) = if size > MAX_BYTES {
         (etag, Err(too_large(size)))
     } else {
-        match store.whole(&name).await {
+        match store.whole(&name, MAX_BYTES).await {
             Ok(None) => return None,
             Ok(Some((etag, body))) => (etag, text(body)),
             Err(error) => (etag, Err(error.to_string())),

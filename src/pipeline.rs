@@ -8,6 +8,7 @@ use crate::commitment::ledger::{Granularity, Ledger};
 use crate::commitment::utilization::{Terms, Utilization, stale};
 use crate::config::Config;
 use crate::cur::columns::Detail;
+use crate::cur::ledger_cache::LedgerCache;
 use crate::cur::location::Location;
 use crate::cur::period::BillingPeriod;
 use crate::cur::reader::{ReportData, Request, read};
@@ -31,6 +32,8 @@ pub struct ReadOptions<'a> {
     pub location: &'a Location,
     /// How to reach AWS.
     pub access: &'a AwsAccess,
+    /// What was counted of the report before, if it is kept anywhere.
+    pub cache: Option<&'a LedgerCache>,
     /// How much is wanted; decisions need it all.
     pub detail: Detail,
     /// Worker threads.
@@ -111,6 +114,8 @@ pub async fn judge_window(
             Periods::Newest(now)
         },
         window: chosen.then(|| hour_from(from)..hour_from(to)),
+        ends_early: window.to.is_some(),
+        cache: options.cache,
         detail: options.detail,
         threads: options.threads,
         progress: options.progress,
@@ -161,6 +166,8 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
         periods: Periods::History(BillingPeriod::of(from), BillingPeriod::of(now)),
         // The row of the current hour, written ahead, tells the commitment.
         window: Some(Hour::of(from)..Hour::of(now).plus(1)),
+        ends_early: false,
+        cache: options.cache,
         detail: options.detail,
         threads: options.threads,
         progress: options.progress,
@@ -172,13 +179,14 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
         Err(error) => return Err(error),
     };
     if data.ledger.granularity.is_none() && data.rows > 0 {
-        // No row begins in the wanted time: those of a MONTHLY report all begin on the first.
+        // No row begins in the wanted time: those of a MONTHLY report all begin on the first, and those of one that is
+        // delivered no more tell at least how old it is.
         let whole = read(&Request {
             window: None,
             ..request
         })
         .await?;
-        if whole.ledger.granularity == Some(Granularity::Monthly) {
+        if whole.ledger.granularity == Some(Granularity::Monthly) || whole.horizon(now).is_some() {
             data = whole;
         }
     }

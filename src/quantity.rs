@@ -31,6 +31,18 @@ impl Quantity {
         self.0 as f64 / NANOS
     }
 
+    /// Whole nano-units.
+    #[must_use]
+    pub fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// An amount of whole nano-units.
+    #[must_use]
+    pub fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
     /// What this amount costs at `rate` $/unit, to the picodollar.
     #[must_use]
     pub fn at(self, rate: Money) -> Money {

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cur::location::Location;
+use crate::cur::location::{Location, Place};
 use crate::hour::parse_duration;
 
 /// Fill your AWS Savings Plans to the brim, then spill to Spot.
@@ -60,6 +60,9 @@ pub struct Common {
     /// The Cost and Usage Report: `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file.
     #[arg(long, value_name = "URI", env = "BRIMFUL_CUR", help_heading = "Report")]
     pub cur: Option<Location>,
+    /// Where what was counted of the report is kept for the next run: `s3://bucket[/prefix]` or a directory.
+    #[arg(long, value_name = "PLACE", env = "BRIMFUL_CACHE", help_heading = "Report")]
+    pub cache: Option<Place>,
     /// Configuration file (YAML); `brimful schema` prints its keys.
     #[arg(long, value_name = "FILE", env = "BRIMFUL_CONFIG")]
     pub config: Option<PathBuf>,

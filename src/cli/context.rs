@@ -11,7 +11,8 @@ use super::signals::Interrupt;
 use crate::config::{Config, LogFormat};
 use crate::cur::columns::Detail;
 use crate::cur::discover::discover;
-use crate::cur::location::Location;
+use crate::cur::ledger_cache::LedgerCache;
+use crate::cur::location::{Location, Place};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
 use crate::pipeline::ReadOptions;
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     pub(crate) now: DateTime<Utc>,
     pub(crate) location: Location,
     pub(crate) access: AwsAccess,
+    pub(crate) cache: Option<LedgerCache>,
     pub(crate) threads: usize,
     pub(crate) quiet: bool,
     pub(crate) interrupt: Interrupt,
@@ -33,6 +35,7 @@ impl Context {
     pub(crate) async fn new(common: Common, interrupt: Interrupt) -> Result<Self> {
         let Common {
             cur,
+            cache,
             config,
             now,
             threads,
@@ -52,6 +55,7 @@ impl Context {
         Ok(Self {
             now: now.unwrap_or_else(wall_clock),
             threads: threads.map_or_else(processors, usize::from),
+            cache: ledger_cache(cache, &config).await?,
             config,
             location,
             access,
@@ -65,6 +69,7 @@ impl Context {
         ReadOptions {
             location: &self.location,
             access: &self.access,
+            cache: self.cache.as_ref(),
             detail,
             threads: self.threads,
             progress,
@@ -74,6 +79,16 @@ impl Context {
 
     pub(crate) fn progress(&self) -> ScanProgress {
         ScanProgress::new(self.quiet)
+    }
+}
+
+/// The cache of the flag, else of the configuration, if any.
+pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result<Option<LedgerCache>> {
+    let configured = || config.cur.cache.as_deref().map(str::parse).transpose();
+    let place = flag.map_or_else(configured, |place| Ok(Some(place)));
+    match place.map_err(|e| Error::usage(format!("cur.cache: {e}")))? {
+        Some(place) => Ok(Some(LedgerCache::at(place).await)),
+        None => Ok(None),
     }
 }
 

@@ -99,6 +99,8 @@ async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>)
         now,
         location,
         access,
+        // It looks at the report itself.
+        cache: None,
         threads: common.threads.map_or_else(processors, usize::from),
         quiet: common.quiet,
         interrupt,

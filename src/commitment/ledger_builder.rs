@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::ledger::PlanHour;
 use super::region;
@@ -15,35 +15,40 @@ use crate::money::Money;
 use crate::quantity::Quantity;
 use crate::{Error, Result};
 
-const HOUR_MILLIS: i64 = 3_600_000;
+use newest::{Ends, Lengths, Newest, Span, latest, newest};
 
 /// A ledger in the making.
 #[derive(Debug)]
 pub struct LedgerBuilder<'a> {
     symbols: &'a Symbols,
-    /// Hours to keep; the horizon is taken from all rows.
+    /// Hours to keep. Rows that begin before them are not looked at, so that it makes no difference whether the scan
+    /// has skipped them; later ones still describe plans and tell how far the report reaches.
     window: Option<Range<Hour>>,
     detail: Detail,
     line_types: Memo<LineItemType>,
     /// False for usage types that no product bills as coverable or Spot usage: most rows end here.
     may_matter: Memo<bool>,
     kinds: FxHashMap<(Symbol, Symbol, Symbol), UsageKind>,
-    regions: FxHashMap<(Symbol, Symbol), Symbol>,
+    /// Region code by what the row says and its usage type, and the newest hour of such a row.
+    regions: FxHashMap<(Symbol, Symbol), (Symbol, Hour)>,
     hours: FxHashMap<(Symbol, Hour), PlanHour>,
-    facts: FxHashMap<(Symbol, [Symbol; FACTS.len()]), (bool, Hour)>,
+    /// Newest hour by plan, by what its rows say of it, and by whether they are fees.
+    facts: FxHashMap<(Symbol, [Symbol; FACTS.len()], bool), Hour>,
     rates: FxHashMap<(Symbol, Symbol, Symbol), Newest>,
     prices: FxHashMap<(Symbol, Symbol), Newest>,
     spot_list_prices: FxHashMap<(Symbol, Symbol), Newest>,
     series: FxHashMap<SeriesKey, u32>,
     cells: FxHashMap<(u32, Hour), (Quantity, i64)>,
     newest_by_region: FxHashMap<Symbol, Ends>,
-    covered_regions: FxHashSet<(Symbol, Symbol)>,
+    /// Newest hour by plan and region.
+    covered_regions: FxHashMap<(Symbol, Symbol), Hour>,
     newest_usage: Ends,
-    /// Length of the longest fee row and covered row, which tell the report's granularity.
-    longest_fee: Option<i64>,
-    longest_covered: Option<i64>,
-    unreadable_rows: u64,
-    unreadable_hours: FxHashSet<Hour>,
+    /// How long fee rows and covered rows are, which tells the report's granularity.
+    fees: Lengths,
+    covered: Lengths,
+    /// Rows whose hour cannot be read, and those of a known hour that hold something else unreadable.
+    timeless_rows: u64,
+    unreadable_rows: FxHashMap<Hour, u64>,
 }
 
 /// Text facts that describe a plan, in the order of [`PlanTexts`]' fields.
@@ -80,10 +85,6 @@ struct SeriesKey {
     node_pool: Symbol,
 }
 
-/// The largest amount seen at the newest hour: independent of row order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Newest(Hour, Money);
-
 /// A property of strings, computed once per string.
 #[derive(Debug)]
 struct Memo<T> {
@@ -117,35 +118,6 @@ impl<T: Copy> Memo<T> {
     }
 }
 
-/// The hour of a row, and its length.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    hour: Hour,
-    end: i64,
-    length: i64,
-}
-
-/// The newest ends of usage, in milliseconds: of rows of an hour or less, and of longer ones, which count in a daily
-/// report only.
-#[derive(Debug, Clone, Copy, Default)]
-struct Ends {
-    hours: Option<i64>,
-    longer: Option<i64>,
-}
-
-impl Ends {
-    fn note(&mut self, span: Span) {
-        if span.length <= HOUR_MILLIS {
-            // Part-hours end early; what counts is the end of their hour.
-            self.hours = self
-                .hours
-                .max(Some(i64::from(span.hour.plus(1).index()) * HOUR_MILLIS));
-        } else {
-            self.longer = self.longer.max(Some(span.end));
-        }
-    }
-}
-
 impl<'a> LedgerBuilder<'a> {
     /// A builder for the hours of `window` (all when `None`), whose strings come from `symbols`.
     #[must_use]
@@ -166,13 +138,19 @@ impl<'a> LedgerBuilder<'a> {
             series: FxHashMap::default(),
             cells: FxHashMap::default(),
             newest_by_region: FxHashMap::default(),
-            covered_regions: FxHashSet::default(),
+            covered_regions: FxHashMap::default(),
             newest_usage: Ends::default(),
-            longest_fee: None,
-            longest_covered: None,
-            unreadable_rows: 0,
-            unreadable_hours: FxHashSet::default(),
+            fees: Lengths::default(),
+            covered: Lengths::default(),
+            timeless_rows: 0,
+            unreadable_rows: FxHashMap::default(),
         }
+    }
+
+    /// Where its strings come from.
+    #[must_use]
+    pub fn symbols(&self) -> &'a Symbols {
+        self.symbols
     }
 
     /// Adds a batch of line items.
@@ -204,7 +182,7 @@ impl<'a> LedgerBuilder<'a> {
 
     fn add_fee(&mut self, items: &LineItems, row: usize) {
         let Some(span) = self.span(items, row) else { return };
-        self.longest_fee = self.longest_fee.max(Some(span.length));
+        self.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
         let (total, used) = (
             items.number(Number::TotalCommitment, row),
@@ -231,7 +209,7 @@ impl<'a> LedgerBuilder<'a> {
         let Some(span) = self.span(items, row) else {
             return Ok(());
         };
-        self.longest_covered = self.longest_covered.max(Some(span.length));
+        self.covered.note(span);
         let arn = items.text(Text::PlanArn, row);
         self.note_plan(items, row, arn, false, span.hour);
         let kind = self.kind(items, row);
@@ -255,8 +233,8 @@ impl<'a> LedgerBuilder<'a> {
             newest(&mut self.rates, (arn, usage.0, usage.1), span.hour, rate);
         }
         self.note_price(items, row, usage, span.hour);
-        let region = self.region(items, row);
-        self.covered_regions.insert((arn, region));
+        let region = self.region(items, row, span.hour);
+        latest(&mut self.covered_regions, (arn, region), span.hour);
         match cost {
             // Who is covered by what: the order in which AWS applies plans is replayed on it.
             Some(cost) if self.detail == Detail::Usage && kind != UsageKind::Other => {
@@ -335,7 +313,7 @@ impl<'a> LedgerBuilder<'a> {
             is_instance: kind.is_instance(),
             usage_type: items.text(Text::UsageType, row),
             operation: items.text(Text::Operation, row),
-            region: self.region(items, row),
+            region: self.region(items, row, hour),
             account: match self.detail {
                 Detail::Usage => items.text(Text::UsageAccount, row),
                 Detail::Plans => Symbol::EMPTY,
@@ -347,8 +325,24 @@ impl<'a> LedgerBuilder<'a> {
             self.note_unreadable(hour);
             return Ok(());
         };
+        let series = (self.number_of(key), key.usage_type);
+        self.add_to_cell(series, hour, amount, cost)
+    }
+
+    /// The number of a series, a new one for a new series.
+    fn number_of(&mut self, key: SeriesKey) -> u32 {
         let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
-        let series = *self.series.entry(key).or_insert(next);
+        *self.series.entry(key).or_insert(next)
+    }
+
+    /// Adds to the cell of a series, given by number and usage type.
+    fn add_to_cell(
+        &mut self,
+        (series, usage_type): (u32, Symbol),
+        hour: Hour,
+        amount: Quantity,
+        cost: Money,
+    ) -> Result<()> {
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
         let cost = i64::try_from(cost.picos()).ok();
         match (
@@ -357,7 +351,7 @@ impl<'a> LedgerBuilder<'a> {
         ) {
             (Some(amount), Some(cost)) => (*amounts, *costs) = (amount, cost),
             _ => {
-                let usage_type = self.symbols.text(key.usage_type);
+                let usage_type = self.symbols.text(usage_type);
                 return Err(Error::report(format!(
                     "{hour}: usage of {usage_type} is beyond $9 million an hour"
                 ))
@@ -379,18 +373,20 @@ impl<'a> LedgerBuilder<'a> {
         })
     }
 
-    fn region(&mut self, items: &LineItems, row: usize) -> Symbol {
+    fn region(&mut self, items: &LineItems, row: usize, hour: Hour) -> Symbol {
         let (region, usage_type) = (items.text(Text::Region, row), items.text(Text::UsageType, row));
         let symbols = self.symbols;
-        *self.regions.entry((region, usage_type)).or_insert_with(|| {
+        let (code, newest) = self.regions.entry((region, usage_type)).or_insert_with(|| {
             let written = region::code_of(&symbols.text(region));
             let usage_type = symbols.text(usage_type);
             let code = written.as_deref().or_else(|| region::of_usage_type(&usage_type));
-            symbols.intern(std::iter::once(code))[0]
-        })
+            (symbols.intern(std::iter::once(code))[0], hour)
+        });
+        *newest = (*newest).max(hour);
+        *code
     }
 
-    /// The row's hour; `None` (and counted) when its times cannot be read.
+    /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
     fn span(&mut self, items: &LineItems, row: usize) -> Option<Span> {
         let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
         let span = start.zip(end).and_then(|(start, end)| {
@@ -400,13 +396,17 @@ impl<'a> LedgerBuilder<'a> {
                 length: end - start,
             })
         });
-        self.unreadable_rows += u64::from(span.is_none());
-        span
+        self.timeless_rows += u64::from(span.is_none());
+        span.filter(|span| self.begins_by(span.hour))
     }
 
     fn note_unreadable(&mut self, hour: Hour) {
-        self.unreadable_rows += 1;
-        self.unreadable_hours.insert(hour);
+        *self.unreadable_rows.entry(hour).or_default() += 1;
+    }
+
+    /// False for what lies before the window.
+    fn begins_by(&self, hour: Hour) -> bool {
+        self.window.as_ref().is_none_or(|window| window.start <= hour)
     }
 
     fn keeps(&self, hour: Hour) -> bool {
@@ -419,7 +419,7 @@ impl<'a> LedgerBuilder<'a> {
         }
         self.newest_usage.note(span);
         if kind.is_instance() {
-            let region = self.region(items, row);
+            let region = self.region(items, row, span.hour);
             self.newest_by_region.entry(region).or_default().note(span);
         }
     }
@@ -433,8 +433,7 @@ impl<'a> LedgerBuilder<'a> {
             Text::UsageType | Text::ProductCode | Text::UsageAccount if !is_fee => Symbol::EMPTY,
             fact => items.text(fact, row),
         });
-        let newest = self.facts.entry((arn, facts)).or_insert((is_fee, hour));
-        *newest = (*newest).max((is_fee, hour));
+        latest(&mut self.facts, (arn, facts, is_fee), hour);
     }
 
     fn note_price(&mut self, items: &LineItems, row: usize, usage: (Symbol, Symbol), hour: Hour) {
@@ -451,11 +450,6 @@ fn is_tagged(items: &LineItems, row: usize) -> bool {
     [Text::ClusterTag, Text::NodePoolTag]
         .iter()
         .any(|tag| !items.text(*tag, row).is_empty())
-}
-
-fn newest<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Newest>, key: K, hour: Hour, amount: Money) {
-    let entry = map.entry(key).or_insert(Newest(hour, amount));
-    *entry = (*entry).max(Newest(hour, amount));
 }
 
 fn list_price(items: &LineItems, row: usize) -> Option<Money> {
@@ -477,3 +471,5 @@ fn may_matter(usage_type: &str) -> bool {
 }
 
 mod finish;
+mod newest;
+pub(crate) mod partial;

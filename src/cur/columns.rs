@@ -4,11 +4,12 @@
 //! are found by name in every file anew, since they differ between months and even between files of a month.
 
 use arrow::datatypes::{DataType, Field, Schema};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// The report's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// Legacy Cost and Usage Report, parquet form.
     Legacy,

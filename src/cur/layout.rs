@@ -28,6 +28,14 @@ pub struct Report {
     pub status: Vec<Object>,
 }
 
+impl Report {
+    /// True when parquet files lie there.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        !self.loose.is_empty() || self.periods.values().any(|period| !period.data.is_empty())
+    }
+}
+
 /// The objects of one billing period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeriodObjects {
@@ -51,6 +59,13 @@ impl PeriodObjects {
                 .max_by(|a, b| (a.modified, &a.key).cmp(&(b.modified, &b.key)))
         };
         newest(true).or_else(|| newest(false))
+    }
+
+    /// True for a file that the next delivery overwrites: one that lies in no execution's folder.
+    #[must_use]
+    pub fn is_overwritten(&self, file: &Object) -> bool {
+        let mut data = self.data.iter();
+        data.any(|(execution, object)| execution.is_none() && object.key == file.key)
     }
 
     /// The files to take when there is no manifest: those of the newest execution, or those in the period's folder.

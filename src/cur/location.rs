@@ -1,4 +1,4 @@
-//! Where a report lies: `--cur`.
+//! Where a report lies: `--cur`; and where Brimful keeps things of its own.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -49,6 +49,36 @@ impl fmt::Display for Location {
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
             Self::Path(path) => path.display().fmt(f),
         }
+    }
+}
+
+/// A place for things of one's own: `s3://bucket[/prefix]` or a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(Location);
+
+impl Place {
+    /// Where it is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.0
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_other = !text.starts_with("s3://") && text.contains("://");
+        if is_other || text.is_empty() {
+            return Err(format!("`{text}` is neither s3://bucket/prefix nor a directory"));
+        }
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod caller;
 pub mod columns;
 pub mod discover;
 pub mod layout;
+pub mod ledger_cache;
 pub mod location;
 pub mod manifest;
 pub mod object;

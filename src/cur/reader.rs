@@ -1,5 +1,6 @@
 //! Reads a report into a ledger: snapshot, scan, check, and again from the start while AWS is rewriting it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +9,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::columns::{Detail, Format};
+use super::ledger_cache::{Kept, LedgerCache, Summary};
 use super::location::Location;
-use super::object::ReadError;
+use super::object::{Object, ReadError};
 use super::period::BillingPeriod;
 use super::s3::{AwsAccess, S3Store};
-use super::scan::{Progress, Scan, ScanSummary};
-use super::snapshot::{Periods, Snapshot};
+use super::scan::{Progress, Scan, ScanSummary, two_formats};
+use super::snapshot::{Listing, Manifests, Periods, Snapshot};
 use super::store::{LocalStore, Store};
 use super::symbols::Symbols;
 use crate::commitment::ledger::Ledger;
@@ -21,6 +23,8 @@ use crate::commitment::ledger_builder::LedgerBuilder;
 use crate::hour::Hour;
 use crate::warning::Warning;
 use crate::{Error, Result};
+
+mod cached;
 
 /// Waits between tries while the report is being rewritten. AWS takes minutes; the next run is ten minutes away.
 const WAITS: [Duration; 4] = [
@@ -40,6 +44,11 @@ pub struct Request<'a> {
     pub periods: Periods,
     /// Which hours to keep; all when `None`.
     pub window: Option<Range<Hour>>,
+    /// True when the window's end is a time of somebody's choice and not `now`: later rows are skipped then where that
+    /// is possible, and nothing is kept for the next run.
+    pub ends_early: bool,
+    /// What was counted before, if it is kept anywhere.
+    pub cache: Option<&'a LedgerCache>,
     /// How much is wanted.
     pub detail: Detail,
     /// Worker threads.
@@ -73,7 +82,7 @@ pub struct ReportData {
     pub files: usize,
     /// Their rows, skipped or not.
     pub rows: u64,
-    /// Bytes read of them.
+    /// Bytes read of them, in this run or when what is in the cache was counted.
     pub bytes: u64,
     /// When AWS delivered the newest period, where that can be told.
     pub delivered: Option<DateTime<Utc>>,
@@ -120,65 +129,154 @@ pub async fn read(request: &Request<'_>) -> Result<ReportData> {
 /// The place of a report.
 ///
 /// # Errors
-/// It cannot be reached, or AWS refused to list it.
+/// Nothing is there.
 pub(crate) async fn open(location: &Location, access: &AwsAccess) -> Result<Store> {
     Ok(match location {
         Location::Path(path) => Store::Local(LocalStore::new(path)?),
-        Location::S3 { bucket, prefix } => Store::S3(S3Store::connect(access, bucket, prefix).await?),
+        Location::S3 { bucket, prefix } => Store::S3(S3Store::connect(access, bucket, prefix).await),
     })
 }
 
 async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData, ReadError> {
     let place = request.location.to_string();
-    let snapshot = Snapshot::take(store, &place, request.periods).await?;
+    let listing = Listing::of(store).await?;
+    let mut manifests = Manifests::default();
+    let mut kept = kept(store, request, &listing).await;
+    // A directory's manifest is read again: its time and size are all that tells its version.
+    if let Some(kept) = kept.as_ref().filter(|_| store.is_s3()) {
+        kept.tell_manifests(&mut manifests);
+    }
+    let snapshot = Snapshot::take(store, &place, listing, request.periods, &mut manifests).await?;
     let symbols = Symbols::default();
-    let builder = Mutex::new(LedgerBuilder::new(
-        &symbols,
-        request.window.clone(),
-        request.detail,
-    ));
-    let scan = Scan {
-        store,
-        files: &snapshot.files,
-        window: request.window.clone(),
-        detail: request.detail,
-        threads: request.threads,
-        symbols: &symbols,
-        progress: request.progress,
-        stop: request.stop,
+    let counted = match &mut kept {
+        Some(kept) => cached::count(store, request, &snapshot, &symbols, kept).await?,
+        None => None,
     };
-    let scanned = scan
-        .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))
-        .await;
-    // A file overwritten in place while it is read looks damaged: first ask whether it still is the listed one.
-    let summary = match (scanned, snapshot.verify(store).await) {
-        (Ok(summary), verified) => verified.map(|()| summary)?,
-        (Err(_), Err(changed @ ReadError::Changed(_))) => return Err(changed),
-        (Err(error), _) => return Err(error),
+    let (builder, totals) = match counted {
+        Some(counted) => counted,
+        None => count(store, request, &snapshot, &symbols).await?,
     };
-    let ledger = builder
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .finish();
-    let mut warnings = snapshot.warnings;
-    warnings.extend(warnings_of(&place, &summary, &ledger));
+    let ledger = builder.finish();
+    let mut warnings = warnings_of(&place, &totals, &ledger);
+    warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
+    warnings.extend(snapshot.warnings.iter().cloned());
     Ok(ReportData {
-        name: snapshot.name,
         ledger,
-        format: summary.format,
-        periods: snapshot.periods,
-        files: snapshot.files.len(),
-        rows: summary.rows,
-        bytes: summary.bytes,
+        format: totals.format,
+        periods: snapshot.periods().collect(),
+        files: snapshot.files().count(),
+        rows: totals.rows,
+        bytes: totals.bytes,
         delivered: snapshot.delivered,
         warnings,
+        name: snapshot.name,
     })
 }
 
-fn warnings_of(place: &str, summary: &ScanSummary, ledger: &Ledger) -> Vec<Warning> {
+/// What the cache holds of the report, if there is a cache and one report.
+async fn kept<'a>(store: &Store, request: &Request<'a>, listing: &Listing) -> Option<Kept<'a>> {
+    let cache = request.cache.filter(|_| !request.ends_early)?;
+    let (name, periods) = listing.only(store, request.periods)?;
+    let report = (store.root(), name.to_owned());
+    Some(cache.look_up(report, request.detail, &periods).await)
+}
+
+/// Counts all files of a snapshot.
+async fn count<'a>(
+    store: &Arc<Store>,
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    symbols: &'a Symbols,
+) -> Result<(LedgerBuilder<'a>, Totals), ReadError> {
+    let files: Vec<Object> = snapshot.files().cloned().collect();
+    let builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
+    let scanned = scan(store, request, &files, builder).await;
+    let (builder, summary) = verified(store, snapshot, &files, scanned).await?;
+    let mut totals = Totals::default();
+    totals.add(&Summary::from(&summary), "")?;
+    Ok((builder, totals))
+}
+
+/// Scans some files into a builder.
+async fn scan<'a>(
+    store: &Arc<Store>,
+    request: &Request<'_>,
+    files: &[Object],
+    builder: LedgerBuilder<'a>,
+) -> Result<(LedgerBuilder<'a>, ScanSummary), ReadError> {
+    let window = request.window.clone().map(|window| Range {
+        // What begins later describes plans, too.
+        end: if request.ends_early {
+            window.end
+        } else {
+            Hour::LAST
+        },
+        ..window
+    });
+    let symbols = builder.symbols();
+    let builder = Mutex::new(builder);
+    let scan = Scan {
+        store,
+        files,
+        window,
+        detail: request.detail,
+        threads: request.threads,
+        symbols,
+        progress: request.progress,
+        stop: request.stop,
+    };
+    let summary = scan
+        .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))
+        .await?;
+    Ok((
+        builder.into_inner().unwrap_or_else(PoisonError::into_inner),
+        summary,
+    ))
+}
+
+/// What was made of some files, if they still are those that were listed. A file overwritten in place while it is
+/// read looks damaged, so that is asked first.
+async fn verified<T>(
+    store: &Store,
+    snapshot: &Snapshot,
+    files: &[Object],
+    outcome: Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    match (outcome, snapshot.verify(store, files).await) {
+        (Ok(made), verified) => verified.map(|()| made),
+        (Err(_), Err(changed @ ReadError::Changed(_))) => Err(changed),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// What the scans of a report's parts told beside the ledger.
+#[derive(Debug, Default)]
+struct Totals {
+    format: Option<Format>,
+    rows: u64,
+    bytes: u64,
+    missing: BTreeSet<String>,
+}
+
+impl Totals {
+    /// Adds a part, one of whose files has that name.
+    fn add(&mut self, summary: &Summary, name: &str) -> Result<()> {
+        if self.format.is_some() && summary.format.is_some() && self.format != summary.format {
+            return Err(two_formats(name));
+        }
+        self.format = self.format.or(summary.format);
+        self.rows += summary.rows;
+        self.bytes += summary.bytes;
+        self.missing.extend(summary.missing.iter().cloned());
+        Ok(())
+    }
+}
+
+fn warnings_of(place: &str, totals: &Totals, ledger: &Ledger) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if !summary.missing.is_empty() {
-        let columns = summary.missing.join(", ");
+    if !totals.missing.is_empty() {
+        let columns: Vec<&str> = totals.missing.iter().map(String::as_str).collect();
+        let columns = columns.join(", ");
         let message = format!(
             "{place}: the report lacks {columns}: use is shown, but cannot be checked or acted upon; add them to the export"
         );

@@ -1,6 +1,7 @@
 //! The report's bucket. Every read is pinned to the listed `ETag` with If-Match.
 
 use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
@@ -62,51 +63,54 @@ enum Action {
 enum Purpose {
     Report,
     Coordination,
+    Cache,
 }
 
 /// A bucket and the prefix below which the report lies.
 #[derive(Debug)]
 pub struct S3Store {
     purpose: Purpose,
-    client: Client,
+    config: Box<SdkConfig>,
+    /// Replaced once it turns out that the bucket lies in another region.
+    client: RwLock<Client>,
     bucket: String,
     prefix: String,
 }
 
 impl S3Store {
-    /// A store that follows the bucket to its region.
-    pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Result<Self> {
-        Self::connect_for(Purpose::Report, &access.load().await, bucket, prefix).await
+    /// A store that follows the bucket to its region. Nothing is asked of it yet.
+    pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Self {
+        Self::for_purpose(Purpose::Report, access.load().await, bucket, prefix)
     }
 
-    async fn connect_for(purpose: Purpose, config: &SdkConfig, bucket: &str, prefix: &str) -> Result<Self> {
-        let mut store = Self {
+    fn for_purpose(purpose: Purpose, config: SdkConfig, bucket: &str, prefix: &str) -> Self {
+        Self {
             purpose,
-            client: client(config, None),
+            client: RwLock::new(client(&config, None)),
+            config: Box::new(config),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
-        };
-        // Below the prefix only: that is all a well-kept policy allows.
-        let probe = store
-            .client
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(store.folder())
-            .max_keys(1);
-        let probe = probe.send().await;
-        if let Err(error) = probe {
-            match region_of(&error) {
-                Some(region) => store.client = client(config, Some(region)),
-                None => return Err(store.explain(Action::List, store.listing(), &error)),
-            }
         }
-        Ok(store)
+    }
+
+    fn client(&self) -> Client {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True when the answer is that the bucket lies in another region, where the next request will go.
+    fn follow<E>(&self, error: &SdkError<E>) -> bool {
+        let Some(region) = region_of(error) else {
+            return false;
+        };
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client(&self.config, Some(region));
+        true
     }
 
     fn listing(&self) -> &'static str {
         match self.purpose {
             Purpose::Report => "list the report's objects",
             Purpose::Coordination => "list what the clusters tell",
+            Purpose::Cache => "list the ledger cache",
         }
     }
 
@@ -125,15 +129,20 @@ impl S3Store {
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Object>> {
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(self.folder())
-            .into_paginator()
-            .send();
+        // Below the prefix only: that is all a well-kept policy allows.
+        let pages = || {
+            let request = self.client().list_objects_v2();
+            let request = request.bucket(&self.bucket).prefix(self.folder());
+            request.into_paginator().send()
+        };
+        let mut answers = pages();
+        let mut answer = answers.next().await;
+        if matches!(&answer, Some(Err(error)) if self.follow(error)) {
+            answers = pages();
+            answer = answers.next().await;
+        }
         let mut objects = Vec::new();
-        while let Some(page) = pages.next().await {
+        while let Some(page) = answer {
             let page = page.map_err(|e| self.explain(Action::List, self.listing(), &e))?;
             for item in page.contents() {
                 let key = item.key().unwrap_or_default();
@@ -147,6 +156,7 @@ impl S3Store {
                     modified: time(item.last_modified()),
                 });
             }
+            answer = answers.next().await;
         }
         if objects.is_empty() {
             return Err(Error::report(format!("nothing lies below {}", self.name(&self.prefix)))
@@ -157,7 +167,7 @@ impl S3Store {
 
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Object>> {
         match self
-            .client
+            .client()
             .head_object()
             .bucket(&self.bucket)
             .key(key)
@@ -178,7 +188,7 @@ impl S3Store {
     pub(crate) async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
         let name = self.name(&object.key);
         let request = self
-            .client
+            .client()
             .get_object()
             .bucket(&self.bucket)
             .key(&object.key)
@@ -248,6 +258,7 @@ impl S3Store {
                 .hint(match self.purpose {
                     Purpose::Report => "check the bucket's name in --cur (or cur.uri), and the account that the credentials belong to",
                     Purpose::Coordination => "check the bucket's name in coordination.uri",
+                    Purpose::Cache => "check the bucket's name in cur.cache",
                 }),
             ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => refused(
                 format!("cannot {doing}: the AWS credentials have expired"),
@@ -305,6 +316,11 @@ fn region_of<E>(error: &SdkError<E>) -> Option<Region> {
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// A bucket that is not there is another matter.
+fn is_no_such_key<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    status(error) == Some(404) && error.code() != Some("NoSuchBucket")
 }
 
 pub(super) fn no_credentials(details: &str) -> bool {

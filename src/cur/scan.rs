@@ -128,6 +128,12 @@ impl Scan<'_> {
     }
 }
 
+/// The error for a file of another format than those before it.
+pub(crate) fn two_formats(name: &str) -> Error {
+    Error::report(format!("{name}: legacy CUR and CUR 2.0 files lie together"))
+        .hint("they tell the same costs twice: point --cur at one report's own folder")
+}
+
 /// Checks that the files are one report and sums up what their footers say.
 fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
     let mut summary = ScanSummary::default();
@@ -135,11 +141,7 @@ fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
         summary.rows += file.rows();
         let Some(columns) = &file.columns else { continue };
         if summary.format.is_some_and(|format| format != columns.format) {
-            return Err(Error::report(format!(
-                "{}: legacy CUR and CUR 2.0 files lie together",
-                file.name
-            ))
-            .hint("they tell the same costs twice: point --cur at one report's own folder"));
+            return Err(two_formats(&file.name));
         }
         summary.format = Some(columns.format);
         summary.missing.extend(&columns.missing);

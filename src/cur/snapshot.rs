@@ -4,6 +4,8 @@
 //! files it names, each with its version), read with every read pinned to that version, and checked once more at
 //! the end. Whatever moved in between means: start again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -12,7 +14,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::layout::{self, PeriodObjects, Report};
-use super::manifest::Manifest;
 use super::object::{Object, ReadError};
 use super::parquet_file::damaged;
 use super::period::BillingPeriod;
@@ -20,18 +21,28 @@ use super::store::Store;
 use crate::warning::Warning;
 use crate::{Error, Result};
 
+mod listing;
+
+use listing::periods;
+
+pub use listing::{Listing, Manifests, Periods};
+
 /// Objects looked at again at the same time.
 const CHECKS: usize = 8;
 
-/// Which billing periods to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Periods {
-    /// The newest one that has begun by `now`.
-    Newest(DateTime<Utc>),
-    /// These, both ends included, as far as they are there.
-    Between(BillingPeriod, BillingPeriod),
-    /// The same; if none is there, the newest one before, which then proves too old.
-    History(BillingPeriod, BillingPeriod),
+/// How long all objects must have been left alone, in seconds, where nothing else tells that AWS is done with them: the
+/// time between two writes of one delivery.
+const SETTLED: i64 = 5;
+
+/// The files of one billing period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// `None` for files that lie in no period's folder.
+    pub period: Option<BillingPeriod>,
+    /// The manifest and what it names, where there is one.
+    pub manifest: Option<(Object, Vec<String>)>,
+    /// Its files with data.
+    pub files: Vec<Object>,
 }
 
 /// The files to read, as they stood at one moment.
@@ -39,12 +50,10 @@ pub enum Periods {
 pub struct Snapshot {
     /// The report's folder, or the file; empty at the root of the place.
     pub name: String,
-    /// Billing periods found, ascending; empty for files that lie in no period's folder.
-    pub periods: Vec<BillingPeriod>,
-    /// Files with data, of all periods.
-    pub files: Vec<Object>,
-    /// Manifests that named them, and status files.
-    guards: Vec<Object>,
+    /// Its parts, ascending by period.
+    pub parts: Vec<Part>,
+    /// Status files.
+    status: Vec<Object>,
     /// When AWS last delivered the newest period; `None` where that cannot be told.
     pub delivered: Option<DateTime<Utc>>,
     /// What should be known about how the files were found.
@@ -52,45 +61,46 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Lists the report's place and chooses the files of the wanted periods.
+    /// Chooses the files of the wanted periods among what was listed.
     ///
     /// # Errors
     /// [`ReadError::Changed`] while AWS is rewriting the report; a report error when there is no report, more than
     /// one, or a file is missing.
-    pub async fn take(store: &Store, place: &str, wanted: Periods) -> Result<Self, ReadError> {
-        let objects = store.list().await?;
-        if let Store::Local(local) = store
-            && local.is_single_file()
-        {
-            return Ok(Self {
-                name: String::new(),
-                periods: Vec::new(),
-                files: objects,
-                guards: Vec::new(),
-                delivered: None,
-                warnings: Vec::new(),
-            });
-        }
-        let (name, report) = choose(store, place, layout::reports(&objects)).await?;
+    pub async fn take(
+        store: &Store,
+        place: &str,
+        listing: Listing,
+        wanted: Periods,
+        manifests: &mut Manifests,
+    ) -> Result<Self, ReadError> {
+        let Listing { objects, reports } = listing;
         let mut snapshot = Self {
-            name,
-            periods: Vec::new(),
-            files: Vec::new(),
-            guards: report.status.clone(),
+            name: String::new(),
+            parts: Vec::new(),
+            status: Vec::new(),
             delivered: None,
             warnings: Vec::new(),
         };
+        if store.is_single_file() {
+            snapshot.add_loose(objects);
+            return Ok(snapshot);
+        }
+        let (name, report) = choose(store, place, reports, manifests).await?;
+        (snapshot.name, snapshot.status) = (name, report.status.clone());
         snapshot.check_status(store).await?;
         if report.periods.is_empty() {
+            snapshot.check_settled(store, &report.loose)?;
             snapshot.warnings.push(no_manifest(place));
             snapshot.delivered = newest(store, &report.loose);
-            snapshot.files = report.loose;
+            snapshot.add_loose(report.loose);
             return Ok(snapshot);
         }
         for (period, found) in periods(&report, wanted) {
-            snapshot.add_period(store, place, &objects, period, found).await?;
+            let part = snapshot.period(store, place, &objects, (period, found), manifests);
+            let part = part.await?;
+            snapshot.parts.push(part);
         }
-        if snapshot.periods.is_empty() {
+        if snapshot.parts.is_empty() {
             let have: Vec<String> = report.periods.keys().map(ToString::to_string).collect();
             return Err(Error::report(format!(
                 "{place}: the report has no billing period in the wanted time; it has {}",
@@ -102,12 +112,24 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Checks that nothing has moved since [`Snapshot::take`].
+    /// The billing periods found, ascending.
+    pub fn periods(&self) -> impl Iterator<Item = BillingPeriod> + '_ {
+        self.parts.iter().filter_map(|part| part.period)
+    }
+
+    /// All files with data.
+    pub fn files(&self) -> impl Iterator<Item = &Object> {
+        self.parts.iter().flat_map(|part| &part.files)
+    }
+
+    /// Checks that nothing has moved since [`Snapshot::take`], of the files those that were `read`.
     ///
     /// # Errors
     /// [`ReadError::Changed`] if it has.
-    pub async fn verify(&self, store: &Store) -> Result<(), ReadError> {
-        stream::iter(self.guards.iter().chain(&self.files))
+    pub async fn verify(&self, store: &Store, read: &[Object]) -> Result<(), ReadError> {
+        let manifests = self.parts.iter().filter_map(|part| part.manifest.as_ref());
+        let guards = manifests.map(|(object, _)| object).chain(&self.status);
+        stream::iter(guards.chain(read))
             .map(|object| async move {
                 match store.head(&object.key).await? {
                     Some(now) if now.version == object.version => Ok(()),
@@ -123,49 +145,88 @@ impl Snapshot {
         self.check_status(store).await
     }
 
-    async fn add_period(
+    fn add_loose(&mut self, files: Vec<Object>) {
+        self.parts.push(Part {
+            period: None,
+            manifest: None,
+            files,
+        });
+    }
+
+    async fn period(
         &mut self,
         store: &Store,
         place: &str,
         objects: &[Object],
-        period: BillingPeriod,
-        found: &PeriodObjects,
-    ) -> Result<(), ReadError> {
-        self.periods.push(period);
+        (period, found): (BillingPeriod, &PeriodObjects),
+        manifests: &mut Manifests,
+    ) -> Result<Part, ReadError> {
         let Some(manifest) = found.manifest() else {
             let files = found.newest_data();
+            self.check_settled(store, &files)?;
             if !self.warnings.iter().any(|w| w.code == "no-manifest") {
                 self.warnings.push(no_manifest(place));
             }
             self.delivered = newest(store, &files);
-            self.files.extend(files);
-            return Ok(());
+            return Ok(Part {
+                period: Some(period),
+                manifest: None,
+                files,
+            });
         };
-        let name = store.name(&manifest.key);
-        let entries = Manifest::parse(&name, &store.read(manifest).await?)?.files;
+        let entries = manifests.of(store, manifest).await?.files;
+        let taken: BTreeSet<&str> = self.files().map(|file| file.key.as_str()).collect();
+        let mut files: Vec<Object> = Vec::new();
         for entry in &entries {
             let Some(file) = layout::resolve(entry, objects) else {
-                return Err(missing(store, &name, entry).await);
+                return Err(missing(store, manifest, entry).await);
             };
             // Data Exports deliver the manifest last, so a younger file belongs to a refresh still under way.
-            if store.is_s3() && found.is_export && file.modified > manifest.modified {
-                let file = store.name(&file.key);
-                return Err(ReadError::Changed(format!(
-                    "{file} is newer than its manifest: AWS is delivering a refresh"
-                )));
+            if store.is_s3() && found.is_export {
+                let file_name = store.name(&file.key);
+                if file.modified > manifest.modified {
+                    return Err(ReadError::Changed(format!(
+                        "{file_name} is newer than its manifest: AWS is delivering a refresh"
+                    )));
+                }
+                // S3 tells times by the second, in which the file may have been either.
+                if file.modified == manifest.modified && found.is_overwritten(file) {
+                    settled(&file_name, file)?;
+                }
             }
             // A manifest that names a file twice must not make it count twice.
-            if !self.files.contains(file) {
-                self.files.push(file.clone());
+            if !files.contains(file) && !taken.contains(file.key.as_str()) {
+                files.push(file.clone());
             }
         }
+        if !found.is_export {
+            let overwritten = files.iter().filter(|file| found.is_overwritten(file));
+            self.check_settled(store, overwritten)?;
+        }
         self.delivered = store.is_s3().then_some(manifest.modified);
-        self.guards.push(manifest.clone());
-        Ok(())
+        Ok(Part {
+            period: Some(period),
+            manifest: Some((manifest.clone(), entries)),
+            files,
+        })
+    }
+
+    /// Files that are overwritten in place, with no promise about the manifest and no status file that says when AWS is
+    /// done: while they have just been written, the others may be yet to come.
+    fn check_settled<'a>(
+        &self,
+        store: &Store,
+        files: impl IntoIterator<Item = &'a Object>,
+    ) -> Result<(), ReadError> {
+        if !store.is_s3() || !self.status.is_empty() {
+            return Ok(());
+        }
+        let newest = files.into_iter().max_by_key(|file| file.modified);
+        newest.map_or(Ok(()), |file| settled(&store.name(&file.key), file))
     }
 
     async fn check_status(&self, store: &Store) -> Result<(), ReadError> {
-        for object in self.guards.iter().filter(|guard| guard.key.ends_with(".parquet")) {
+        for object in &self.status {
             let name = store.name(&object.key);
             for status in statuses(&name, store.read(object).await?)? {
                 if status != "READY" {
@@ -183,7 +244,8 @@ impl Snapshot {
 async fn choose(
     store: &Store,
     place: &str,
-    mut reports: std::collections::BTreeMap<String, Report>,
+    mut reports: BTreeMap<String, Report>,
+    manifests: &mut Manifests,
 ) -> Result<(String, Report), ReadError> {
     let all = layout::names(&reports);
     let mut unusable = Vec::new();
@@ -197,7 +259,7 @@ async fn choose(
             .cloned();
         if let Some(manifest) = manifest
             && reports.len() > unusable.len()
-            && !Manifest::parse(&store.name(&manifest.key), &store.read(&manifest).await?)?.is_parquet()
+            && !manifests.of(store, &manifest).await?.is_parquet()
         {
             reports.remove(&name);
             unusable.push(name);
@@ -222,37 +284,9 @@ async fn choose(
     })
 }
 
-fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
-    let newest = |last: BillingPeriod| {
-        report
-            .periods
-            .range(..=last)
-            .next_back()
-            .map(|(period, found)| (*period, found))
-    };
-    let between = |first, last| {
-        report
-            .periods
-            .range(first..=last)
-            .map(|(period, found)| (*period, found))
-            .collect()
-    };
-    match wanted {
-        Periods::Newest(now) => newest(BillingPeriod::of(now)).into_iter().collect(),
-        Periods::Between(first, last) => between(first, last),
-        Periods::History(first, last) => {
-            let found: Vec<_> = between(first, last);
-            if found.is_empty() {
-                newest(last).into_iter().collect()
-            } else {
-                found
-            }
-        }
-    }
-}
-
-/// A file that the manifest names was not listed: gone for good, or delivered since the listing?
-async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
+/// A file that the manifest names was not listed: gone for good, delivered since the listing, or gone with the version
+/// that the listed manifest was of?
+async fn missing(store: &Store, manifest: &Object, entry: &str) -> ReadError {
     let key = entry
         .strip_prefix("s3://")
         .and_then(|rest| rest.split_once('/'))
@@ -260,9 +294,26 @@ async fn missing(store: &Store, manifest: &str, entry: &str) -> ReadError {
     if store.is_s3() && matches!(store.head(key).await, Ok(Some(_))) {
         return ReadError::Changed(format!("{} has just been delivered", store.name(key)));
     }
-    Error::report(format!("{manifest} names a missing file: {entry}"))
+    let name = store.name(&manifest.key);
+    let now = store.head(&manifest.key).await;
+    if now.is_ok_and(|now| now.is_none_or(|now| now.version != manifest.version)) {
+        return ReadError::Changed(format!("{name} was rewritten"));
+    }
+    Error::report(format!("{name} names a missing file: {entry}"))
         .hint("a lifecycle rule may have removed it, or a copy is incomplete: copy the period again, or wait for the next delivery")
         .into()
+}
+
+/// What S3 dates its objects by, which is never the clock of a replay.
+#[allow(clippy::disallowed_methods)]
+fn settled(name: &str, object: &Object) -> Result<(), ReadError> {
+    let age = (Utc::now() - object.modified).num_seconds();
+    if age >= SETTLED {
+        return Ok(());
+    }
+    Err(ReadError::Changed(format!(
+        "{name} has just been written, and nothing tells whether AWS is done"
+    )))
 }
 
 fn newest(store: &Store, files: &[Object]) -> Option<DateTime<Utc>> {

@@ -87,6 +87,24 @@ impl Store {
         }
     }
 
+    /// The place itself, whatever it was called.
+    #[must_use]
+    pub fn root(&self) -> String {
+        match self {
+            Self::S3(store) => store.name(""),
+            Self::Local(store) => {
+                let path = store.root.join(store.only.as_deref().unwrap_or_default());
+                fs::canonicalize(&path).unwrap_or(path).display().to_string()
+            }
+        }
+    }
+
+    /// True when `--cur` named one file.
+    #[must_use]
+    pub fn is_single_file(&self) -> bool {
+        matches!(self, Self::Local(store) if store.only.is_some())
+    }
+
     /// True for S3, where the time of the last write says something about the report.
     #[must_use]
     pub fn is_s3(&self) -> bool {
@@ -121,12 +139,6 @@ impl LocalStore {
             root: path.parent().map(Path::to_owned).unwrap_or_default(),
             only: name,
         })
-    }
-
-    /// True when `--cur` named one file.
-    #[must_use]
-    pub fn is_single_file(&self) -> bool {
-        self.only.is_some()
     }
 
     fn path(&self, key: &str) -> PathBuf {

@@ -133,7 +133,7 @@ fn board(uri: &str, identity: Identity) -> Board {
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .build();
     let place: Place = uri.parse().expect("a place");
-    block_on(Board::open_with(&place, &aws)).expect("the place is reached")
+    Board::open_with(&place, &aws).expect("the place is reached")
 }
 
 fn version(written: Written) -> String {

@@ -9,6 +9,8 @@ mod contract;
 mod coordination;
 mod karpenter;
 mod oracle;
+mod s3_cache;
 mod s3_report;
+mod s3_rewriting;
 mod support;
 mod traps;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Class, Ends, HOUR_MILLIS, LedgerBuilder, Newest};
+use super::{Class, Ends, LedgerBuilder, Newest};
 use crate::commitment::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
@@ -20,7 +20,7 @@ impl LedgerBuilder<'_> {
         let mut plans = self.plans();
         for ((arn, hour), amounts) in &self.hours {
             if let Some(plan) = plans.get_mut(&text(*arn)) {
-                let suspect = amounts.suspect || self.unreadable_hours.contains(hour);
+                let suspect = amounts.suspect || self.unreadable_rows.contains_key(hour);
                 plan.hours.insert(*hour, PlanHour { suspect, ..*amounts });
             }
         }
@@ -53,17 +53,14 @@ impl LedgerBuilder<'_> {
         }
         on_demand_prices.extend(self.prices.iter().map(|((u, o), price)| (key(*u, *o), *price)));
         let (series, cells) = self.usage(&index);
-        let granularity = self
-            .longest_fee
-            .or(self.longest_covered)
-            .map(|length| match length {
-                length if length <= HOUR_MILLIS => Granularity::Hourly,
-                ..=90_000_000 => Granularity::Daily, // 25 h: a day in which clocks go back, where days are local
-                _ => Granularity::Monthly,
-            });
-        let newest = |ends: &Ends| match granularity {
-            Some(Granularity::Hourly) | None => ends.hours,
-            _ => ends.hours.max(ends.longer),
+        let granularity = self.fees.longest().or(self.covered.longest());
+        let newest = |ends: &Ends| {
+            // Part-hours end early; what counts is the end of their hour.
+            let hours = ends.hours.map(Hour::end);
+            match granularity {
+                Some(Granularity::Hourly) | None => hours,
+                _ => hours.max(ends.longer.and_then(|(_, end)| time(end))),
+            }
         };
         let currencies = plans
             .values()
@@ -80,16 +77,16 @@ impl LedgerBuilder<'_> {
             newest_by_region: self
                 .newest_by_region
                 .iter()
-                .filter_map(|(region, end)| Some((text(*region).to_string(), time(newest(end)?)?)))
+                .filter_map(|(region, end)| Some((text(*region).to_string(), newest(end)?)))
                 .collect(),
             covered_regions: self
                 .covered_regions
-                .iter()
+                .keys()
                 .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
                 .collect(),
-            newest_usage: newest(&self.newest_usage).and_then(time),
+            newest_usage: newest(&self.newest_usage),
             granularity,
-            unreadable_rows: self.unreadable_rows,
+            unreadable_rows: self.timeless_rows + self.unreadable_rows.values().sum::<u64>(),
             regions: self.regions_of_usage_types(),
             currencies,
             plans: plans.into_values().collect(),
@@ -101,7 +98,7 @@ impl LedgerBuilder<'_> {
         let mut known: Vec<_> = self
             .regions
             .iter()
-            .map(|((_, usage), region)| (self.symbols.text(*usage), self.symbols.text(*region)))
+            .map(|((_, usage), (region, _))| (self.symbols.text(*usage), self.symbols.text(*region)))
             .collect();
         known.sort_unstable();
         known
@@ -115,7 +112,7 @@ impl LedgerBuilder<'_> {
         let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
         // Fees mostly don't fill the family's column; covered usage does.
         let mut families: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
-        for ((arn, facts), newest) in &self.facts {
+        for ((arn, facts, is_fee), newest) in &self.facts {
             let [
                 offering_type,
                 usage_type,
@@ -144,10 +141,10 @@ impl LedgerBuilder<'_> {
             if !texts.family.is_empty() {
                 let known = families
                     .entry(Arc::clone(&arn))
-                    .or_insert_with(|| (newest.1, texts.family.clone()));
-                *known = known.clone().max((newest.1, texts.family.clone()));
+                    .or_insert_with(|| (*newest, texts.family.clone()));
+                *known = known.clone().max((*newest, texts.family.clone()));
             }
-            let candidate = (*newest, texts);
+            let candidate = ((*is_fee, *newest), texts);
             match best.get_mut(&arn) {
                 Some(known) if *known >= candidate => {}
                 Some(known) => *known = candidate,
@@ -175,9 +172,10 @@ impl LedgerBuilder<'_> {
 
     fn usage(&self, plans: &BTreeMap<Arc<str>, usize>) -> (Vec<Series>, Vec<Cell>) {
         let text = |symbol| self.symbols.text(symbol);
-        let mut all: Vec<(Series, u32)> = self
-            .series
-            .iter()
+        let mut by_number: Vec<_> = self.series.iter().collect();
+        by_number.sort_unstable_by_key(|(_, number)| **number);
+        let mut all: Vec<(Series, u32)> = by_number
+            .into_iter()
             .filter_map(|(key, number)| {
                 let series = Series {
                     class: match key.class {
@@ -197,7 +195,8 @@ impl LedgerBuilder<'_> {
                 Some((series, *number))
             })
             .collect();
-        all.sort_unstable();
+        // Those of a part that was kept come in order, which this sort makes use of.
+        all.sort();
         let mut renumbered = vec![0; self.series.len()];
         for (new, (_, old)) in all.iter().enumerate() {
             renumbered[*old as usize] = u32::try_from(new).unwrap_or(u32::MAX);

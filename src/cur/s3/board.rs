@@ -1,9 +1,9 @@
-//! Small objects that several writers keep in one prefix: listed, read whole, and written only over what was read.
+//! Objects that several writers keep in one prefix: listed, read whole, and written only over what was read.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
-use super::{Action, Purpose, S3Store, status};
+use super::{Action, Purpose, S3Store, is_no_such_key, status};
 use crate::{Error, Result};
 
 /// Conditional requests that lose to another writer: the object is another, or is being written right now.
@@ -31,24 +31,27 @@ pub(crate) enum Put {
 
 impl S3Store {
     /// The prefix where clusters tell their demand.
-    pub(crate) async fn for_coordination(aws: &SdkConfig, bucket: &str, prefix: &str) -> Result<Self> {
-        Self::connect_for(Purpose::Coordination, aws, bucket, prefix).await
+    pub(crate) fn for_coordination(aws: SdkConfig, bucket: &str, prefix: &str) -> Self {
+        Self::for_purpose(Purpose::Coordination, aws, bucket, prefix)
+    }
+
+    /// The prefix of the ledger cache.
+    pub(crate) fn for_cache(aws: SdkConfig, bucket: &str, prefix: &str) -> Self {
+        Self::for_purpose(Purpose::Cache, aws, bucket, prefix)
     }
 
     /// What lies directly below the prefix; there may be nothing yet.
     pub(crate) async fn here(&self) -> Result<Vec<Listed>> {
         let folder = self.folder();
-        let request = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(&folder)
-            .delimiter("/")
-            .max_keys(PAGE);
-        let page = request
-            .send()
-            .await
-            .map_err(|e| self.explain(Action::List, self.listing(), &e))?;
+        let send = || {
+            let request = self.client().list_objects_v2().bucket(&self.bucket);
+            request.prefix(&folder).delimiter("/").max_keys(PAGE).send()
+        };
+        let mut page = send().await;
+        if matches!(&page, Err(error) if self.follow(error)) {
+            page = send().await;
+        }
+        let page = page.map_err(|e| self.explain(Action::List, self.listing(), &e))?;
         if page.is_truncated().unwrap_or(false) {
             return Err(
                 Error::report(format!("{} holds more than {PAGE} objects", self.name(&folder)))
@@ -65,23 +68,28 @@ impl S3Store {
         Ok(listed.collect())
     }
 
-    /// A whole object and its `ETag`; `None` when it is gone.
-    pub(crate) async fn whole(&self, name: &str) -> Result<Option<(String, Vec<u8>)>> {
+    /// A whole object of at most `limit` bytes and its `ETag`; `None` when it is not there.
+    pub(crate) async fn whole(&self, name: &str, limit: u64) -> Result<Option<(String, Vec<u8>)>> {
         let key = self.folder() + name;
         let doing = format!("read {}", self.name(&key));
-        let found = match self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(&key)
-            .send()
-            .await
-        {
+        let send = || self.client().get_object().bucket(&self.bucket).key(&key).send();
+        let mut answer = send().await;
+        if matches!(&answer, Err(error) if self.follow(error)) {
+            answer = send().await;
+        }
+        let found = match answer {
             Ok(found) => found,
-            Err(error) if status(&error) == Some(404) => return Ok(None),
+            Err(error) if is_no_such_key(&error) => return Ok(None),
             Err(error) => return Err(self.explain(Action::Get, &doing, &error)),
         };
         let etag = found.e_tag().unwrap_or_default().to_owned();
+        let length = found.content_length().unwrap_or(0);
+        if u64::try_from(length).map_or(true, |length| length > limit) {
+            return Err(Error::report(format!(
+                "{}: {length} bytes are more than {limit}",
+                self.name(&key)
+            )));
+        }
         let body = found.body.collect().await;
         let body =
             body.map_err(|e| Error::report(format!("cannot {doing}: the connection broke")).source(e))?;
@@ -89,11 +97,16 @@ impl S3Store {
     }
 
     /// Writes an object where the version `before` stands; where nothing stands, if there is none.
-    pub(crate) async fn put(&self, name: &str, text: &str, before: Option<&str>) -> Result<Put> {
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        body: Vec<u8>,
+        content_type: &str,
+        before: Option<&str>,
+    ) -> Result<Put> {
         let key = self.folder() + name;
-        let body = ByteStream::from(text.as_bytes().to_vec());
-        let request = self.client.put_object().bucket(&self.bucket).key(&key);
-        let request = request.body(body).content_type("application/json");
+        let request = self.client().put_object().bucket(&self.bucket).key(&key);
+        let request = request.body(ByteStream::from(body)).content_type(content_type);
         let request = match before {
             Some(etag) => request.if_match(etag),
             None => request.if_none_match("*"),

@@ -94,6 +94,7 @@ impl Loop {
         self.pass(hours);
         self.calendar.turn_to(at(self.hour));
         let report = Bucket::of(self.biller.rows(self.hour - LAG, END));
+        report.write_status("READY");
         S3::shared().put_dir(report.path(), bucket, "");
         self.applies += 1;
         Brimful::new("apply")

@@ -14,7 +14,7 @@ use brimful::hour::Hour;
 use brimful::money::Money;
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
-pub(crate) use bucket::{Bucket, Layout};
+pub(crate) use bucket::{Bucket, Layout, STATUS};
 pub(crate) use file::{File, Times};
 pub(crate) use read::{Seen, message, read};
 
@@ -214,6 +214,12 @@ impl Row {
     pub(crate) fn between(mut self, start: DateTime<Utc>, end: DateTime<Utc>) -> Self {
         (self.start, self.end) = (start, end);
         self
+    }
+
+    /// The same row so many hours later.
+    pub(crate) fn later(self, hours: i64) -> Self {
+        let (start, end) = (self.start, self.end);
+        self.between(start + Duration::hours(hours), end + Duration::hours(hours))
     }
 
     /// As long as that, from its own start.

@@ -13,6 +13,8 @@ pub(crate) mod cur;
 pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
+pub(crate) mod proxy;
+pub(crate) mod rewriter;
 pub(crate) mod run;
 pub(crate) mod s3;
 pub(crate) mod sts;

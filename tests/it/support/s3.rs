@@ -1,4 +1,4 @@
-//! `SeaweedFS` as the S3 server: one process on loopback, three identities.
+//! `SeaweedFS` as the S3 server: one process on loopback, four identities.
 
 use std::fs;
 use std::path::Path;
@@ -27,6 +27,8 @@ pub(crate) enum Identity {
     Full,
     /// May list and read every bucket: what Brimful should run as.
     ReadOnly,
+    /// May write every bucket, and read none.
+    WriteOnly,
     /// May do nothing on any bucket that tests make.
     Stranger,
 }
@@ -37,6 +39,7 @@ impl Identity {
         match self {
             Self::Full => ("TESTFULL", "secret-of-full"),
             Self::ReadOnly => ("TESTREADONLY", "secret-of-read-only"),
+            Self::WriteOnly => ("TESTWRITEONLY", "secret-of-write-only"),
             Self::Stranger => ("TESTSTRANGER", "secret-of-stranger"),
         }
     }
@@ -69,6 +72,7 @@ impl S3 {
         let rights = [
             (Identity::Full, vec!["Admin", "Read", "Write", "List", "Tagging"]),
             (Identity::ReadOnly, vec!["Read", "List"]),
+            (Identity::WriteOnly, vec!["Write"]),
             (Identity::Stranger, vec!["Read:bucket-of-nobody"]),
         ];
         let identities = rights.map(|(identity, actions)| {
@@ -182,6 +186,14 @@ impl S3 {
             let found = get.send().await.ok()?;
             Some(found.body.collect().await.ok()?.to_vec())
         })
+    }
+
+    /// The keys in a bucket, by name.
+    pub(crate) fn list(&self, bucket: &str) -> Vec<String> {
+        let listed = block_on(self.client.list_objects_v2().bucket(bucket).send())
+            .unwrap_or_else(|error| panic!("list {bucket}: {}", DisplayErrorContext(error)));
+        let keys = listed.contents().iter().filter_map(|object| object.key());
+        keys.map(str::to_owned).collect()
     }
 
     /// Deletes an object.

@@ -20,7 +20,7 @@ const USAGE_TYPES: [&str; 5] = [
 ];
 
 /// Any line item that matters, with figures that need not make sense.
-fn row() -> impl Strategy<Value = Row> {
+pub(super) fn row() -> impl Strategy<Value = Row> {
     let plan = select(vec![COMPUTE, COMPUTE_2, EC2_M5]);
     let dollars = || (0u32..2_000_000).prop_map(|micros| f64::from(micros) / 1e6 * 1.1);
     let parts = (

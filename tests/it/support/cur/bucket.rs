@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use super::{File, Row};
 
+/// Where the status file lies.
+pub(crate) const STATUS: &str = "billing/acme/acme/cost_and_usage_data_status/status.snappy.parquet";
+
 /// Who delivered, and whether a delivery overwrites the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
@@ -125,47 +128,59 @@ impl Bucket {
     }
 
     pub(crate) fn write_manifest(&self, month: &str, version: &str, keys: &[String]) {
-        let manifest = if self.layout.is_export() {
+        let manifest = self.manifest(month, version, keys);
+        for key in self.manifest_keys(month, version) {
+            self.write_json(&key, &manifest);
+        }
+    }
+
+    /// Where a version's manifest lies: in the version's own folder, if it has one, and then where it always is.
+    pub(crate) fn manifest_keys(&self, month: &str, version: &str) -> Vec<String> {
+        let newest = self.manifest_key(month);
+        let own = match self.layout {
+            Layout::LegacyCreateNew => Some(assembly(version)),
+            Layout::ExportCreateNew => Some(execution(version)),
+            _ => None,
+        };
+        let own = own.map(|folder| newest.replace("acme-Manifest", &format!("{folder}/acme-Manifest")));
+        own.into_iter().chain([newest.clone()]).collect()
+    }
+
+    /// What a version's manifest says.
+    pub(crate) fn manifest(&self, month: &str, version: &str, keys: &[String]) -> Json {
+        if self.layout.is_export() {
             let files: Vec<String> = keys
                 .iter()
                 .map(|key| format!("s3://acme-billing/{key}"))
                 .collect();
-            json!({
+            return json!({
                 "executionId": execution(version), "account": "999988887777", "contentType": "Parquet", "dataFiles": files,
                 "billingPeriod": {"start": format!("{month}-01T00:00:00.000Z")}, "additionalOutputFiles": [],
-            })
-        } else {
-            json!({
-                "assemblyId": assembly(version), "account": "999988887777", "contentType": "Parquet", "compression": "Parquet",
-                "reportName": "acme", "bucket": "acme-billing", "reportKeys": keys,
-            })
-        };
-        let newest = self.manifest_key(month);
-        let own = match self.layout {
-            Layout::LegacyCreateNew => {
-                Some(newest.replace("acme-Manifest", &format!("{}/acme-Manifest", assembly(version))))
-            }
-            Layout::ExportCreateNew => {
-                Some(newest.replace("acme-Manifest", &format!("{}/acme-Manifest", execution(version))))
-            }
-            _ => None,
-        };
-        for key in own.iter().chain([&newest]) {
-            self.write_json(key, &manifest);
+            });
         }
+        json!({
+            "assemblyId": assembly(version), "account": "999988887777", "contentType": "Parquet", "compression": "Parquet",
+            "reportName": "acme", "bucket": "acme-billing", "reportKeys": keys,
+        })
     }
 
     /// The status file of a legacy report for Athena: `READY` or `UPDATING`.
     pub(crate) fn write_status(&self, status: &str) {
+        self.write_bytes(STATUS, &Self::status(status));
+    }
+
+    /// The bytes of a status file.
+    pub(crate) fn status(status: &str) -> Vec<u8> {
         let column: ArrayRef = Arc::new(StringArray::from(vec![status]));
         let batch = RecordBatch::try_from_iter([("status", column)]).unwrap();
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
-        let bytes = writer.into_inner().unwrap();
-        self.write_bytes(
-            "billing/acme/acme/cost_and_usage_data_status/status.snappy.parquet",
-            &bytes,
-        );
+        writer.into_inner().unwrap()
+    }
+
+    /// The bytes of a data file.
+    pub(crate) fn data(&self, rows: &[Row]) -> Vec<u8> {
+        self.file.bytes(rows)
     }
 
     pub(crate) fn write_json(&self, key: &str, json: &Json) {

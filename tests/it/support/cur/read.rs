@@ -1,10 +1,11 @@
 //! What the library makes of a report.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brimful::commitment::ledger::{Cell, Series, UsageClass};
 use brimful::config::Config;
 use brimful::cur::columns::Detail;
+use brimful::cur::ledger_cache::LedgerCache;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
@@ -28,6 +29,7 @@ pub(crate) struct Reading<'a> {
     window: Window,
     threads: usize,
     config: Config,
+    cache: Option<PathBuf>,
 }
 
 /// Reads the report at `path`.
@@ -38,6 +40,7 @@ pub(crate) fn read(path: &Path) -> Reading<'_> {
         window: Window::default(),
         threads: 2,
         config: Config::default(),
+        cache: None,
     }
 }
 
@@ -63,6 +66,20 @@ impl Reading<'_> {
         self
     }
 
+    /// Decisions look back so many hours.
+    pub(crate) fn lookback(mut self, hours: i64) -> Self {
+        self.config.cur.lookback.0 = Duration::hours(hours);
+        self
+    }
+
+    /// With a ledger cache in that directory.
+    pub(crate) fn cache(self, path: &Path) -> Self {
+        Self {
+            cache: Some(path.to_owned()),
+            ..self
+        }
+    }
+
     /// What `utilization` shows.
     pub(crate) fn utilization(&self) -> Seen {
         self.try_utilization().unwrap_or_else(|error| panic!("{error:#}"))
@@ -74,44 +91,54 @@ impl Reading<'_> {
 
     /// The same, told about progress, from where a test may meddle with the files.
     pub(crate) fn with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
-        let location = Location::Path(self.path.to_owned());
-        let access = AwsAccess::default();
-        let options = options(&location, &access, self.threads, progress);
-        Seen::of(block_on(judge_window(
-            &options,
-            &self.config,
-            self.window,
-            self.now,
-        )))
+        Seen::of(self.run(progress, async |options| {
+            judge_window(options, &self.config, self.window, self.now).await
+        }))
     }
 
     /// What `plan` and `apply` decide on.
     pub(crate) fn history(&self) -> Result<Seen> {
+        self.history_with(&|_, _| ())
+    }
+
+    /// The same, told about progress.
+    pub(crate) fn history_with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
+        Seen::of(self.run(progress, async |options| {
+            judge_history(options, &self.config, self.now).await
+        }))
+    }
+
+    fn run<T>(
+        &self,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        read: impl AsyncFnOnce(&ReadOptions<'_>) -> Result<T>,
+    ) -> Result<T> {
         let location = Location::Path(self.path.to_owned());
         let access = AwsAccess::default();
-        let options = options(&location, &access, self.threads, &|_, _| ());
-        Seen::of(block_on(judge_history(&options, &self.config, self.now)))
+        block_on(async {
+            let cache = match &self.cache {
+                Some(path) => {
+                    let place = path.display().to_string().parse().expect("a place");
+                    Some(LedgerCache::at(place).await)
+                }
+                None => None,
+            };
+            let options = ReadOptions {
+                location: &location,
+                access: &access,
+                cache: cache.as_ref(),
+                detail: Detail::Usage,
+                threads: self.threads,
+                progress,
+                stop: &NEVER,
+            };
+            read(&options).await
+        })
     }
 }
 
 /// Nobody interrupts a test.
 static NEVER: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-
-fn options<'a>(
-    location: &'a Location,
-    access: &'a AwsAccess,
-    threads: usize,
-    progress: &'a (dyn Fn(u64, u64) + Sync),
-) -> ReadOptions<'a> {
-    ReadOptions {
-        location,
-        access,
-        detail: Detail::Usage,
-        threads,
-        progress,
-        stop: &NEVER,
-    }
-}
 
 /// The whole text of a report error: what happened, and what to do.
 pub(crate) fn message(result: Result<Seen>) -> String {

@@ -1,0 +1,110 @@
+//! What lies at the report's place, which of its periods are wanted, and what their manifests name.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::Result;
+use crate::cur::layout::{self, PeriodObjects, Report};
+use crate::cur::manifest::Manifest;
+use crate::cur::object::{Object, ReadError};
+use crate::cur::period::BillingPeriod;
+use crate::cur::store::Store;
+
+/// Which billing periods to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Periods {
+    /// The newest one that has begun by `now`.
+    Newest(DateTime<Utc>),
+    /// These, both ends included, as far as they are there.
+    Between(BillingPeriod, BillingPeriod),
+    /// The same; if none is there, the newest one before, which then proves too old.
+    History(BillingPeriod, BillingPeriod),
+}
+
+/// What lies at the report's place.
+#[derive(Debug)]
+pub struct Listing {
+    pub(super) objects: Vec<Object>,
+    pub(super) reports: BTreeMap<String, Report>,
+}
+
+impl Listing {
+    /// Lists it.
+    pub async fn of(store: &Store) -> Result<Self> {
+        let objects = store.list().await?;
+        let reports = layout::reports(&objects);
+        Ok(Self { objects, reports })
+    }
+
+    /// The report's name and the wanted periods, if there is one report in parquet form only; `None` among the
+    /// periods stands for files that lie in no period's folder.
+    #[must_use]
+    pub fn only(&self, store: &Store, wanted: Periods) -> Option<(&str, Vec<Option<BillingPeriod>>)> {
+        if store.is_single_file() {
+            return Some(("", vec![None]));
+        }
+        let mut reports = self.reports.iter().filter(|(_, report)| report.has_data());
+        let (name, report) = reports.next().filter(|_| reports.next().is_none())?;
+        let chosen = periods(report, wanted)
+            .into_iter()
+            .map(|(period, _)| Some(period));
+        let chosen = if report.periods.is_empty() {
+            vec![None]
+        } else {
+            chosen.collect()
+        };
+        Some((name, chosen))
+    }
+}
+
+/// The names of files in manifests, each manifest by key and version, so that none is read twice.
+#[derive(Debug, Default)]
+pub struct Manifests(BTreeMap<(String, String), Vec<String>>);
+
+impl Manifests {
+    /// Remembers what a version of a manifest names.
+    pub fn insert(&mut self, key: String, version: String, files: Vec<String>) {
+        self.0.insert((key, version), files);
+    }
+
+    pub(super) async fn of(&mut self, store: &Store, object: &Object) -> Result<Manifest, ReadError> {
+        let key = (object.key.clone(), object.version.clone());
+        if let Some(files) = self.0.get(&key) {
+            return Ok(Manifest { files: files.clone() });
+        }
+        let manifest = Manifest::parse(&store.name(&object.key), &store.read(object).await?)?;
+        self.0.insert(key, manifest.files.clone());
+        Ok(manifest)
+    }
+}
+
+/// The wanted periods of a report, ascending.
+pub(super) fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
+    let newest = |last: BillingPeriod| {
+        report
+            .periods
+            .range(..=last)
+            .next_back()
+            .map(|(period, found)| (*period, found))
+    };
+    let between = |first, last| {
+        report
+            .periods
+            .range(first..=last)
+            .map(|(period, found)| (*period, found))
+            .collect()
+    };
+    match wanted {
+        Periods::Newest(now) => newest(BillingPeriod::of(now)).into_iter().collect(),
+        Periods::Between(first, last) => between(first, last),
+        Periods::History(first, last) => {
+            let found: Vec<_> = between(first, last);
+            if found.is_empty() {
+                newest(last).into_iter().collect()
+            } else {
+                found
+            }
+        }
+    }
+}
