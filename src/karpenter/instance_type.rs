@@ -59,6 +59,28 @@ impl InstanceType {
         size(&self.name)
     }
 
+    /// The size of a type within its family, in quarters of EC2's normalization factor (small = 1, so nano = ¼, large = 4,
+    /// xlarge = 8), to which prices within a family are proportional; bare metal counts as its largest sibling. `None`
+    /// where prices are not proportional: EC2 names no size-flexible discount for accelerated, HPC and high-memory
+    /// families (EC2 user guide, "How Reserved Instance discounts are applied").
+    #[must_use]
+    pub fn quarter_units(name: &str) -> Option<i64> {
+        const UNEVEN: [&str; 11] = ["dl", "f", "g", "gr", "hpc", "inf", "mac", "p", "trn", "u", "vt"];
+        let (category, _) = category_and_generation(family(name))?;
+        let size = size(name).filter(|_| !UNEVEN.contains(&category))?;
+        Some(match size {
+            "nano" => 1,
+            "micro" => 2,
+            "small" => 4,
+            "medium" => 8,
+            "large" => 16,
+            "xlarge" => 32,
+            // Eight vCPU are 2xlarge in every family with bare metal.
+            "metal" => 8 * i64::from(InstanceTypes::bundled().get(name)?.vcpu),
+            many => 32 * count(many)?,
+        })
+    }
+
     /// The letters that the name opens with: `m`, `im`, `u`.
     #[must_use]
     pub fn category(&self) -> Option<&str> {
@@ -70,6 +92,15 @@ impl InstanceType {
     pub fn generation(&self) -> Option<&str> {
         category_and_generation(self.family()).map(|(_, generation)| generation)
     }
+}
+
+/// The number in `24xlarge` and `metal-24xl`.
+fn count(size: &str) -> Option<i64> {
+    let metal = size
+        .strip_prefix("metal-")
+        .and_then(|rest| rest.strip_suffix("xl"));
+    let digits = metal.or_else(|| size.strip_suffix("xlarge"))?;
+    digits.parse().ok().filter(|count| (1..=1000).contains(count))
 }
 
 /// The family of an instance type's name: the part before the dot.
@@ -230,6 +261,27 @@ mod tests {
             if let (true, Some(steps)) = (regular, steps) {
                 assert_eq!(kind.vcpu, 4 * steps, "{}", kind.name);
             }
+        }
+    }
+
+    #[test]
+    fn sizes_within_a_family_are_told_by_their_name() {
+        let units = InstanceType::quarter_units;
+        assert_eq!((units("t3.nano"), units("m7g.medium")), (Some(1), Some(8)));
+        assert_eq!(
+            (units("c5.9xlarge"), units("r8g.metal-24xl")),
+            (Some(288), Some(768))
+        );
+        assert_eq!(units("m5.metal"), units("m5.24xlarge"));
+        for none in [
+            "g5.xlarge",
+            "hpc7a.12xlarge",
+            "u-6tb1.metal",
+            "m5.0xlarge",
+            "z99.metal",
+            "m5",
+        ] {
+            assert_eq!(units(none), None, "{none}");
         }
     }
 
