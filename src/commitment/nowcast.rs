@@ -63,10 +63,20 @@ pub struct OwnUse {
     pub now: BTreeMap<GroupId, Money>,
     /// The same, by hour of the report.
     pub then: BTreeMap<(GroupId, Hour), Money>,
+    /// The hours of which that is known; `None` = all. An unknown one is not used.
+    pub known: Option<BTreeSet<Hour>>,
     /// Own use in the scope of an EC2 Instance group that Compute plans covered, at the Instance group's rates.
     pub overflow: BTreeMap<(GroupId, Hour), Money>,
     /// Compute rate over Instance rate of what an EC2 Instance group's scope runs, in thousandths.
     pub compute_per_mille: BTreeMap<GroupId, i64>,
+}
+
+impl OwnUse {
+    /// True where the part of an old hour is known; nothing, where it has no entry then.
+    #[must_use]
+    pub fn knows(&self, hour: Hour) -> bool {
+        self.known.as_ref().is_none_or(|known| known.contains(&hour))
+    }
 }
 
 /// Compute rate over Instance rate of a group whose own rates are not known any more, in thousandths: EC2 Instance
@@ -88,7 +98,8 @@ pub fn nowcast(
             None => at(utilization, active, group, hour),
         };
         let mature = group.hours.iter().filter(|(_, of_hour)| of_hour.mature);
-        let known = mature.map(|(hour, _)| (*hour, level(*hour))).collect();
+        let told = mature.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
+        let known = told.map(|(hour, _)| (*hour, level(*hour))).collect();
         let forecast = forecast(&known, Hour::of(now))?;
         let method = match (own, forecast.way) {
             (Some(_), _) => Method::Live,

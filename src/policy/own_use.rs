@@ -1,10 +1,10 @@
-//! This cluster's part of the plans' use: in the report by its tags, now by its live Nodes.
+//! This cluster's part of the plans' use: in the report by its tags, else by its own record; now by its live Nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::Identity;
 use super::peers::Demand;
-use super::prices::{Placement, Prices};
+use super::prices::{Placement, Price, Prices};
 use crate::commitment::ledger::{Ledger, Series, UsageClass};
 use crate::commitment::nowcast::OwnUse;
 use crate::commitment::savings_plan::{GroupId, PlanKind};
@@ -13,6 +13,10 @@ use crate::commitment::utilization::Utilization;
 use crate::hour::Hour;
 use crate::karpenter::{InstanceTypes, Node, NodeCapacity};
 use crate::money::Money;
+
+mod recorded;
+
+pub use recorded::{record, recorded_use};
 
 /// By how much nodes that ran in an old hour may exceed what the report shows of it before its tags are not believed.
 const TAG_SLACK: f64 = 1.1;
@@ -44,24 +48,26 @@ impl Scale<'_> {
         }
     }
 
-    fn price(&self, group: &GroupId, name: &str, place: Placement<'_>, vcpu: Option<u32>) -> Money {
-        let vcpu = vcpu.or_else(|| self.types.get(name).map(|kind| kind.vcpu));
-        self.prices
-            .of(group, name, place, vcpu)
-            .map_or(Money::ZERO, |price| price.rate)
-    }
-
-    /// A node's scope, and what it costs there and at Compute rates, $/h.
-    pub(super) fn node(&self, node: &Node) -> Option<(GroupId, Money, Money)> {
+    /// What a node costs in a group, else in its own scope; no price where nothing tells one.
+    fn price_in(&self, node: &Node, group: Option<GroupId>) -> Option<(GroupId, Option<Price>)> {
         let name = node.instance_type.as_deref()?;
         let region = node.region.as_deref().or(self.identity.region.as_deref());
-        let scope = self.scope(family(name), region.unwrap_or_default());
+        let group = group.unwrap_or_else(|| self.scope(family(name), region.unwrap_or_default()));
         let place = Placement {
             region,
             os: node.os.as_deref().unwrap_or("linux"),
         };
-        let cost = self.price(&scope, name, place, node.vcpu);
-        Some((scope, cost, self.price(&GroupId::Compute, name, place, node.vcpu)))
+        let vcpu = node.vcpu.or_else(|| self.types.get(name).map(|kind| kind.vcpu));
+        let price = self.prices.of(&group, name, place, vcpu);
+        Some((group, price))
+    }
+
+    /// A node's scope, and what it costs there and at Compute rates, $/h.
+    pub(super) fn node(&self, node: &Node) -> Option<(GroupId, Money, Money)> {
+        let (scope, cost) = self.price_in(node, None)?;
+        let (_, compute) = self.price_in(node, Some(GroupId::Compute))?;
+        let rate = |price: Option<Price>| price.map_or(Money::ZERO, |price| price.rate);
+        Some((scope, rate(cost), rate(compute)))
     }
 }
 
@@ -99,8 +105,14 @@ pub fn own_use(
         .filter(|node| by_cluster_tag || node.node_pool.is_some())
         .collect();
     check_tags(scale, utilization, &found, &counted)?;
+    add_now(&mut found, scale, counted.into_iter());
+    Ok(found)
+}
+
+/// Adds what live nodes cost.
+fn add_now<'a>(found: &mut OwnUse, scale: &Scale<'_>, nodes: impl Iterator<Item = &'a Node>) {
     let mut at_compute: BTreeMap<GroupId, Money> = BTreeMap::new();
-    for (scope, cost, compute) in counted.into_iter().filter_map(|node| scale.node(node)) {
+    for (scope, cost, compute) in nodes.filter_map(|node| scale.node(node)) {
         *at_compute.entry(scope.clone()).or_default() += compute;
         *found.now.entry(scope).or_default() += cost;
     }
@@ -111,7 +123,6 @@ pub fn own_use(
             found.compute_per_mille.insert(group, per_mille);
         }
     }
-    Ok(found)
 }
 
 /// Adds what the series that are `known` used in each hour of the report.
@@ -245,8 +256,10 @@ impl OwnSeries {
             UsageClass::Covered(plan) => ledger.plans[plan].plan.kind == PlanKind::Compute,
             _ => false,
         };
+        let vcpu = scale.types.get(name).map(|kind| kind.vcpu);
+        let price = scale.prices.of(&scope, name, place, vcpu);
         Some(Self {
-            rate: scale.price(&scope, name, place, None),
+            rate: price.map_or(Money::ZERO, |price| price.rate),
             covered_by_compute,
             scope,
         })

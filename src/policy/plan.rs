@@ -1,6 +1,6 @@
 //! The plan: every `NodePool` with its decision, its weight now and proposed, and the changes that follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use super::decision::Outcome;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
-use super::own_use::{Scale, add_peers, live_use, own_use};
+use super::own_use::{Scale, add_peers, live_use, own_use, record, recorded_use};
 use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
@@ -18,7 +18,7 @@ use super::prices::Prices;
 use super::state::State;
 use super::weights::show;
 use crate::commitment::ledger::Ledger;
-use crate::commitment::nowcast::{Nowcast, nowcast};
+use crate::commitment::nowcast::{Nowcast, OwnUse, nowcast};
 use crate::commitment::savings_plan::GroupId;
 use crate::commitment::utilization::Utilization;
 use crate::config::Config;
@@ -194,17 +194,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         prices: &prices,
     };
     let mut warnings = Vec::new();
-    let own = inputs
-        .nodes
-        .map(|nodes| own_use(&scale, inputs.ledger, inputs.utilization, nodes));
-    let own = match own {
-        Some(Err(why)) if !active.is_empty() => {
-            let message = format!("live Nodes cannot correct the report's figures: {why}");
-            warnings.push(Warning::new("untagged", message));
-            None
-        }
-        other => other.and_then(Result::ok),
-    };
+    let (own, untold) = own_part(inputs, &scale);
+    warnings.extend(untold);
     let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
     warnings.extend(inputs.peers.warnings.clone());
     let mut all = own.clone();
@@ -233,7 +224,11 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
     let launches = planner.launches();
-    let (pools, state, more) = planner.run();
+    let (pools, mut state, more) = planner.run();
+    state.burn = inputs.state.burn.clone();
+    if let Some(nodes) = inputs.nodes {
+        record(&mut state.burn, &scale, nodes, inputs.now);
+    }
     warnings.extend(more);
     warnings.sort();
     warnings.dedup();
@@ -241,7 +236,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         tell(&Telling {
             inputs,
             identity: &identity,
-            own: own.as_ref(),
+            // Others can take this cluster's part out of the report by its tags only.
+            own: own.as_ref().filter(|own| own.known.is_none()),
             live,
             groups: &groups,
             pools: &pools,
@@ -260,6 +256,37 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         doubt: inputs.doubt.map(str::to_owned),
         groups,
     }
+}
+
+/// This cluster's part of the use, then and now: by the report's tags, else by its own record. Where the tags do not
+/// tell, a warning says so.
+fn own_part(inputs: &Inputs<'_>, scale: &Scale<'_>) -> (Option<OwnUse>, Option<Warning>) {
+    let Some(nodes) = inputs.nodes else {
+        return (None, None);
+    };
+    let why = match own_use(scale, inputs.ledger, inputs.utilization, nodes) {
+        Ok(own) => return (Some(own), None),
+        Err(why) => why,
+    };
+    if scale.groups.is_empty() {
+        return (None, None);
+    }
+    let burn = &inputs.state.burn;
+    let (own, message) = match recorded_use(scale, inputs.ledger, inputs.utilization, nodes, burn) {
+        Ok(own) => {
+            let hours = own.known.as_ref().map_or(0, BTreeSet::len);
+            let message = format!(
+                "the report's tags do not tell this cluster's part ({why}): what `apply` has recorded of its nodes in {hours} complete hours \
+                 is used instead, and older hours count for nothing"
+            );
+            (Some(own), message)
+        }
+        Err(lack) => (
+            None,
+            format!("live Nodes cannot correct the report's figures: {why}; {lack}"),
+        ),
+    };
+    (own, Some(Warning::new("untagged", message)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
+use super::burn::Burn;
 use crate::{Error, Result};
 
 const SCHEMA: &str = "brimful/state/v1";
@@ -20,6 +21,9 @@ pub struct State {
     /// By `NodePool`.
     #[serde(default)]
     pub node_pools: BTreeMap<String, PoolState>,
+    /// What live on-demand nodes cost in the last two weeks.
+    #[serde(default, skip_serializing_if = "Burn::is_empty")]
+    pub burn: Burn,
 }
 
 /// What is remembered of one `NodePool`.
@@ -63,6 +67,7 @@ impl Default for State {
         Self {
             schema: SCHEMA.to_owned(),
             node_pools: BTreeMap::new(),
+            burn: Burn::default(),
         }
     }
 }

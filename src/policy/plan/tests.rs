@@ -16,6 +16,7 @@ use crate::policy::state::Memory;
 
 mod limits;
 mod peers;
+mod recorded;
 
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";
