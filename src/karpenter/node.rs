@@ -70,10 +70,15 @@ impl Node {
     pub fn from_json(object: &Value) -> Result<Self> {
         let owner = owner("Node", object);
         let root = At::root(&owner, object);
-        let (metadata, spec, status) = (root.field("metadata"), root.field("spec"), root.field("status"));
+        Self::read(&root, root.field("spec").field("providerID").text()?)
+    }
+
+    /// Reads an object with a Node's labels and status: a Node, or the `NodeClaim` of one, which has its provider id in
+    /// another place.
+    pub(super) fn read(root: &At<'_>, provider_id: Option<&str>) -> Result<Self> {
+        let (metadata, status) = (root.field("metadata"), root.field("status"));
         let created = metadata.field("creationTimestamp");
         let labels = Labels::read(&metadata)?;
-        let provider_id = spec.field("providerID").text()?;
         let zone = labels.first(&[labels::ZONE, "failure-domain.beta.kubernetes.io/zone"]);
         let zone = zone.or_else(|| zone_of(provider_id?)).map(str::to_owned);
         let region = labels.first(&[labels::REGION, "failure-domain.beta.kubernetes.io/region"]);

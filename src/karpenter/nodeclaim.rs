@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::json::{At, owner};
 use super::labels;
+use super::node::Node;
 use super::nodepool::ExpireAfter;
 use crate::Result;
 
@@ -23,6 +24,9 @@ pub struct NodeClaim {
     pub node_name: Option<String>,
     /// Its instance type, once launched.
     pub instance_type: Option<String>,
+    /// Its machine, as its Node will tell it: named as the claim, with the labels that Karpenter gives both. None before
+    /// the launch.
+    pub machine: Option<Node>,
     /// True if Karpenter will replace it because the pool's template or the node class changed.
     pub drifted: bool,
     /// True once the machine was launched.
@@ -59,14 +63,17 @@ impl NodeClaim {
                 .condition(kind)
                 .map(|status| status == Some("True"))
         };
+        let launched = holds("Launched")?;
+        let machine = || Node::read(&root, status.field("providerID").text()?);
         let created = metadata.field("creationTimestamp");
         Ok(Self {
             name: metadata.field("name").required()?.to_owned(),
             node_pool: label(labels::NODE_POOL)?,
             node_name: status.field("nodeName").text()?.map(str::to_owned),
             instance_type: label(labels::INSTANCE_TYPE)?,
+            machine: launched.then(machine).transpose()?,
             drifted: holds("Drifted")?,
-            launched: holds("Launched")?,
+            launched,
             registered: holds("Registered")?,
             deleting: !metadata.field("deletionTimestamp").is_absent(),
             created: created.time()?.ok_or_else(|| created.error("missing"))?,
@@ -89,6 +96,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::karpenter::NodeCapacity;
 
     fn claim(spec: &Value, conditions: &Value) -> NodeClaim {
         let object = json!({
@@ -113,6 +121,27 @@ mod tests {
             (claim.node_pool.as_deref(), claim.node_name.as_deref()),
             (Some("general"), Some("ip-10-0-0-1"))
         );
+    }
+
+    #[test]
+    fn a_launched_claim_tells_its_machine_before_the_node_does() {
+        let object = json!({
+            "metadata": {"name": "general-abc", "creationTimestamp": "2026-11-20T08:00:00Z", "labels": {
+                "karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "reserved",
+                "node.kubernetes.io/instance-type": "m5.large", "kubernetes.io/os": "linux"}},
+            "status": {"providerID": "aws:///us-east-2a/i-0abc", "capacity": {"cpu": "2"},
+                "conditions": [{"type": "Launched", "status": "True"}]}
+        });
+        let machine = NodeClaim::from_json(&object).unwrap().machine.unwrap();
+        assert_eq!(
+            (machine.capacity, machine.vcpu, machine.deleting),
+            (NodeCapacity::Reserved, Some(2), false)
+        );
+        assert_eq!(
+            (machine.region.as_deref(), machine.instance_id.as_deref()),
+            (Some("us-east-2"), Some("i-0abc"))
+        );
+        assert_eq!(claim(&json!({}), &json!([])).machine, None);
     }
 
     #[test]

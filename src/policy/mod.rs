@@ -6,6 +6,7 @@ pub mod cures;
 pub mod decision;
 pub mod effect;
 pub mod eligibility;
+pub mod fleet;
 pub mod groups;
 pub mod history;
 pub mod identity;

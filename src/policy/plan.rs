@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
 use super::decision::Outcome;
+use super::fleet::fleet;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
@@ -178,6 +179,13 @@ impl Proposal {
 /// Makes the plan. Equal inputs give equal plans.
 #[must_use]
 pub fn propose(inputs: &Inputs<'_>) -> Proposal {
+    let machines = inputs
+        .nodes
+        .map(|nodes| fleet(nodes, inputs.node_claims.unwrap_or_default()));
+    let inputs = &Inputs {
+        nodes: machines.as_deref(),
+        ..*inputs
+    };
     let identity = Identity::detect(
         &inputs.config.cluster,
         inputs.node_pools,

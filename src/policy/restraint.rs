@@ -290,6 +290,7 @@ mod tests {
             node_pool: Some("a".to_owned()),
             node_name: None,
             instance_type: None,
+            machine: None,
             drifted: index < drifted,
             launched: true,
             registered: true,

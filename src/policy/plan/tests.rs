@@ -14,6 +14,7 @@ use crate::policy::arithmetic::Rule;
 use crate::policy::records::{BASELINE, DECISION, MANAGED_LABEL};
 use crate::policy::state::Memory;
 
+mod fleet;
 mod limits;
 mod peers;
 mod recorded;
@@ -607,6 +608,7 @@ fn a_roll_out_keeps_a_full_pools_weight() {
         node_pool: Some("committed".to_owned()),
         node_name: None,
         instance_type: None,
+        machine: None,
         drifted: true,
         launched: true,
         registered: true,
