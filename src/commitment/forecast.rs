@@ -17,6 +17,8 @@ const WEEK: i32 = 7 * DAY;
 const WEEKS: i32 = 4;
 /// Days back whose hour of the day counts.
 const DAYS: usize = 3;
+/// No way looks at more hours.
+const MOST_TOLD: usize = 4;
 /// Hours on which the ways are replayed: long enough for every hour of the week, twice.
 const REPLAYED: i32 = 2 * WEEK;
 /// Fewer replays than these say nothing.
@@ -148,7 +150,7 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
     })
 }
 
-/// Errors of replays at about the target's hour of the day, else all; ascending.
+/// Errors of replays at about the target's hour of the day, else all; ascending, as they are given.
 fn near(errors: &[(i32, Money)], target: Hour) -> Vec<Money> {
     let is_near = |hour: i32| {
         let apart = (hour - target.index()).rem_euclid(DAY);
@@ -159,13 +161,11 @@ fn near(errors: &[(i32, Money)], target: Hour) -> Vec<Money> {
         .filter(|(hour, _)| is_near(*hour))
         .map(|(_, error)| *error)
         .collect();
-    let mut chosen = if close.len() >= ENOUGH {
+    if close.len() >= ENOUGH {
         close
     } else {
         errors.iter().map(|(_, error)| *error).collect()
-    };
-    chosen.sort_unstable();
-    chosen
+    }
 }
 
 /// Levels by hour, without gaps in the numbering.
@@ -224,31 +224,8 @@ impl Past {
 
     /// The level at `target` as it would have been told when `newest` was the newest hour, and from which hours.
     fn tell(&self, way: Way, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
-        let change = |back: i32| Some(self.daily_mean(newest)? - self.daily_mean(newest - back)?);
-        let told: Vec<(i32, Money, Money)> = match way {
-            Way::HourOfWeek => (1..=WEEKS)
-                .map(|weeks| weeks * WEEK)
-                .filter(|back| target - back <= newest)
-                .filter_map(|back| Some((target - back, self.seen(target - back)?, change(back)?)))
-                .collect(),
-            Way::HourOfDay => {
-                let nearest = (target - newest + DAY - 1).div_euclid(DAY);
-                (nearest..nearest + 7)
-                    .filter_map(|days| {
-                        let level = self.seen(target - days * DAY)?;
-                        let moved = change((days - nearest) * DAY).unwrap_or_default();
-                        Some((target - days * DAY, level, moved))
-                    })
-                    .take(DAYS)
-                    .collect()
-            }
-            Way::DailyMean => vec![(newest, self.daily_mean(newest)?, Money::ZERO)],
-            Way::Newest => (0..6)
-                .filter_map(|back| Some((newest - back, self.seen(newest - back)?, Money::ZERO)))
-                .take(DAYS)
-                .collect(),
-        };
-        let level = median(told.iter().map(|(_, level, moved)| *level + *moved).collect())?;
+        let mut told = Vec::new();
+        let level = self.level(way, target, newest, &mut told)?;
         let basis = told.into_iter().map(|(hour, _, moved)| Basis {
             hour: Hour::from_index(hour),
             moved,
@@ -256,26 +233,71 @@ impl Past {
         Some((level, basis.collect()))
     }
 
-    /// What a way would have erred in the hours that were seen since: seen − told.
+    /// The same level; `told` becomes the hours with their levels and by how much each is moved.
+    fn level(
+        &self,
+        way: Way,
+        target: i32,
+        newest: i32,
+        told: &mut Vec<(i32, Money, Money)>,
+    ) -> Option<Money> {
+        told.clear();
+        let change = |back: i32| Some(self.daily_mean(newest)? - self.daily_mean(newest - back)?);
+        match way {
+            Way::HourOfWeek => told.extend(
+                (1..=WEEKS)
+                    .map(|weeks| weeks * WEEK)
+                    .filter(|back| target - back <= newest)
+                    .filter_map(|back| Some((target - back, self.seen(target - back)?, change(back)?))),
+            ),
+            Way::HourOfDay => {
+                let nearest = (target - newest + DAY - 1).div_euclid(DAY);
+                let days = (nearest..nearest + 7).filter_map(|days| {
+                    let level = self.seen(target - days * DAY)?;
+                    let moved = change((days - nearest) * DAY).unwrap_or_default();
+                    Some((target - days * DAY, level, moved))
+                });
+                told.extend(days.take(DAYS));
+            }
+            Way::DailyMean => told.push((newest, self.daily_mean(newest)?, Money::ZERO)),
+            Way::Newest => told.extend(
+                (0..6)
+                    .filter_map(|back| Some((newest - back, self.seen(newest - back)?, Money::ZERO)))
+                    .take(DAYS),
+            ),
+        }
+        median(told.iter().map(|(_, level, moved)| *level + *moved))
+    }
+
+    /// What a way would have erred in the hours that were seen since, seen − told; by the error, ascending.
     fn replay(&self, way: Way, lag: i32) -> Vec<(i32, Money)> {
-        (self.newest - REPLAYED + 1..=self.newest)
-            .filter_map(|hour| {
-                let (told, _) = self.tell(way, hour, hour - lag)?;
-                Some((hour, self.seen(hour)? - told))
-            })
-            .collect()
+        let mut told = Vec::new();
+        let replayed = (self.newest - REPLAYED + 1..=self.newest).filter_map(|hour| {
+            let seen = self.seen(hour)?;
+            Some((hour, seen - self.level(way, hour, hour - lag, &mut told)?))
+        });
+        let mut errors: Vec<(i32, Money)> = replayed.collect();
+        errors.sort_unstable_by_key(|(_, error)| *error);
+        errors
     }
 }
 
-/// The middle value; the mean of the two middle ones of an even number.
-fn median(mut levels: Vec<Money>) -> Option<Money> {
-    levels.sort_unstable();
-    let middle = levels.len() / 2;
-    let upper = *levels.get(middle)?;
-    if levels.len() % 2 == 1 {
+/// The middle value of a few; the mean of the two middle ones of an even number.
+fn median(levels: impl Iterator<Item = Money>) -> Option<Money> {
+    let mut sorted = [Money::ZERO; MOST_TOLD];
+    let mut count = 0;
+    for (place, level) in sorted.iter_mut().zip(levels) {
+        *place = level;
+        count += 1;
+    }
+    let sorted = sorted.get_mut(..count)?;
+    sorted.sort_unstable();
+    let middle = count / 2;
+    let upper = *sorted.get(middle)?;
+    if count % 2 == 1 {
         return Some(upper);
     }
-    Some(Money::from_picos((levels[middle - 1] + upper).picos() / 2))
+    Some(Money::from_picos((sorted[middle - 1] + upper).picos() / 2))
 }
 
 #[cfg(test)]

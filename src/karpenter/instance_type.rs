@@ -1,5 +1,6 @@
 //! EC2 instance types: what their names say, and a table of their sizes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -154,11 +155,11 @@ impl InstanceTypes {
     /// Adds the types of `nodes`. Where a Node's vCPU count contradicts the table, the Node is right; else the
     /// table stands, since a Node may know its own memory only after the kernel took its part.
     #[must_use]
-    pub fn with_nodes(&self, nodes: &[Node]) -> Self {
-        let mut types = self.clone();
+    pub fn with_nodes(&self, nodes: &[Node]) -> Cow<'_, Self> {
+        let mut types = Cow::Borrowed(self);
         for seen in nodes.iter().filter_map(seen_type) {
             if types.get(&seen.name).is_none_or(|known| known.vcpu != seen.vcpu) {
-                types.0.insert(seen.name.clone(), seen);
+                types.to_mut().0.insert(seen.name.clone(), seen);
             }
         }
         types

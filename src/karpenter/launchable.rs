@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::instance_type::{self, InstanceType, InstanceTypes};
-use super::labels::{self, Pair};
+use super::labels;
 use super::nodepool::NodePool;
-use super::requirement::Requirements;
+use super::requirement::{Requirements, ValueSet};
 
 /// What a pool may launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,31 +48,29 @@ pub fn tells_types(key: &str) -> bool {
 #[must_use]
 pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'a> {
     let requirements = &pool.requirements;
-    let known: Vec<_> = types
-        .iter()
-        .filter(|kind| pool_may_launch(requirements, kind))
-        .collect();
+    let rules = TypeRules::of(requirements);
+    let known: Vec<_> = types.iter().filter(|kind| rules.allow(kind)).collect();
     let named_types = requirements.get(labels::INSTANCE_TYPE).finite();
     let unknown_types: BTreeSet<String> = named_types
         .into_iter()
         .flatten()
-        .filter(|name| types.get(name).is_none() && name_fits(requirements, name))
+        .filter(|name| types.get(name).is_none() && rules.allow_name(name))
         .cloned()
         .collect();
     let named_families: Vec<_> = labels::FAMILY
         .iter()
         .filter_map(|key| requirements.get(key).finite())
         .collect();
-    let mut families: BTreeSet<String> = known.iter().map(|kind| kind.family().to_owned()).collect();
-    families.extend(
-        unknown_types
-            .iter()
-            .map(|name| instance_type::family(name).to_owned()),
-    );
-    if named_types.is_none() {
+    let mut families: BTreeSet<String> = BTreeSet::new();
+    for name in known.iter().map(|kind| &kind.name).chain(&unknown_types) {
+        let family = instance_type::family(name);
+        if !families.contains(family) {
+            families.insert(family.to_owned());
+        }
+    }
+    if named_types.is_none() && !named_families.is_empty() {
         let in_table: BTreeSet<_> = types.iter().map(InstanceType::family).collect();
-        let lacking =
-            |family: &&String| !in_table.contains(family.as_str()) && family_fits(requirements, family);
+        let lacking = |family: &&String| !in_table.contains(family.as_str()) && rules.allow_family(family);
         families.extend(named_families.iter().copied().flatten().filter(lacking).cloned());
     }
     Launchable {
@@ -83,34 +81,66 @@ pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'
     }
 }
 
-/// True if nothing that `requirements` say of the evaluated keys forbids the type.
-#[must_use]
-pub fn pool_may_launch(requirements: &Requirements, kind: &InstanceType) -> bool {
-    name_fits(requirements, &kind.name)
-        && requirements.get(labels::ARCH).allows(kind.arch.label())
-        && fits(requirements, labels::CPU, &kind.vcpu.to_string())
-        && fits(requirements, labels::MEMORY, &kind.memory_mib.to_string())
+/// What requirements say of the evaluated keys, by what it is said of: looked up once, for hundreds of types.
+struct TypeRules<'a> {
+    name: Vec<&'a ValueSet>,
+    size: Vec<&'a ValueSet>,
+    family: Vec<&'a ValueSet>,
+    flex: Vec<&'a ValueSet>,
+    category: Vec<&'a ValueSet>,
+    generation: Vec<&'a ValueSet>,
+    arch: Vec<&'a ValueSet>,
+    cpu: Vec<&'a ValueSet>,
+    memory: Vec<&'a ValueSet>,
 }
 
-/// What a type's name alone can tell.
-fn name_fits(requirements: &Requirements, name: &str) -> bool {
-    requirements.get(labels::INSTANCE_TYPE).allows(name)
-        && instance_type::size(name).is_none_or(|size| fits(requirements, labels::SIZE, size))
-        && family_fits(requirements, instance_type::family(name))
+impl<'a> TypeRules<'a> {
+    fn of(requirements: &'a Requirements) -> Self {
+        let said = |keys: &[&str]| {
+            let keys = keys.iter().filter(|key| requirements.contains(key));
+            keys.map(|key| requirements.get(key)).collect()
+        };
+        Self {
+            name: said(&[labels::INSTANCE_TYPE]),
+            size: said(&labels::SIZE),
+            family: said(&labels::FAMILY),
+            flex: said(&labels::FLEX),
+            category: said(&labels::CATEGORY),
+            generation: said(&labels::GENERATION),
+            arch: said(&[labels::ARCH]),
+            cpu: said(&labels::CPU),
+            memory: said(&labels::MEMORY),
+        }
+    }
+
+    fn allow(&self, kind: &InstanceType) -> bool {
+        let number = |rules: &[&ValueSet], number: u64| rules.is_empty() || all(rules, &number.to_string());
+        self.allow_name(&kind.name)
+            && all(&self.arch, kind.arch.label())
+            && number(&self.cpu, u64::from(kind.vcpu))
+            && number(&self.memory, kind.memory_mib)
+    }
+
+    /// What a type's name alone can tell.
+    fn allow_name(&self, name: &str) -> bool {
+        all(&self.name, name)
+            && instance_type::size(name).is_none_or(|size| all(&self.size, size))
+            && self.allow_family(instance_type::family(name))
+    }
+
+    fn allow_family(&self, family: &str) -> bool {
+        let flex = || if family.contains("-flex") { "true" } else { "false" };
+        all(&self.family, family)
+            && (self.flex.is_empty() || all(&self.flex, flex()))
+            && ((self.category.is_empty() && self.generation.is_empty())
+                || instance_type::category_and_generation(family).is_none_or(|(category, generation)| {
+                    all(&self.category, category) && all(&self.generation, generation)
+                }))
+    }
 }
 
-fn family_fits(requirements: &Requirements, family: &str) -> bool {
-    let flex = if family.contains("-flex") { "true" } else { "false" };
-    fits(requirements, labels::FAMILY, family)
-        && fits(requirements, labels::FLEX, flex)
-        && instance_type::category_and_generation(family).is_none_or(|(category, generation)| {
-            fits(requirements, labels::CATEGORY, category)
-                && fits(requirements, labels::GENERATION, generation)
-        })
-}
-
-fn fits(requirements: &Requirements, keys: Pair, value: &str) -> bool {
-    keys.iter().all(|key| requirements.get(key).allows(value))
+fn all(rules: &[&ValueSet], value: &str) -> bool {
+    rules.iter().all(|rule| rule.allows(value))
 }
 
 /// The operating systems of the pool's nodes, `linux` or `windows`; linux if the pool does not say.

@@ -21,7 +21,7 @@ pub mod units;
 
 pub use cluster::{Cluster, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, StateLease};
 pub use instance_type::{Arch, InstanceType, InstanceTypes};
-pub use launchable::{Launchable, launchable, os, pool_may_launch, regions, tells_types};
+pub use launchable::{Launchable, launchable, os, regions, tells_types};
 pub use node::{Node, NodeCapacity};
 pub use nodeclaim::NodeClaim;
 pub use nodepool::{CapacityType, NodePool, Role};
