@@ -1,5 +1,6 @@
 //! Brimful fills AWS Savings Plans to the brim, then spills to Spot.
 
+pub mod backtest;
 pub mod cli;
 pub mod commitment;
 pub mod config;

@@ -36,6 +36,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Show the use of each Savings Plan, hour by hour.
     Utilization(UtilizationArgs),
+    /// Replay the report's own past: what each way of steering would have cost. Changes nothing.
+    Backtest(BacktestArgs),
     /// Check report, permissions, cluster and NodePools, and say what to put right. Changes nothing.
     Doctor(DoctorArgs),
     /// Show every change that was made, and what it saved or cost once the report tells. Changes nothing.
@@ -193,6 +195,37 @@ pub struct UtilizationArgs {
         default_value = "table"
     )]
     pub output: RowOutput,
+}
+
+/// `brimful backtest`.
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+    /// NodePools from a file: what managed committed ones of them ran on demand could have been steered, too.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BRIMFUL_NODEPOOLS",
+        help_heading = "Cluster"
+    )]
+    pub nodepools: Option<PathBuf>,
+    /// Replay the time since so long ago, such as 60d; `cur.lookback` by default.
+    #[arg(long, value_name = "DURATION", env = "BRIMFUL_BACKTEST_SINCE", value_parser = parse_duration, help_heading = "Report")]
+    pub since: Option<chrono::Duration>,
+    /// Draw the use of the plans over time into this SVG file.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_PICTURE")]
+    pub picture: Option<PathBuf>,
+    /// How to print.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
+    pub output: Output,
 }
 
 /// `brimful doctor`.

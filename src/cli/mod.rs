@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod args;
+mod backtest;
 mod context;
 mod coordination;
 mod doctor;
@@ -57,6 +58,7 @@ async fn run(command: Command) -> Result<u8> {
         Command::Plan(args) => interrupt.or(plan::run(args, interrupt.clone())).await,
         Command::Apply(args) => apply::run(args, interrupt).await,
         Command::Utilization(args) => interrupt.or(utilization::run(args, interrupt.clone())).await,
+        Command::Backtest(args) => interrupt.or(backtest::run(args, interrupt.clone())).await,
         Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,
         Command::History(args) => interrupt.or(history::run(args, interrupt.clone())).await,
         Command::Reset(args) => interrupt.or(reset::run(args)).await,

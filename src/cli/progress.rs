@@ -11,15 +11,24 @@ pub(crate) struct ScanProgress(ProgressBar);
 
 impl ScanProgress {
     pub(crate) fn new(quiet: bool) -> Self {
+        Self::with(
+            quiet,
+            "{spinner} reading the report {bar:30} {human_pos}/{human_len} rows, {eta} left",
+        )
+    }
+
+    /// The same for replays.
+    pub(crate) fn of_runs(quiet: bool) -> Self {
+        Self::with(quiet, "{spinner} replaying {bar:30} {pos}/{len}")
+    }
+
+    fn with(quiet: bool, template: &str) -> Self {
         if quiet || !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
         // Ten draws a second at most; short scans are done before the first.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        let style = ProgressStyle::with_template(
-            "{spinner} reading the report {bar:30} {human_pos}/{human_len} rows, {eta} left",
-        );
-        if let Ok(style) = style {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));

@@ -7,40 +7,51 @@ use super::node_pools::Pool;
 use super::oracle::{free_migration, oracle};
 use super::policies::{Kind, Reads, Scene};
 use super::report::{History, Report, tariff};
-use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, Trace, WARM_UP, cluster_name, time_of};
+use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, Trace, cluster_name, time_of};
 use crate::Result;
 use crate::config::Config;
 
 /// What became of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// Its bill.
     pub bill: Bill,
+    /// The same, day by day.
+    pub days: Vec<Bill>,
     /// What it changed.
     pub effort: Effort,
     /// On-demand nodes of all clusters at the end of each step.
     pub on_demand: Vec<usize>,
 }
 
-/// Runs a policy over the first `days` of the month.
+/// Runs a policy as it comes over the first `days` of the month.
 ///
 /// # Errors
 /// The model could not carry a change out.
 pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
+    run_configured(trace, kind, &Config::default(), days)
+}
+
+/// Runs a policy with a configuration over the first `days` of the month.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_configured(trace: &Trace, kind: Kind, config: &Config, days: usize) -> Result<Run> {
     let mut play = Play::new(trace, kind)?;
-    let mut policy = kind.policy(trace.clusters.len());
-    for step in 0..WARM_UP {
+    let mut policy = kind.policy(trace.clusters.len(), config);
+    for step in 0..trace.warm_up {
         play.pass(step);
     }
     policy.begin(trace, &mut play.clusters)?;
     let mut found = Run {
         bill: Bill::default(),
+        days: vec![Bill::default(); days],
         effort: Effort::default(),
         on_demand: Vec::new(),
     };
-    let mut desk = Desk::new(policy.reads());
+    let mut desk = Desk::new(policy.reads(), config.clone());
     let mut changes = Vec::new();
-    for step in WARM_UP..WARM_UP + days * STEPS_PER_DAY {
+    for step in trace.warm_up..trace.warm_up + days * STEPS_PER_DAY {
         desk.receive(&play, step);
         for (index, cluster) in play
             .clusters
@@ -65,10 +76,12 @@ pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
             };
             changes.extend((change.weight != 0 || change.limits).then_some(change));
         }
-        found.bill.add(&play.pass(step));
+        let bill = play.pass(step);
+        found.bill.add(&bill);
+        found.days[(step - trace.warm_up) / STEPS_PER_DAY].add(&bill);
         found.on_demand.push(play.on_demand());
     }
-    found.effort = Effort::of(&changes, trace.clusters.len(), WARM_UP, days);
+    found.effort = Effort::of(&changes, trace.clusters.len(), trace.warm_up, days);
     Ok(found)
 }
 
@@ -81,10 +94,10 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(reads: Reads) -> Self {
+    fn new(reads: Reads, config: Config) -> Self {
         Self {
             reads,
-            config: Config::default(),
+            config,
             received: 0,
             report: None,
         }

@@ -3,7 +3,7 @@
 use super::billing::Bill;
 use super::cluster::{Losses, pace};
 use super::report::tariff;
-use super::trace::{Trace, WARM_UP, Workload};
+use super::trace::{Trace, Workload};
 
 /// What the best play costs from each count of on-demand nodes on.
 struct Plan {
@@ -25,9 +25,9 @@ impl Plan {
     /// Backwards over the steps; exact.
     fn new(trace: &Trace, work: &Workload, steps: usize) -> Self {
         let mut value = vec![Vec::new(); steps];
-        let mut later = vec![0.0; 1 + work.nodes[WARM_UP + steps - 1]];
+        let mut later = vec![0.0; 1 + work.nodes[trace.warm_up + steps - 1]];
         for index in (0..steps).rev() {
-            let step = WARM_UP + index;
+            let step = trace.warm_up + index;
             let tariff = tariff(trace, step);
             let nodes = work.nodes[step];
             let here: Vec<f64> = (0..=nodes)
@@ -62,7 +62,7 @@ pub fn path(trace: &Trace, steps: usize) -> (Vec<usize>, Bill) {
     let plan = Plan::new(trace, &work, steps);
     let (mut on_demand, mut bill, mut counts) = (0, Bill::default(), Vec::with_capacity(steps));
     for (index, value) in plan.value.iter().enumerate() {
-        let step = WARM_UP + index;
+        let step = trace.warm_up + index;
         let (least, most) = reachable(&work, step, on_demand, trace.has_spot[step]);
         let best = (least..=most).min_by(|a, b| value[*a].total_cmp(&value[*b]));
         on_demand = best.unwrap_or(least);
@@ -78,7 +78,7 @@ pub fn path(trace: &Trace, steps: usize) -> (Vec<usize>, Bill) {
 pub fn free_migration(trace: &Trace, steps: usize) -> Bill {
     let work = trace.pooled();
     let mut bill = Bill::default();
-    for step in WARM_UP..WARM_UP + steps {
+    for step in trace.warm_up..trace.warm_up + steps {
         let tariff = tariff(trace, step);
         let nodes = work.nodes[step] as f64;
         let room = ((tariff.commitment - tariff.others) / tariff.prices.savings_plan).clamp(0.0, nodes);

@@ -3,7 +3,7 @@
 use super::cluster::Cluster;
 use super::node_pools::{HIGH, LOW, NODE_VCPU, Pool};
 use super::report::Report;
-use super::trace::{Prices, Trace, WARM_UP};
+use super::trace::{Prices, STEPS_PER_HOUR, Trace};
 use crate::Result;
 use crate::commitment::ledger::UsageClass;
 use crate::commitment::savings_plan::GroupId;
@@ -148,21 +148,21 @@ impl Kind {
         !matches!(self, Self::LeaveAlone | Self::Naive | Self::Live | Self::Static)
     }
 
-    /// A policy that has not acted yet, for so many clusters.
+    /// A policy that has not acted yet, for so many clusters; Brimful's own go by `config`.
     #[must_use]
-    pub fn policy(self, clusters: usize) -> Box<dyn Policy> {
+    pub fn policy(self, clusters: usize, config: &Config) -> Box<dyn Policy> {
         match self {
             Self::LeaveAlone => Box::new(LeaveAlone),
             Self::Naive => Box::new(Naive),
             Self::Live => Box::new(Live),
             Self::Static => Box::new(Static),
-            _ => Box::new(self.brimful(clusters)),
+            _ => Box::new(self.brimful(clusters, config.clone())),
         }
     }
 }
 
 impl Kind {
-    fn brimful(self, clusters: usize) -> Brimful {
+    fn brimful(self, clusters: usize, mut config: Config) -> Brimful {
         let told = matches!(
             self,
             Self::WeightsTold | Self::LimitsTold | Self::LimitsToldNimble | Self::LimitsToldNarrow
@@ -171,7 +171,6 @@ impl Kind {
             self,
             Self::LimitsNimble | Self::LimitsToldNimble | Self::LimitsToldNarrow
         );
-        let mut config = Config::default();
         config.limits.manage = !self.protects();
         if is_nimble {
             config.policy.dwell = Span(Duration::zero());
@@ -250,7 +249,7 @@ struct Static;
 
 impl Policy for Static {
     fn begin(&mut self, trace: &Trace, clusters: &mut [Cluster]) -> Result<()> {
-        let hours = WARM_UP / super::trace::STEPS_PER_HOUR;
+        let hours = trace.warm_up / STEPS_PER_HOUR;
         let free = (0..hours).map(|hour| (trace.commitment(hour) - trace.others[hour]).max(0.0));
         let mean = free.sum::<f64>() / hours as f64 / trace.prices.savings_plan;
         let whole: usize = clusters.iter().map(|cluster| cluster.nodes().len()).sum();

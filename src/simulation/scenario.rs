@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::trace::{
-    Delivery, Lateness, Prices, STEPS_PER_DAY, STEPS_PER_HOUR, Term, Trace, WARM_UP_DAYS, Workload,
+    Delivery, Lateness, Prices, STEPS_PER_DAY, STEPS_PER_HOUR, Term, Trace, WARM_UP, WARM_UP_DAYS, Workload,
 };
 
 mod recipes;
@@ -128,6 +128,7 @@ impl Recipe {
         let clusters = self.workloads.iter().enumerate();
         Trace {
             steps: STEPS,
+            warm_up: WARM_UP,
             prices: Prices {
                 on_demand: 0.192,
                 savings_plan: 0.140,

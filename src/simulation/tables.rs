@@ -9,7 +9,7 @@ use super::oracle;
 use super::policies::Kind;
 use super::report::tariff;
 use super::scenario::Scenario;
-use super::trace::{STEPS_PER_HOUR, Trace, WARM_UP};
+use super::trace::{STEPS_PER_HOUR, Trace};
 
 mod targets;
 
@@ -123,8 +123,12 @@ pub fn hours(scenario: Scenario, trace: &Trace, columns: &[(&str, Vec<usize>)]) 
         names.join(",")
     );
     for step in (STEPS_PER_HOUR - 1..steps).step_by(STEPS_PER_HOUR) {
-        let tariff = tariff(trace, WARM_UP + step);
-        let workload: usize = trace.clusters.iter().map(|work| work.nodes[WARM_UP + step]).sum();
+        let tariff = tariff(trace, trace.warm_up + step);
+        let workload: usize = trace
+            .clusters
+            .iter()
+            .map(|work| work.nodes[trace.warm_up + step])
+            .sum();
         let _ = write!(
             text,
             "{},{},{:.2},{:.2},{workload},{}",

@@ -6,9 +6,9 @@ use chrono::{DateTime, Duration, Utc};
 pub const STEPS_PER_HOUR: usize = 6;
 /// Steps in a day.
 pub const STEPS_PER_DAY: usize = 24 * STEPS_PER_HOUR;
-/// Days before the month in which the cluster is left alone.
+/// Days before a scenario's month in which the cluster is left alone.
 pub const WARM_UP_DAYS: usize = 28;
-/// The first step in which a policy acts.
+/// The first step of a scenario in which a policy acts.
 pub const WARM_UP: usize = WARM_UP_DAYS * STEPS_PER_DAY;
 /// When everything begins: a Monday, as the month's first is, 28 days later.
 const BEGINNING: DateTime<Utc> = DateTime::from_timestamp_nanos(1_777_852_800_000_000_000); // 2026-05-04
@@ -94,6 +94,8 @@ pub struct Lateness {
 pub struct Trace {
     /// Steps in all.
     pub steps: usize,
+    /// The first step in which a policy acts; whole days.
+    pub warm_up: usize,
     /// Prices.
     pub prices: Prices,
     /// Savings Plans.

@@ -1,0 +1,193 @@
+//! What each way of acting would have cost on a report's own history.
+//!
+//! Taken from the report: commitments, what everybody else used, how much ran on Spot and at what price, hour by hour.
+//! Simulated (`simulation`): Karpenter, the reports as they would have come in, and each policy's decisions. The
+//! result says what was assumed.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "counts of nodes, steps and hours are small"
+)]
+
+pub mod history;
+pub mod steerable;
+pub mod thresholds;
+pub mod trace;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use self::history::History;
+use self::thresholds::{Candidate, Verdict, candidates, verdict};
+use crate::config::Config;
+use crate::simulation::billing::Bill;
+use crate::simulation::closed_loop::{Run, run_configured};
+use crate::simulation::oracle;
+use crate::simulation::policies::Kind;
+use crate::simulation::trace::{STEPS_PER_DAY, Trace};
+use crate::{Error, Result};
+
+/// Days that a policy sees before it acts, at most, and the part of the history that they may be: decisions need old
+/// hours to forecast from.
+const MOST_WARM_UP: usize = 14;
+const WARM_UP_PART: f64 = 0.4;
+/// Days of history without which nothing can be said.
+const LEAST_DAYS: usize = 4;
+
+/// A policy's bill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// The policy; `None` is foresight, the best sequence of the same actions.
+    pub kind: Option<Kind>,
+    /// What it came to.
+    pub run: Run,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Backtest {
+    /// Days before the first in which policies acted.
+    pub warm_up_days: usize,
+    /// Days in which they acted.
+    pub days: usize,
+    /// What they met.
+    pub trace: Trace,
+    /// Policies as [`Kind::ALL`] lists them, then foresight.
+    pub played: Vec<Played>,
+    /// Brimful with other thresholds.
+    pub verdict: Verdict,
+}
+
+/// One run to do.
+#[derive(Debug, Clone)]
+enum Job {
+    Policy(Kind),
+    Thresholds(Candidate),
+}
+
+impl Backtest {
+    /// Plays all policies. `done` is told how many of how many runs are over.
+    ///
+    /// # Errors
+    /// The history is too short; the model could not carry a change out.
+    pub fn run(
+        history: &History,
+        config: &Config,
+        threads: usize,
+        done: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Self> {
+        let whole = history.hours.len() / 24;
+        if whole < LEAST_DAYS {
+            let what = format!(
+                "the report holds {whole} whole days of complete hours: a backtest needs {LEAST_DAYS}, better 30"
+            );
+            return Err(
+                Error::report(what).hint("look further back with --since, or wait for more of the report")
+            );
+        }
+        let warm_up_days = ((whole as f64 * WARM_UP_PART) as usize).clamp(1, MOST_WARM_UP);
+        let days = whole - warm_up_days;
+        let trace = trace::trace(history, warm_up_days, days);
+        let candidates = candidates(config);
+        let jobs: Vec<Job> = Kind::ALL
+            .into_iter()
+            .map(Job::Policy)
+            .chain(candidates.iter().cloned().map(Job::Thresholds))
+            .collect();
+        let runs = play(&trace, days, config, &jobs, threads, done)?;
+        let (of_policies, of_thresholds) = runs.split_at(Kind::ALL.len());
+        let mut played: Vec<Played> = Kind::ALL
+            .into_iter()
+            .zip(of_policies)
+            .map(|(kind, run)| Played {
+                kind: Some(kind),
+                run: run.clone(),
+            })
+            .collect();
+        played.push(foresight(&trace, days));
+        let judged = candidates.into_iter().zip(of_thresholds).collect();
+        Ok(Self {
+            warm_up_days,
+            days,
+            verdict: verdict(judged),
+            trace,
+            played,
+        })
+    }
+
+    /// The bill of foresight.
+    #[must_use]
+    pub fn best(&self) -> &Bill {
+        static NOTHING: Bill = Bill {
+            commitment: 0.0,
+            unused: 0.0,
+            spill: 0.0,
+            cost: 0.0,
+        };
+        self.played.last().map_or(&NOTHING, |played| &played.run.bill)
+    }
+}
+
+fn foresight(trace: &Trace, days: usize) -> Played {
+    let (on_demand, bill) = oracle::path(trace, days * STEPS_PER_DAY);
+    Played {
+        kind: None,
+        run: Run {
+            bill,
+            on_demand,
+            ..Run::default()
+        },
+    }
+}
+
+/// Carries all jobs out; the results are in their order, whatever the number of threads.
+fn play(
+    trace: &Trace,
+    days: usize,
+    config: &Config,
+    jobs: &[Job],
+    threads: usize,
+    done: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Vec<Run>> {
+    let (next, over) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let results = Mutex::new(Vec::with_capacity(jobs.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(index) else { return };
+                    let (kind, config) = match job {
+                        Job::Policy(kind) => (*kind, config),
+                        Job::Thresholds(candidate) => (candidate.kind, &candidate.config),
+                    };
+                    let run = run_configured(trace, kind, &acting(config), days);
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, run));
+                    let over = over.fetch_add(1, Ordering::Relaxed) + 1;
+                    done(over as u64, jobs.len() as u64);
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, run)| run).collect()
+}
+
+/// What of a configuration holds in the model: how decisions are made, not where.
+fn acting(config: &Config) -> Config {
+    let mut acting = Config::default();
+    acting.policy = config.policy.clone();
+    acting.cur.maturity = config.cur.maturity;
+    acting.cur.lookback = config.cur.lookback;
+    acting
+}

@@ -1,0 +1,260 @@
+//! A report that the simulator has written is read back as what it was written from, and replayed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Duration;
+
+use super::history::History;
+use super::steerable::{Own, turnover};
+use super::thresholds::{Candidate, candidates, verdict};
+use super::{Backtest, trace};
+use crate::ErrorKind;
+use crate::commitment::ledger::Ledger;
+use crate::commitment::savings_plan::GroupId;
+use crate::commitment::utilization::{Terms, Utilization};
+use crate::config::Config;
+use crate::hour::Hour;
+use crate::policy::identity::Identity;
+use crate::simulation::billing::Bill;
+use crate::simulation::closed_loop::Run;
+use crate::simulation::cluster::Cluster;
+use crate::simulation::policies::Kind;
+use crate::simulation::report::{self, Report};
+use crate::simulation::scenario::Scenario;
+use crate::simulation::trace::{STEPS_PER_HOUR, Trace, WARM_UP, cluster_name};
+
+/// A month of a cluster that is left alone, and its report.
+fn month(scenario: Scenario) -> (Trace, report::History, Report) {
+    let trace = scenario.trace(1);
+    let mut cluster = Cluster::new(&cluster_name(0), false, trace.clusters[0].nodes[0]).unwrap();
+    let mut history = report::History::default();
+    for step in 0..WARM_UP {
+        cluster.step(&trace.clusters[0], step, true);
+        history.note(step, std::slice::from_ref(&cluster));
+    }
+    let delivery = *trace.deliveries.iter().rfind(|one| one.step < WARM_UP).unwrap();
+    let report = Report::new(&trace, &history, delivery, &Config::default(), None);
+    (trace, history, report)
+}
+
+fn identity(name: Option<&str>) -> Identity {
+    Identity {
+        cluster: name.map(str::to_owned),
+        ..Identity::default()
+    }
+}
+
+fn read(report: &Report) -> History {
+    let own = identity(Some("cluster-0"));
+    History::of(&report.ledger, &report.utilization, &own, &BTreeSet::new()).unwrap()
+}
+
+fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance
+}
+
+#[test]
+fn a_report_is_read_back_as_what_it_was_written_from() {
+    let (trace, run, report) = month(Scenario::PlanExpiry);
+    let history = read(&report);
+    assert_eq!(history.own, Own::Tags);
+    assert_eq!(history.groups, BTreeSet::from([GroupId::Compute]));
+    assert_eq!((history.gaps, history.assumed_prices), (0, false));
+    assert!(close(history.node_vcpu, 4.0, 1e-9));
+    assert!(close(history.savings_plan, 0.140, 1e-9) && close(history.on_demand, 0.192, 1e-9));
+    let begin = Hour::of(crate::simulation::trace::time_of(0)).index();
+    let first = usize::try_from(history.first.index() - begin).unwrap();
+    for (index, past) in history.hours.iter().enumerate() {
+        let hour = first + index;
+        assert!(close(past.others, trace.others[hour], 1e-6), "hour {hour}");
+        assert!(
+            close(past.nodes, run.0[hour].0[0].iter().sum(), 1e-6),
+            "hour {hour}"
+        );
+        assert!(
+            close(past.spot_price, trace.spot_price[hour], 1e-6),
+            "hour {hour}"
+        );
+    }
+    // The plan of day 20 is not bought yet; the one that ends on day 12 still stands.
+    let commitments: Vec<f64> = history.plans.iter().map(|plan| plan.commitment).collect();
+    assert_eq!(commitments, [9.0, 5.0]);
+    assert!(
+        history
+            .plans
+            .iter()
+            .all(|plan| plan.covers(0) && plan.covers(history.hours.len()))
+    );
+}
+
+#[test]
+fn a_trace_follows_the_history_hour_by_hour() {
+    let (_, _, report) = month(Scenario::Diurnal);
+    let history = read(&report);
+    let trace = trace::trace(&history, 2, 3);
+    assert_eq!((trace.steps, trace.warm_up), (5 * 144, 2 * 144));
+    for hour in 1..119 {
+        assert!(close(trace.others[hour], history.hours[hour].others, 1e-12));
+        let steps = &trace.clusters[0].nodes[hour * STEPS_PER_HOUR..][..STEPS_PER_HOUR];
+        let mean = steps.iter().sum::<usize>() as f64 / STEPS_PER_HOUR as f64;
+        let neighbours = [hour - 1, hour, hour + 1].map(|hour| history.hours[hour].nodes);
+        let (least, most) = neighbours
+            .iter()
+            .fold((f64::MAX, 0.0_f64), |(least, most), level| {
+                (least.min(*level), most.max(*level))
+            });
+        assert!(
+            (least - 0.5..=most + 0.5).contains(&mean),
+            "hour {hour}: {mean} of {neighbours:?}"
+        );
+    }
+}
+
+#[test]
+fn nobody_beats_foresight_and_the_number_of_threads_changes_nothing() {
+    let (_, _, report) = month(Scenario::Diurnal);
+    let mut history = read(&report);
+    history.hours.truncate(4 * 24);
+    let run = |threads| Backtest::run(&history, &Config::default(), threads, &|_, _| ()).unwrap();
+    let (one, two) = (run(1), run(2));
+    assert_eq!(one.played, two.played);
+    assert_eq!((one.warm_up_days, one.days), (1, 3));
+    let best = one.best().cost;
+    for played in &one.played {
+        let bill = played.run.bill;
+        assert!(bill.cost >= best - 1e-9, "{:?}", played.kind);
+        assert!(bill.unused <= bill.commitment && close(bill.commitment, 14.0 * 72.0, 1e-6));
+    }
+    let of = |kind| {
+        one.played
+            .iter()
+            .find(|played| played.kind == Some(kind))
+            .unwrap()
+    };
+    assert_eq!(of(Kind::LeaveAlone).run.effort.weights, 0.0);
+    assert!(of(Kind::Limits).run.bill.cost < of(Kind::LeaveAlone).run.bill.cost);
+    // The configured thresholds are tried first; this is what `plan` would do.
+    assert_eq!(one.verdict.tried[0].bill, of(Kind::WeightOnly).run.bill);
+}
+
+#[test]
+fn without_tags_all_spot_instances_are_taken_and_it_is_told() {
+    let (_, _, report) = month(Scenario::Steady);
+    let unknown = identity(None);
+    let history = History::of(&report.ledger, &report.utilization, &unknown, &BTreeSet::new()).unwrap();
+    assert_eq!(history.own, Own::AllSpot);
+    assert_eq!(history.hours, read(&report).hours);
+}
+
+#[test]
+fn what_a_managed_committed_pool_ran_on_demand_can_be_steered_again() {
+    let (trace, mut run, report) = month(Scenario::Steady);
+    for hour in &mut run.0 {
+        hour.0[0] = [10.0, 0.0, hour.0[0][2] - 10.0];
+    }
+    let delivery = *trace.deliveries.iter().rfind(|one| one.step < WARM_UP).unwrap();
+    let steered = Report::new(&trace, &run, delivery, &Config::default(), None);
+    let own = identity(Some("cluster-0"));
+    let pools = BTreeSet::from(["committed".to_owned()]);
+    let of = |pools| History::of(&steered.ledger, &steered.utilization, &own, pools).unwrap();
+    let (before, with, without) = (read(&report), of(&pools), of(&BTreeSet::new()));
+    for ((before, with), without) in before.hours.iter().zip(&with.hours).zip(&without.hours) {
+        assert!(close(before.nodes, with.nodes, 1e-6) && close(before.others, with.others, 1e-6));
+        assert!(close(before.nodes - 10.0, without.nodes, 1e-6));
+        assert!(close(before.others + 1.4, without.others, 1e-6));
+    }
+}
+
+#[test]
+fn a_report_without_plans_or_spot_or_days_is_refused() {
+    let (_, _, report) = month(Scenario::Steady);
+    let none = Ledger::default();
+    let terms = Terms {
+        horizon: None,
+        maturity: Duration::hours(24),
+        can_reconcile: true,
+    };
+    let nothing = Utilization::of(&none, &terms);
+    let own = identity(Some("cluster-0"));
+    let error = |ledger: &Ledger, utilization: &Utilization| {
+        let error = History::of(ledger, utilization, &own, &BTreeSet::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Report);
+        error.to_string()
+    };
+    assert!(error(&none, &nothing).contains("no Savings Plan"));
+    let mut without_spot = report.ledger.clone();
+    let is_spot = |series: &crate::commitment::ledger::Series| series.usage_type.contains("SpotUsage");
+    let spot: Vec<bool> = without_spot.series.iter().map(is_spot).collect();
+    without_spot.cells.retain(|cell| !spot[cell.series as usize]);
+    assert!(error(&without_spot, &report.utilization).contains("no Spot usage"));
+    let mut short = read(&report);
+    short.hours.truncate(3 * 24 + 23);
+    let error = Backtest::run(&short, &Config::default(), 1, &|_, _| ()).unwrap_err();
+    assert!(error.to_string().contains("3 whole days"), "{error}");
+}
+
+#[test]
+fn turnover_is_what_leaves_one_type_while_as_many_are_needed() {
+    let hour = |index| Hour::from_index(index);
+    let hours =
+        |counts: &[f64]| -> BTreeMap<Hour, f64> { (0..).map(hour).zip(counts.iter().copied()).collect() };
+    // Ten instances; two move from a to b, then the workload shrinks by four of b.
+    let counts = BTreeMap::from([("a", hours(&[6.0, 4.0, 4.0])), ("b", hours(&[4.0, 6.0, 2.0]))]);
+    assert_eq!(turnover(&counts), Some(2.0 / 20.0));
+    assert_eq!(turnover(&BTreeMap::new()), None);
+}
+
+/// A run of two weeks with this cost a day in each.
+fn costs(first: f64, second: f64) -> Run {
+    let day = |cost| Bill {
+        commitment: 100.0,
+        cost,
+        ..Bill::default()
+    };
+    let days: Vec<Bill> = [vec![day(first); 7], vec![day(second); 7]].concat();
+    let mut run = Run {
+        days,
+        ..Run::default()
+    };
+    let mut bill = Bill::default();
+    run.days.iter().for_each(|day| bill.add(day));
+    run.bill = bill;
+    run
+}
+
+#[test]
+fn thresholds_are_worth_a_change_only_if_every_week_says_so() {
+    let candidate = |index: usize| -> Candidate { candidates(&Config::default()).swap_remove(index) };
+    let judge =
+        |configured: Run, other: Run| verdict(vec![(candidate(0), &configured), (candidate(1), &other)]);
+    let better = judge(costs(10.0, 10.0), costs(9.0, 9.0));
+    assert_eq!(
+        (better.best, better.stable, better.best_by_week),
+        (1, true, vec![1, 1])
+    );
+    let lucky = judge(costs(10.0, 10.0), costs(7.0, 11.0));
+    assert_eq!(
+        (lucky.best, lucky.stable, lucky.best_by_week),
+        (1, false, vec![1, 0])
+    );
+    let equal = judge(costs(10.0, 10.0), costs(9.8, 9.9)); // within a quarter of a percent of the commitment
+    assert_eq!(
+        (equal.best, equal.stable, equal.best_by_week),
+        (0, true, vec![0, 0])
+    );
+}
+
+#[test]
+fn the_configured_thresholds_come_first_and_none_is_tried_twice() {
+    let tried: Vec<String> = candidates(&Config::default())
+        .iter()
+        .map(|one| format!("{:?} {}", one.thresholds(), one.lookahead()))
+        .collect();
+    let distinct: BTreeSet<&String> = tried.iter().collect();
+    assert_eq!(distinct.len(), tried.len(), "{tried:?}");
+    let configured = Config::default().policy;
+    assert_eq!(
+        tried[0],
+        format!("{:?} {}", configured.thresholds, configured.lookahead.0)
+    );
+}

@@ -1,0 +1,460 @@
+//! `brimful backtest` for programs and for people.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::json::Source;
+use super::text::{CAUTION, FAINT, GOOD, HEADING, paragraph, percent, table};
+use crate::backtest::Backtest;
+use crate::backtest::history::History;
+use crate::backtest::steerable::Own;
+use crate::backtest::thresholds::Tried;
+use crate::backtest::trace::{DELIVERED_EVERY, LAG};
+use crate::hour::{human_duration, rfc3339};
+use crate::simulation::billing::Bill;
+use crate::warning::Warning;
+
+/// Hours in a month.
+const MONTH: f64 = 730.0;
+const HOURS_A_DAY: f64 = 24.0;
+
+/// `brimful backtest -o json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    schema: &'static str,
+    /// The clock.
+    pub now: String,
+    /// Where the figures come from.
+    pub source: Source,
+    /// The time that was replayed.
+    pub replayed: Replayed,
+    /// What was replayed.
+    pub model: Model,
+    /// How far the replay can be trusted.
+    pub trust: Trust,
+    /// Policies, then foresight.
+    pub policies: Vec<PolicyRow>,
+    /// Brimful with other thresholds.
+    pub thresholds: ThresholdsRow,
+    /// What was simulated or assumed, in sentences.
+    pub assumptions: Vec<String>,
+    /// What should be known.
+    pub warnings: Vec<Warning>,
+}
+
+/// The time that was replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Replayed {
+    pub from: String,
+    pub to: String,
+    pub warm_up_days: usize,
+    pub days: usize,
+    pub missing_hours: usize,
+}
+
+/// What was replayed. Rates in $/h and vCPU.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Model {
+    pub groups: Vec<String>,
+    pub cluster: Option<String>,
+    /// `tags`, or `all-spot` where nothing tells this cluster's usage.
+    pub own: &'static str,
+    pub node_vcpu: f64,
+    pub mean_nodes: f64,
+    pub savings_plan_per_vcpu: f64,
+    pub on_demand_per_vcpu: f64,
+    pub spot_per_vcpu: f64,
+    pub node_lifetime_hours: f64,
+    pub node_lifetime_learned: bool,
+}
+
+/// How far the replay can be trusted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trust {
+    /// By how much AWS's application order, replayed on the report's hours, misses the use that the report states, as a
+    /// part of the commitment; null when no hour is complete.
+    pub application_order_error: Option<f64>,
+}
+
+/// One policy. $ over the replayed days unless the name says per month (730 h).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PolicyRow {
+    pub policy: &'static str,
+    pub commitment: f64,
+    pub unused: f64,
+    /// Unused commitment that foresight would have used.
+    pub avoidable_unused: f64,
+    /// Eligible usage beyond the commitment, at SP rates.
+    pub spill: f64,
+    pub avoidable_spill: f64,
+    /// On demand and Spot beyond the commitment.
+    pub cost: f64,
+    /// Commitment and cost.
+    pub total_per_month: f64,
+    /// Less than leaving alone.
+    pub saved_per_month: f64,
+    /// Cost beyond foresight's, as a part of the commitment.
+    pub regret: f64,
+    pub weight_changes_per_day: Option<f64>,
+    pub limit_changes_per_day: Option<f64>,
+}
+
+/// Brimful with other thresholds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ThresholdsRow {
+    pub policy: &'static str,
+    pub configured: Choice,
+    pub best: Choice,
+    /// True if the best is as good as the best of each week.
+    pub stable: bool,
+    pub best_by_week: Vec<Choice>,
+    pub tried: Vec<Choice>,
+}
+
+/// Thresholds and what they cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Choice {
+    pub fill: f64,
+    pub hold: f64,
+    pub drain: f64,
+    pub lookahead: String,
+    /// Less than with the configured ones; over the whole time, or over the week.
+    pub saved_per_month: f64,
+}
+
+/// What a document is made of.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Facts<'a> {
+    pub now: String,
+    pub source: Source,
+    pub cluster: Option<String>,
+    pub history: &'a History,
+    pub backtest: &'a Backtest,
+    pub application_order_error: Option<f64>,
+    pub warnings: Vec<Warning>,
+}
+
+impl Document {
+    /// The document of a backtest.
+    #[must_use]
+    pub fn new(facts: Facts<'_>) -> Self {
+        let (history, backtest) = (facts.history, facts.backtest);
+        let hours = (backtest.warm_up_days + backtest.days) * 24;
+        let model = model(history, facts.cluster, &history.hours[..hours]);
+        Self {
+            schema: "brimful/backtest/v1",
+            now: facts.now,
+            source: facts.source,
+            replayed: Replayed {
+                from: rfc3339(history.first.plus(at(backtest.warm_up_days)).start()),
+                to: rfc3339(
+                    history
+                        .first
+                        .plus(at(backtest.warm_up_days + backtest.days))
+                        .start(),
+                ),
+                warm_up_days: backtest.warm_up_days,
+                days: backtest.days,
+                missing_hours: history.gaps,
+            },
+            trust: Trust {
+                application_order_error: facts.application_order_error.map(rounded),
+            },
+            policies: policies(backtest),
+            thresholds: thresholds(backtest),
+            assumptions: assumptions(history, &model),
+            model,
+            warnings: facts.warnings,
+        }
+    }
+}
+
+/// The first hour of a day, counted from the first.
+fn at(days: usize) -> i32 {
+    i32::try_from(days * 24).unwrap_or(i32::MAX)
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
+#[allow(clippy::cast_precision_loss, reason = "hours of some months")]
+fn model(history: &History, cluster: Option<String>, hours: &[crate::backtest::history::Past]) -> Model {
+    let mean = |part: fn(&crate::backtest::history::Past) -> f64| {
+        rounded(hours.iter().map(part).sum::<f64>() / hours.len().max(1) as f64)
+    };
+    let per_vcpu = |amount: f64| rounded(amount / history.node_vcpu);
+    Model {
+        groups: history.groups.iter().map(ToString::to_string).collect(),
+        cluster,
+        own: match history.own {
+            Own::Tags => "tags",
+            Own::AllSpot => "all-spot",
+        },
+        node_vcpu: rounded(history.node_vcpu),
+        mean_nodes: mean(|past| past.nodes),
+        savings_plan_per_vcpu: per_vcpu(history.savings_plan),
+        on_demand_per_vcpu: per_vcpu(history.on_demand),
+        spot_per_vcpu: per_vcpu(mean(|past| past.spot_price)),
+        node_lifetime_hours: rounded(1.0 / history.turnover),
+        node_lifetime_learned: history.turnover_learned,
+    }
+}
+
+fn policies(backtest: &Backtest) -> Vec<PolicyRow> {
+    let best = backtest.best();
+    let alone = backtest.played.first().map_or(0.0, |played| played.run.bill.cost);
+    let played = backtest.played.iter();
+    played
+        .map(|played| {
+            let (bill, effort) = (&played.run.bill, &played.run.effort);
+            let monthly = |amount: f64| rounded(per_month(amount, backtest.days));
+            let made = |changes: f64| played.kind.map(|_| rounded(changes));
+            PolicyRow {
+                policy: played.kind.map_or("foresight", |kind| kind.name()),
+                commitment: rounded(bill.commitment),
+                unused: rounded(bill.unused),
+                avoidable_unused: rounded(bill.unused - best.unused),
+                spill: rounded(bill.spill),
+                avoidable_spill: rounded(bill.spill - best.spill),
+                cost: rounded(bill.cost),
+                total_per_month: monthly(bill.commitment + bill.cost),
+                saved_per_month: monthly(alone - bill.cost),
+                regret: rounded((bill.cost - best.cost) / bill.commitment.max(1e-9)),
+                weight_changes_per_day: made(effort.weights),
+                limit_changes_per_day: made(effort.limits),
+            }
+        })
+        .collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "days of some months")]
+fn per_month(amount: f64, days: usize) -> f64 {
+    amount / (days.max(1) as f64 * HOURS_A_DAY) * MONTH
+}
+
+fn thresholds(backtest: &Backtest) -> ThresholdsRow {
+    let verdict = &backtest.verdict;
+    let configured = &verdict.tried[0];
+    let whole = |tried: &Tried| {
+        choice(
+            tried,
+            per_month(configured.bill.cost - tried.bill.cost, backtest.days),
+        )
+    };
+    let of_week = |(week, best): (usize, &usize)| {
+        let tried = &verdict.tried[*best];
+        let (mine, theirs): (&Bill, &Bill) = (&tried.weeks[week], &configured.weeks[week]);
+        // The last week may be a short one: its commitment tells its hours as a part of the whole.
+        let part = mine.commitment / tried.bill.commitment.max(1e-9);
+        choice(
+            tried,
+            per_month((theirs.cost - mine.cost) / part.max(1e-9), backtest.days),
+        )
+    };
+    ThresholdsRow {
+        policy: configured.candidate.kind.name(),
+        configured: whole(configured),
+        best: whole(&verdict.tried[verdict.best]),
+        stable: verdict.stable,
+        best_by_week: verdict.best_by_week.iter().enumerate().map(of_week).collect(),
+        tried: verdict.tried.iter().map(whole).collect(),
+    }
+}
+
+fn choice(tried: &Tried, saved_per_month: f64) -> Choice {
+    let thresholds = tried.candidate.thresholds();
+    Choice {
+        fill: thresholds.fill,
+        hold: thresholds.hold,
+        drain: thresholds.drain,
+        lookahead: human_duration(tried.candidate.lookahead()),
+        saved_per_month: rounded(saved_per_month),
+    }
+}
+
+fn assumptions(history: &History, model: &Model) -> Vec<String> {
+    let mut said = vec![
+        "Taken from the report: commitments, what everybody used of them, this cluster's Spot usage and Spot prices, hour by hour. \
+         Simulated: Karpenter, the reports as they come in, and each policy's decisions."
+            .to_owned(),
+        format!(
+            "Reports arrive every {DELIVERED_EVERY} h and reach to {LAG} h before; a tenth of an hour's rows comes up to a day late."
+        ),
+    ];
+    said.push(match history.own {
+        Own::Tags => format!(
+            "What cluster {} ran on Spot could have run on demand, on nodes of {:.1} vCPU at the mean rates of its instance types; its \
+             other on-demand usage stays where it was.",
+            model.cluster.as_deref().unwrap_or("this"),
+            history.node_vcpu
+        ),
+        Own::AllSpot => format!(
+            "The report does not tell this cluster's usage (cluster.name and its cost allocation tags do): all Spot instances of the \
+             report are taken for its, on nodes of {:.1} vCPU.",
+            history.node_vcpu
+        ),
+    });
+    said.push(format!(
+        "Nodes live for {:.0} h in the mean ({}).",
+        1.0 / history.turnover,
+        if history.turnover_learned {
+            "learned: how instances of each type come and go while as many are needed"
+        } else {
+            "assumed: too few instance types to learn it from"
+        }
+    ));
+    if history.groups.len() > 1 {
+        said.push(
+            "All plans that this cluster's families can use count as one: an EC2 Instance plan is filled by any of its nodes.".to_owned(),
+        );
+    }
+    if history.assumed_prices {
+        said.push("The report lacks an SP rate or on-demand price of some instance types: others of their family, or usual discounts, stand in.".to_owned());
+    }
+    if history.gaps > 0 {
+        said.push(format!(
+            "{} hours are missing in the report; the hour before stands for each.",
+            history.gaps
+        ));
+    }
+    said
+}
+
+/// The table.
+#[must_use]
+pub fn render(document: &Document, width: Option<usize>) -> String {
+    let mut out = String::new();
+    let replayed = &document.replayed;
+    let model = &document.model;
+    let _ = writeln!(
+        out,
+        "{HEADING}{} days replayed{HEADING:#}: {} to {}, after {} days to learn from",
+        replayed.days, replayed.from, replayed.to, replayed.warm_up_days
+    );
+    let _ = writeln!(
+        out,
+        "{FAINT}plans {} · {:.0} nodes of {:.1} vCPU in the mean · $/h per vCPU: plan {:.4}, on demand {:.4}, Spot {:.4}{FAINT:#}\n",
+        model.groups.join(", "),
+        model.mean_nodes,
+        model.node_vcpu,
+        model.savings_plan_per_vcpu,
+        model.on_demand_per_vcpu,
+        model.spot_per_vcpu
+    );
+    let commitment = document.policies.first().map_or(0.0, |row| row.commitment);
+    let part = |amount: f64| percent((commitment > 0.0).then(|| amount / commitment));
+    let changes = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.1}"));
+    let rows = document.policies.iter().map(|row| {
+        vec![
+            title(row.policy).to_owned(),
+            part(row.avoidable_unused),
+            part(row.avoidable_spill),
+            format!("${:.0}", row.total_per_month),
+            format!("${:.0}", row.saved_per_month),
+            percent(Some(row.regret)),
+            changes(row.weight_changes_per_day),
+            changes(row.limit_changes_per_day),
+        ]
+    });
+    out += &table(
+        &[
+            "policy",
+            ">avoidable unused",
+            ">avoidable spill",
+            ">total/month",
+            ">saved/month",
+            ">beyond foresight",
+            ">weights/day",
+            ">limits/day",
+        ],
+        rows.collect(),
+        width,
+    );
+    out += "\n";
+    out += &paragraph(
+        "Percentages are of the commitment; avoidable is what foresight would have avoided, and negative where it accepts more. Total: \
+         commitment, on-demand and Spot cost. Saved: against leaving the cluster alone.",
+        0,
+        width,
+    );
+    out += "\n";
+    let _ = writeln!(out, "{HEADING}thresholds{HEADING:#}");
+    out += &paragraph(&verdict_in_words(&document.thresholds), 2, width);
+    let _ = writeln!(out, "\n{HEADING}what this rests on{HEADING:#}");
+    for sentence in &document.assumptions {
+        out += &paragraph(sentence, 2, width);
+    }
+    out += &paragraph(&trust_in_words(&document.trust), 2, width);
+    out
+}
+
+fn title(policy: &str) -> &str {
+    match policy {
+        "leave-alone" => "leave alone (Spot first)",
+        "naive" => "naive: flip at 100 % of the report",
+        "live" => "one threshold on live nodes, 95 %",
+        "static" => "static weight and limit",
+        "brimful-weights" => "Brimful, weights",
+        "brimful-limits" => "Brimful, limits",
+        other => other,
+    }
+}
+
+fn in_words(choice: &Choice) -> String {
+    format!(
+        "fill {}, hold {}, drain {}, lookahead {}",
+        choice.fill, choice.hold, choice.drain, choice.lookahead
+    )
+}
+
+fn verdict_in_words(row: &ThresholdsRow) -> String {
+    let weeks = row.best_by_week.len();
+    let others = row.tried.len().saturating_sub(1);
+    if row.best == row.configured {
+        let stable = if row.stable {
+            format!("in none of {weeks} weeks either")
+        } else {
+            "though in some weeks others would have been: that is luck, not a reason to change".to_owned()
+        };
+        return format!(
+            "{GOOD}keep{GOOD:#} yours ({}): none of {others} others would have been clearly cheaper, {stable}",
+            in_words(&row.configured)
+        );
+    }
+    let advice = if row.stable {
+        format!("{CAUTION}better{CAUTION:#} in every one of {weeks} weeks")
+    } else {
+        format!("{FAINT}but not in each of {weeks} weeks: likely luck{FAINT:#}")
+    };
+    format!(
+        "{} would have saved ${:.0} a month more than yours ({}), {advice}",
+        in_words(&row.best),
+        row.best.saved_per_month,
+        in_words(&row.configured)
+    )
+}
+
+fn trust_in_words(trust: &Trust) -> String {
+    match trust.application_order_error {
+        Some(error) => format!(
+            "AWS's application order, replayed on the report, misses the use that it states by {:.2} % of the commitment.",
+            error * 100.0
+        ),
+        None => "No hour is complete enough to replay AWS's application order.".to_owned(),
+    }
+}
