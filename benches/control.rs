@@ -1,6 +1,6 @@
 //! What each way of acting costs, in simulated months: prints the tables of `docs/control.md`.
 //!
-//! `cargo bench --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N --first-seed N]`; with
+//! `cargo bench --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N --first-seed N --lookahead HOURS]`; with
 //! `--show hours` the first seed of each scenario hour by hour as CSV instead: commitment and others' use ($/h at SP
 //! rates), the workload, and the on-demand nodes of the oracle and of each policy.
 
@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use brimful::simulation::closed_loop::{Yardstick, run};
+use brimful::config::{Config, Span};
+use brimful::simulation::closed_loop::{Yardstick, run_configured};
 use brimful::simulation::policies::Kind;
 use brimful::simulation::scenario::{MONTH_DAYS, Scenario};
 use brimful::simulation::tables::{Outcome, hours, tables};
@@ -21,6 +22,7 @@ struct Wanted {
     policies: Vec<Kind>,
     threads: usize,
     show_hours: bool,
+    config: Config,
 }
 
 fn main() -> ExitCode {
@@ -57,6 +59,7 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
         policies: Kind::ALL.to_vec(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         show_hours: false,
+        config: Config::default(),
     };
     // `cargo bench` adds this.
     let mut arguments = arguments.filter(|argument| argument != "--bench");
@@ -71,12 +74,16 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--seeds" => wanted.seeds = number()?,
             "--first-seed" => wanted.first = number()?,
             "--threads" => wanted.threads = usize::try_from(number()?.max(1)).unwrap_or(1),
+            "--lookahead" => {
+                let hours = i64::try_from(number()?).unwrap_or(i64::MAX).clamp(1, 24);
+                wanted.config.policy.lookahead = Span(chrono::Duration::hours(hours));
+            }
             "--show" if value == "hours" => wanted.show_hours = true,
             "--scenario" => wanted.scenarios = named(&Scenario::ALL, Scenario::name, &value)?,
             "--policy" => wanted.policies = named(&all_policies(), Kind::name, &value)?,
             _ => {
                 return Err(format!(
-                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --show hours"
+                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --lookahead, --show hours"
                 ));
             }
         }
@@ -112,7 +119,7 @@ fn outcomes(wanted: &Wanted) -> Vec<Outcome> {
         for _ in 0..wanted.threads {
             scope.spawn(|| {
                 while let Some((scenario, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = month(*scenario, *seed, &wanted.policies);
+                    let found = month(*scenario, *seed, &wanted.policies, &wanted.config);
                     done.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
                 }
             });
@@ -125,22 +132,24 @@ fn outcomes(wanted: &Wanted) -> Vec<Outcome> {
 
 #[allow(clippy::print_stdout, reason = "the CSV is the output")]
 fn show_hours(wanted: &Wanted) {
+    let config = &wanted.config;
     for scenario in &wanted.scenarios {
         let trace = scenario.trace(wanted.first);
         let policies = wanted.policies.iter();
         let columns = policies.map(|policy| {
-            let run = run(&trace, *policy, MONTH_DAYS).expect("the model carries patches out");
+            let run =
+                run_configured(&trace, *policy, config, MONTH_DAYS).expect("the model carries patches out");
             (policy.name(), run.on_demand)
         });
         print!("{}", hours(*scenario, &trace, &columns.collect::<Vec<_>>()));
     }
 }
 
-fn month(scenario: Scenario, seed: u64, policies: &[Kind]) -> Vec<Outcome> {
+fn month(scenario: Scenario, seed: u64, policies: &[Kind], config: &Config) -> Vec<Outcome> {
     let trace = scenario.trace(seed);
     let yardstick = Yardstick::new(&trace, MONTH_DAYS).expect("the model carries patches out");
     let outcome = |policy: &Kind| {
-        let run = run(&trace, *policy, MONTH_DAYS).expect("the model carries patches out");
+        let run = run_configured(&trace, *policy, config, MONTH_DAYS).expect("the model carries patches out");
         Outcome {
             scenario,
             seed,

@@ -30,6 +30,9 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
         picture: picture_file,
         output: format,
     } = args;
+    if let Some(path) = &picture_file {
+        writable(path)?;
+    }
     let mut context = Context::new(common, interrupt).await?;
     if let Some(since) = since {
         context.config.cur.lookback.0 = since;
@@ -104,7 +107,16 @@ fn usable(judged: &Judged) -> Result<()> {
     }
 }
 
+/// Minutes of work would be lost if that turned out at their end.
+fn writable(path: &Path) -> Result<()> {
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map(|_| ()).map_err(|e| no_picture(path, e))
+}
+
+fn no_picture(path: &Path, error: std::io::Error) -> Error {
+    Error::usage(format!("cannot write the picture to {}", path.display())).source(error)
+}
+
 fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text)
-        .map_err(|e| Error::usage(format!("cannot write the picture to {}", path.display())).source(e))
+    std::fs::write(path, text).map_err(|e| no_picture(path, e))
 }

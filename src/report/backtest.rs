@@ -303,11 +303,17 @@ fn assumptions(history: &History, model: &Model) -> Vec<String> {
             model.cluster.as_deref().unwrap_or("this"),
             history.node_vcpu
         ),
-        Own::AllSpot => format!(
-            "The report does not tell this cluster's usage (cluster.name and its cost allocation tags do): all Spot instances of the \
-             report are taken for its, on nodes of {:.1} vCPU.",
-            history.node_vcpu
-        ),
+        Own::AllSpot => {
+            let why = model.cluster.as_ref().map_or_else(
+                || "cluster.name and its cost allocation tags do".to_owned(),
+                |name| format!("nothing in it carries the tags of {name}"),
+            );
+            format!(
+                "The report does not tell this cluster's usage ({why}): all Spot instances of the report are taken for its, on nodes \
+                 of {:.1} vCPU.",
+                history.node_vcpu
+            )
+        }
     });
     said.push(format!(
         "Nodes live for {:.0} h in the mean ({}).",
@@ -426,20 +432,20 @@ fn verdict_in_words(row: &ThresholdsRow) -> String {
     let weeks = row.best_by_week.len();
     let others = row.tried.len().saturating_sub(1);
     if row.best == row.configured {
-        let stable = if row.stable {
-            format!("in none of {weeks} weeks either")
-        } else {
-            "though in some weeks others would have been: that is luck, not a reason to change".to_owned()
+        let stable = match (weeks, row.stable) {
+            (0, _) => "in too few days to compare weeks",
+            (_, true) => "in no single week either",
+            (_, false) => "though in some weeks others would have been: that is luck, not a reason to change",
         };
         return format!(
             "{GOOD}keep{GOOD:#} yours ({}): none of {others} others would have been clearly cheaper, {stable}",
             in_words(&row.configured)
         );
     }
-    let advice = if row.stable {
-        format!("{CAUTION}better{CAUTION:#} in every one of {weeks} weeks")
-    } else {
-        format!("{FAINT}but not in each of {weeks} weeks: likely luck{FAINT:#}")
+    let advice = match (weeks, row.stable) {
+        (0 | 1, _) => format!("{FAINT}but one week tells little{FAINT:#}"),
+        (_, true) => format!("{CAUTION}and in each of {weeks} weeks{CAUTION:#}: worth a change"),
+        (_, false) => format!("{FAINT}but not in each of {weeks} weeks: likely luck{FAINT:#}"),
     };
     format!(
         "{} would have saved ${:.0} a month more than yours ({}), {advice}",

@@ -1,5 +1,6 @@
 //! The binary on the bundled fixtures: documents, tables, exit codes and messages. No servers are needed.
 
+mod backtest;
 mod coordination;
 mod doctor;
 mod documents;

@@ -137,6 +137,73 @@ pub(crate) static HISTORY: LazyLock<Validator> = LazyLock::new(|| {
     ]))
 });
 
+/// What a backtest document says.
+pub(crate) static BACKTEST: LazyLock<Validator> = LazyLock::new(|| {
+    let policy = object(&[
+        ("policy", text()),
+        ("commitment", money()),
+        ("unused", money()),
+        ("avoidableUnused", number()),
+        ("spill", money()),
+        ("avoidableSpill", number()),
+        ("cost", money()),
+        ("totalPerMonth", money()),
+        ("savedPerMonth", number()),
+        ("regret", number()),
+        ("weightChangesPerDay", unknown_or(money())),
+        ("limitChangesPerDay", unknown_or(money())),
+    ]);
+    let choice = || {
+        object(&[
+            ("fill", money()),
+            ("hold", money()),
+            ("drain", money()),
+            ("lookahead", text()),
+            ("savedPerMonth", number()),
+        ])
+    };
+    let boolean = || json!({"type": "boolean"});
+    let replayed = object(&[
+        ("from", time()),
+        ("to", time()),
+        ("warmUpDays", count()),
+        ("days", count()),
+        ("missingHours", count()),
+    ]);
+    let model = object(&[
+        ("groups", list(group())),
+        ("cluster", unknown_or(text())),
+        ("own", one_of(&["tags", "all-spot"])),
+        ("nodeVcpu", money()),
+        ("meanNodes", money()),
+        ("savingsPlanPerVcpu", money()),
+        ("onDemandPerVcpu", money()),
+        ("spotPerVcpu", money()),
+        ("nodeLifetimeHours", money()),
+        ("nodeLifetimeLearned", boolean()),
+    ]);
+    let thresholds = object(&[
+        ("policy", text()),
+        ("configured", choice()),
+        ("best", choice()),
+        ("stable", boolean()),
+        ("bestByWeek", list(choice())),
+        ("tried", list(choice())),
+    ]);
+    validator(&object(&[
+        ("schema", json!({"const": "brimful/backtest/v1"})),
+        ("now", time()),
+        ("source", object(&source())),
+        ("replayed", replayed),
+        ("model", model),
+        ("trust", object(&[("applicationOrderError", unknown_or(money()))])),
+        ("policies", list(policy)),
+        ("thresholds", thresholds),
+        ("assumptions", list(text())),
+        ("warnings", warnings()),
+    ]))
+});
+
 /// Checks a document against its shape.
 #[track_caller]
 pub(crate) fn check(validator: &Validator, document: &Value) {

@@ -1,0 +1,76 @@
+//! `backtest` on the bundled report: a replay of some days.
+
+use serde_json::Value;
+
+use super::tables::see;
+use crate::contract::{BACKTEST, check};
+use crate::support::run::{Brimful, NOW};
+
+/// Five whole days of complete hours.
+fn backtest() -> Brimful {
+    Brimful::new("backtest").args(["--cur", "fixtures/cur/legacy", "--now", NOW, "--since", "7d"])
+}
+
+#[test]
+fn the_backtest_tells_its_story() {
+    let cluster = "cluster: {name: prod}";
+    see("backtest", &backtest().config(cluster).ends(0));
+}
+
+#[test]
+fn a_backtest_for_programs_says_the_same_and_its_picture_shows_the_plans() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let picture = folder.path().join("use.svg");
+    let document = backtest()
+        .args(["--nodepools", "fixtures/nodepools.yaml", "--picture"])
+        .arg(&picture)
+        .json(0);
+    check(&BACKTEST, &document);
+    assert_eq!(document["model"]["own"], "all-spot", "no cluster name is given");
+    let policies = document["policies"].as_array().expect("policies");
+    let names: Vec<&Value> = policies.iter().map(|row| &row["policy"]).collect();
+    let all = [
+        "leave-alone",
+        "naive",
+        "live",
+        "static",
+        "brimful-weights",
+        "brimful-limits",
+        "foresight",
+    ];
+    assert_eq!(names, all);
+    let number = |row: &Value, field: &str| row[field].as_f64().expect("a number");
+    for row in policies {
+        assert!(number(row, "regret") >= 0.0, "{row}");
+        let part = number(row, "commitment") + number(row, "cost");
+        let month = number(row, "totalPerMonth") / 730.0;
+        let days = document["replayed"]["days"].as_f64().expect("days");
+        assert!((part / (days * 24.0) - month).abs() < 1e-3, "{row}");
+    }
+    assert!(number(&policies[6], "regret").abs() < f64::EPSILON);
+    assert_eq!(document["trust"]["applicationOrderError"], 0.0);
+    let svg = std::fs::read_to_string(&picture).expect("the picture");
+    for label in [
+        "<svg",
+        "commitment",
+        "foresight",
+        "Brimful, limits",
+        "as it was",
+        "everybody else",
+    ] {
+        assert!(svg.contains(label), "{label}");
+    }
+}
+
+#[test]
+fn what_cannot_be_replayed_is_refused_before_any_work() {
+    let few = Brimful::new("backtest")
+        .args(["--cur", "fixtures/cur/legacy", "--now", NOW, "--since", "4d"])
+        .fails(4);
+    assert!(
+        few.contains("whole days of complete hours") && few.contains("--since"),
+        "{few}"
+    );
+    let nowhere = backtest().args(["--picture", "/nonexistent/use.svg"]).fails(3);
+    assert!(nowhere.contains("/nonexistent/use.svg"), "{nowhere}");
+}
