@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::commitment::ledger::{Granularity, Ledger};
-use crate::commitment::utilization::{Terms, Utilization, stale};
+use crate::commitment::utilization::{Check, Terms, Utilization, stale};
 use crate::config::Config;
-use crate::cur::columns::Detail;
+use crate::cur::columns::{Detail, Format};
 use crate::cur::ledger_cache::LedgerCache;
 use crate::cur::location::Location;
 use crate::cur::period::BillingPeriod;
@@ -246,12 +246,23 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
     let terms = Terms {
         horizon,
         maturity: config.cur.maturity.0,
-        can_reconcile: !lacks_costs,
+        check: match data.format {
+            Some(Format::Focus) => Check::Age,
+            _ if lacks_costs => Check::Missing,
+            _ => Check::Reconciling,
+        },
     };
     let utilization = Utilization::of(&data.ledger, &terms);
     let mut warnings = data.warnings;
     warnings.extend(utilization.warnings.clone());
     warnings.extend(general_warnings(&data.ledger, horizon, location));
+    if data.format == Some(Format::Focus) && !data.ledger.plans.is_empty() {
+        let message = format!(
+            "{location}: a FOCUS export tells neither when plans begin and end nor how they are paid, and states their use only once, so \
+             hours are complete by their age alone: prefer a CUR 2.0 export"
+        );
+        warnings.push(Warning::new("focus-report", message));
+    }
     warnings.sort();
     let periods = if data.periods.is_empty() {
         periods_of(&data.ledger, horizon)

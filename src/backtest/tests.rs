@@ -11,7 +11,7 @@ use super::{Backtest, trace};
 use crate::ErrorKind;
 use crate::commitment::ledger::Ledger;
 use crate::commitment::savings_plan::GroupId;
-use crate::commitment::utilization::{Terms, Utilization};
+use crate::commitment::utilization::{Check, Terms, Utilization};
 use crate::config::Config;
 use crate::hour::Hour;
 use crate::policy::identity::Identity;
@@ -172,7 +172,7 @@ fn a_report_without_plans_or_spot_or_days_is_refused() {
     let terms = Terms {
         horizon: None,
         maturity: Duration::hours(24),
-        can_reconcile: true,
+        check: Check::Reconciling,
     };
     let nothing = Utilization::of(&none, &terms);
     let own = identity(Some("cluster-0"));

@@ -85,6 +85,15 @@ struct SeriesKey {
     node_pool: Symbol,
 }
 
+/// What the cost of a covered row tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Covers {
+    /// Use, which a fee row states as well, beside the commitment.
+    Use,
+    /// Use, and a part of the commitment: there is no fee row.
+    UseAndCommitment,
+}
+
 /// A property of strings, computed once per string.
 #[derive(Debug)]
 struct Memo<T> {
@@ -169,9 +178,23 @@ impl<'a> LedgerBuilder<'a> {
                         .get(items.text(Text::UsageType, row), self.symbols)
                     {
                         self.add_usage(items, row)?;
+                    } else if items.lacks_services() {
+                        self.note_any(items, row);
                     }
                 }
-                LineItemType::CoveredUsage => self.add_covered(items, row)?,
+                LineItemType::CoveredUsage => self.add_covered(items, row, Covers::Use)?,
+                LineItemType::Used => {
+                    if items.lacks_services() {
+                        self.note_any(items, row);
+                    }
+                    self.add_covered(items, row, Covers::UseAndCommitment)?;
+                }
+                LineItemType::Unused => self.add_unused(items, row),
+                LineItemType::Purchase => {
+                    if let Some(span) = self.span(items, row) {
+                        self.note_plan(items, row, items.text(Text::PlanArn, row), true, span.hour);
+                    }
+                }
                 LineItemType::RecurringFee => self.add_fee(items, row),
                 LineItemType::DiscountedUsage => self.add_discounted(items, row)?,
                 LineItemType::Other => {}
@@ -205,7 +228,33 @@ impl<'a> LedgerBuilder<'a> {
         }
     }
 
-    fn add_covered(&mut self, items: &LineItems, row: usize) -> Result<()> {
+    /// FOCUS states a commitment in parts: what was used of it, row by row, and what was not.
+    fn add_unused(&mut self, items: &LineItems, row: usize) {
+        let Some(span) = self.span(items, row) else { return };
+        self.fees.note(span);
+        let arn = items.text(Text::PlanArn, row);
+        self.note_plan(items, row, arn, false, span.hour);
+        if !self.keeps(span.hour) {
+            return;
+        }
+        let entry = self.hours.entry((arn, span.hour)).or_default();
+        match Money::from_dollars(items.number(Number::EffectiveCost, row)) {
+            Some(unused) => *entry.commitment.get_or_insert_default() += unused,
+            None => {
+                entry.suspect = true;
+                self.note_unreadable(span.hour);
+            }
+        }
+    }
+
+    /// Any usage at all: how far a report reaches that does not say what was used.
+    fn note_any(&mut self, items: &LineItems, row: usize) {
+        if let Some(span) = self.span(items, row) {
+            self.newest_usage.note(span);
+        }
+    }
+
+    fn add_covered(&mut self, items: &LineItems, row: usize, covers: Covers) -> Result<()> {
         let Some(span) = self.span(items, row) else {
             return Ok(());
         };
@@ -220,7 +269,13 @@ impl<'a> LedgerBuilder<'a> {
         let cost = Money::from_dollars(items.number(Number::EffectiveCost, row));
         let entry = self.hours.entry((arn, span.hour)).or_default();
         match cost {
-            Some(cost) => entry.covered += cost,
+            Some(cost) => {
+                entry.covered += cost;
+                if covers == Covers::UseAndCommitment {
+                    entry.used += cost;
+                    *entry.commitment.get_or_insert_default() += cost;
+                }
+            }
             None => {
                 entry.suspect = true;
                 self.note_unreadable(span.hour);

@@ -31,6 +31,12 @@ impl PlanKind {
     #[must_use]
     pub fn of(offering: &str, usage_type: &str, product: &str) -> Self {
         let offering = offering.to_ascii_lowercase().replace(' ', "");
+        // "Savings Plan" names no kind.
+        let offering = if offering.starts_with("savingsplan") {
+            String::new()
+        } else {
+            offering
+        };
         let starts = |prefix| offering.starts_with(prefix);
         match () {
             () if starts("compute") => Self::Compute,

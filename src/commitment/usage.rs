@@ -11,6 +11,12 @@ pub enum LineItemType {
     Usage,
     /// Usage that a Reserved Instance paid, before any plan.
     DiscountedUsage,
+    /// FOCUS: usage that a plan paid, and with it that part of the plan's commitment.
+    Used,
+    /// FOCUS: the part of a plan's commitment that an hour left unused.
+    Unused,
+    /// FOCUS: a fee, which tells what the plan is.
+    Purchase,
     /// Negation (it cancels `CoveredUsage`), upfront fees, tax, credits, refunds and whatever AWS adds next.
     Other,
 }
@@ -24,8 +30,45 @@ impl LineItemType {
             "SavingsPlanCoveredUsage" => Self::CoveredUsage,
             "Usage" => Self::Usage,
             "DiscountedUsage" => Self::DiscountedUsage,
+            USED => Self::Used,
+            UNUSED => Self::Unused,
+            PURCHASE => Self::Purchase,
             _ => Self::Other,
         }
+    }
+}
+
+const USED: &str = "Used";
+const UNUSED: &str = "Unused";
+const PURCHASE: &str = "Purchase";
+
+/// The line item type of a FOCUS row, by `ChargeCategory`, `CommitmentDiscountStatus` and `CommitmentDiscountId`, which
+/// Reserved Instances have, too. Source: FOCUS 1.2, "Commitment Discounts".
+#[must_use]
+pub fn focus_line_type(category: &str, status: &str, commitment: &str) -> &'static str {
+    let is_plan = commitment.starts_with("arn:") && commitment.contains(":savingsplans:");
+    match (category, status) {
+        ("Usage", "Used") if is_plan => USED,
+        ("Usage", "Unused") if is_plan => UNUSED,
+        ("Usage", "Used") => "DiscountedUsage",
+        ("Usage", "Unused") => "",
+        ("Usage", _) => "Usage",
+        ("Purchase", _) if is_plan => PURCHASE,
+        _ => "",
+    }
+}
+
+/// The product code of a FOCUS `ServiceName`, of the services that plans cover; else empty.
+#[must_use]
+pub fn product_of(service: &str) -> &'static str {
+    match service {
+        "Amazon Elastic Compute Cloud" => "AmazonEC2",
+        "Amazon Elastic Container Service" => "AmazonECS",
+        "Amazon Elastic Container Service for Kubernetes" | "Amazon Elastic Kubernetes Service" => {
+            "AmazonEKS"
+        }
+        "AWS Lambda" => "AWSLambda",
+        _ => "",
     }
 }
 

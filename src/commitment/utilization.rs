@@ -29,8 +29,19 @@ pub struct Terms {
     pub horizon: Option<DateTime<Utc>>,
     /// How long before the horizon an hour must have ended to be complete.
     pub maturity: Duration,
-    /// False when the report lacks the column of effective costs, so that nothing can be checked.
-    pub can_reconcile: bool,
+    /// What the figures of an hour can be checked by.
+    pub check: Check,
+}
+
+/// What tells that an hour's figures are sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The use that fee rows state is that of the covered rows.
+    Reconciling,
+    /// Nothing: a FOCUS export states use once. Its hours count by their age alone.
+    Age,
+    /// Nothing, since the report lacks the column of effective costs: no hour counts.
+    Missing,
 }
 
 /// One plan in one hour.
@@ -50,6 +61,8 @@ pub struct HourUse {
     pub mature: bool,
     /// Whether used and covered agree; `None` when that cannot be told.
     pub reconciles: Option<bool>,
+    /// False when its figures contradict each other, or some of them are missing or unreadable.
+    pub sound: bool,
 }
 
 impl HourUse {
@@ -157,8 +170,8 @@ impl Utilization {
                     .filter(|(hour, _)| hour.start() + entry_length <= horizon);
                 let hours = hours.filter(|(_, amounts)| amounts.commitment.is_none_or(|c| c > Money::ZERO));
                 let judged = hours.map(|(hour, amounts)| {
-                    let mut use_ = judge(*hour, amounts, terms.can_reconcile);
-                    use_.mature = hourly && use_.reconciles == Some(true) && hour.end() <= mature_until;
+                    let mut use_ = judge(*hour, amounts, terms.check);
+                    use_.mature = hourly && use_.sound && hour.end() <= mature_until;
                     let group_spill = group.as_ref().and_then(|g| {
                         Some((
                             spill.get(&(g.clone(), *hour))?,
@@ -204,8 +217,8 @@ impl Utilization {
 }
 
 /// Reads one hour's figures. Maturity and spill are added by the caller, who knows the group.
-fn judge(hour: Hour, amounts: &PlanHour, can_reconcile: bool) -> HourUse {
-    let covered = can_reconcile.then_some(amounts.covered);
+fn judge(hour: Hour, amounts: &PlanHour, check: Check) -> HourUse {
+    let covered = (check != Check::Missing).then_some(amounts.covered);
     let Some(commitment) = amounts.commitment else {
         return HourUse {
             hour,
@@ -215,6 +228,7 @@ fn judge(hour: Hour, amounts: &PlanHour, can_reconcile: bool) -> HourUse {
             demand: None,
             mature: false,
             reconciles: None,
+            sound: false,
         };
     };
     let exceeds = amounts.used > commitment && !within(amounts.used, commitment, TOLERATED_GAP);
@@ -226,7 +240,12 @@ fn judge(hour: Hour, amounts: &PlanHour, can_reconcile: bool) -> HourUse {
         covered,
         demand: None,
         mature: false,
-        reconciles: can_reconcile.then_some(agree && !exceeds && !amounts.suspect),
+        reconciles: (check == Check::Reconciling).then_some(agree && !exceeds && !amounts.suspect),
+        sound: match check {
+            Check::Reconciling => agree && !exceeds && !amounts.suspect,
+            Check::Age => !amounts.suspect,
+            Check::Missing => false,
+        },
     };
     use_.demand = use_.level();
     use_
@@ -390,8 +409,11 @@ fn groups(
 
 fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: DateTime<Utc>) {
     let Ok(found) = plan.hours.binary_search_by_key(&hour, |h| h.hour) else {
-        // A plan in force without a row for this hour: the hour is not all there.
-        let in_force = plan.plan.touches(hour);
+        // A plan in force without a row for this hour: the hour is not all there. Where the report tells no term (FOCUS),
+        // a plan is in force between its first hour and its last.
+        let ends = plan.hours.first().zip(plan.hours.last());
+        let is_between = ends.is_some_and(|(first, last)| first.hour < hour && hour < last.hour);
+        let in_force = plan.plan.touches(hour) || (plan.plan.start.is_none() && is_between);
         total.mature &= !in_force;
         total.contradictory |= in_force && hour.end() <= mature_until;
         return;
@@ -400,7 +422,7 @@ fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: D
     total.commitment += use_.commitment.unwrap_or_default();
     total.used += use_.level().unwrap_or_default();
     total.mature &= use_.mature;
-    total.contradictory |= hour.end() <= mature_until && use_.reconciles != Some(true);
+    total.contradictory |= hour.end() <= mature_until && !use_.sound;
 }
 
 fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {

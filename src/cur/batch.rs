@@ -13,6 +13,8 @@ use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, te
 use super::symbols::{Symbol, Symbols};
 use crate::{Error, Result};
 
+mod focus;
+
 /// Facts of some thousand line items, by row.
 #[derive(Debug)]
 pub struct LineItems {
@@ -20,6 +22,7 @@ pub struct LineItems {
     texts: [TextColumn; TEXTS],
     numbers: [Option<Float64Array>; NUMBERS],
     times: [TimestampMillisecondArray; TIMES],
+    lacks_services: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +52,12 @@ impl LineItems {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// True when the file does not say which service was used (a FOCUS export without AWS columns).
+    #[must_use]
+    pub fn lacks_services(&self) -> bool {
+        self.lacks_services
     }
 
     /// A text fact; null and absent are the empty string.
@@ -87,6 +96,8 @@ pub(crate) struct BatchDecoder<'a> {
     file: &'a str,
     /// Dictionaries resolved last, by root column: the reader hands the same one out for many batches.
     resolved: Vec<Option<(ArrayRef, Arc<[Symbol]>)>>,
+    /// What was worked out for a FOCUS file.
+    focus: focus::Known,
 }
 
 impl<'a> BatchDecoder<'a> {
@@ -99,6 +110,7 @@ impl<'a> BatchDecoder<'a> {
             symbols,
             file,
             resolved,
+            focus: focus::Known::default(),
         }
     }
 
@@ -126,8 +138,12 @@ impl<'a> BatchDecoder<'a> {
                 .map(|root| self.number(self.column(batch, root)))
                 .transpose()?;
         }
+        if let Some(focus) = &columns.focus {
+            self.refine(batch, focus, &mut texts, &mut numbers)?;
+        }
         Ok(LineItems {
             rows: batch.num_rows(),
+            lacks_services: columns.lacks_services(),
             texts,
             numbers,
             times: [

@@ -6,15 +6,20 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
+use self::focus::FocusColumns;
 use crate::{Error, Result};
 
+pub(crate) mod focus;
+
 /// The report's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// Legacy Cost and Usage Report, parquet form.
     Legacy,
     /// CUR 2.0 (Data Exports, table `COST_AND_USAGE_REPORT`).
     Cur2,
+    /// FOCUS 1.0 or 1.2 with AWS columns (Data Exports, tables `FOCUS_1_0_AWS`, `FOCUS_1_2_AWS`).
+    Focus,
 }
 
 impl Format {
@@ -24,6 +29,19 @@ impl Format {
         match self {
             Self::Legacy => "legacy",
             Self::Cur2 => "cur2",
+            Self::Focus => "focus",
+        }
+    }
+}
+
+impl Format {
+    /// The format's name for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy CUR",
+            Self::Cur2 => "CUR 2.0",
+            Self::Focus => "FOCUS",
         }
     }
 }
@@ -191,6 +209,8 @@ pub struct Columns {
     pub(crate) tag_maps: Vec<usize>,
     /// The map `product`, read only for its `region` when no region column is there.
     pub(crate) product_map: Option<usize>,
+    /// What only FOCUS has.
+    pub(crate) focus: Option<FocusColumns>,
     /// Columns that decisions need and this file lacks.
     pub missing: Vec<&'static str>,
 }
@@ -202,7 +222,10 @@ impl Columns {
     /// A report error that names the file and every required column that it lacks or that has another type.
     pub fn find(schema: &Schema, file: &str) -> Result<Self> {
         let position = |name: &str| schema.fields().iter().position(|f| f.name() == name);
-        let format = detect(schema, file)?;
+        let format = detect(schema);
+        if format == Format::Focus {
+            return Self::find_focus(schema, file);
+        }
         let absent = |names: &[&'static str]| -> Vec<&'static str> {
             names.iter().copied().filter(|n| position(n).is_none()).collect()
         };
@@ -238,6 +261,7 @@ impl Columns {
             // Both are required, so both were found above.
             times: TIME_NAMES.map(|(_, name)| position(name).unwrap_or_default()),
             tag_maps,
+            focus: None,
             missing: absent(&NEEDED_TO_DECIDE),
         };
         columns.check_types(schema, file)?;
@@ -261,6 +285,7 @@ impl Columns {
         roots.extend(self.times);
         roots.extend(&self.tag_maps);
         roots.extend(self.product_map);
+        roots.extend(self.focus.iter().flat_map(FocusColumns::roots));
         roots.sort_unstable();
         roots.dedup();
         roots
@@ -276,12 +301,22 @@ impl Columns {
             ))
             .hint("export the report again without a cast of this column, or point --cur at the original report")
         };
-        for index in self.texts.iter().flatten() {
+        let focus = self.focus.as_ref();
+        let more = focus.map(|focus| {
+            [
+                Some(focus.category),
+                Some(focus.status),
+                focus.pricing,
+                focus.service,
+            ]
+        });
+        for index in self.texts.iter().flatten().chain(more.iter().flatten().flatten()) {
             if !is_text(schema.field(*index).data_type()) {
                 return Err(wrong(*index, "text"));
             }
         }
-        for index in self.numbers.iter().flatten() {
+        let quantity = focus.and_then(|focus| focus.quantity);
+        for index in self.numbers.iter().flatten().chain(&quantity) {
             let data_type = schema.field(*index).data_type();
             if !(data_type.is_numeric() || is_text(data_type)) {
                 return Err(wrong(*index, "a number"));
@@ -312,7 +347,7 @@ pub(crate) fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-fn detect(schema: &Schema, file: &str) -> Result<Format> {
+fn detect(schema: &Schema) -> Format {
     let has = |name: &str| {
         schema
             .fields()
@@ -326,17 +361,12 @@ fn detect(schema: &Schema, file: &str) -> Result<Format> {
             .any(|f| f.name() == name && matches!(f.data_type(), DataType::Map(..)))
     };
     if has("CommitmentDiscountId") {
-        return Err(Error::report(format!(
-            "{file}: this is a FOCUS export, which Brimful cannot read yet"
-        ))
-        .hint(
-            "point --cur at a CUR 2.0 export (Data Exports, table COST_AND_USAGE_REPORT) or a legacy report",
-        ));
+        return Format::Focus;
     }
     if has("bill_payer_account_name") || is_map("product") || is_map("resource_tags") {
-        return Ok(Format::Cur2);
+        return Format::Cur2;
     }
-    Ok(Format::Legacy)
+    Format::Legacy
 }
 
 fn missing_columns(file: &str, format: Format, missing: &[&str], schema: &Schema) -> Error {
@@ -346,7 +376,7 @@ fn missing_columns(file: &str, format: Format, missing: &[&str], schema: &Schema
         .iter()
         .filter(|f| f.name().starts_with("line_item_") || f.name().starts_with("savings_plan_"))
         .count();
-    if known == 0 {
+    if known == 0 && format != Format::Focus {
         return Error::report(format!(
             "{file}: not a Cost and Usage Report: it has none of {list}"
         ))
@@ -354,115 +384,13 @@ fn missing_columns(file: &str, format: Format, missing: &[&str], schema: &Schema
     }
     let hint = match format {
         Format::Cur2 => "add them, under their own names, to the export's QueryStatement (SELECT list)",
+        Format::Focus => {
+            "export the table with all its columns, under their own names (Data Exports, FOCUS_1_2_AWS)"
+        }
         Format::Legacy => "point --cur at the report as AWS delivers it, with all its columns",
     };
     Error::report(format!("{file}: required columns are missing: {list}")).hint(hint)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    fn schema(names: &[(&str, DataType)]) -> Schema {
-        Schema::new(
-            names
-                .iter()
-                .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
-                .collect::<Vec<_>>(),
-        )
-    }
-
-    fn required() -> Vec<(&'static str, DataType)> {
-        let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None);
-        vec![
-            ("savings_plan_total_commitment_to_date", DataType::Float64),
-            ("line_item_line_item_type", DataType::Utf8),
-            ("line_item_usage_start_date", time.clone()),
-            ("line_item_usage_end_date", time),
-            ("savings_plan_savings_plan_a_r_n", DataType::Utf8),
-            ("savings_plan_used_commitment", DataType::Utf8),
-        ]
-    }
-
-    #[test]
-    fn columns_are_found_by_name_whatever_their_position_and_numbers_may_be_text() {
-        let columns = Columns::find(&schema(&required()), "a.parquet").unwrap();
-        assert_eq!(columns.format, Format::Legacy);
-        assert_eq!(columns.numbers[Number::TotalCommitment as usize], Some(0));
-        assert_eq!(columns.missing.len(), NEEDED_TO_DECIDE.len());
-    }
-
-    #[test]
-    fn every_missing_required_column_is_named() {
-        let mut names = required();
-        names.remove(5);
-        names.remove(0);
-        let error = Columns::find(&schema(&names), "part-1.parquet").unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.contains("part-1.parquet") && text.contains("savings_plan_used_commitment"),
-            "{text}"
-        );
-        assert!(text.contains("savings_plan_total_commitment_to_date"), "{text}");
-    }
-
-    #[test]
-    fn a_commitment_that_is_a_date_is_refused_by_name() {
-        let mut names = required();
-        names[0].1 = DataType::Date32;
-        let error = Columns::find(&schema(&names), "x.parquet").unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("column savings_plan_total_commitment_to_date has type Date32"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn cur2_is_known_by_its_maps_and_focus_is_refused() {
-        let entries = Field::new(
-            "entries",
-            DataType::Struct(
-                vec![
-                    Field::new("key", DataType::Utf8, false),
-                    Field::new("value", DataType::Utf8, true),
-                ]
-                .into(),
-            ),
-            false,
-        );
-        let mut names = required();
-        names.push(("resource_tags", DataType::Map(Arc::new(entries), false)));
-        let columns = Columns::find(&schema(&names), "x").unwrap();
-        assert_eq!((columns.format, columns.tag_maps.len()), (Format::Cur2, 1));
-        let focus = schema(&[("commitmentdiscountid", DataType::Utf8)]);
-        assert!(
-            Columns::find(&focus, "x")
-                .unwrap_err()
-                .to_string()
-                .contains("FOCUS")
-        );
-    }
-
-    #[test]
-    fn tags_are_recognised_in_every_form_of_their_key() {
-        for key in [
-            "resource_tags_user_karpenter_sh_nodepool",
-            "user_karpenter_sh_nodepool",
-            "resourceTags/user:karpenter.sh/nodepool",
-        ] {
-            assert_eq!(Tag::of(key), Some(Tag::NodePool), "{key}");
-        }
-        for key in [
-            "resource_tags_aws_eks_cluster_name",
-            "aws_eks_cluster_name",
-            "resourceTags/aws:eks:cluster-name",
-            "user_eks_eks_cluster_name",
-        ] {
-            assert_eq!(Tag::of(key), Some(Tag::Cluster), "{key}");
-        }
-        assert_eq!(Tag::of("user_team"), None);
-    }
-}
+mod tests;

@@ -261,8 +261,10 @@ struct Totals {
 impl Totals {
     /// Adds a part, one of whose files has that name.
     fn add(&mut self, summary: &Summary, name: &str) -> Result<()> {
-        if self.format.is_some() && summary.format.is_some() && self.format != summary.format {
-            return Err(two_formats(name));
+        if let (Some(one), Some(other)) = (self.format, summary.format)
+            && one != other
+        {
+            return Err(two_formats(name, one, other));
         }
         self.format = self.format.or(summary.format);
         self.rows += summary.rows;

@@ -129,8 +129,9 @@ impl Scan<'_> {
 }
 
 /// The error for a file of another format than those before it.
-pub(crate) fn two_formats(name: &str) -> Error {
-    Error::report(format!("{name}: legacy CUR and CUR 2.0 files lie together"))
+pub(crate) fn two_formats(name: &str, one: Format, other: Format) -> Error {
+    let (first, second) = (one.min(other).title(), one.max(other).title());
+    Error::report(format!("{name}: {first} and {second} files lie together"))
         .hint("they tell the same costs twice: point --cur at one report's own folder")
 }
 
@@ -140,8 +141,8 @@ fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
     for file in files {
         summary.rows += file.rows();
         let Some(columns) = &file.columns else { continue };
-        if summary.format.is_some_and(|format| format != columns.format) {
-            return Err(two_formats(&file.name));
+        if let Some(format) = summary.format.filter(|format| *format != columns.format) {
+            return Err(two_formats(&file.name, format, columns.format));
         }
         summary.format = Some(columns.format);
         summary.missing.extend(&columns.missing);

@@ -286,6 +286,13 @@ impl<'a> Look<'a> {
                 Check::warn(Group::Report, ID, message).cure("wait a day; until then everything freezes"),
             ];
         }
+        if let Some(focus) = self.warning("focus-report") {
+            let check = Check {
+                id: ID,
+                ..Check::warning(Group::Report, focus)
+            };
+            return vec![check.cure("make a CUR 2.0 export: Data Exports, table COST_AND_USAGE_REPORT")];
+        }
         let message = format!(
             "{} mature hours: the use that AWS states is the covered usage's",
             mature.len()

@@ -22,7 +22,7 @@ use crate::warning::Warning;
 pub struct Source {
     /// `--cur`.
     pub uri: String,
-    /// `legacy` or `cur2`; null when nothing could be read.
+    /// `legacy`, `cur2` or `focus`; null when nothing could be read.
     pub format: Option<&'static str>,
     /// `YYYY-MM`, ascending.
     pub billing_periods: Vec<String>,

@@ -13,7 +13,7 @@ use crate::commitment::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
 use crate::commitment::savings_plan::{Plan, PlanKind};
-use crate::commitment::utilization::{Terms, Utilization};
+use crate::commitment::utilization::{Check, Terms, Utilization};
 use crate::config::Config;
 use crate::hour::Hour;
 use crate::money::Money;
@@ -89,7 +89,7 @@ impl Report {
         let terms = Terms {
             horizon,
             maturity: config.cur.maturity.0,
-            can_reconcile: true,
+            check: Check::Reconciling,
         };
         Self {
             utilization: Utilization::of(&ledger, &terms),

@@ -6,6 +6,7 @@ mod cache;
 mod columns;
 mod damage;
 mod delivery;
+mod focus;
 mod money;
 mod properties;
 mod scope;

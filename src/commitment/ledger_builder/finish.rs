@@ -110,8 +110,9 @@ impl LedgerBuilder<'_> {
     /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
         let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
-        // Fees mostly don't fill the family's column; covered usage does.
+        // Fees mostly don't fill the family's column, nor those of FOCUS the region's; covered usage does.
         let mut families: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
+        let mut regions: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
         for ((arn, facts, is_fee), newest) in &self.facts {
             let [
                 offering_type,
@@ -138,11 +139,13 @@ impl LedgerBuilder<'_> {
                 currency,
             };
             let arn = self.symbols.text(*arn);
-            if !texts.family.is_empty() {
-                let known = families
-                    .entry(Arc::clone(&arn))
-                    .or_insert_with(|| (*newest, texts.family.clone()));
-                *known = known.clone().max((*newest, texts.family.clone()));
+            for (known, text) in [(&mut families, &texts.family), (&mut regions, &texts.region)] {
+                if !text.is_empty() {
+                    let known = known
+                        .entry(Arc::clone(&arn))
+                        .or_insert_with(|| (*newest, text.clone()));
+                    *known = known.clone().max((*newest, text.clone()));
+                }
             }
             let candidate = ((*is_fee, *newest), texts);
             match best.get_mut(&arn) {
@@ -157,6 +160,9 @@ impl LedgerBuilder<'_> {
             .map(|(arn, (_, mut texts))| {
                 if let Some((_, family)) = families.remove(&arn).filter(|_| texts.family.is_empty()) {
                     texts.family = family;
+                }
+                if let Some((_, region)) = regions.remove(&arn).filter(|_| texts.region.is_empty()) {
+                    texts.region = region;
                 }
                 let plan = Plan::read(&arn, &texts);
                 (

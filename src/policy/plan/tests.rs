@@ -5,7 +5,7 @@ use chrono::Duration;
 use super::*;
 use crate::commitment::ledger::{Granularity, PlanHour, PlanLedger, UsageKey};
 use crate::commitment::savings_plan::{Plan, PlanKind};
-use crate::commitment::utilization::Terms;
+use crate::commitment::utilization::{Check, Terms};
 use crate::config::OnMaxHold;
 use crate::hour::Hour;
 use crate::karpenter::NodeCapacity;
@@ -131,7 +131,7 @@ impl Scene {
         let terms = Terms {
             horizon: self.ledger.horizon(self.now),
             maturity: Duration::hours(24),
-            can_reconcile: true,
+            check: Check::Reconciling,
         };
         let utilization = Utilization::of(&self.ledger, &terms);
         propose(&Inputs {

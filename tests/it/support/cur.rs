@@ -4,6 +4,7 @@
 
 mod bucket;
 mod file;
+mod focus;
 mod footer;
 mod int96;
 mod read;
@@ -16,6 +17,7 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 
 pub(crate) use bucket::{Bucket, Layout, STATUS};
 pub(crate) use file::{File, Times};
+pub(crate) use focus::Focus;
 pub(crate) use read::{Seen, message, read};
 
 /// A Compute plan.

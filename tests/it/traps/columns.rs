@@ -175,19 +175,6 @@ fn without_a_column_that_decisions_need_use_is_shown_and_nothing_decided() {
     }
 }
 
-// Trap 13: FOCUS cannot be read yet, in whichever case its names come.
-#[test]
-fn a_focus_export_is_refused_by_its_name() {
-    for name in ["CommitmentDiscountId", "commitmentdiscountid"] {
-        let rows = [Row::on_demand(0, M5).text(name, "")];
-        let refused = message(read(Bucket::written(File::legacy(), rows).path()).try_utilization());
-        assert!(
-            refused.contains("FOCUS") && refused.contains("CUR 2.0"),
-            "{refused}"
-        );
-    }
-}
-
 #[test]
 fn a_parquet_file_of_something_else_is_no_report() {
     let bucket = Bucket::of([]);

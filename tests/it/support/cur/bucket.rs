@@ -71,7 +71,7 @@ impl Bucket {
 
     /// One file of that form for November 2026.
     pub(crate) fn written(file: File, rows: impl IntoIterator<Item = Row>) -> Self {
-        let layout = if file.is_cur2() {
+        let layout = if file.is_export() {
             Layout::Export
         } else {
             Layout::Legacy

@@ -16,7 +16,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
-use super::{Row, Value, footer, int96};
+use super::{Focus, Row, Value, focus, footer, int96};
 
 const START: &str = "line_item_usage_start_date";
 const END: &str = "line_item_usage_end_date";
@@ -76,6 +76,8 @@ pub(crate) enum Times {
 )]
 pub(crate) struct File {
     cur2: bool,
+    focus: Option<Focus>,
+    discounted: bool,
     times: Times,
     numbers_as_text: bool,
     missing: Vec<&'static str>,
@@ -94,6 +96,8 @@ impl File {
     pub(crate) fn legacy() -> Self {
         Self {
             cur2: false,
+            focus: None,
+            discounted: false,
             times: Times::Millis,
             numbers_as_text: false,
             missing: Vec::new(),
@@ -117,8 +121,25 @@ impl File {
         }
     }
 
-    pub(crate) fn is_cur2(&self) -> bool {
-        self.cur2
+    /// A FOCUS export's.
+    pub(crate) fn focus(focus: Focus) -> Self {
+        Self {
+            focus: Some(focus),
+            ..Self::legacy()
+        }
+    }
+
+    /// Of a FOCUS export: a negotiated discount of a tenth on what is paid.
+    pub(crate) fn discounted(self) -> Self {
+        Self {
+            discounted: true,
+            ..self
+        }
+    }
+
+    /// True for what Data Exports deliver.
+    pub(crate) fn is_export(&self) -> bool {
+        self.cur2 || self.focus.is_some()
     }
 
     pub(crate) fn times(self, times: Times) -> Self {
@@ -200,7 +221,10 @@ impl File {
     }
 
     pub(crate) fn bytes(&self, rows: &[Row]) -> Vec<u8> {
-        let batch = self.batch(rows);
+        let batch = match self.focus {
+            Some(form) => focus::batch(form, self.discounted, rows, &self.missing),
+            None => self.batch(rows),
+        };
         if self.times == Times::Int96 {
             return int96::bytes(&batch, &[START, END]);
         }
@@ -383,7 +407,7 @@ fn as_text(value: &Value) -> String {
 }
 
 /// A tag's key before the report's naming rule took its punctuation.
-fn original_key(key: &str) -> &str {
+pub(super) fn original_key(key: &str) -> &str {
     match key {
         "aws_eks_cluster_name" => "aws:eks:cluster-name",
         "user_karpenter_sh_nodepool" => "user:karpenter.sh/nodepool",
@@ -391,7 +415,7 @@ fn original_key(key: &str) -> &str {
     }
 }
 
-fn map(rows: &[Row], entries: impl Fn(&Row) -> Vec<(String, String)>) -> ArrayRef {
+pub(super) fn map<T>(rows: &[T], entries: impl Fn(&T) -> Vec<(String, String)>) -> ArrayRef {
     let names = MapFieldNames {
         entry: "key_value".into(),
         key: "key".into(),
