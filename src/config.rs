@@ -130,7 +130,7 @@ impl Default for PolicyConfig {
     fn default() -> Self {
         Self {
             thresholds: Thresholds::default(),
-            lookahead: Span(Duration::hours(16)),
+            lookahead: Span(Duration::hours(18)),
             dwell: Span(Duration::hours(1)),
             max_hold: Span(Duration::hours(48)),
             on_max_hold: OnMaxHold::Keep,

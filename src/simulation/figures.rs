@@ -3,7 +3,7 @@
 use super::billing::Bill;
 use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR};
 
-/// A change that is taken back within so many steps is a reversal: it has done nothing but stir.
+/// A change that is taken back in fewer steps is a reversal: it has done nothing but stir.
 const REVERSAL_STEPS: usize = 2 * STEPS_PER_HOUR;
 
 /// A change of the committed pool of one cluster.
@@ -26,7 +26,7 @@ pub struct Effort {
     pub weights: f64,
     /// The most weight changes of one pool in one day.
     pub most_weights: usize,
-    /// Of these changes, those that take back the one before within two hours, per pool and day.
+    /// Of these changes, those that take back the one before in less than two hours, per pool and day.
     pub reversals: f64,
     /// The most reversals of one pool in one day.
     pub most_reversals: usize,
@@ -52,7 +52,7 @@ impl Effort {
             if change.weight != 0 {
                 weights[day] += 1;
                 let (step, weight) = last[change.cluster];
-                let is_soon = change.step - step <= REVERSAL_STEPS;
+                let is_soon = change.step - step < REVERSAL_STEPS;
                 reversals[day] += usize::from(weight == -change.weight && is_soon);
                 last[change.cluster] = (change.step, change.weight);
             }
