@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use self::history::History;
-use self::thresholds::{Candidate, Verdict, candidates, verdict};
-use crate::config::Config;
+use self::thresholds::{Verdict, candidates, verdict};
+use crate::config::{Config, CurConfig};
 use crate::simulation::billing::Bill;
 use crate::simulation::closed_loop::{Run, run_configured};
 use crate::simulation::oracle;
@@ -65,10 +65,10 @@ pub struct Backtest {
 }
 
 /// One run to do.
-#[derive(Debug, Clone)]
-enum Job {
-    Policy(Kind),
-    Thresholds(Candidate),
+#[derive(Debug, Clone, Copy)]
+struct Job<'a> {
+    kind: Kind,
+    config: &'a Config,
 }
 
 impl Backtest {
@@ -95,12 +95,13 @@ impl Backtest {
         let days = whole - warm_up_days;
         let trace = trace::trace(history, warm_up_days, days);
         let candidates = candidates(config);
-        let jobs: Vec<Job> = Kind::ALL
-            .into_iter()
-            .map(Job::Policy)
-            .chain(candidates.iter().cloned().map(Job::Thresholds))
-            .collect();
-        let runs = play(&trace, days, config, &jobs, threads, done)?;
+        let policies = Kind::ALL.into_iter().map(|kind| Job { kind, config });
+        let thresholds = candidates.iter().map(|candidate| Job {
+            kind: candidate.kind,
+            config: &candidate.config,
+        });
+        let jobs: Vec<Job<'_>> = policies.chain(thresholds).collect();
+        let runs = play(&trace, days, &jobs, threads, done)?;
         let (of_policies, of_thresholds) = runs.split_at(Kind::ALL.len());
         let mut played: Vec<Played> = Kind::ALL
             .into_iter()
@@ -150,8 +151,7 @@ fn foresight(trace: &Trace, days: usize) -> Played {
 fn play(
     trace: &Trace,
     days: usize,
-    config: &Config,
-    jobs: &[Job],
+    jobs: &[Job<'_>],
     threads: usize,
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Vec<Run>> {
@@ -163,11 +163,7 @@ fn play(
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(index) else { return };
-                    let (kind, config) = match job {
-                        Job::Policy(kind) => (*kind, config),
-                        Job::Thresholds(candidate) => (candidate.kind, &candidate.config),
-                    };
-                    let run = run_configured(trace, kind, &acting(config), days);
+                    let run = run_configured(trace, job.kind, &acting(job.config), days);
                     results
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -185,9 +181,14 @@ fn play(
 
 /// What of a configuration holds in the model: how decisions are made, not where.
 fn acting(config: &Config) -> Config {
-    let mut acting = Config::default();
-    acting.policy = config.policy.clone();
-    acting.cur.maturity = config.cur.maturity;
-    acting.cur.lookback = config.cur.lookback;
-    acting
+    let cur = CurConfig {
+        maturity: config.cur.maturity,
+        lookback: config.cur.lookback,
+        ..CurConfig::default()
+    };
+    Config {
+        policy: config.policy.clone(),
+        cur,
+        ..Config::default()
+    }
 }

@@ -76,9 +76,10 @@ impl Steerable {
         committed: &BTreeSet<String>,
     ) -> Self {
         let owned = |series: &&Series| series.is_instance && identity.owns(series);
-        let own = match ledger.series.iter().any(|series| owned(&series)) {
-            true => Own::Tags,
-            false => Own::AllSpot,
+        let own = if ledger.series.iter().any(|series| owned(&series)) {
+            Own::Tags
+        } else {
+            Own::AllSpot
         };
         let is_steerable = |series: &Series| match series.class {
             UsageClass::Spot => series.is_instance && (own == Own::AllSpot || identity.owns(series)),

@@ -131,7 +131,7 @@ fn nobody_beats_foresight_and_the_number_of_threads_changes_nothing() {
             .find(|played| played.kind == Some(kind))
             .unwrap()
     };
-    assert_eq!(of(Kind::LeaveAlone).run.effort.weights, 0.0);
+    assert!(of(Kind::LeaveAlone).run.effort.weights < f64::EPSILON);
     assert!(of(Kind::Limits).run.bill.cost < of(Kind::LeaveAlone).run.bill.cost);
     // The configured thresholds are tried first; this is what `plan` would do.
     assert_eq!(one.verdict.tried[0].bill, of(Kind::WeightOnly).run.bill);

@@ -136,7 +136,9 @@ fn weeks(days: &[Bill]) -> Vec<Bill> {
     whole
         .map(|week| {
             let mut sum = Bill::default();
-            week.iter().for_each(|day| sum.add(day));
+            for day in week {
+                sum.add(day);
+            }
             sum
         })
         .collect()

@@ -62,7 +62,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
     // Minutes of work on a large history: not on a thread that waits for signals.
     let played = tokio::task::spawn_blocking(move || {
         let backtest = Backtest::run(&history, &config, threads, &|done, all| {
-            progress.update(done, all)
+            progress.update(done, all);
         });
         backtest.map(|backtest| (history, backtest))
     });

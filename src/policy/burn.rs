@@ -148,7 +148,7 @@ mod tests {
             let groups: BTreeSet<GroupId> = (0..count).map(|i| family(&format!("m{i}in-flex"))).collect();
             let live = groups
                 .iter()
-                .map(|group| (group.clone(), dollars(1234.567_891)))
+                .map(|group| (group.clone(), dollars(1_234.567_891)))
                 .collect();
             let mut state = State::default();
             let first = at("2026-09-01T00:00:00Z");
