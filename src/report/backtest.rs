@@ -379,22 +379,16 @@ pub fn render(document: &Document, width: Option<usize>) -> String {
     });
     out += &table(
         &[
-            "policy",
-            ">avoidable unused",
-            ">avoidable spill",
-            ">total/month",
-            ">saved/month",
-            ">beyond foresight",
-            ">weights/day",
-            ">limits/day",
+            "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">weights", ">limits",
         ],
         rows.collect(),
         width,
     );
     out += "\n";
     out += &paragraph(
-        "Percentages are of the commitment; avoidable is what foresight would have avoided, and negative where it accepts more. Total: \
-         commitment, on-demand and Spot cost. Saved: against leaving the cluster alone.",
+        "Unused commitment and spill that foresight would have avoided (negative: it accepts more), and cost beyond foresight's: % of \
+         the commitment. $/month: commitment, on demand and Spot; saved: against leaving the cluster alone. Changes of weights and limits: \
+         a day.",
         0,
         width,
     );
