@@ -62,7 +62,7 @@ pub enum Mode {
 pub struct CurConfig {
     /// `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file.
     pub uri: Option<String>,
-    /// Name of a legacy report to look up with the CUR API instead of giving its place.
+    /// Name of a report or export to look up instead of giving its place; `auto`: the only one that can be read.
     pub discover: Option<String>,
     /// A role to assume for reading: the payer's bucket is usually in another account.
     pub role_arn: Option<String>,

@@ -10,6 +10,7 @@ use super::progress::ScanProgress;
 use super::signals::Interrupt;
 use crate::config::{Config, LogFormat};
 use crate::cur::columns::Detail;
+use crate::cur::discover::choice::{Choice, Wanted};
 use crate::cur::discover::discover;
 use crate::cur::ledger_cache::LedgerCache;
 use crate::cur::location::{Location, Place};
@@ -50,7 +51,7 @@ impl Context {
         };
         let location = match cur {
             Some(location) => location,
-            None => configured(&config, &access).await?,
+            None => configured(&config, &access).await?.0,
         };
         Ok(Self {
             now: now.unwrap_or_else(wall_clock),
@@ -92,13 +93,16 @@ pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result
     }
 }
 
-/// Where the configuration says that the report lies.
-pub(crate) async fn configured(config: &Config, access: &AwsAccess) -> Result<Location> {
+/// Where the configuration says that the report lies, and how that was found out.
+pub(crate) async fn configured(config: &Config, access: &AwsAccess) -> Result<(Location, Option<Choice>)> {
     if let Some(uri) = &config.cur.uri {
-        return uri.parse().map_err(|e| Error::usage(format!("cur.uri: {e}")));
+        let location = uri.parse().map_err(|e| Error::usage(format!("cur.uri: {e}")));
+        return location.map(|location| (location, None));
     }
     if let Some(name) = &config.cur.discover {
-        return discover(access, name).await;
+        let choice = discover(access, &Wanted::of(name)).await?;
+        tracing::debug!("reading {} at {}", choice.chosen, choice.chosen.location());
+        return Ok((choice.chosen.location(), Some(choice)));
     }
     Err(Error::usage("no report is given")
         .hint("give --cur s3://bucket/prefix (or a directory, or a parquet file), set BRIMFUL_CUR, or cur.uri in the configuration"))

@@ -92,7 +92,13 @@ async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>)
     let location = match common.cur {
         Some(location) => Ok(location),
         None if broken => Err(None),
-        None => configured(&config, &access).await.map_err(Some),
+        None => match configured(&config, &access).await {
+            Ok((location, choice)) => {
+                checks.extend(choice.iter().flat_map(report::choice));
+                Ok(location)
+            }
+            Err(error) => Err(Some(error)),
+        },
     };
     let context = location.map(|location| Context {
         config: config.clone(),

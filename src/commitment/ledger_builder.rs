@@ -15,6 +15,7 @@ use crate::money::Money;
 use crate::quantity::Quantity;
 use crate::{Error, Result};
 
+use memo::{Memo, may_matter};
 use newest::{Ends, Lengths, Newest, Span, latest, newest};
 
 /// A ledger in the making.
@@ -92,39 +93,6 @@ enum Covers {
     Use,
     /// Use, and a part of the commitment: there is no fee row.
     UseAndCommitment,
-}
-
-/// A property of strings, computed once per string.
-#[derive(Debug)]
-struct Memo<T> {
-    known: Vec<Option<T>>,
-    of: fn(&str) -> T,
-}
-
-impl<T: Copy> Memo<T> {
-    fn new(of: fn(&str) -> T) -> Self {
-        Self {
-            known: Vec::new(),
-            of,
-        }
-    }
-
-    #[inline]
-    fn get(&mut self, symbol: Symbol, symbols: &Symbols) -> T {
-        match self.known.get(symbol.index()) {
-            Some(Some(value)) => *value,
-            _ => self.compute(symbol, symbols),
-        }
-    }
-
-    fn compute(&mut self, symbol: Symbol, symbols: &Symbols) -> T {
-        let value = (self.of)(&symbols.text(symbol));
-        if self.known.len() <= symbol.index() {
-            self.known.resize(symbol.index() + 1, None);
-        }
-        self.known[symbol.index()] = Some(value);
-        value
-    }
 }
 
 impl<'a> LedgerBuilder<'a> {
@@ -225,32 +193,6 @@ impl<'a> LedgerBuilder<'a> {
                 entry.suspect = true;
                 self.note_unreadable(span.hour);
             }
-        }
-    }
-
-    /// FOCUS states a commitment in parts: what was used of it, row by row, and what was not.
-    fn add_unused(&mut self, items: &LineItems, row: usize) {
-        let Some(span) = self.span(items, row) else { return };
-        self.fees.note(span);
-        let arn = items.text(Text::PlanArn, row);
-        self.note_plan(items, row, arn, false, span.hour);
-        if !self.keeps(span.hour) {
-            return;
-        }
-        let entry = self.hours.entry((arn, span.hour)).or_default();
-        match Money::from_dollars(items.number(Number::EffectiveCost, row)) {
-            Some(unused) => *entry.commitment.get_or_insert_default() += unused,
-            None => {
-                entry.suspect = true;
-                self.note_unreadable(span.hour);
-            }
-        }
-    }
-
-    /// Any usage at all: how far a report reaches that does not say what was used.
-    fn note_any(&mut self, items: &LineItems, row: usize) {
-        if let Some(span) = self.span(items, row) {
-            self.newest_usage.note(span);
         }
     }
 
@@ -518,13 +460,8 @@ fn per_unit(items: &LineItems, row: usize, cost: f64) -> Option<Money> {
         .flatten()
 }
 
-/// Whether any product's rows of this usage type could matter; spares the other rows a closer look.
-fn may_matter(usage_type: &str) -> bool {
-    ["AmazonEC2", "AmazonECS", "AWSLambda"]
-        .iter()
-        .any(|product| UsageKind::of(product, usage_type, "RunInstances") != UsageKind::Other)
-}
-
 mod finish;
+mod focus;
+mod memo;
 mod newest;
 pub(crate) mod partial;

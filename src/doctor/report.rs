@@ -8,6 +8,7 @@ use super::{Check, Group, Status, application};
 use crate::commitment::ledger::Granularity;
 use crate::commitment::utilization::stale;
 use crate::config::Config;
+use crate::cur::discover::choice::Choice;
 use crate::error::Error;
 use crate::hour::{human_duration, rfc3339};
 use crate::money::Money;
@@ -30,11 +31,12 @@ const OF_CONTENT: [&str; 10] = [
 ];
 
 /// Warnings that one of the checks here, or of the coordination, tells.
-const TOLD: [&str; 12] = [
+const TOLD: [&str; 13] = [
     "missing-columns",
     "no-plans",
     "no-usage",
     "daily-report",
+    "focus-report",
     "commitment-unknown",
     "not-reconciling",
     "untagged",
@@ -47,6 +49,30 @@ const TOLD: [&str; 12] = [
 
 /// AWS delivers at least once a day.
 const OVERDUE: i64 = 36;
+
+/// How the report was found by `cur.discover`, and why it was not another.
+#[must_use]
+pub fn choice(choice: &Choice) -> Vec<Check> {
+    const ID: &str = "report-choice";
+    let found = format!(
+        "{} at {}: {}",
+        choice.chosen,
+        choice.chosen.location(),
+        choice.why
+    );
+    let found = match choice.chosen.doubts.first() {
+        None => Check::ok(Group::Report, ID, found),
+        Some(doubt) => Check::warn(Group::Report, ID, format!("{found}, although {doubt}"))
+            .cure("name another one in cur.discover, or make an hourly export of COST_AND_USAGE_REPORT without a WHERE clause"),
+    };
+    let others = choice.others.iter();
+    let others = others.map(|(other, why)| Check::skipped(Group::Report, ID, format!("not {other}: {why}")));
+    let unseen = choice.unseen.iter().map(|what| {
+        Check::warn(Group::Report, ID, format!("could not look at {what}"))
+            .cure("allow it in the payer account, if the report may be there; else this is no harm")
+    });
+    std::iter::once(found).chain(others).chain(unseen).collect()
+}
 
 /// What there is to say of a report that could not be read.
 #[must_use]

@@ -7,6 +7,7 @@ mod cli;
 mod cluster;
 mod contract;
 mod coordination;
+mod discovery;
 mod karpenter;
 mod oracle;
 mod s3_cache;

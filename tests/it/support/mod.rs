@@ -10,6 +10,7 @@ pub(crate) mod biller;
 pub(crate) mod calendar;
 mod command_lines;
 pub(crate) mod cur;
+pub(crate) mod data_exports;
 pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;

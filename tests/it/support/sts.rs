@@ -1,4 +1,4 @@
-//! ministack as STS, on loopback: an access key of twelve digits is an account's.
+//! ministack as STS and CUR API, on loopback: an access key of twelve digits is an account's.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Sts {
         let env = [
             ("BIND_HOST", "127.0.0.1"),
             ("GATEWAY_PORT", number.as_str()),
-            ("SERVICES", "sts,iam"),
+            ("SERVICES", "sts,iam,cur"),
             ("LOG_LEVEL", "WARNING"),
             ("NO_PROXY", "127.0.0.1"),
         ];
@@ -44,6 +44,11 @@ impl Sts {
             endpoint: format!("http://127.0.0.1:{port}"),
             _server: server,
         })
+    }
+
+    /// Where it is reached; it is the CUR API, too.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// The variable that makes the SDK ask this server.

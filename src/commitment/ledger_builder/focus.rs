@@ -1,0 +1,34 @@
+//! What only FOCUS has: commitments in parts, and files that do not say what was used.
+
+use super::LedgerBuilder;
+use crate::cur::batch::LineItems;
+use crate::cur::columns::{Number, Text};
+use crate::money::Money;
+
+impl LedgerBuilder<'_> {
+    /// FOCUS states a commitment in parts: what was used of it, row by row, and what was not.
+    pub(super) fn add_unused(&mut self, items: &LineItems, row: usize) {
+        let Some(span) = self.span(items, row) else { return };
+        self.fees.note(span);
+        let arn = items.text(Text::PlanArn, row);
+        self.note_plan(items, row, arn, false, span.hour);
+        if !self.keeps(span.hour) {
+            return;
+        }
+        let entry = self.hours.entry((arn, span.hour)).or_default();
+        match Money::from_dollars(items.number(Number::EffectiveCost, row)) {
+            Some(unused) => *entry.commitment.get_or_insert_default() += unused,
+            None => {
+                entry.suspect = true;
+                self.note_unreadable(span.hour);
+            }
+        }
+    }
+
+    /// Any usage at all: how far a report reaches that does not say what was used.
+    pub(super) fn note_any(&mut self, items: &LineItems, row: usize) {
+        if let Some(span) = self.span(items, row) {
+            self.newest_usage.note(span);
+        }
+    }
+}
