@@ -72,6 +72,8 @@ pub struct CurConfig {
     pub maturity: Span,
     /// How much history decisions look at.
     pub lookback: Span,
+    /// Ask AWS for the SP rates of instance types that the report has not seen (`savingsplans:DescribeSavingsPlanRates`).
+    pub describe_rates: bool,
     /// Where what was counted of the report is kept for the next run: `s3://bucket[/prefix]` or a directory.
     pub cache: Option<String>,
 }
@@ -85,6 +87,7 @@ impl Default for CurConfig {
             external_id: None,
             maturity: Span(Duration::hours(24)),
             lookback: Span(Duration::days(35)),
+            describe_rates: false,
             cache: None,
         }
     }

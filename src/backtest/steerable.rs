@@ -210,7 +210,8 @@ fn worth(series: &Series, ledger: &Ledger, group: &GroupId, prices: &Prices) -> 
         vcpu: f64::from(vcpu),
         savings_plan,
         on_demand: listed.unwrap_or(savings_plan / USUAL_RATE),
-        assumed: listed.is_none() || !matches!(price.source, Source::Learned | Source::Family),
+        assumed: listed.is_none()
+            || !matches!(price.source, Source::Learned | Source::Described | Source::Family),
     })
 }
 

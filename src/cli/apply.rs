@@ -131,6 +131,7 @@ async fn work(context: &Context, cluster: &Cluster, known: &Known, how: How) -> 
     }
     let state = &known.state;
     let (mut view, warnings) = look(cluster).await?;
+    context.describe_rates(&mut judged, &view).await;
     let (meeting, peers) = meet(&context.config, &judged, &view, context.now).await;
     view.peers = peers;
     let mut proposal = plan(&judged, &context.config, &view, state, context.now);

@@ -14,9 +14,12 @@ use crate::cur::discover::choice::{Choice, Wanted};
 use crate::cur::discover::discover;
 use crate::cur::ledger_cache::LedgerCache;
 use crate::cur::location::{Location, Place};
+use crate::cur::plan_rates::describe;
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
-use crate::pipeline::ReadOptions;
+use crate::pipeline::{ClusterView, Judged, ReadOptions};
+use crate::policy::unpriced::unpriced;
+use crate::warning::Warning;
 use crate::{Error, Result};
 
 /// The settings of a run.
@@ -80,6 +83,44 @@ impl Context {
 
     pub(crate) fn progress(&self) -> ScanProgress {
         ScanProgress::new(self.quiet)
+    }
+}
+
+impl Context {
+    /// Adds the SP rates of types that the report has not seen, where `cur.describeRates` asks for them. A refusal is a
+    /// warning: other rates stand in.
+    pub(crate) async fn describe_rates(&self, judged: &mut Judged, view: &ClusterView) {
+        if !self.config.cur.describe_rates {
+            return;
+        }
+        let lacking = unpriced(
+            &self.config,
+            &judged.ledger,
+            &view.node_pools,
+            view.nodes.as_deref(),
+            self.now,
+        );
+        let Some(question) = lacking else { return };
+        for plan in question.plans {
+            let arn = judged.ledger.plans[plan].plan.arn.clone();
+            match describe(&self.access, &arn, &question.region).await {
+                Ok(rates) => {
+                    let rates = rates.into_iter().map(|(key, rate)| ((plan, key), rate));
+                    judged.ledger.described_rates.extend(rates);
+                }
+                Err(error) => {
+                    let hint = error
+                        .next_step()
+                        .map(|hint| format!(": {hint}"))
+                        .unwrap_or_default();
+                    judged.warnings.push(Warning::of_plan(
+                        "rates-unknown",
+                        &arn,
+                        format!("{error:#}{hint}"),
+                    ));
+                }
+            }
+        }
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     if let Some(damage) = known.damage {
         judged.doubt.get_or_insert(damage);
     }
+    context.describe_rates(&mut judged, &view).await;
     (_, view.peers) = meet(&context.config, &judged, &view, context.now).await;
     let proposal = plan(&judged, &context.config, &view, &known.state, context.now);
     let document = document(&judged, &proposal, &more);

@@ -122,6 +122,8 @@ pub struct Ledger {
     pub plans: Vec<PlanLedger>,
     /// SP rate ($/unit) of each plan (by index) for each usage, at the newest hour it was seen.
     pub rates: BTreeMap<(usize, UsageKey), Money>,
+    /// The same for usage that the report has not seen, as AWS describes it elsewhere; empty as the report is read.
+    pub described_rates: BTreeMap<(usize, UsageKey), Money>,
     /// On-demand list price ($/unit) for each usage, at the newest hour it was seen.
     pub on_demand_prices: BTreeMap<UsageKey, Money>,
     /// What the cells are about, sorted.

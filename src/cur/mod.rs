@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod object;
 mod parquet_file;
 pub mod period;
+pub mod plan_rates;
 pub mod reader;
 pub mod s3;
 pub mod scan;

@@ -22,6 +22,7 @@ pub mod records;
 pub mod restraint;
 pub mod stakes;
 pub mod state;
+pub mod unpriced;
 pub mod weights;
 
 use std::fmt;

@@ -15,6 +15,8 @@ use crate::money::Money;
 pub enum Source {
     /// A covered row of the report shows it.
     Learned,
+    /// The report has not seen it; AWS describes it (`savingsplans:DescribeSavingsPlanRates`).
+    Described,
     /// Covered rows show other sizes of its family, of whose rates this is its part by size.
     Family,
     /// The on-demand price stands in: it understates what fits.
@@ -96,6 +98,7 @@ impl OfGroup {
                 .insert(place, price);
         }
         found.refine();
+        found.describe(ledger, group);
         found
     }
 
@@ -116,6 +119,33 @@ impl OfGroup {
                         source: Source::Family,
                     };
                 }
+            }
+        }
+    }
+
+    /// Puts described rates where none was learned; of several plans' the highest, as of learned ones.
+    fn describe(&mut self, ledger: &Ledger, group: &GroupId) {
+        for ((plan, key), rate) in &ledger.described_rates {
+            let entry = &ledger.plans[*plan].plan;
+            let region = region::of_usage_type(&key.usage_type);
+            let (Some(region), true) = (region, entry.group().as_ref() == Some(group)) else {
+                continue;
+            };
+            let places = self
+                .types
+                .entry(instance_type(&key.usage_type).to_owned())
+                .or_default();
+            let price = Price {
+                rate: *rate,
+                source: Source::Described,
+            };
+            let known = places
+                .entry((region.to_owned(), key.operation.to_string()))
+                .or_insert(price);
+            match known.source {
+                Source::Learned => {}
+                Source::Described => known.rate = known.rate.max(*rate),
+                _ => *known = price,
             }
         }
     }
@@ -198,7 +228,7 @@ mod tests {
 
     /// One Compute plan that has paid m5.xlarge at $0.12, t3.large at $0.04 and g5.xlarge at $0.7; m5.4xlarge and
     /// c5.large were seen on demand only.
-    fn prices() -> Prices {
+    fn ledger() -> Ledger {
         let plan = Plan {
             arn: "arn:aws:savingsplans::111122223333:savingsplan/c".to_owned(),
             kind: PlanKind::Compute,
@@ -214,7 +244,7 @@ mod tests {
         };
         let rate = |name: &str, rate| ((0, key(&format!("USE2-BoxUsage:{name}"))), dollars(rate));
         let on_demand = |name: &str, price| (key(&format!("USE2-BoxUsage:{name}")), dollars(price));
-        let ledger = Ledger {
+        Ledger {
             plans: vec![PlanLedger {
                 plan,
                 hours: BTreeMap::new(),
@@ -226,8 +256,11 @@ mod tests {
             ]),
             on_demand_prices: BTreeMap::from([on_demand("m5.4xlarge", 0.768), on_demand("c5.large", 0.085)]),
             ..Ledger::default()
-        };
-        Prices::new(&ledger, [GroupId::Compute].iter())
+        }
+    }
+
+    fn prices() -> Prices {
+        Prices::new(&ledger(), [GroupId::Compute].iter())
     }
 
     fn price(name: &str, place: Placement<'_>) -> (Money, Source) {
@@ -248,6 +281,28 @@ mod tests {
     fn the_familys_rate_stands_in_for_an_on_demand_price_too() {
         assert_eq!(price("m5.4xlarge", OHIO), (dollars(0.48), Source::Family));
         assert_eq!(price("c5.large", OHIO), (dollars(0.085), Source::OnDemand));
+    }
+
+    #[test]
+    fn a_described_rate_stands_in_for_all_but_a_learned_one() {
+        let mut ledger = ledger();
+        let described = |name: &str, rate| ((0, key(&format!("USE2-BoxUsage:{name}"))), dollars(rate));
+        ledger.described_rates = BTreeMap::from([
+            described("m5.xlarge", 0.13),
+            described("m5.large", 0.061),
+            described("c5.large", 0.05),
+            described("g5.2xlarge", 0.9),
+        ]);
+        let prices = Prices::new(&ledger, [GroupId::Compute].iter());
+        let price = |name| {
+            let found = prices.of(&GroupId::Compute, name, OHIO, Some(2)).unwrap();
+            (found.rate, found.source)
+        };
+        assert_eq!(price("m5.xlarge"), (dollars(0.12), Source::Learned));
+        assert_eq!(price("m5.large"), (dollars(0.061), Source::Described));
+        assert_eq!(price("c5.large"), (dollars(0.05), Source::Described));
+        assert_eq!(price("g5.2xlarge"), (dollars(0.9), Source::Described));
+        assert_eq!(price("m5.2xlarge"), (dollars(0.24), Source::Family));
     }
 
     #[test]

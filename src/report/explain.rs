@@ -328,6 +328,7 @@ fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
     page.line("headroom", &free);
     let source = match arithmetic.price.source {
         PriceSource::Learned => "its SP rate in the report",
+        PriceSource::Described => "AWS's list of the plan's rates: the report has not seen it yet",
         PriceSource::Family => "by the SP rates of other sizes of its family: its own was not seen yet",
         PriceSource::OnDemand => "its on-demand price: no SP rate seen yet",
         PriceSource::Assumed => "assumed: the report has never seen it",

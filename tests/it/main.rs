@@ -10,6 +10,7 @@ mod coordination;
 mod discovery;
 mod karpenter;
 mod oracle;
+mod plan_rates;
 mod s3_cache;
 mod s3_report;
 mod s3_rewriting;

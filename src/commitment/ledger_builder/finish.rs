@@ -68,6 +68,7 @@ impl LedgerBuilder<'_> {
             .collect();
         Ledger {
             rates: rates.collect(),
+            described_rates: BTreeMap::new(),
             on_demand_prices: on_demand_prices
                 .into_iter()
                 .map(|(k, Newest(_, price))| (k, price))

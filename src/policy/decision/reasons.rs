@@ -28,6 +28,7 @@ pub(super) fn fill(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -
     let fits = level.room.fits(price.rate);
     let assumed = match price.source {
         Source::Learned => "",
+        Source::Described => " (by AWS's list of the plan's rates: the report has not seen it yet)",
         Source::Family => " (by the SP rates of other sizes of its family: its own was not seen yet)",
         Source::OnDemand => " (its on-demand price: no SP rate seen yet)",
         Source::Assumed => " (an assumed price: the report has never seen it)",

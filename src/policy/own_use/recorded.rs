@@ -34,7 +34,7 @@ pub fn record(burn: &mut Burn, scale: &Scale<'_>, nodes: &[Node], now: DateTime<
         let Some((scope, Some(price))) = scale.price_in(node, None) else {
             return;
         };
-        if !matches!(price.source, Source::Learned | Source::Family) {
+        if !matches!(price.source, Source::Learned | Source::Described | Source::Family) {
             return;
         }
         *live.entry(scope).or_default() += price.rate;

@@ -15,6 +15,7 @@ pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
 pub(crate) mod proxy;
+pub(crate) mod recorded;
 pub(crate) mod rewriter;
 pub(crate) mod run;
 pub(crate) mod s3;

@@ -1,0 +1,87 @@
+//! SP rates that AWS tells beside the report: `savingsplans:DescribeSavingsPlanRates`, of the plans' own account.
+
+use std::collections::BTreeMap;
+
+use aws_config::Region;
+use aws_sdk_savingsplans::error::DisplayErrorContext;
+use aws_sdk_savingsplans::types::{SavingsPlanRate, SavingsPlanRateFilter, SavingsPlanRateFilterName};
+use aws_sdk_savingsplans::{Client, config};
+
+use super::s3::{AwsAccess, short};
+use crate::commitment::ledger::UsageKey;
+use crate::money::Money;
+use crate::{Error, Result};
+
+/// The only region in which the API lives (for the `aws` partition).
+const REGION: &str = "us-east-1";
+/// Rates on a page, the most that AWS gives.
+const PAGE: i32 = 1000;
+/// A plan has some two thousand rates in a region; pages beyond these are not worth a run's time.
+const MOST_PAGES: usize = 20;
+
+/// The rates of a plan for instances of shared tenancy in a region, $/unit by usage.
+///
+/// # Errors
+/// AWS refused, or does not answer.
+pub async fn describe(access: &AwsAccess, arn: &str, region: &str) -> Result<BTreeMap<UsageKey, Money>> {
+    let base = access.load().await;
+    let client = Client::from_conf(
+        config::Builder::from(&base)
+            .region(Region::from_static(REGION))
+            .build(),
+    );
+    let id = arn.rsplit('/').next().unwrap_or(arn);
+    let filter = |name, values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        SavingsPlanRateFilter::builder()
+            .name(name)
+            .set_values(Some(values))
+            .build()
+    };
+    let filters = vec![
+        filter(SavingsPlanRateFilterName::Region, &[region]),
+        filter(SavingsPlanRateFilterName::ProductType, &["EC2"]),
+        filter(SavingsPlanRateFilterName::Tenancy, &["shared"]),
+        filter(
+            SavingsPlanRateFilterName::ProductDescription,
+            &["Linux/UNIX", "Windows"],
+        ),
+    ];
+    let mut found = BTreeMap::new();
+    let mut next = None;
+    for _ in 0..MOST_PAGES {
+        let request = client
+            .describe_savings_plan_rates()
+            .savings_plan_id(id)
+            .max_results(PAGE);
+        let page = request
+            .set_filters(Some(filters.clone()))
+            .set_next_token(next)
+            .send()
+            .await;
+        let page = page.map_err(|e| {
+            let details = DisplayErrorContext(&e).to_string();
+            Error::aws(format!("cannot ask for the rates of plan {id}: {}", short(&details)))
+                .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false")
+        })?;
+        found.extend(page.search_results().iter().filter_map(rate));
+        next = page
+            .next_token()
+            .filter(|token| !token.is_empty())
+            .map(str::to_owned);
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// One rate, if it can be read: a rate is never guessed.
+fn rate(rate: &SavingsPlanRate) -> Option<(UsageKey, Money)> {
+    let amount = Money::from_dollars(rate.rate()?.trim().parse().ok()?).filter(|rate| *rate > Money::ZERO)?;
+    let key = UsageKey {
+        usage_type: rate.usage_type()?.into(),
+        operation: rate.operation()?.into(),
+    };
+    key.usage_type.contains("BoxUsage").then_some((key, amount))
+}
