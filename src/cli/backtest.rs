@@ -18,7 +18,8 @@ use crate::karpenter::{NodePool, Role, manifest};
 use crate::pipeline::{Judged, judge_history};
 use crate::policy::identity::Identity;
 use crate::policy::restraint::is_managed;
-use crate::report::backtest::{Document, Facts, render};
+use crate::report::backtest::{Document, Facts};
+use crate::report::backtest_table::render;
 use crate::report::picture;
 use crate::{Error, Result};
 

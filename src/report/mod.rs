@@ -1,6 +1,7 @@
 //! What people and programs see: JSON of the contract, YAML, CSV and tables.
 
 pub mod backtest;
+pub mod backtest_table;
 pub mod doctor_table;
 pub mod explain;
 pub mod history;

@@ -1,0 +1,136 @@
+//! What `doctor` asks AWS and S3, and what it reads of the report.
+
+use super::Found;
+use crate::cli::context::Context;
+use crate::cli::progress::waiting;
+use crate::config::Config;
+use crate::cur::caller::NoCaller;
+use crate::cur::columns::Detail;
+use crate::cur::location::Location;
+use crate::cur::object::ReadError;
+use crate::cur::reader::open;
+use crate::cur::s3::AwsAccess;
+use crate::cur::store::Store;
+use crate::doctor::{Check, Group, access, report};
+use crate::pipeline::{Judged, inspect};
+use crate::{Error, Result};
+
+/// The report: AWS first, then its content. What was read of it, if anything.
+pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged> {
+    const UNREAD: &str = "the report could not be read";
+    let context = match &found.context {
+        Ok(context) => context,
+        Err(Some(error)) if found.config.cur.uri.is_none() && found.config.cur.discover.is_some() => {
+            const UNKNOWN: &str = "the report could not be looked up";
+            // Who is refused says why.
+            checks.push(access::caller(&access_by(&found.config).caller().await));
+            skip_s3(UNKNOWN, checks);
+            checks.extend(report::unread(Some(error), UNKNOWN));
+            return None;
+        }
+        Err(error) => {
+            checks.extend(report::unread(error.as_ref(), "no report is given"));
+            no_aws("no report is given", checks);
+            return None;
+        }
+    };
+    let spinner = waiting(context.quiet, "looking for the report");
+    if let Err(error) = examine_bucket(context, checks).await {
+        // What AWS refused is told there.
+        let shown = (!matches!(context.location, Location::S3 { .. })).then_some(&error);
+        checks.extend(report::unread(shown, UNREAD));
+        return None;
+    }
+    drop(spinner);
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let options = context.read_options(Detail::Usage, &report);
+    match inspect(&options, &context.config, context.now).await {
+        Ok(judged)
+            if judged.source.format.is_none() && judged.doubt.is_some() && judged.source.files == 0 =>
+        {
+            let error = Error::report(judged.doubt.unwrap_or_default()).hint("look again in some minutes");
+            checks.extend(report::unread(Some(&error), UNREAD));
+            None
+        }
+        Ok(judged) => Some(judged),
+        Err(error) => {
+            checks.extend(report::unread(Some(&error), UNREAD));
+            None
+        }
+    }
+}
+
+fn no_aws(why: &str, checks: &mut Vec<Check>) {
+    checks.push(Check::skipped(Group::Aws, "aws-identity", why));
+    skip_s3(why, checks);
+}
+
+fn skip_s3(why: &str, checks: &mut Vec<Check>) {
+    for id in ["s3-list", "s3-get"] {
+        checks.push(Check::skipped(Group::Aws, id, why));
+    }
+}
+
+pub(super) fn access_by(config: &Config) -> AwsAccess {
+    AwsAccess {
+        role_arn: config.cur.role_arn.clone(),
+        external_id: config.cur.external_id.clone(),
+    }
+}
+
+/// Whose credentials these are, and whether they may list and read the report's place.
+async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()> {
+    let Location::S3 { bucket, .. } = &context.location else {
+        no_aws("the report lies in a directory: AWS is not needed", checks);
+        return open(&context.location, &context.access).await.map(drop);
+    };
+    let caller = context.access.caller().await;
+    checks.push(access::caller(&caller));
+    if let Err(NoCaller::Refused(error)) = caller {
+        skip_s3("the credentials are not accepted", checks);
+        return Err(error);
+    }
+    let listed = async {
+        let store = open(&context.location, &context.access).await?;
+        let objects = store.list().await?;
+        Ok::<_, Error>((store, objects))
+    };
+    let (store, objects) = match listed.await {
+        Ok(listed) => listed,
+        Err(error) => {
+            checks.push(Check::error(Group::Aws, "s3-list", &error));
+            checks.push(Check::skipped(Group::Aws, "s3-get", "nothing could be listed"));
+            return Err(error);
+        }
+    };
+    let place = context.location.to_string();
+    checks.push(Check::ok(
+        Group::Aws,
+        "s3-list",
+        format!("{} objects below {place}", objects.len()),
+    ));
+    // One byte tells as much as a file.
+    let smallest = objects
+        .iter()
+        .filter(|object| object.size > 0)
+        .min_by_key(|object| object.size);
+    let Some(object) = smallest else {
+        checks.push(Check::skipped(
+            Group::Aws,
+            "s3-get",
+            format!("all objects in {bucket} are empty"),
+        ));
+        return Ok(());
+    };
+    match Store::range(&store, object, 0..1).await {
+        Ok(_) | Err(ReadError::Changed(_)) => {
+            checks.push(Check::ok(Group::Aws, "s3-get", "objects can be read"));
+            Ok(())
+        }
+        Err(ReadError::Failed(error)) => {
+            checks.push(Check::error(Group::Aws, "s3-get", &error));
+            Err(error)
+        }
+    }
+}
