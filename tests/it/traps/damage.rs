@@ -8,7 +8,7 @@ use std::path::Path;
 use brimful::ErrorKind;
 use serde_json::{Value as Json, json};
 
-use crate::support::cur::{Bucket, COMPUTE, File, Layout, Row, Seen, message, read, usd};
+use crate::support::cur::{Bucket, COMPUTE, File, Focus, Layout, Row, Seen, message, read, usd};
 
 fn rows() -> Vec<Row> {
     (0..4).flat_map(|h| Row::hour_of(COMPUTE, h, 1.0, 0.5)).collect()
@@ -32,7 +32,7 @@ fn footer_length(bytes: &[u8]) -> usize {
 fn a_file_cut_off_anywhere_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("damaged.parquet");
-    for file in [File::legacy(), File::cur2()] {
+    for file in [File::legacy(), File::cur2(), File::focus(Focus::OneTwo)] {
         let whole = file.bytes(&rows());
         let step = whole.len() / 60;
         let ends = (0..12)
@@ -102,7 +102,12 @@ fn a_flipped_byte_in_the_footer_is_never_a_panic() {
 fn a_flipped_byte_in_the_data_is_never_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("damaged.parquet");
-    for file in [File::legacy(), File::cur2(), File::legacy().delta_strings()] {
+    for file in [
+        File::legacy(),
+        File::cur2(),
+        File::focus(Focus::Details),
+        File::legacy().delta_strings(),
+    ] {
         let whole = file.bytes(&rows());
         let end = whole.len() - footer_length(&whole);
         for position in (4..end).step_by(end / 120) {

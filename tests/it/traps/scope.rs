@@ -103,14 +103,15 @@ fn the_owner_of_a_plan_is_the_account_in_its_arn() {
     assert_eq!(seen.plan(COMPUTE).owner.as_deref(), Some("111122223333"));
 }
 
-// Traps 36 and 37: both answer from the report alone, so neither API may creep in.
+// Traps 36 and 37: use is told by the report alone. Only rates may be asked for, and only where the configuration says so.
 #[test]
-fn neither_cost_explorer_nor_the_savings_plans_api_is_ever_asked() {
+fn cost_explorer_is_never_asked_and_the_savings_plans_api_for_rates_on_request_only() {
     let manifest = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    assert!(manifest.contains("aws-sdk-s3"));
-    for api in ["aws-sdk-costexplorer", "aws-sdk-savingsplans"] {
-        assert!(!manifest.contains(api), "{api}");
-    }
+    assert!(manifest.contains("aws-sdk-s3") && !manifest.contains("aws-sdk-costexplorer"));
+    let edge = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cur/plan_rates.rs"));
+    assert_eq!(edge.matches(".describe_savings_plan_rates(").count(), 1);
+    assert_eq!(edge.matches(".send()").count(), 1, "nothing else is asked");
+    assert!(!brimful::config::Config::default().cur.describe_rates);
 }
 
 // Trap 38
