@@ -5,12 +5,11 @@
 //! rates), the workload, and the on-demand nodes of the oracle and of each policy.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use brimful::config::{Config, Span};
 use brimful::simulation::closed_loop::{Yardstick, run_configured};
+use brimful::simulation::parallel::in_parallel;
 use brimful::simulation::policies::Kind;
 use brimful::simulation::scenario::{MONTH_DAYS, Scenario};
 use brimful::simulation::tables::{Outcome, hours, tables};
@@ -114,18 +113,10 @@ fn outcomes(wanted: &Wanted) -> Vec<Outcome> {
         .iter()
         .flat_map(|scenario| (wanted.first..wanted.first + wanted.seeds).map(|seed| (*scenario, seed)))
         .collect();
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..wanted.threads {
-            scope.spawn(|| {
-                while let Some((scenario, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = month(*scenario, *seed, &wanted.policies, &wanted.config);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
-                }
-            });
-        }
+    let found = in_parallel(&jobs, wanted.threads, |(scenario, seed)| {
+        month(*scenario, *seed, &wanted.policies, &wanted.config)
     });
-    let mut outcomes = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcomes: Vec<Outcome> = found.into_iter().flatten().collect();
     outcomes.sort_by_key(|outcome| (outcome.scenario, outcome.policy, outcome.seed));
     outcomes
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::steerable::{HourRun, Own, Steerable};
 use crate::commitment::ledger::Ledger;
 use crate::commitment::savings_plan::{GroupId, Plan};
-use crate::commitment::utilization::Utilization;
+use crate::commitment::utilization::{GroupUse, Utilization};
 use crate::hour::Hour;
 use crate::money::Money;
 use crate::policy::identity::Identity;
+use crate::policy::stakes::USUAL_RATIO;
 use crate::simulation::trace::Term;
 use crate::{Error, Result};
 
@@ -93,8 +94,7 @@ impl History {
             .range(first..=last)
             .map(|(_, hour)| hour.spot + hour.on_demand);
         let node_vcpu = steerable.node_vcpu.max(most.fold(0.0, f64::max) / MOST_NODES);
-        let usual_spot = usual_spot(&steerable);
-        let mut spot = usual_spot;
+        let mut spot = usual_spot(&steerable);
         let mut hours = Vec::with_capacity(demand.len());
         for (hour, demand) in (first.index()..=last.index()).map(Hour::from_index).zip(demand) {
             let run = steerable.hours.get(&hour).copied().unwrap_or_default();
@@ -147,17 +147,24 @@ fn usual_spot(steerable: &Steerable) -> f64 {
     if run > 0.0 {
         cost / run
     } else {
-        0.4 * steerable.on_demand
+        USUAL_RATIO * steerable.on_demand
     }
+}
+
+/// The use of these groups.
+fn uses<'a>(
+    utilization: &'a Utilization,
+    groups: &'a BTreeSet<GroupId>,
+) -> impl Iterator<Item = &'a GroupUse> {
+    utilization
+        .groups
+        .iter()
+        .filter(|group| groups.contains(&group.id))
 }
 
 /// From the first midnight with complete hours to the last complete hour.
 fn span(utilization: &Utilization, groups: &BTreeSet<GroupId>) -> Result<(Hour, Hour)> {
-    let groups = utilization
-        .groups
-        .iter()
-        .filter(|group| groups.contains(&group.id));
-    let mature: BTreeSet<Hour> = groups
+    let mature: BTreeSet<Hour> = uses(utilization, groups)
         .flat_map(|group| group.hours.iter().filter(|(_, hour)| hour.mature))
         .map(|(hour, _)| *hour)
         .collect();
@@ -175,11 +182,7 @@ fn demand(
     last: Hour,
 ) -> (Vec<Money>, usize) {
     let mut sums: BTreeMap<Hour, Money> = BTreeMap::new();
-    for group in utilization
-        .groups
-        .iter()
-        .filter(|group| groups.contains(&group.id))
-    {
+    for group in uses(utilization, groups) {
         for (hour, of_hour) in group.hours.range(first..=last) {
             *sums.entry(*hour).or_default() += of_hour.demand();
         }

@@ -20,15 +20,14 @@ pub mod trace;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::history::History;
 use self::thresholds::{Verdict, candidates, verdict};
 use crate::config::{Config, CurConfig};
-use crate::simulation::billing::Bill;
 use crate::simulation::closed_loop::{Run, run_configured};
 use crate::simulation::oracle;
+use crate::simulation::parallel::in_parallel;
 use crate::simulation::policies::Kind;
 use crate::simulation::trace::{STEPS_PER_DAY, Trace};
 use crate::{Error, Result};
@@ -40,11 +39,11 @@ const WARM_UP_PART: f64 = 0.4;
 /// Days of history without which nothing can be said.
 const LEAST_DAYS: usize = 4;
 
-/// A policy's bill.
+/// A policy's run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Played {
-    /// The policy; `None` is foresight, the best sequence of the same actions.
-    pub kind: Option<Kind>,
+    /// The policy.
+    pub kind: Kind,
     /// What it came to.
     pub run: Run,
 }
@@ -58,8 +57,10 @@ pub struct Backtest {
     pub days: usize,
     /// What they met.
     pub trace: Trace,
-    /// Policies as [`Kind::ALL`] lists them, then foresight.
+    /// Policies as [`Kind::ALL`] lists them.
     pub played: Vec<Played>,
+    /// The best sequence of the same actions.
+    pub foresight: Run,
     /// Brimful with other thresholds.
     pub verdict: Verdict,
 }
@@ -96,54 +97,39 @@ impl Backtest {
         let trace = trace::trace(history, warm_up_days, days);
         let candidates = candidates(config);
         let policies = Kind::ALL.into_iter().map(|kind| Job { kind, config });
-        let thresholds = candidates.iter().map(|candidate| Job {
+        // The first candidate is the configuration itself, which one of the policies plays.
+        let thresholds = candidates.iter().skip(1).map(|candidate| Job {
             kind: candidate.kind,
             config: &candidate.config,
         });
         let jobs: Vec<Job<'_>> = policies.chain(thresholds).collect();
-        let runs = play(&trace, days, &jobs, threads, done)?;
-        let (of_policies, of_thresholds) = runs.split_at(Kind::ALL.len());
-        let mut played: Vec<Played> = Kind::ALL
+        let mut runs = play(&trace, days, &jobs, threads, done)?;
+        let tried = runs.split_off(Kind::ALL.len());
+        let played: Vec<Played> = Kind::ALL
             .into_iter()
-            .zip(of_policies)
-            .map(|(kind, run)| Played {
-                kind: Some(kind),
-                run: run.clone(),
-            })
+            .zip(runs)
+            .map(|(kind, run)| Played { kind, run })
             .collect();
-        played.push(foresight(&trace, days));
-        let judged = candidates.into_iter().zip(of_thresholds).collect();
+        let configured = played.iter().filter(|played| played.kind == candidates[0].kind);
+        let of_candidates = configured.map(|played| &played.run).chain(&tried);
+        let verdict = verdict(candidates.iter().cloned().zip(of_candidates).collect());
         Ok(Self {
             warm_up_days,
             days,
-            verdict: verdict(judged),
+            foresight: foresight(&trace, days),
+            verdict,
             trace,
             played,
         })
     }
-
-    /// The bill of foresight.
-    #[must_use]
-    pub fn best(&self) -> &Bill {
-        static NOTHING: Bill = Bill {
-            commitment: 0.0,
-            unused: 0.0,
-            spill: 0.0,
-            cost: 0.0,
-        };
-        self.played.last().map_or(&NOTHING, |played| &played.run.bill)
-    }
 }
 
-fn foresight(trace: &Trace, days: usize) -> Played {
+fn foresight(trace: &Trace, days: usize) -> Run {
     let (on_demand, bill) = oracle::path(trace, days * STEPS_PER_DAY);
-    Played {
-        kind: None,
-        run: Run {
-            bill,
-            on_demand,
-            ..Run::default()
-        },
+    Run {
+        bill,
+        on_demand,
+        ..Run::default()
     }
 }
 
@@ -155,28 +141,13 @@ fn play(
     threads: usize,
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Vec<Run>> {
-    let (next, over) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let results = Mutex::new(Vec::with_capacity(jobs.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(index) else { return };
-                    let run = run_configured(trace, job.kind, &acting(job.config), days);
-                    results
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((index, run));
-                    let over = over.fetch_add(1, Ordering::Relaxed) + 1;
-                    done(over as u64, jobs.len() as u64);
-                }
-            });
-        }
+    let over = AtomicU64::new(0);
+    let runs = in_parallel(jobs, threads, |job| {
+        let run = run_configured(trace, job.kind, &acting(job.config), days);
+        done(over.fetch_add(1, Ordering::Relaxed) + 1, jobs.len() as u64);
+        run
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, run)| run).collect()
+    runs.into_iter().collect()
 }
 
 /// What of a configuration holds in the model: how decisions are made, not where.

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::commitment::ledger::{Ledger, Series, UsageClass, UsageKey};
+use crate::commitment::ledger::{Ledger, Series, UsageClass};
 use crate::commitment::savings_plan::GroupId;
 use crate::commitment::usage::{family, instance_type};
 use crate::hour::Hour;
 use crate::karpenter::InstanceTypes;
 use crate::policy::identity::Identity;
-use crate::policy::prices::{Placement, Prices, Source};
+use crate::policy::prices::{Placement, Prices};
 
 /// How this cluster's usage was told from everybody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,8 @@ impl Steerable {
             .series
             .iter()
             .map(|series| {
-                let group = scope(groups, series);
+                let family = family(instance_type(&series.usage_type));
+                let group = GroupId::paying_first(groups, family, &series.region);
                 let worth = is_steerable(series).then(|| worth(series, ledger, &group, &prices))??;
                 if groups.contains(&group) {
                     found.groups.insert(group);
@@ -152,7 +153,7 @@ impl Steerable {
 
 /// Instances that are replaced by others of another type show in the counts by type, though not in the sum.
 pub(super) fn turnover(counts: &BTreeMap<&str, BTreeMap<Hour, f64>>) -> Option<f64> {
-    let mut sums: BTreeMap<Hour, (f64, f64, f64)> = BTreeMap::new(); // running, fewer by type, net change
+    let mut sums: BTreeMap<Hour, (f64, f64)> = BTreeMap::new(); // running, and fewer by type an hour later
     for hours in counts.values() {
         for (hour, running) in hours {
             let next = hours.get(&hour.plus(1)).copied().unwrap_or_default();
@@ -163,7 +164,7 @@ pub(super) fn turnover(counts: &BTreeMap<&str, BTreeMap<Hour, f64>>) -> Option<f
     }
     let running: BTreeMap<Hour, f64> = sums.iter().map(|(hour, sum)| (*hour, sum.0)).collect();
     let (mut ended, mut all) = (0.0, 0.0);
-    for (hour, (here, fewer, _)) in sums {
+    for (hour, (here, fewer)) in sums {
         let Some(next) = running.get(&hour.plus(1)) else {
             continue;
         };
@@ -173,45 +174,21 @@ pub(super) fn turnover(counts: &BTreeMap<&str, BTreeMap<Hour, f64>>) -> Option<f
     (all > 0.0).then(|| ended / all)
 }
 
-/// The group that pays first for a series: its family's in its region, else Compute.
-fn scope(groups: &BTreeSet<GroupId>, series: &Series) -> GroupId {
-    let instance = GroupId::Ec2Instance {
-        family: family(instance_type(&series.usage_type)).to_owned(),
-        region: series.region.to_string(),
-    };
-    if groups.contains(&instance) {
-        instance
-    } else {
-        GroupId::Compute
-    }
-}
-
 /// `None` for a type of unknown size.
 fn worth(series: &Series, ledger: &Ledger, group: &GroupId, prices: &Prices) -> Option<Worth> {
     let name = instance_type(&series.usage_type);
     let vcpu = InstanceTypes::bundled().get(name)?.vcpu;
-    let operation = series.operation.split(":SV").next().unwrap_or_default();
-    let place = Placement {
-        region: Some(&*series.region),
-        os: if operation == "RunInstances:0002" {
-            "windows"
-        } else {
-            "linux"
-        },
-    };
-    let price = prices.of(group, name, place, Some(vcpu))?;
-    let key = UsageKey {
-        usage_type: series.usage_type.replace("SpotUsage:", "BoxUsage:").into(),
-        operation: operation.into(),
-    };
+    let price = prices.of(group, name, Placement::of(series), Some(vcpu))?;
     let savings_plan = price.rate.dollars();
-    let listed = ledger.on_demand_prices.get(&key).map(|price| price.dollars());
+    let listed = ledger
+        .on_demand_prices
+        .get(&series.key().on_demand())
+        .map(|price| price.dollars());
     Some(Worth {
         vcpu: f64::from(vcpu),
         savings_plan,
         on_demand: listed.unwrap_or(savings_plan / USUAL_RATE),
-        assumed: listed.is_none()
-            || !matches!(price.source, Source::Learned | Source::Described | Source::Family),
+        assumed: listed.is_none() || !price.source.is_plan_rate(),
     })
 }
 

@@ -32,9 +32,14 @@ fn month(scenario: Scenario) -> (Trace, report::History, Report) {
         cluster.step(&trace.clusters[0], step, true);
         history.note(step, std::slice::from_ref(&cluster));
     }
-    let delivery = *trace.deliveries.iter().rfind(|one| one.step < WARM_UP).unwrap();
-    let report = Report::new(&trace, &history, delivery, &Config::default(), None);
+    let report = reported(&trace, &history);
     (trace, history, report)
+}
+
+/// What the newest report tells of it.
+fn reported(trace: &Trace, history: &report::History) -> Report {
+    let delivery = *trace.deliveries.iter().rfind(|one| one.step < WARM_UP).unwrap();
+    Report::new(trace, history, delivery, &Config::default(), None)
 }
 
 fn identity(name: Option<&str>) -> Identity {
@@ -117,20 +122,20 @@ fn nobody_beats_foresight_and_the_number_of_threads_changes_nothing() {
     history.hours.truncate(4 * 24);
     let run = |threads| Backtest::run(&history, &Config::default(), threads, &|_, _| ()).unwrap();
     let (one, two) = (run(1), run(2));
-    assert_eq!(one.played, two.played);
+    assert_eq!((&one.played, &one.foresight), (&two.played, &two.foresight));
     assert_eq!((one.warm_up_days, one.days), (1, 3));
-    let best = one.best().cost;
-    for played in &one.played {
-        let bill = played.run.bill;
-        assert!(bill.cost >= best - 1e-9, "{:?}", played.kind);
+    let best = one.foresight.bill.cost;
+    for run in one
+        .played
+        .iter()
+        .map(|played| &played.run)
+        .chain([&one.foresight])
+    {
+        let bill = run.bill;
+        assert!(bill.cost >= best - 1e-9, "{bill:?}");
         assert!(bill.unused <= bill.commitment && close(bill.commitment, 14.0 * 72.0, 1e-6));
     }
-    let of = |kind| {
-        one.played
-            .iter()
-            .find(|played| played.kind == Some(kind))
-            .unwrap()
-    };
+    let of = |kind| one.played.iter().find(|played| played.kind == kind).unwrap();
     assert!(of(Kind::LeaveAlone).run.effort.weights < f64::EPSILON);
     assert!(of(Kind::Limits).run.bill.cost < of(Kind::LeaveAlone).run.bill.cost);
     // The configured thresholds are tried first; this is what `plan` would do.
@@ -152,8 +157,7 @@ fn what_a_managed_committed_pool_ran_on_demand_can_be_steered_again() {
     for hour in &mut run.0 {
         hour.0[0] = [10.0, 0.0, hour.0[0][2] - 10.0];
     }
-    let delivery = *trace.deliveries.iter().rfind(|one| one.step < WARM_UP).unwrap();
-    let steered = Report::new(&trace, &run, delivery, &Config::default(), None);
+    let steered = reported(&trace, &run);
     let own = identity(Some("cluster-0"));
     let pools = BTreeSet::from(["committed".to_owned()]);
     let of = |pools| History::of(&steered.ledger, &steered.utilization, &own, pools).unwrap();
@@ -212,14 +216,11 @@ fn costs(first: f64, second: f64) -> Run {
         ..Bill::default()
     };
     let days: Vec<Bill> = [vec![day(first); 7], vec![day(second); 7]].concat();
-    let mut run = Run {
+    Run {
+        bill: days.iter().sum(),
         days,
         ..Run::default()
-    };
-    let mut bill = Bill::default();
-    run.days.iter().for_each(|day| bill.add(day));
-    run.bill = bill;
-    run
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use crate::config::{Config, Span, Thresholds};
+use crate::config::{Config, PolicyConfig, Span, Thresholds};
 use crate::simulation::billing::Bill;
 use crate::simulation::closed_loop::Run;
 use crate::simulation::policies::Kind;
@@ -39,15 +39,13 @@ impl Candidate {
 /// The configured thresholds first, then their neighbours.
 #[must_use]
 pub fn candidates(config: &Config) -> Vec<Candidate> {
-    let configured = config.policy.clone();
     let kind = if config.limits.manage {
         Kind::Limits
     } else {
         Kind::WeightOnly
     };
-    let with = |change: &dyn Fn(&mut crate::config::PolicyConfig)| {
+    let with = |change: &dyn Fn(&mut PolicyConfig)| {
         let mut config = config.clone();
-        config.policy = configured.clone();
         change(&mut config.policy);
         Candidate { kind, config }
     };
@@ -63,7 +61,7 @@ pub fn candidates(config: &Config) -> Vec<Candidate> {
     let others = [4, 8, 16, 24].into_iter().map(Duration::hours);
     candidates.extend(
         others
-            .filter(|hours| *hours != configured.lookahead.0)
+            .filter(|hours| *hours != config.policy.lookahead.0)
             .map(|hours| ahead(hours.num_hours())),
     );
     candidates
@@ -133,13 +131,5 @@ fn cheapest(bills: &[Bill]) -> usize {
 
 fn weeks(days: &[Bill]) -> Vec<Bill> {
     let whole = days.chunks(WEEK).filter(|week| week.len() >= HALF_WEEK);
-    whole
-        .map(|week| {
-            let mut sum = Bill::default();
-            for day in week {
-                sum.add(day);
-            }
-            sum
-        })
-        .collect()
+    whole.map(|week| week.iter().sum()).collect()
 }

@@ -11,8 +11,8 @@ use super::signals::Interrupt;
 use crate::backtest::Backtest;
 use crate::backtest::history::History;
 use crate::commitment::replay::replay;
-use crate::commitment::sharing::Sharing;
 use crate::cur::columns::Detail;
+use crate::doctor::application::sharing;
 use crate::hour::rfc3339;
 use crate::karpenter::{NodePool, Role, manifest};
 use crate::pipeline::{Judged, judge_history};
@@ -56,8 +56,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
         .map(|pool| pool.name.clone())
         .collect();
     let history = History::of(&judged.ledger, &judged.utilization, &identity, &committed)?;
-    let sharing = Sharing::of(config.sharing.accounts.as_deref(), identity.account.as_deref());
-    let replayed = replay(&judged.ledger, &judged.utilization, &sharing);
+    let replayed = replay(&judged.ledger, &judged.utilization, &sharing(&judged, &config));
     let progress = ScanProgress::of_runs(context.quiet);
     let threads = context.threads;
     // Minutes of work on a large history: not on a thread that waits for signals.

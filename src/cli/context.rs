@@ -14,7 +14,7 @@ use crate::cur::discover::choice::{Choice, Wanted};
 use crate::cur::discover::discover;
 use crate::cur::ledger_cache::LedgerCache;
 use crate::cur::location::{Location, Place};
-use crate::cur::plan_rates::describe;
+use crate::cur::plan_rates::{connect, describe};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
 use crate::pipeline::{ClusterView, Judged, ReadOptions};
@@ -84,9 +84,7 @@ impl Context {
     pub(crate) fn progress(&self) -> ScanProgress {
         ScanProgress::new(self.quiet)
     }
-}
 
-impl Context {
     /// Adds the SP rates of types that the report has not seen, where `cur.describeRates` asks for them. A refusal is a
     /// warning: other rates stand in.
     pub(crate) async fn describe_rates(&self, judged: &mut Judged, view: &ClusterView) {
@@ -101,9 +99,10 @@ impl Context {
             self.now,
         );
         let Some(question) = lacking else { return };
+        let client = connect(&self.access).await;
         for plan in question.plans {
             let arn = judged.ledger.plans[plan].plan.arn.clone();
-            match describe(&self.access, &arn, &question.region).await {
+            match describe(&client, &arn, &question.region).await {
                 Ok(rates) => {
                     let rates = rates.into_iter().map(|(key, rate)| ((plan, key), rate));
                     judged.ledger.described_rates.extend(rates);

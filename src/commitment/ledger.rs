@@ -115,6 +115,18 @@ pub struct UsageKey {
     pub operation: Arc<str>,
 }
 
+impl UsageKey {
+    /// The same instance on demand: `SpotUsage:m5.large` by `RunInstances:SV001` is `BoxUsage:m5.large` by
+    /// `RunInstances`.
+    #[must_use]
+    pub fn on_demand(&self) -> Self {
+        Self {
+            usage_type: self.usage_type.replace("SpotUsage:", "BoxUsage:").into(),
+            operation: self.operation.split(":SV").next().unwrap_or_default().into(),
+        }
+    }
+}
+
 /// A report, added up. Equal reports give equal ledgers, whatever the order of files and rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {

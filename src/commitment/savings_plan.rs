@@ -1,5 +1,6 @@
 //! Savings Plans, and the groups in which AWS applies them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -31,19 +32,14 @@ impl PlanKind {
     #[must_use]
     pub fn of(offering: &str, usage_type: &str, product: &str) -> Self {
         let offering = offering.to_ascii_lowercase().replace(' ', "");
-        // "Savings Plan" names no kind.
-        let offering = if offering.starts_with("savingsplan") {
-            String::new()
-        } else {
-            offering
-        };
         let starts = |prefix| offering.starts_with(prefix);
         match () {
             () if starts("compute") => Self::Compute,
             () if starts("ec2instance") => Self::Ec2Instance,
             () if starts("sagemaker") || starts("machinelearning") => Self::SageMaker,
             () if starts("database") => Self::Database,
-            () if !offering.is_empty() => Self::Other,
+            // "Savings Plan" names no kind.
+            () if !offering.is_empty() && !starts("savingsplan") => Self::Other,
             () if usage_type.contains("EC2SP:") => Self::Ec2Instance,
             () if usage_type.contains("ComputeSP:") => Self::Compute,
             () if usage_type.contains("MLSP") || product == "MachineLearningSavingsPlans" => Self::SageMaker,
@@ -194,6 +190,23 @@ pub enum GroupId {
     },
     /// All Compute plans.
     Compute,
+}
+
+impl GroupId {
+    /// Of these groups the one that pays first for a family in a region: its EC2 Instance group; Compute when there is
+    /// none.
+    #[must_use]
+    pub fn paying_first(groups: &BTreeSet<Self>, family: &str, region: &str) -> Self {
+        let instance = Self::Ec2Instance {
+            family: family.to_owned(),
+            region: region.to_owned(),
+        };
+        if groups.contains(&instance) {
+            instance
+        } else {
+            Self::Compute
+        }
+    }
 }
 
 impl fmt::Display for GroupId {

@@ -232,7 +232,7 @@ fn judge(hour: Hour, amounts: &PlanHour, check: Check) -> HourUse {
         };
     };
     let exceeds = amounts.used > commitment && !within(amounts.used, commitment, TOLERATED_GAP);
-    let agree = within(amounts.used, amounts.covered, TOLERATED_GAP);
+    let agrees = within(amounts.used, amounts.covered, TOLERATED_GAP) && !exceeds && !amounts.suspect;
     let mut use_ = HourUse {
         hour,
         commitment: Some(commitment),
@@ -240,9 +240,9 @@ fn judge(hour: Hour, amounts: &PlanHour, check: Check) -> HourUse {
         covered,
         demand: None,
         mature: false,
-        reconciles: (check == Check::Reconciling).then_some(agree && !exceeds && !amounts.suspect),
+        reconciles: (check == Check::Reconciling).then_some(agrees),
         sound: match check {
-            Check::Reconciling => agree && !exceeds && !amounts.suspect,
+            Check::Reconciling => agrees,
             Check::Age => !amounts.suspect,
             Check::Missing => false,
         },

@@ -32,9 +32,7 @@ impl Format {
             Self::Focus => "focus",
         }
     }
-}
 
-impl Format {
     /// The format's name for people.
     #[must_use]
     pub fn title(self) -> &'static str {
@@ -302,17 +300,10 @@ impl Columns {
             .hint("export the report again without a cast of this column, or point --cur at the original report")
         };
         let focus = self.focus.as_ref();
-        let more = focus.map(|focus| {
-            [
-                Some(focus.category),
-                Some(focus.status),
-                focus.pricing,
-                focus.service,
-            ]
-        });
-        for index in self.texts.iter().flatten().chain(more.iter().flatten().flatten()) {
-            if !is_text(schema.field(*index).data_type()) {
-                return Err(wrong(*index, "text"));
+        let of_focus = focus.into_iter().flat_map(FocusColumns::texts);
+        for index in self.texts.iter().flatten().copied().chain(of_focus) {
+            if !is_text(schema.field(index).data_type()) {
+                return Err(wrong(index, "text"));
             }
         }
         let quantity = focus.and_then(|focus| focus.quantity);

@@ -5,11 +5,10 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_bcmdataexports::types::{
     Export, ExportStatus, ExportStatusCode, FormatOption, S3OutputConfigurations,
 };
-use aws_sdk_costandusagereport::error::DisplayErrorContext;
 use aws_sdk_costandusagereport::types::{LastStatus, ReportDefinition, ReportFormat, TimeUnit};
 
 use self::choice::{Candidate, Choice, Kind, Wanted, choose};
-use super::s3::{AwsAccess, short};
+use super::s3::{AwsAccess, told};
 use crate::{Error, Result};
 
 pub mod choice;
@@ -49,13 +48,8 @@ async fn reports(base: &SdkConfig) -> Result<Vec<Candidate>, String> {
     let mut pages = client.describe_report_definitions().into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| {
-            let details = DisplayErrorContext(&e).to_string();
-            format!(
-                "legacy reports (cur:DescribeReportDefinitions): {}",
-                short(&details)
-            )
-        })?;
+        let page =
+            page.map_err(|e| format!("legacy reports (cur:DescribeReportDefinitions): {}", told(&e)))?;
         found.extend(page.report_definitions().iter().map(report));
     }
     Ok(found)
@@ -91,20 +85,14 @@ async fn exports(base: &SdkConfig) -> Result<Vec<Candidate>, String> {
     let mut pages = client.list_exports().into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| {
-            let details = DisplayErrorContext(&e).to_string();
-            format!("Data Exports (bcm-data-exports:ListExports): {}", short(&details))
-        })?;
+        let page = page.map_err(|e| format!("Data Exports (bcm-data-exports:ListExports): {}", told(&e)))?;
         for reference in page.exports() {
             let one = client
                 .get_export()
                 .export_arn(reference.export_arn())
                 .send()
                 .await;
-            let one = one.map_err(|e| {
-                let details = DisplayErrorContext(&e).to_string();
-                format!("Data Exports (bcm-data-exports:GetExport): {}", short(&details))
-            })?;
+            let one = one.map_err(|e| format!("Data Exports (bcm-data-exports:GetExport): {}", told(&e)))?;
             found.extend(one.export().map(|it| export(it, one.export_status())));
         }
     }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use aws_config::Region;
-use aws_sdk_savingsplans::error::DisplayErrorContext;
 use aws_sdk_savingsplans::types::{SavingsPlanRate, SavingsPlanRateFilter, SavingsPlanRateFilterName};
 use aws_sdk_savingsplans::{Client, config};
 
-use super::s3::{AwsAccess, short};
+use super::s3::{AwsAccess, told};
 use crate::commitment::ledger::UsageKey;
 use crate::money::Money;
 use crate::{Error, Result};
@@ -19,17 +18,18 @@ const PAGE: i32 = 1000;
 /// A plan has some two thousand rates in a region; pages beyond these are not worth a run's time.
 const MOST_PAGES: usize = 20;
 
+/// Connects to the API.
+pub async fn connect(access: &AwsAccess) -> Client {
+    let base = access.load().await;
+    let config = config::Builder::from(&base).region(Region::from_static(REGION));
+    Client::from_conf(config.build())
+}
+
 /// The rates of a plan for instances of shared tenancy in a region, $/unit by usage.
 ///
 /// # Errors
 /// AWS refused, or does not answer.
-pub async fn describe(access: &AwsAccess, arn: &str, region: &str) -> Result<BTreeMap<UsageKey, Money>> {
-    let base = access.load().await;
-    let client = Client::from_conf(
-        config::Builder::from(&base)
-            .region(Region::from_static(REGION))
-            .build(),
-    );
+pub async fn describe(client: &Client, arn: &str, region: &str) -> Result<BTreeMap<UsageKey, Money>> {
     let id = arn.rsplit('/').next().unwrap_or(arn);
     let filter = |name, values: &[&str]| {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
@@ -60,8 +60,7 @@ pub async fn describe(access: &AwsAccess, arn: &str, region: &str) -> Result<BTr
             .send()
             .await;
         let page = page.map_err(|e| {
-            let details = DisplayErrorContext(&e).to_string();
-            Error::aws(format!("cannot ask for the rates of plan {id}: {}", short(&details)))
+            Error::aws(format!("cannot ask for the rates of plan {id}: {}", told(&e)))
                 .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false")
         })?;
         found.extend(page.search_results().iter().filter_map(rate));

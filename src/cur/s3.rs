@@ -329,6 +329,11 @@ pub(super) fn no_credentials(details: &str) -> bool {
         || details.contains("credentials provider")
 }
 
+/// An SDK error with its causes, for people.
+pub(super) fn told(error: &(impl std::error::Error + 'static)) -> String {
+    short(&DisplayErrorContext(error).to_string())
+}
+
 /// What the SDK says for people: its first line, at most 300 characters, without the dump of the error's own form that
 /// `DisplayErrorContext` puts behind the causes.
 pub(super) fn short(details: &str) -> String {

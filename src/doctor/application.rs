@@ -43,7 +43,7 @@ fn again(judged: &Judged, sharing: &Sharing) -> Replay {
 }
 
 /// Open, AWS's default, unless the configuration says which accounts share.
-fn sharing(judged: &Judged, config: &Config) -> Sharing {
+pub(crate) fn sharing(judged: &Judged, config: &Config) -> Sharing {
     let name = config.cluster.name.as_deref();
     let tagged = judged
         .ledger

@@ -1,7 +1,7 @@
 //! Findings of the preflight, from values: what is well, what is not, and the cure.
 
 pub mod access;
-mod application;
+pub(crate) mod application;
 pub mod coordination;
 pub mod pools;
 pub mod report;

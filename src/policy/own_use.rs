@@ -35,17 +35,9 @@ pub struct Scale<'a> {
 }
 
 impl Scale<'_> {
-    /// The EC2 Instance group that applies first to this family and region; Compute when there is none.
+    /// The group that pays first for this family and region.
     fn scope(&self, family: &str, region: &str) -> GroupId {
-        let instance = GroupId::Ec2Instance {
-            family: family.to_owned(),
-            region: region.to_owned(),
-        };
-        if self.groups.contains(&instance) {
-            instance
-        } else {
-            GroupId::Compute
-        }
+        GroupId::paying_first(self.groups, family, region)
     }
 
     /// What a node costs in a group, else in its own scope; no price where nothing tells one.
@@ -244,14 +236,7 @@ impl OwnSeries {
         }
         let name = instance_type(&series.usage_type);
         let scope = scale.scope(family(name), &series.region);
-        let place = Placement {
-            region: Some(&*series.region),
-            os: if &*series.operation == "RunInstances:0002" {
-                "windows"
-            } else {
-                "linux"
-            },
-        };
+        let place = Placement::of(series);
         let covered_by_compute = match series.class {
             UsageClass::Covered(plan) => ledger.plans[plan].plan.kind == PlanKind::Compute,
             _ => false,

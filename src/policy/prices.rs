@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::commitment::ledger::Ledger;
+use crate::commitment::ledger::{Ledger, Series};
 use crate::commitment::rates::Rates;
 use crate::commitment::region;
 use crate::commitment::savings_plan::GroupId;
@@ -23,6 +23,14 @@ pub enum Source {
     OnDemand,
     /// The report has never seen the type: a price per vCPU that most types stay below.
     Assumed,
+}
+
+impl Source {
+    /// True for SP rates; else something stands in for one.
+    #[must_use]
+    pub fn is_plan_rate(self) -> bool {
+        matches!(self, Self::Learned | Self::Described | Self::Family)
+    }
 }
 
 /// $/h of one node.
@@ -160,11 +168,24 @@ impl OfGroup {
     }
 }
 
-impl Placement<'_> {
+/// EC2's operation of Windows instances.
+const WINDOWS: &str = "RunInstances:0002";
+
+impl<'a> Placement<'a> {
+    /// Where a series of the report ran.
+    #[must_use]
+    pub fn of(series: &'a Series) -> Self {
+        let is_windows = series.operation.split(":SV").next() == Some(WINDOWS);
+        Self {
+            region: Some(&series.region),
+            os: if is_windows { "windows" } else { "linux" },
+        }
+    }
+
     /// The value of this place; of an unknown region the largest counts.
     fn dearest<T: Ord + Copy>(self, places: &ByPlace<T>) -> Option<T> {
         let operation = if self.os == "windows" {
-            "RunInstances:0002"
+            WINDOWS
         } else {
             "RunInstances"
         };

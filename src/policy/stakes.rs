@@ -6,16 +6,14 @@
 //! node stays for hours once it is launched, and Karpenter does not move running Spot nodes to on-demand, it is the
 //! demand of the hours ahead that counts, not just this moment's.
 
-use std::collections::BTreeMap;
-
 use chrono::Duration;
 
-use crate::commitment::ledger::{Ledger, UsageClass, UsageKey};
+use crate::commitment::ledger::{Ledger, UsageClass};
 use crate::money::Money;
 
 /// Spot price over on-demand price where the report shows no Spot. AWS advertises up to 90 % off; the Spot Instance
 /// Advisor shows most types at 50 to 70 %.
-const USUAL_RATIO: f64 = 0.4;
+pub const USUAL_RATIO: f64 = 0.4;
 /// A report with few Spot rows must not make the policy reckless or timid.
 const LEAST_RATIO: f64 = 0.1;
 const MOST_RATIO: f64 = 0.9;
@@ -46,9 +44,8 @@ impl Stakes {
             .iter()
             .map(|series| {
                 let is_spot = series.class == UsageClass::Spot && series.is_instance;
-                is_spot
-                    .then(|| on_demand(&series.key(), &ledger.on_demand_prices))
-                    .flatten()
+                let listed = || ledger.on_demand_prices.get(&series.key().on_demand()).copied();
+                is_spot.then(listed).flatten()
             })
             .collect();
         let (mut paid, mut listed) = (Money::ZERO, Money::ZERO);
@@ -77,15 +74,4 @@ impl Stakes {
     pub fn quantile(self) -> f64 {
         1.0 - self.spot_ratio
     }
-}
-
-/// The on-demand price of what runs as Spot: `SpotUsage:m5.large` by `RunInstances:SV001` is `BoxUsage:m5.large` by
-/// `RunInstances`.
-fn on_demand(spot: &UsageKey, prices: &BTreeMap<UsageKey, Money>) -> Option<Money> {
-    let operation = spot.operation.split(":SV").next().unwrap_or_default();
-    let key = UsageKey {
-        usage_type: spot.usage_type.replace("SpotUsage:", "BoxUsage:").into(),
-        operation: operation.into(),
-    };
-    prices.get(&key).copied()
 }

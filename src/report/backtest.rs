@@ -212,16 +212,20 @@ fn model(history: &History, cluster: Option<String>, hours: &[Past]) -> Model {
 }
 
 fn policies(backtest: &Backtest) -> Vec<PolicyRow> {
-    let best = backtest.best();
+    let best = &backtest.foresight.bill;
     let alone = backtest.played.first().map_or(0.0, |played| played.run.bill.cost);
-    let played = backtest.played.iter();
+    let played = backtest
+        .played
+        .iter()
+        .map(|played| (Some(played.kind), &played.run));
     played
-        .map(|played| {
-            let (bill, effort) = (&played.run.bill, &played.run.effort);
+        .chain([(None, &backtest.foresight)])
+        .map(|(kind, run)| {
+            let (bill, effort) = (&run.bill, &run.effort);
             let monthly = |amount: f64| rounded(per_month(amount, backtest.days));
-            let made = |changes: f64| played.kind.map(|_| rounded(changes));
+            let made = |changes: f64| kind.map(|_| rounded(changes));
             PolicyRow {
-                policy: played.kind.map_or("foresight", |kind| kind.name()),
+                policy: kind.map_or("foresight", |kind| kind.name()),
                 commitment: rounded(bill.commitment),
                 unused: rounded(bill.unused),
                 avoidable_unused: rounded(bill.unused - best.unused),

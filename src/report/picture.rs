@@ -111,10 +111,10 @@ fn curves(history: &History, backtest: &Backtest, others: &[f64], commitment: Ve
     let reported = history.hours[first..first + others.len()]
         .iter()
         .map(|hour| hour.demand);
-    let played = |kind: Option<Kind>| {
-        let counts = backtest.played.iter().find(|played| played.kind == kind);
-        let counts = counts.map_or(&[] as &[usize], |played| &played.run.on_demand);
-        let by_hour = counts.chunks(STEPS_PER_HOUR).zip(others);
+    let limits = backtest.played.iter().find(|played| played.kind == Kind::Limits);
+    let limits = limits.map_or(&[] as &[usize], |played| &played.run.on_demand);
+    let use_with = |on_demand: &[usize]| {
+        let by_hour = on_demand.chunks(STEPS_PER_HOUR).zip(others);
         by_hour
             .map(|(counts, others)| others + mean(counts) * history.savings_plan)
             .collect()
@@ -127,8 +127,8 @@ fn curves(history: &History, backtest: &Backtest, others: &[f64], commitment: Ve
     };
     vec![
         curve("as it was", GREY, 1, reported.collect()),
-        curve("foresight", PURPLE, 1, played(None)),
-        curve("Brimful, limits", BLUE, 2, played(Some(Kind::Limits))),
+        curve("foresight", PURPLE, 1, use_with(&backtest.foresight.on_demand)),
+        curve("Brimful, limits", BLUE, 2, use_with(limits)),
         curve("commitment", ORANGE, 2, commitment),
     ]
 }

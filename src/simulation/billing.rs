@@ -3,6 +3,8 @@
 //! AWS measures plans by the hour. Figures here are measured by the step, which never shows less loss than the hour
 //! does; the report is written by the hour.
 
+use std::iter::Sum;
+
 use super::trace::{Prices, STEPS_PER_HOUR};
 
 /// Money of one step or of many, $.
@@ -25,6 +27,15 @@ impl Bill {
         self.unused += other.unused;
         self.spill += other.spill;
         self.cost += other.cost;
+    }
+}
+
+impl<'a> Sum<&'a Self> for Bill {
+    fn sum<I: Iterator<Item = &'a Self>>(bills: I) -> Self {
+        bills.fold(Self::default(), |mut sum, bill| {
+            sum.add(bill);
+            sum
+        })
     }
 }
 

@@ -19,6 +19,7 @@ pub mod dice;
 pub mod figures;
 pub mod node_pools;
 pub mod oracle;
+pub mod parallel;
 pub mod policies;
 pub mod report;
 pub mod scenario;

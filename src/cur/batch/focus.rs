@@ -64,29 +64,23 @@ impl BatchDecoder<'_> {
             let usage_types = usage_types.collect();
             texts[Text::UsageType as usize] = TextColumn::Plain(usage_types);
         }
-        let mut line_types = Vec::with_capacity(batch.num_rows());
-        let mut families = Vec::with_capacity(batch.num_rows());
-        for row in rows.clone() {
-            let plan = texts[Text::PlanArn as usize].symbol(row);
-            let key = [category.symbol(row), status.symbol(row), plan];
-            line_types.push(self.line_type(key));
-            let is_covered = !plan.is_empty();
-            let usage_type = texts[Text::UsageType as usize].symbol(row);
-            families.push(if is_covered {
-                self.family(usage_type)
-            } else {
-                Symbol::EMPTY
-            });
-        }
-        // Of a row that a plan covers only: a fee's region is not its plan's.
         let used = intern(self.symbols, "Used");
-        let region = |row| texts[Text::Region as usize].symbol(row);
-        let covered =
-            |row| status.symbol(row) == used && !texts[Text::PlanArn as usize].symbol(row).is_empty();
-        let plan_regions = rows
-            .clone()
-            .map(|row| if covered(row) { region(row) } else { Symbol::EMPTY })
-            .collect();
+        let mut line_types = Vec::with_capacity(batch.num_rows());
+        let (mut families, mut plan_regions) = (line_types.clone(), line_types.clone());
+        for row in rows {
+            let told = |fact: Text| texts[fact as usize].symbol(row);
+            let plan = told(Text::PlanArn);
+            line_types.push(self.line_type([category.symbol(row), status.symbol(row), plan]));
+            let (family, region) = if plan.is_empty() {
+                (Symbol::EMPTY, Symbol::EMPTY)
+            } else {
+                // Of a row that the plan covers only: a fee's region is not its plan's.
+                let region = Some(told(Text::Region)).filter(|_| status.symbol(row) == used);
+                (self.family(told(Text::UsageType)), region.unwrap_or_default())
+            };
+            families.push(family);
+            plan_regions.push(region);
+        }
         texts[Text::LineItemType as usize] = TextColumn::Plain(line_types);
         texts[Text::PlanFamily as usize] = TextColumn::Plain(families);
         texts[Text::PlanRegion as usize] = TextColumn::Plain(plan_regions);

@@ -27,11 +27,13 @@ pub(crate) struct FocusColumns {
 }
 
 impl FocusColumns {
+    pub(super) fn texts(&self) -> impl Iterator<Item = usize> {
+        let all = [Some(self.category), Some(self.status), self.pricing, self.service];
+        all.into_iter().flatten()
+    }
+
     pub(super) fn roots(&self) -> impl Iterator<Item = usize> {
-        let more = [self.pricing, self.service, self.quantity, self.details];
-        [self.category, self.status]
-            .into_iter()
-            .chain(more.into_iter().flatten())
+        self.texts().chain(self.quantity).chain(self.details)
     }
 }
 
@@ -84,10 +86,8 @@ impl Columns {
 
     pub(super) fn find_focus(schema: &Schema, file: &str) -> Result<Self> {
         let position = |name: &str| {
-            let fields = schema.fields().iter();
-            fields
-                .into_iter()
-                .position(|field| field.name().eq_ignore_ascii_case(name))
+            let mut fields = schema.fields().iter();
+            fields.position(|field| field.name().eq_ignore_ascii_case(name))
         };
         let required: Vec<&str> = REQUIRED
             .into_iter()

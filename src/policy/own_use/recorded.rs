@@ -12,7 +12,6 @@ use crate::hour::Hour;
 use crate::karpenter::Node;
 use crate::money::Money;
 use crate::policy::burn::Burn;
-use crate::policy::prices::Source;
 
 /// Complete hours that the record must hold: with fewer, no hour of the day may be among them, and the report alone tells
 /// more.
@@ -34,7 +33,7 @@ pub fn record(burn: &mut Burn, scale: &Scale<'_>, nodes: &[Node], now: DateTime<
         let Some((scope, Some(price))) = scale.price_in(node, None) else {
             return;
         };
-        if !matches!(price.source, Source::Learned | Source::Described | Source::Family) {
+        if !price.source.is_plan_rate() {
             return;
         }
         *live.entry(scope).or_default() += price.rate;
