@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{GetParams, Request};
+use kube::api::{GetParams, ListParams, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
-use super::kind::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
+use super::kind::NAMESPACE;
 use super::supervised::{Supervised, start_with_free_ports, temp_dir};
 use super::tools::{self, API, Set, WITH_SCHEDULER};
 use super::{block_on, command_lines, free_ports};
@@ -200,36 +200,50 @@ impl ApiServer {
         for file in files.flatten() {
             let yaml = fs::read_to_string(file.path())
                 .map_err(|error| format!("{}: {error}", file.path().display()))?;
-            crds.extend(
-                self.apply(&yaml)
-                    .into_iter()
-                    .map(|crd| crd["metadata"]["name"].clone()),
-            );
+            crds.extend(self.apply(&yaml));
         }
-        let established = |crd: &Value| {
-            let conditions = crd["status"]["conditions"].as_array();
-            conditions.is_some_and(|list| {
-                list.iter()
-                    .any(|c| c["type"] == "Established" && c["status"] == "True")
-            })
-        };
+        let mut pending: Vec<String> = crds.iter().flat_map(paths_of).collect();
         let deadline = std::time::Instant::now() + START;
         loop {
-            let served = self.list(&CUSTOM_RESOURCE_DEFINITION);
-            let pending = crds.iter().find(|name| {
-                !served
-                    .iter()
-                    .any(|crd| crd["metadata"]["name"] == **name && established(crd))
-            });
-            let Some(name) = pending else { return Ok(()) };
+            pending.retain(|path| !self.is_served(path));
+            let Some(path) = pending.first() else {
+                return Ok(());
+            };
             if std::time::Instant::now() > deadline {
-                return Err(format!(
-                    "the API server doesn't serve the CRD {name} after {START:?}"
-                ));
+                return Err(format!("the API server doesn't serve {path} after {START:?}"));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+
+    /// Whether a collection can be listed and is in its group's discovery, by which kinds are found.
+    ///
+    /// A CRD is `Established` before either, by seconds on a busy machine.
+    fn is_served(&self, path: &str) -> bool {
+        let (group_version, plural) = path.rsplit_once('/').expect("a collection's path");
+        let get = |path: &str| {
+            let request = Request::new(path).list(&ListParams::default().limit(1));
+            let request = request.map_err(kube::Error::BuildRequest);
+            block_on(async { self.client.request::<Value>(request?).await })
+        };
+        let listed = |discovery: &Value| {
+            let resources = discovery["resources"].as_array();
+            resources.is_some_and(|all| all.iter().any(|one| one["name"] == plural))
+        };
+        get(group_version).is_ok_and(|discovery| listed(&discovery)) && get(path).is_ok()
+    }
+}
+
+/// The collections of a CRD that the server has to serve: `/apis/karpenter.sh/v1/nodepools`.
+fn paths_of(crd: &Value) -> Vec<String> {
+    let spec = &crd["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    let served = versions.filter(|version| version["served"] == true);
+    served
+        .map(|version| format!("/apis/{group}/{}/{plural}", text(&version["name"])))
+        .collect()
 }
 
 /// A kubeconfig as JSON, which is YAML too.
