@@ -20,7 +20,7 @@ use crate::config::PolicyConfig;
 use crate::money::Money;
 
 mod reasons;
-mod turns;
+pub(super) mod turns;
 
 /// So long may a report take to show in mature hours what was launched.
 const UNSEEN_HOURS: i64 = 48;
@@ -50,6 +50,8 @@ pub struct Facts<'a> {
     pub filling: Option<Filling>,
     /// For a pool whose weight goes up and down with the decision: when it did so last, newest first.
     pub turned: Option<Turns>,
+    /// True while its weight is above those of all Spot pools beside it, so that a fill need not raise it.
+    pub stands_above: bool,
 }
 
 /// A decision and its arithmetic.
@@ -157,6 +159,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO) {
         (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
     } else if facts.last != Some(Decision::Fill)
+        && !facts.stands_above
         && level.room > Money::ZERO
         && turns::rests(facts.turned, facts.now)
     {
@@ -207,7 +210,6 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 Decision::Fill => remembered(facts).or_else(begins),
                 _ => remembered(facts).filter(|_| spent.is_some()),
             },
-            turned: turns::after(facts.turned, facts.last, decision, facts.now),
             ..Memory::default()
         },
         arithmetic: range(facts.groups).map(|(low, high)| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Decision;
 use super::decision::{self, Facts, Outcome, decide, none};
-use super::eligibility::{Eligible, competitors};
+use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::launches::joint_launches;
 use super::limits::Member;
@@ -25,10 +25,12 @@ use crate::warning::Warning;
 mod limits;
 mod refusal;
 mod settle;
+mod standing;
 
 pub use limits::show_limits;
 use limits::{ByLimits, last_decision};
 use refusal::Refusal;
+use standing::rivals;
 
 /// Decides every pool, then computes all weights together.
 pub(super) struct Planner<'a> {
@@ -123,6 +125,9 @@ impl<'a> Planner<'a> {
         Self::set_limits(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
+            if moved.proposed.contains_key(name) {
+                plan.outcome.memory.turned = self.turned_by(plan, stands[name].want);
+            }
             if plan.managed && !plan.restore && plan.outcome.decision != Decision::None {
                 if let Some(previous) = self.inputs.state.node_pools.get(name) {
                     state.node_pools.insert(name.clone(), previous.clone());
@@ -170,6 +175,7 @@ impl<'a> Planner<'a> {
             outcome.decision,
             Decision::Fill | Decision::Hold | Decision::Drain
         );
+        outcome.memory.turned = self.turned(pool, managed, by_limits).unwrap_or_default();
         let waits = outcome.memory.limits_wait;
         let mut member = None;
         if managed && is_steered {
@@ -280,8 +286,8 @@ impl<'a> Planner<'a> {
             launches: self.launches,
             live,
             filling: previous.and_then(|p| p.memory.filling),
-            turned: (managed && !by_limits && pool.protected_from_consolidation())
-                .then(|| previous.map(|p| p.memory.turned).unwrap_or_default()),
+            turned: self.turned(pool, managed, by_limits),
+            stands_above: self.stands_above(pool),
         });
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)
@@ -335,11 +341,11 @@ impl<'a> Planner<'a> {
         }
         let want = quiet_want(pool, decision);
         if decision == Decision::Fill || want == Want::Keep {
-            let rivals = competitors(pool, &self.pools).into_iter();
-            let mut rivals = rivals.filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
-            if matches!(decision, Decision::Hold | Decision::Drain) && rivals.clone().next().is_some() {
+            let has_rivals = rivals(pool, &self.pools).next().is_some();
+            if matches!(decision, Decision::Hold | Decision::Drain) && has_rivals {
                 let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
-                let below = rivals.all(|other| other.effective_weight() >= pool.effective_weight());
+                let own = pool.effective_weight();
+                let below = rivals(pool, &self.pools).all(|rival| own <= rival.effective_weight());
                 self.warnings
                     .push(unprotected(pool, below, excess.unwrap_or_default()));
             }

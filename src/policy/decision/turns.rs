@@ -6,7 +6,6 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::policy::Decision;
 use crate::policy::state::Turns;
 
 /// What lasts no longer than this is short, and so long a weight that has gone down stays down.
@@ -33,21 +32,10 @@ pub(super) fn rests(turned: Option<Turns>, now: DateTime<Utc>) -> bool {
     turns == turned.len() || is_short(turned[0], Some(now)) || (was_short(0) && was_short(2))
 }
 
-/// The turns, this run's included.
-pub(super) fn after(
-    turned: Option<Turns>,
-    last: Option<Decision>,
-    decision: Decision,
-    now: DateTime<Utc>,
-) -> Turns {
-    let Some(mut turned) = turned else {
-        return Turns::default();
-    };
-    let is_up = |decision: Decision| decision == Decision::Fill;
-    if is_up(decision) != last.is_some_and(is_up) {
-        turned.rotate_right(1);
-        turned[0] = Some(now);
-    }
+/// The turns, with one made now.
+pub(in crate::policy) fn with_one(mut turned: Turns, now: DateTime<Utc>) -> Turns {
+    turned.rotate_right(1);
+    turned[0] = Some(now);
     turned
 }
 
@@ -84,7 +72,6 @@ mod tests {
     #[test]
     fn pools_that_are_not_steered_by_their_weight_never_rest() {
         assert!(!rests(None, NOW));
-        assert_eq!(after(None, None, Decision::Fill, NOW), Turns::default());
     }
 
     proptest! {
@@ -92,16 +79,15 @@ mod tests {
         /// most two take back the one before within two hours.
         #[test]
         fn no_day_sees_more_than_six_turns_nor_more_than_two_reversals(room in prop::collection::vec(any::<bool>(), 720)) {
-            let (mut turned, mut last, mut turns) = (Turns::default(), Decision::Hold, Vec::new());
+            let (mut turned, mut was_up, mut turns) = (Turns::default(), false, Vec::new());
             for (step, has_room) in (0..).zip(room) {
                 let now = NOW + Duration::minutes(10 * step);
-                let goes_up = has_room && (last == Decision::Fill || !rests(Some(turned), now));
-                let decision = if goes_up { Decision::Fill } else { Decision::Hold };
-                turned = after(Some(turned), Some(last), decision, now);
-                if decision != last {
+                let is_up = has_room && (was_up || !rests(Some(turned), now));
+                if is_up != was_up {
+                    turned = with_one(turned, now);
                     turns.push(now);
                 }
-                last = decision;
+                was_up = is_up;
             }
             for (index, first) in turns.iter().enumerate() {
                 let day = || (index..turns.len()).filter(|later| turns[*later] - *first < Duration::days(1));

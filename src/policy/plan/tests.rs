@@ -18,6 +18,7 @@ mod fleet;
 mod limits;
 mod peers;
 mod recorded;
+mod turns;
 
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";

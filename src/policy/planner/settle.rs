@@ -2,9 +2,9 @@
 
 use super::Planner;
 use super::limits::show_limits;
-use crate::karpenter::Role;
+use super::standing::rivals;
 use crate::policy::Decision;
-use crate::policy::eligibility::{Eligible, competitors};
+use crate::policy::eligibility::Eligible;
 use crate::policy::groups::GroupNow;
 use crate::policy::plan::{Fit, PoolPlan};
 use crate::policy::records::MANAGED_LABEL;
@@ -44,12 +44,7 @@ impl Planner<'_> {
     /// Which pool the new weight is above or below.
     fn neighbour(&self, plan: &PoolPlan) -> String {
         let own = plan.proposed.unwrap_or(0);
-        let rivals = competitors(&plan.pool, &self.pools);
-        let rivals = || {
-            rivals
-                .iter()
-                .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
-        };
+        let rivals = || rivals(&plan.pool, &self.pools);
         let found = match plan.outcome.decision {
             Decision::Fill | Decision::Hold | Decision::Drain
                 if plan.by_limits || plan.outcome.decision == Decision::Fill =>

@@ -1,0 +1,51 @@
+//! Where a pool's weight stands among the Spot pools beside it, and when it last went past them.
+
+use std::collections::BTreeMap;
+
+use super::Planner;
+use crate::karpenter::{NodePool, Role};
+use crate::policy::decision::turns::with_one;
+use crate::policy::eligibility::competitors;
+use crate::policy::plan::PoolPlan;
+use crate::policy::state::Turns;
+use crate::policy::weights::Want;
+
+impl Planner<'_> {
+    /// When its weight went up or down lately, where decisions move it so.
+    pub(super) fn turned(&self, pool: &NodePool, managed: bool, by_limits: bool) -> Option<Turns> {
+        let steered = managed && !by_limits && pool.protected_from_consolidation();
+        let previous = self.inputs.state.node_pools.get(&pool.name);
+        steered.then(|| previous.map(|p| p.memory.turned).unwrap_or_default())
+    }
+
+    /// The same, the move that is proposed included: one that takes the weight past those of Spot pools.
+    pub(super) fn turned_by(&self, plan: &PoolPlan, want: Want) -> Turns {
+        let turned = plan.outcome.memory.turned;
+        let own = plan.pool.effective_weight();
+        let mut rivals = rivals(&plan.pool, &self.pools);
+        let turns = match want {
+            Want::Fill => rivals.any(|rival| rival.effective_weight() >= own),
+            Want::Yield => rivals.any(|rival| rival.effective_weight() <= own),
+            Want::Keep | Want::Restore(_) => false,
+        };
+        match turns && !plan.by_limits {
+            true => with_one(turned, self.inputs.now),
+            false => turned,
+        }
+    }
+
+    /// Whether its weight is above those of all Spot pools beside it.
+    pub(super) fn stands_above(&self, pool: &NodePool) -> bool {
+        let own = pool.effective_weight();
+        rivals(pool, &self.pools).all(|rival| rival.effective_weight() < own)
+    }
+}
+
+/// The Spot and mixed pools that could take a pool's pods.
+pub(super) fn rivals<'a>(
+    pool: &NodePool,
+    pools: &'a BTreeMap<String, NodePool>,
+) -> impl Iterator<Item = &'a NodePool> {
+    let others = competitors(pool, pools).into_iter();
+    others.filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
+}
