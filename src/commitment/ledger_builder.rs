@@ -9,6 +9,7 @@ use super::region;
 use super::usage::{LineItemType, UsageKind};
 use crate::cur::batch::LineItems;
 use crate::cur::columns::{Detail, Number, Text, Time};
+use crate::cur::pages::{Relevance, RowFilter};
 use crate::cur::symbols::{Symbol, Symbols};
 use crate::hour::Hour;
 use crate::money::Money;
@@ -123,6 +124,16 @@ impl<'a> LedgerBuilder<'a> {
             unreadable_rows: FxHashMap::default(),
         }
     }
+
+    /// Rows that it makes something of, and few others.
+    pub const FILTER: RowFilter = RowFilter {
+        line_type: |text| match LineItemType::of(text) {
+            LineItemType::Usage => Relevance::ByUsageType,
+            LineItemType::Other => Relevance::None,
+            _ => Relevance::All,
+        },
+        usage_type: may_matter,
+    };
 
     /// Where its strings come from.
     #[must_use]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int32Array, LargeStringArray, MapArray, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, LargeStringArray, MapArray, StringArray,
     TimestampMillisecondArray, UInt64Array,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Int32Type, TimeUnit};
 
 use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, text_of};
+use super::pages::Arrays;
 use super::symbols::{Symbol, Symbols};
 use crate::{Error, Result};
 
@@ -114,19 +115,19 @@ impl<'a> BatchDecoder<'a> {
         }
     }
 
-    pub(crate) fn decode(&mut self, batch: &RecordBatch) -> Result<LineItems> {
+    pub(crate) fn decode(&mut self, batch: &Arrays) -> Result<LineItems> {
         let mut texts: [TextColumn; TEXTS] = Default::default();
         let columns = self.columns;
         for (fact, roots) in columns.texts.iter().enumerate() {
             for root in roots {
                 let column = self.text(batch, *root)?;
-                merge(&mut texts[fact], column, batch.num_rows());
+                merge(&mut texts[fact], column, batch.rows);
             }
         }
         for root in &columns.tag_maps {
             for tag in [Tag::NodePool, Tag::Cluster] {
                 let column = self.map_entry(batch, *root, |key| Tag::of(key) == Some(tag))?;
-                merge(&mut texts[text_of(tag) as usize], column, batch.num_rows());
+                merge(&mut texts[text_of(tag) as usize], column, batch.rows);
             }
         }
         if let Some(root) = columns.product_map {
@@ -142,7 +143,7 @@ impl<'a> BatchDecoder<'a> {
             self.refine(batch, focus, &mut texts, &mut numbers)?;
         }
         Ok(LineItems {
-            rows: batch.num_rows(),
+            rows: batch.rows,
             lacks_services: columns.lacks_services(),
             texts,
             numbers,
@@ -158,11 +159,11 @@ impl<'a> BatchDecoder<'a> {
         self.positions.binary_search(&root).unwrap_or_default()
     }
 
-    fn column<'b>(&self, batch: &'b RecordBatch, root: usize) -> &'b ArrayRef {
-        batch.column(self.position(root))
+    fn column<'b>(&self, batch: &'b Arrays, root: usize) -> &'b ArrayRef {
+        &batch.columns[self.position(root)]
     }
 
-    fn text(&mut self, batch: &RecordBatch, root: usize) -> Result<TextColumn> {
+    fn text(&mut self, batch: &Arrays, root: usize) -> Result<TextColumn> {
         let array = self.column(batch, root);
         let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
             return Ok(TextColumn::Plain(self.symbols_of(array)?));
@@ -192,12 +193,7 @@ impl<'a> BatchDecoder<'a> {
     }
 
     /// The value of the first key of a map column that `wanted` accepts, row by row.
-    fn map_entry(
-        &self,
-        batch: &RecordBatch,
-        root: usize,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<TextColumn> {
+    fn map_entry(&self, batch: &Arrays, root: usize, wanted: impl Fn(&str) -> bool) -> Result<TextColumn> {
         let array = self.column(batch, root);
         let Some(map) = array.as_any().downcast_ref::<MapArray>() else {
             return Err(self.wrong(&format!("a map column has type {}", array.data_type())));
@@ -215,7 +211,7 @@ impl<'a> BatchDecoder<'a> {
         let offsets = map.value_offsets();
         #[allow(clippy::cast_sign_loss)] // arrow guarantees ascending offsets from 0
         let entries = |row: usize| offsets[row] as usize..offsets[row + 1] as usize;
-        let picks: UInt64Array = (0..batch.num_rows())
+        let picks: UInt64Array = (0..batch.rows)
             .map(|row| entries(row).find(|entry| map.is_valid(row) && is_wanted(*entry)))
             .map(|entry| entry.map(|entry| entry as u64))
             .collect();
@@ -241,7 +237,7 @@ impl<'a> BatchDecoder<'a> {
             .collect())
     }
 
-    fn time(&self, batch: &RecordBatch, root: usize) -> Result<TimestampMillisecondArray> {
+    fn time(&self, batch: &Arrays, root: usize) -> Result<TimestampMillisecondArray> {
         let array = self.column(batch, root);
         let strings;
         let array = if super::columns::is_text(array.data_type()) {

@@ -157,6 +157,59 @@ pub enum Detail {
     Usage,
 }
 
+/// Which facts are wanted of a report, beside the times.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Texts.
+    pub texts: &'static [Text],
+    /// Numbers.
+    pub numbers: &'static [Number],
+}
+
+/// The tags come last.
+const ALL_TEXTS: [Text; TEXTS] = [
+    Text::LineItemType,
+    Text::UsageType,
+    Text::Operation,
+    Text::ProductCode,
+    Text::PlanArn,
+    Text::UsageAccount,
+    Text::Region,
+    Text::Currency,
+    Text::OfferingType,
+    Text::PaymentOption,
+    Text::PlanRegion,
+    Text::PlanFamily,
+    Text::PlanStart,
+    Text::PlanEnd,
+    Text::NodePoolTag,
+    Text::ClusterTag,
+];
+const TAGS: [Text; 2] = [Text::NodePoolTag, Text::ClusterTag];
+const ALL_NUMBERS: [Number; NUMBERS] = [
+    Number::UsageAmount,
+    Number::UnblendedCost,
+    Number::OnDemandCost,
+    Number::PlanRate,
+    Number::EffectiveCost,
+    Number::UsedCommitment,
+    Number::TotalCommitment,
+];
+
+impl Detail {
+    /// The facts that it takes. Tags are wide, and who used something matters to decisions only.
+    #[must_use]
+    pub fn wanted(self) -> Wanted {
+        Wanted {
+            texts: match self {
+                Self::Plans => ALL_TEXTS.split_at(TEXTS - TAGS.len()).0,
+                Self::Usage => &ALL_TEXTS,
+            },
+            numbers: &ALL_NUMBERS,
+        }
+    }
+}
+
 /// A tag that says where an instance belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
@@ -266,14 +319,30 @@ impl Columns {
         Ok(columns)
     }
 
-    /// Leaves the tags out: they are wide, and who used something matters to decisions only.
+    /// Leaves out what is not wanted.
     #[must_use]
-    pub(crate) fn without_tags(mut self) -> Self {
-        for tag in [Tag::NodePool, Tag::Cluster] {
-            self.texts[text_of(tag) as usize].clear();
+    pub(crate) fn only(mut self, wanted: Wanted) -> Self {
+        for text in ALL_TEXTS.iter().filter(|text| !wanted.texts.contains(text)) {
+            self.texts[*text as usize].clear();
         }
-        self.tag_maps.clear();
+        for number in ALL_NUMBERS
+            .iter()
+            .filter(|number| !wanted.numbers.contains(number))
+        {
+            self.numbers[*number as usize] = None;
+        }
+        if !TAGS.iter().any(|tag| wanted.texts.contains(tag)) {
+            self.tag_maps.clear();
+        }
+        self.product_map = self.product_map.filter(|_| wanted.texts.contains(&Text::Region));
         self
+    }
+
+    /// The columns that tell which rows matter: the line item's type, and the usage type.
+    pub(crate) fn leading(&self) -> Option<[usize; 2]> {
+        let [line_type, usage_type] =
+            [Text::LineItemType, Text::UsageType].map(|fact| &self.texts[fact as usize]);
+        Some([*line_type.first()?, *usage_type.first()?])
     }
 
     /// Root columns to read, ascending.

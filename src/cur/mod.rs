@@ -9,6 +9,7 @@ pub mod ledger_cache;
 pub mod location;
 pub mod manifest;
 pub mod object;
+pub mod pages;
 mod parquet_file;
 pub mod period;
 pub mod plan_rates;

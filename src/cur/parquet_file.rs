@@ -3,26 +3,26 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatchReader;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::statistics::Statistics;
 
 use super::batch::coded_text;
-use super::columns::{Columns, Detail, Time, is_text};
+use super::columns::{Columns, Time, Wanted, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
+use super::pages::{Arrays, ROWS, RowFilter, SelectedRows, Unread, guard};
 use super::store::Store;
 use crate::Error;
 use crate::hour::Hour;
 
-/// Rows decoded at a time: large enough to amortise the call per column, small enough to stay in cache.
-const BATCH_ROWS: usize = 8192;
 /// Read from a file's end in one request; footers of 200 columns are some tens of KiB.
 const FOOTER_GUESS: u64 = 128 << 10;
 /// Column chunks this close together are fetched with one request.
@@ -46,7 +46,7 @@ impl ParquetFile {
     pub(crate) async fn open(
         store: &Store,
         object: &Object,
-        detail: Detail,
+        wanted: Wanted,
     ) -> Result<(Self, u64), ReadError> {
         let name = store.name(&object.key);
         let (metadata, bytes_read) = footer(store, object, &name).await?;
@@ -71,10 +71,7 @@ impl ParquetFile {
             };
             return Ok((file, bytes_read));
         }
-        let mut columns = Columns::find(inferred.schema(), &name)?;
-        if detail == Detail::Plans {
-            columns = columns.without_tags();
-        }
+        let columns = Columns::find(inferred.schema(), &name)?.only(wanted);
         let roots = columns.roots();
         let schema = Arc::new(coded_schema(inferred.schema(), &roots));
         let reader =
@@ -150,34 +147,122 @@ impl ParquetFile {
         Ok((FileBytes::Fetched(Arc::new(fetched), self.object.size), bytes))
     }
 
+    /// The column chunks that are needed of a row group.
+    fn chunks(&self, row_group: usize) -> impl Iterator<Item = &ColumnChunkMetaData> {
+        let chunks = self.reader.metadata().row_group(row_group).columns().iter();
+        let needed = chunks
+            .enumerate()
+            .filter(|(leaf, _)| self.projection.leaf_included(*leaf));
+        needed.map(|(_, chunk)| chunk)
+    }
+
     fn chunk_ranges(&self, row_group: usize) -> Vec<Range<u64>> {
-        let chunks = self
-            .reader
-            .metadata()
-            .row_group(row_group)
-            .columns()
-            .iter()
-            .enumerate();
-        chunks
-            .filter(|(leaf, _)| self.projection.leaf_included(*leaf))
-            .map(|(_, chunk)| chunk.byte_range())
+        self.chunks(row_group)
+            .map(ColumnChunkMetaData::byte_range)
             .map(|(start, length)| start..start.saturating_add(length).min(self.object.size))
             .filter(|range| range.start < range.end)
             .collect()
     }
 
-    /// Decodes one row group batch by batch.
-    pub(crate) fn batches(
+    /// Reads one row group some thousand rows at a time: what `filter` wants of them, where the pages' make allows to
+    /// choose; else all of them.
+    ///
+    /// # Errors
+    /// A page is larger than any page should be.
+    pub(crate) fn read(
         &self,
         bytes: FileBytes,
         row_group: usize,
-    ) -> Result<impl RecordBatchReader + use<>, Error> {
+        filter: Option<RowFilter>,
+    ) -> Result<Rows<'_>, Error> {
+        for chunk in self.chunks(row_group) {
+            guard::check(&bytes, chunk, self.rows_of(row_group)).map_err(|e| damaged(&self.name, &e))?;
+        }
+        let selected = filter.and_then(|filter| self.select(&bytes, row_group, filter));
+        Ok(Rows {
+            file: self,
+            bytes,
+            row_group,
+            selected,
+            decoder: None,
+        })
+    }
+
+    fn select(&self, bytes: &FileBytes, row_group: usize, filter: RowFilter) -> Option<SelectedRows> {
+        let columns = self.columns.as_ref()?;
+        // What a FOCUS row is, several columns tell together.
+        let leading = columns.leading().filter(|_| columns.focus.is_none())?;
+        let decode = |roots: &[usize]| {
+            let projection = ProjectionMask::roots(self.reader.parquet_schema(), roots.iter().copied());
+            self.decode(bytes.clone(), row_group, projection, 0).ok()
+        };
+        let roots = columns.roots();
+        let opened = SelectedRows::open(filter, bytes, &self.reader, row_group, &roots, leading, decode);
+        opened.inspect_err(|unread| self.note(*unread)).ok()
+    }
+
+    /// Decodes columns of one row group from a row on.
+    fn decode(
+        &self,
+        bytes: FileBytes,
+        row_group: usize,
+        projection: ProjectionMask,
+        first: usize,
+    ) -> Result<ParquetRecordBatchReader, Error> {
         ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.reader.clone())
             .with_row_groups(vec![row_group])
-            .with_projection(self.projection.clone())
-            .with_batch_size(BATCH_ROWS)
+            .with_projection(projection)
+            .with_batch_size(ROWS as usize)
+            .with_offset(first)
             .build()
             .map_err(|e| damaged(&self.name, &e))
+    }
+
+    fn note(&self, Unread(why): Unread) {
+        tracing::debug!("{}: {why}: decoding all of its rows", self.name);
+    }
+}
+
+/// The rows of one row group, some thousand at a time.
+pub(crate) struct Rows<'a> {
+    file: &'a ParquetFile,
+    bytes: FileBytes,
+    row_group: usize,
+    selected: Option<SelectedRows>,
+    decoder: Option<ParquetRecordBatchReader>,
+}
+
+impl Rows<'_> {
+    #[cfg(test)]
+    pub(crate) fn is_by_pages(&self) -> bool {
+        self.selected.is_some()
+    }
+
+    /// What comes next, and how many rows were looked at for it; `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<(Arrays, u64)>, Error> {
+        let mut first = 0;
+        if let Some(selected) = &mut self.selected {
+            first = selected.next_row();
+            match selected.next() {
+                Ok(arrays) => return Ok(arrays.map(|arrays| (arrays, (selected.next_row() - first) as u64))),
+                Err(unread) => self.file.note(unread),
+            }
+            self.selected = None;
+        }
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            none => {
+                let (file, bytes) = (self.file, self.bytes.clone());
+                none.insert(file.decode(bytes, self.row_group, file.projection.clone(), first)?)
+            }
+        };
+        let Some(batch) = decoder.next() else {
+            return Ok(None);
+        };
+        let batch = batch.map_err(|e| damaged(&self.file.name, &e))?;
+        let rows = batch.num_rows();
+        let columns = batch.columns().to_vec();
+        Ok(Some((Arrays { columns, rows }, rows as u64)))
     }
 }
 

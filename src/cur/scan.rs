@@ -10,8 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
 use super::batch::{BatchDecoder, LineItems};
-use super::columns::{Detail, Format};
+use super::columns::{Format, Wanted};
 use super::object::{FileBytes, Object, ReadError};
+use super::pages::RowFilter;
 use super::parquet_file::{ParquetFile, damaged};
 use super::store::Store;
 use super::symbols::Symbols;
@@ -32,8 +33,10 @@ pub struct Scan<'a> {
     pub files: &'a [Object],
     /// Hours that matter; row groups wholly outside are skipped. Rows outside may still be handed over.
     pub window: Option<Range<Hour>>,
-    /// How much is wanted.
-    pub detail: Detail,
+    /// Which rows matter; all when `None`. Others may be handed over as well.
+    pub filter: Option<RowFilter>,
+    /// Which facts are wanted of them.
+    pub wanted: Wanted,
     /// Worker threads, at least 1. The result never depends on it.
     pub threads: usize,
     /// Where the strings go.
@@ -75,7 +78,7 @@ impl Scan<'_> {
         sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
     ) -> Result<ScanSummary, ReadError> {
         let opened: Vec<(ParquetFile, u64)> = stream::iter(self.files)
-            .map(|object| ParquetFile::open(self.store, object, self.detail))
+            .map(|object| ParquetFile::open(self.store, object, self.wanted))
             .buffered(FOOTERS)
             .try_collect()
             .await?;
@@ -214,7 +217,8 @@ impl Work<'_> {
             return Ok(());
         };
         let mut decoder = BatchDecoder::new(columns, self.scan.symbols, &file.name);
-        for batch in file.batches(bytes, group)? {
+        let mut rows = file.read(bytes, group, self.scan.filter)?;
+        while let Some((arrays, count)) = rows.next()? {
             if self.scan.stop.load(Ordering::Relaxed) {
                 return Err(
                     Error::new(ErrorKind::Interrupted, "interrupted while reading the report").into(),
@@ -223,10 +227,10 @@ impl Work<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let batch = batch.map_err(|e| damaged(&file.name, &e))?;
-            sink(&decoder.decode(&batch)?)?;
-            let rows = batch.num_rows() as u64;
-            (self.scan.progress)(self.done.fetch_add(rows, Ordering::Relaxed) + rows, self.rows);
+            if arrays.rows > 0 {
+                sink(&decoder.decode(&arrays)?)?;
+            }
+            (self.scan.progress)(self.done.fetch_add(count, Ordering::Relaxed) + count, self.rows);
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! FOCUS rows as line items: what a row is, by category and commitment status, and what follows from it.
 
-use arrow::array::{Array, Float64Array, RecordBatch};
+use arrow::array::{Array, Float64Array};
 use rustc_hash::FxHashMap;
 
-use super::{BatchDecoder, TextColumn};
+use super::{Arrays, BatchDecoder, TextColumn};
 use crate::Result;
 use crate::commitment::usage::{UsageKind, family, focus_line_type, instance_type, product_of};
 use crate::cur::columns::focus::FocusColumns;
@@ -28,12 +28,12 @@ impl BatchDecoder<'_> {
     /// rate, and its dollars.
     pub(super) fn refine(
         &mut self,
-        batch: &RecordBatch,
+        batch: &Arrays,
         columns: &FocusColumns,
         texts: &mut [TextColumn; TEXTS],
         numbers: &mut [Option<Float64Array>; NUMBERS],
     ) -> Result<()> {
-        let rows = 0..batch.num_rows();
+        let rows = 0..batch.rows;
         let category = self.text(batch, columns.category)?;
         let status = self.text(batch, columns.status)?;
         if let Some(service) = columns.service {
@@ -65,7 +65,7 @@ impl BatchDecoder<'_> {
             texts[Text::UsageType as usize] = TextColumn::Plain(usage_types);
         }
         let used = intern(self.symbols, "Used");
-        let mut line_types = Vec::with_capacity(batch.num_rows());
+        let mut line_types = Vec::with_capacity(batch.rows);
         let (mut families, mut plan_regions) = (line_types.clone(), line_types.clone());
         for row in rows {
             let told = |fact: Text| texts[fact as usize].symbol(row);
@@ -90,7 +90,7 @@ impl BatchDecoder<'_> {
     /// A plan's dollars, and its rate per unit.
     fn price(
         &self,
-        batch: &RecordBatch,
+        batch: &Arrays,
         columns: &FocusColumns,
         numbers: &mut [Option<Float64Array>; NUMBERS],
     ) -> Result<()> {
@@ -102,7 +102,7 @@ impl BatchDecoder<'_> {
                     .filter(|cost| cost.is_valid(row))
                     .map(|cost| cost.value(row))
             };
-            let better = (0..batch.num_rows()).map(|row| {
+            let better = (0..batch.rows).map(|row| {
                 Some(dollars.value(row))
                     .filter(|_| dollars.is_valid(row))
                     .or_else(|| cost(row))

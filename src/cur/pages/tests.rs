@@ -1,0 +1,324 @@
+//! Pages read here against the decoder's word, on files of every make.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, Decimal128Array, Float64Array, MapBuilder, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray, TimestampMillisecondArray,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::cur::batch::BatchDecoder;
+use crate::cur::columns::{Detail, Number, Text, Time};
+use crate::cur::object::FileBytes;
+use crate::cur::parquet_file::ParquetFile;
+use crate::cur::store::{LocalStore, Store};
+use crate::cur::symbols::Symbols;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+const FILTER: RowFilter = RowFilter {
+    line_type: |text| match text {
+        "Usage" => Relevance::ByUsageType,
+        "Fee" => Relevance::All,
+        _ => Relevance::None,
+    },
+    usage_type: |text| text.starts_with("Box"),
+};
+
+/// What a row tells: texts, numbers by their bits, times.
+type Facts = (Vec<String>, Vec<u64>, Vec<Option<i64>>);
+
+const TEXTS: [Text; 4] = [
+    Text::LineItemType,
+    Text::UsageType,
+    Text::PlanArn,
+    Text::NodePoolTag,
+];
+const NUMBERS: [Number; 4] = [
+    Number::UsedCommitment,
+    Number::TotalCommitment,
+    Number::UsageAmount,
+    Number::PlanRate,
+];
+
+#[derive(Debug, Clone)]
+struct Row {
+    line_type: Option<&'static str>,
+    usage_type: Option<u16>,
+    arn: Option<u8>,
+    number: Option<f64>,
+    time: Option<i64>,
+    tag: Option<u8>,
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let line_types = prop_oneof![
+        4 => Just(Some("Usage")),
+        1 => Just(Some("Fee")),
+        2 => Just(Some("Tax")),
+        1 => Just(None),
+    ];
+    let number = prop::option::weighted(0.8, -1e6..1e6);
+    let time = prop::option::weighted(0.95, 0_i64..1_000_000);
+    let some = |range: std::ops::Range<u8>| prop::option::weighted(0.6, range);
+    let row = (
+        line_types,
+        prop::option::weighted(0.9, 0..900_u16),
+        some(0..4),
+        number,
+        time,
+        some(0..3),
+    );
+    let row = row.prop_map(|(line_type, usage_type, arn, number, time, tag)| Row {
+        line_type,
+        usage_type,
+        arn,
+        number,
+        time,
+        tag,
+    });
+    // Stretches without a null and without variety, as real files have them.
+    let stretch = (row.clone(), 1..300_usize).prop_map(|(row, count)| vec![row; count]);
+    prop::collection::vec(prop_oneof![prop::collection::vec(row, 1..300), stretch], 1..5)
+        .prop_map(|parts| parts.concat())
+}
+
+/// How a file is written.
+#[derive(Debug, Clone)]
+struct Make {
+    version: WriterVersion,
+    compression: Compression,
+    rows_per_page: usize,
+    dictionary: bool,
+    /// A small one is given up in the middle of a column chunk.
+    dictionary_bytes: usize,
+    /// Tags in a map, numbers as texts and decimals, times in microseconds.
+    is_odd: bool,
+}
+
+fn makes() -> impl Strategy<Value = Make> {
+    (
+        prop_oneof![Just(WriterVersion::PARQUET_1_0), Just(WriterVersion::PARQUET_2_0)],
+        prop_oneof![
+            Just(Compression::UNCOMPRESSED),
+            Just(Compression::SNAPPY),
+            Just(Compression::ZSTD(parquet::basic::ZstdLevel::default())),
+        ],
+        prop_oneof![Just(7_usize), Just(64), Just(100_000)],
+        prop::bool::weighted(0.85),
+        prop_oneof![Just(40_usize), Just(2000), Just(1 << 20)],
+        prop::bool::weighted(0.3),
+    )
+        .prop_map(
+            |(version, compression, rows_per_page, dictionary, dictionary_bytes, is_odd)| Make {
+                version,
+                compression,
+                rows_per_page,
+                dictionary,
+                dictionary_bytes,
+                is_odd,
+            },
+        )
+}
+
+fn file(rows: &[Row], make: &Make) -> Vec<u8> {
+    let texts = |of: &dyn Fn(&Row) -> Option<String>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<StringArray>())
+    };
+    let numbers: ArrayRef = Arc::new(rows.iter().map(|row| row.number).collect::<Float64Array>());
+    let millis: ArrayRef = Arc::new(
+        rows.iter()
+            .map(|row| row.time)
+            .collect::<TimestampMillisecondArray>(),
+    );
+    let micros: TimestampMicrosecondArray = rows.iter().map(|row| row.time.map(|time| time * 1000)).collect();
+    let in_text = texts(&|row| row.number.map(|number| number.to_string()));
+    let cents = rows
+        .iter()
+        .map(|row| row.number.map(|number| (number * 100.0) as i128));
+    let decimals = cents
+        .collect::<Decimal128Array>()
+        .with_precision_and_scale(20, 2)
+        .unwrap();
+    let mut tags = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for row in rows {
+        if let Some(tag) = row.tag {
+            tags.keys().append_value("user_karpenter.sh_nodepool");
+            tags.values().append_value(format!("pool-{tag}"));
+        }
+        tags.append(row.tag != Some(0)).unwrap();
+    }
+    let odd = |odd: ArrayRef, plain: &ArrayRef| if make.is_odd { odd } else { Arc::clone(plain) };
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        (
+            "line_item_line_item_type",
+            texts(&|row| row.line_type.map(str::to_owned)),
+            true,
+        ),
+        (
+            "line_item_usage_type",
+            texts(&|row| {
+                row.usage_type.map(|number| match number % 3 {
+                    0 => format!("Box:{number}"),
+                    1 => format!("Requests-{number}"),
+                    _ => String::new(),
+                })
+            }),
+            true,
+        ),
+        (
+            "savings_plan_savings_plan_a_r_n",
+            texts(&|row| row.arn.map(|arn| format!("arn:{arn}"))),
+            true,
+        ),
+        ("savings_plan_used_commitment", Arc::clone(&numbers), true),
+        (
+            "savings_plan_total_commitment_to_date",
+            odd(in_text, &numbers),
+            true,
+        ),
+        ("line_item_usage_amount", odd(Arc::new(decimals), &numbers), true),
+        ("savings_plan_savings_plan_rate", numbers, true),
+        ("line_item_usage_start_date", odd(Arc::new(micros), &millis), true),
+        ("line_item_usage_end_date", millis, true),
+        match make.is_odd {
+            true => ("resource_tags", Arc::new(tags.finish()) as ArrayRef, true),
+            false => (
+                "resource_tags_user_karpenter_sh_nodepool",
+                texts(&|row| row.tag.map(|tag| format!("pool-{tag}"))),
+                true,
+            ),
+        },
+    ])
+    .unwrap();
+    let properties = WriterProperties::builder()
+        .set_writer_version(make.version)
+        .set_compression(make.compression)
+        .set_data_page_row_count_limit(make.rows_per_page)
+        .set_write_batch_size(make.rows_per_page.min(1024))
+        .set_dictionary_enabled(make.dictionary)
+        .set_dictionary_page_size_limit(make.dictionary_bytes)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// The rows of a file that matter: by the pages where `paged`, else by the decoder alone.
+fn facts(bytes: &[u8], paged: bool) -> crate::Result<Vec<Facts>> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
+    let store = Store::Local(LocalStore::new(dir.path()).unwrap());
+    let symbols = Symbols::default();
+    RUNTIME.block_on(async {
+        let object = store.head("a.parquet").await?.unwrap();
+        let failed = |error| match error {
+            crate::cur::object::ReadError::Failed(error) => error,
+            changed @ crate::cur::object::ReadError::Changed(_) => panic!("{changed:?}"),
+        };
+        let (file, _) = ParquetFile::open(&store, &object, Detail::Usage.wanted())
+            .await
+            .map_err(failed)?;
+        let mut found = Vec::new();
+        for group in 0..file.row_groups() {
+            let (bytes, _): (FileBytes, u64) = file.fetch(&store, group).await.map_err(failed)?;
+            let Some(columns) = &file.columns else { continue };
+            let mut decoder = BatchDecoder::new(columns, &symbols, &file.name);
+            let mut rows = file.read(bytes, group, paged.then_some(FILTER))?;
+            while let Some((arrays, _)) = rows.next()? {
+                let items = decoder.decode(&arrays)?;
+                for row in 0..items.rows() {
+                    let text = |fact| symbols.text(items.text(fact, row)).to_string();
+                    let matters = match (FILTER.line_type)(&text(Text::LineItemType)) {
+                        Relevance::All => true,
+                        Relevance::ByUsageType => (FILTER.usage_type)(&text(Text::UsageType)),
+                        Relevance::None => false,
+                    };
+                    if matters {
+                        found.push((
+                            TEXTS.map(text).to_vec(),
+                            NUMBERS.map(|fact| items.number(fact, row).to_bits()).to_vec(),
+                            [Time::Start, Time::End]
+                                .map(|fact| items.millis(fact, row))
+                                .to_vec(),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    #[test]
+    fn pages_tell_what_the_decoder_tells(rows in rows(), make in makes()) {
+        let bytes = file(&rows, &make);
+        prop_assert_eq!(facts(&bytes, true).unwrap(), facts(&bytes, false).unwrap());
+    }
+
+    /// What a flipped bit has made of a value nobody can tell: but there is no panic, and no error that the decoder,
+    /// which is asked then, does not give itself.
+    #[test]
+    fn damaged_pages_are_read_or_left_to_the_decoder(
+        rows in rows(),
+        make in makes(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = file(&rows, &make);
+        for (at, value) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        // The decoder itself may panic, which a scan catches.
+        if let Ok(Ok(_)) = std::panic::catch_unwind(|| facts(&bytes, false)) {
+            facts(&bytes, true).unwrap();
+        }
+    }
+}
+
+#[test]
+fn most_files_are_read_by_their_pages() {
+    let row = Row {
+        line_type: Some("Usage"),
+        usage_type: Some(3),
+        arn: None,
+        number: Some(0.5),
+        time: Some(3),
+        tag: None,
+    };
+    let make = Make {
+        version: WriterVersion::PARQUET_1_0,
+        compression: Compression::SNAPPY,
+        rows_per_page: 1000,
+        dictionary: true,
+        dictionary_bytes: 1 << 20,
+        is_odd: true,
+    };
+    let bytes = file(&vec![row; 20_000], &make);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
+    let store = Store::Local(LocalStore::new(dir.path()).unwrap());
+    RUNTIME.block_on(async {
+        let object = store.head("a.parquet").await.unwrap().unwrap();
+        let (file, _) = ParquetFile::open(&store, &object, Detail::Usage.wanted())
+            .await
+            .unwrap();
+        let (bytes, _) = file.fetch(&store, 0).await.unwrap();
+        let mut rows = file.read(bytes, 0, Some(FILTER)).unwrap();
+        let mut seen = 0;
+        while let Some((_, count)) = rows.next().unwrap() {
+            assert!(rows.is_by_pages());
+            seen += count;
+        }
+        assert_eq!(seen, 20_000);
+    });
+}
