@@ -8,6 +8,7 @@ mod cluster;
 mod contract;
 mod coordination;
 mod discovery;
+mod hostile;
 mod karpenter;
 mod oracle;
 mod plan_rates;

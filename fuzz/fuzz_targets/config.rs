@@ -1,0 +1,9 @@
+//! Any bytes as what `targets::config` takes.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+#[allow(dead_code)] // the other targets
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::config(bytes));
