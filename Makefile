@@ -8,6 +8,8 @@ TEST_THREADS ?= 8
 ROUNDS ?= 20
 MINUTES ?= 10
 SEEDS ?= 20
+ROWS ?= 10000000
+STYLE ?= legacy
 # The fixtures' clock.
 NOW := 2026-11-21T18:00:00Z
 
@@ -77,9 +79,12 @@ fixtures: test-tools
 build: need-cargo
 	$(CARGO) build --locked --release
 
-## bench: time utilization on 10 million rows against DuckDB, and plan on the fixtures
+## bench: time the scan and the ledger on ROWS=10000000 rows beside query engines, and plan on the fixtures
 bench: test-tools build
-	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful benches/run.sh
+	$(CARGO) build --locked --release --quiet --example questions
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
+	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful QUESTIONS=target/release/examples/questions \
+		benches/run.sh --rows $(ROWS) --style $(STYLE)
 
 ## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=20)
 control: need-cargo

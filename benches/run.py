@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""Whole-process time and memory of `brimful utilization` beside DuckDB, on a generated month.
+"""Time and memory of Brimful's scan and of `brimful utilization` beside query engines, on a generated month.
 
-    PYTHON=… BRIMFUL=… benches/run.sh [--rows 10000000] [--runs 5] [--threads 1,2]
+    PYTHON=… BRIMFUL=… QUESTIONS=… benches/run.sh [--rows 10000000] [--style legacy|cur2] [--runs 5] [--threads 1,2] [--data DIR]
+
+First the questions of questions.rs, by the page scan, by the plain scan of the
+arrow crate, by unpacking alone and by the engines of peers.py; then what
+`utilization` reads, beside DuckDB; then `plan` on the fixtures.
 
 The contenders take turns (A B A B), so that a busy machine slows both alike;
 compare CPU seconds and ratios rather than single wall times. Ends with 1 when
@@ -25,8 +29,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "target" / "bench-data"
 ORACLE = ROOT / "tests" / "oracle" / "ledger.py"
+PEERS = ROOT / "benches" / "peers.py"
+OFFLINE = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
 TOLERANCE = 1e-6  # dollars
 RSS_UNIT = 1024 if sys.platform == "darwin" else 1  # ru_maxrss is in bytes there, in KiB elsewhere
+
+
+def seconds(answer: Mapping[str, object]) -> float:
+    """What a program says of its own time."""
+    return float(answer.get("s", answer.get("seconds")))
 
 
 @dataclass
@@ -56,18 +67,19 @@ class Contender:
             self.wall.append(wall)
             self.cpu.append(used.ru_utime + used.ru_stime)
             self.mebibytes.append(used.ru_maxrss / RSS_UNIT / 1024)
-            if self.command[0] == sys.executable:
-                self.inside.append(json.loads(output.read_text())["seconds"])
+            if self.command[0] == sys.executable or "questions" in self.command[0]:
+                self.inside.append(seconds(json.loads(output.read_text())))
 
 
-def month(rows: int) -> Path:
+def month(rows: int, style: str) -> Path:
     """The generated report; kept from one bench to the next."""
-    home = DATA / f"legacy-{rows}"
+    home = DATA / f"{style}-{rows}"
     if not home.exists():
         partial = home.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         print(f"generating {rows} rows in {home.relative_to(ROOT)}", file=sys.stderr)
-        subprocess.run([sys.executable, str(ROOT / "benches" / "generate.py"), "--rows", str(rows), "--out", str(partial)], check=True, stdout=sys.stderr)
+        command = [sys.executable, str(ROOT / "benches" / "generate.py"), "--rows", str(rows), "--style", style, "--out", str(partial)]
+        subprocess.run(command, check=True, stdout=sys.stderr)
         partial.rename(home)
     return home
 
@@ -83,59 +95,111 @@ def differences(ours: Mapping[str, list], theirs: Mapping[str, list]) -> list[st
     return wrong
 
 
-def time_plan(binary: str, offline: Mapping[str, str], runs: int) -> None:
+def time_plan(binary: str, runs: int) -> None:
     """The dry run on the bundled fixtures; its goal is 50 ms."""
     fixtures = ROOT / "fixtures"
     files = ["--nodepools", str(fixtures / "nodepools.yaml"), "--nodes", str(fixtures / "nodes.yaml")]
     command = [binary, "plan", "--quiet", "--cur", str(fixtures / "cur" / "legacy"), "--now", "2026-11-21T18:00:00Z", *files]
-    plan = Contender("plan", command, offline)
+    plan = Contender("plan", command, OFFLINE)
     for turn in range(runs + 1):
         plan.run(DATA / "plan.txt", keep=turn > 0)
     print(f"plan on the fixtures: {statistics.median(plan.wall) * 1000:.0f} ms, {statistics.median(plan.mebibytes):.0f} MiB")
 
 
+def table(contenders: Sequence[Contender], threads: str) -> None:
+    """A line for each; ratios are to the first."""
+    label = f"{threads} thread" + ("s" if threads != "1" else "")
+    base = contenders[0]
+    of = lambda c: statistics.median(c.inside or c.wall)  # Python's own start is not the engine's fault
+    for c in contenders:
+        wall, cpu = statistics.median(c.wall), statistics.median(c.cpu)
+        ratios = f"{of(c) / of(base):11.2f}x{cpu / statistics.median(base.cpu):10.2f}x"
+        print(f"{label:10}{c.name:24}{wall:9.2f}{of(c):10.2f}{cpu:8.2f}{statistics.median(c.mebibytes):10.0f}{ratios}", flush=True)
+
+
+def time_all(contenders: Sequence[Contender], runs: int) -> dict[str, dict]:
+    """Runs them in turn; gives their answers."""
+    answers = {}
+    for turn in range(runs + 1):
+        for contender in contenders:
+            output = DATA / f"{contender.name.replace(' ', '-')}.json"
+            contender.run(output, keep=turn > 0)
+            answers[contender.name] = output
+    return answers
+
+
+def questions(program: str, directory: Path, threads: str, runs: int, since: str | None) -> bool:
+    """The questions, asked of everyone. True when all answers are the same."""
+    after = lambda zone: ["--since", since + zone] if since else []
+    ours = [program, str(directory), "--threads", threads, *after("Z")]
+    contenders = [Contender("page scan", ours), Contender("plain scan", [*ours, "--decoder"])]
+    if not since:
+        contenders.append(Contender("unpacking alone", [*ours, "--unpack"]))
+    for engine in ("duckdb", "polars", "datafusion", "chdb"):
+        command = [sys.executable, str(PEERS), engine, str(directory), "--threads", threads, *after("")]
+        contenders.append(Contender(engine, command))
+    outputs = time_all(contenders, runs)
+    table(contenders, threads)
+    answers = {name: json.loads(output.read_text()) for name, output in outputs.items() if name != "unpacking alone"}
+    first = answers["page scan"]
+    same = True
+    for name, answer in answers.items():
+        for question in ("q1", "q2", "q3"):
+            pairs = zip(first[question], answer[question], strict=True)
+            if any(abs(a - b) > 1e-3 + 1e-9 * abs(a) for a, b in pairs):
+                same = False
+                print(f"the answers differ: {question} is {first[question]} by the page scan, {answer[question]} by {name}")
+    return same
+
+
+def ledger(binary: str, home: Path, files: Sequence[str], style: str, threads: str, runs: int) -> Path:
+    """What `utilization` reads, and what DuckDB takes for as much and for all that decisions need."""
+    # No look-ups outside the machine, whatever the user's own AWS settings are.
+    offline = {**OFFLINE, "BRIMFUL_THREADS": threads}
+    oracle = [sys.executable, str(ORACLE), "--style", style, "--questions", "--threads", threads]
+    contenders = [
+        Contender("brimful utilization", [binary, "utilization", "--cur", str(home), "-o", "json"], offline),
+        Contender("duckdb, plans only", [*oracle, "--only", "plans", *files]),
+        Contender("duckdb, whole ledger", [*oracle, "--only", "plans,ondemand,spot,rates", *files]),
+    ]
+    outputs = time_all(contenders, runs)
+    table(contenders, threads)
+    return outputs["brimful utilization"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--style", choices=("legacy", "cur2"), default="legacy")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--since", default="2025-01-30T00:00:00", help="the questions once more, for hours from then on")
     args = parser.parse_args()
-    binary = os.environ.get("BRIMFUL") or sys.exit("run.py: set BRIMFUL to the release binary")
-    home = month(args.rows)
-    files = [str(f) for f in sorted(home.glob("**/month=*/*.snappy.parquet"))]
-    ours, theirs = DATA / "brimful.json", DATA / "duckdb.json"
-    # No look-ups outside the machine, whatever the user's own AWS settings are.
-    offline = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+    binary, program = (os.environ.get(name) or sys.exit(f"run.py: set {name}") for name in ("BRIMFUL", "QUESTIONS"))
+    home = month(args.rows, args.style)
+    files = [str(f) for f in sorted(home.glob("**/*.snappy.parquet")) if "status" not in f.parts[-2]]
+    same = True
 
-    print(f"{args.rows} rows, {len(files)} files, {sum(os.path.getsize(f) for f in files) / 1e9:.2f} GB; median of {args.runs} after a warm-up")
-    print(f"{'':10}{'':24}{'wall s':>9}{'inside s':>10}{'cpu s':>8}{'peak MiB':>10}{'time ratio':>12}{'cpu ratio':>11}")
+    print(f"{args.rows} rows of {args.style}, {len(files)} files, {sum(os.path.getsize(f) for f in files) / 1e9:.2f} GB; median of {args.runs} after a warm-up")
+    heads = f"{'':34}{'wall s':>9}{'inside s':>10}{'cpu s':>8}{'peak MiB':>10}{'time ratio':>12}{'cpu ratio':>11}"
+    for title, since in (("the questions", None), (f"the questions, from {args.since} on", args.since)):
+        print(f"\n{title}\n{heads}")
+        for threads in args.threads.split(","):
+            same &= questions(program, Path(files[0]).parent, threads, args.runs, since)
+    print(f"\nthe ledger\n{heads}")
     for threads in args.threads.split(","):
-        oracle = [sys.executable, str(ORACLE), "--style", "legacy", "--questions", "--threads", threads]
-        contenders = [
-            Contender("brimful utilization", [binary, "utilization", "--cur", str(home), "-o", "json"], {**offline, "BRIMFUL_THREADS": threads}),
-            Contender("duckdb, plans only", [*oracle, "--only", "plans", *files]),
-            Contender("duckdb, whole ledger", [*oracle, "--only", "plans,ondemand,spot,rates", *files]),
-        ]
-        for turn in range(args.runs + 1):
-            for contender in contenders:
-                contender.run(ours if contender is contenders[0] else theirs, keep=turn > 0)
-        base = contenders[0]
-        for c in contenders:
-            wall, cpu = statistics.median(c.wall), statistics.median(c.cpu)
-            inside = f"{statistics.median(c.inside):.2f}" if c.inside else "-"
-            compared = statistics.median(c.inside) if c.inside else wall  # Python's own start is not the peer's fault
-            ratios = f"{compared / statistics.median(base.wall):11.1f}x{cpu / statistics.median(base.cpu):10.1f}x"
-            label = f"{threads} thread" + ("s" if threads != "1" else "")
-            print(f"{label:10}{c.name:24}{wall:9.2f}{inside:>10}{cpu:8.2f}{statistics.median(c.mebibytes):10.0f}{ratios}", flush=True)
-
-    time_plan(binary, offline, args.runs)
+        ours = ledger(binary, home, files, args.style, threads, args.runs)
+    print()
+    time_plan(binary, args.runs)
     # Only now, with the timing done, may this process grow.
-    exact = subprocess.run([sys.executable, str(ORACLE), "--style", "legacy", "--only", "plans", *files], check=True, capture_output=True, text=True)
+    exact = subprocess.run([sys.executable, str(ORACLE), "--style", args.style, "--only", "plans", *files], check=True, capture_output=True, text=True)
     wrong = differences(json.loads(ours.read_text()), json.loads(exact.stdout))
     if wrong:
         print(f"the answers differ in {len(wrong)} hours, for example:", *wrong[:5], sep="\n  ")
+    else:
+        print("brimful's ledger and DuckDB's agree in every plan and hour")
+    if wrong or not same:
         sys.exit(1)
-    print("the answers are equal, plan by plan and hour by hour")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,357 @@
+//! The questions that this product asks of a report most, answered by its scan alone, for comparison with query engines.
+//!
+//! `questions DIR [--threads N] [--since TIME] [--decoder | --unpack]` reads all parquet files of a directory and prints,
+//! as one line of JSON, the number of rows and the sums of
+//!
+//! * q1, by hour and plan: commitment and used commitment of fees; effective cost, usage and on-demand cost of what the
+//!   plan covered;
+//! * q2, by hour, instance type, region and plan: usage, the highest SP rate and effective cost of covered EC2 usage;
+//! * q3, by hour, instance type, and on demand or Spot: usage and cost.
+//!
+//! `--decoder` takes the plain scan of the arrow crate; `--unpack` only reads and unpacks the pages of the columns that
+//! are needed, which no scan can be faster than.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use brimful::cur::batch::LineItems;
+use brimful::cur::columns::{Number, Text, Time, Wanted};
+use brimful::cur::pages::{Relevance, RowFilter};
+use brimful::cur::scan::Scan;
+use brimful::cur::store::{LocalStore, Store};
+use brimful::cur::symbols::{Symbol, Symbols};
+use brimful::hour::Hour;
+use chrono::{DateTime, Utc};
+use clap::Parser;
+use parquet::column::page::PageReader;
+use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::serialized_reader::SerializedPageReader;
+use rustc_hash::FxHashMap;
+
+const FILTER: RowFilter = RowFilter {
+    line_type: |text| match text {
+        "SavingsPlanRecurringFee" | "SavingsPlanCoveredUsage" => Relevance::All,
+        "Usage" => Relevance::ByUsageType,
+        _ => Relevance::None,
+    },
+    usage_type: |text| text.contains("BoxUsage:") || text.contains("SpotUsage:"),
+};
+
+const WANTED: Wanted = Wanted {
+    texts: &[
+        Text::LineItemType,
+        Text::UsageType,
+        Text::ProductCode,
+        Text::PlanArn,
+        Text::Region,
+    ],
+    numbers: &[
+        Number::UsageAmount,
+        Number::UnblendedCost,
+        Number::OnDemandCost,
+        Number::PlanRate,
+        Number::EffectiveCost,
+        Number::UsedCommitment,
+        Number::TotalCommitment,
+    ],
+};
+
+#[derive(Parser)]
+struct Arguments {
+    /// A directory of parquet files.
+    directory: PathBuf,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Only hours from this one on.
+    #[arg(long)]
+    since: Option<DateTime<Utc>>,
+    /// Scan with the arrow crate alone.
+    #[arg(long)]
+    decoder: bool,
+    /// Only read and unpack.
+    #[arg(long, conflicts_with = "decoder")]
+    unpack: bool,
+    /// Ignored: `cargo bench` passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// Hours of one block of cells.
+const BLOCK: i32 = 1024;
+
+/// Sums by group and hour, in billionths, so that no order of rows makes a difference. The first counts rows.
+struct Table<const N: usize> {
+    /// By the group's strings and the block of hours.
+    blocks: FxHashMap<([Symbol; 3], i32), usize>,
+    cells: Vec<Box<[[i64; N]]>>,
+}
+
+impl<const N: usize> Default for Table<N> {
+    fn default() -> Self {
+        Self {
+            blocks: FxHashMap::default(),
+            cells: Vec::new(),
+        }
+    }
+}
+
+impl<const N: usize> Table<N> {
+    fn cell(&mut self, group: [Symbol; 3], hour: i32) -> &mut [i64; N] {
+        let block = *self
+            .blocks
+            .entry((group, hour.div_euclid(BLOCK)))
+            .or_insert_with(|| {
+                self.cells.push(vec![[0; N]; BLOCK as usize].into());
+                self.cells.len() - 1
+            });
+        &mut self.cells[block][hour.rem_euclid(BLOCK) as usize]
+    }
+
+    fn add(&mut self, other: &Self, mut add: impl FnMut(&mut [i64; N], &[i64; N])) {
+        for ((group, block), at) in &other.blocks {
+            for (hour, cell) in (block * BLOCK..).zip(&other.cells[*at]) {
+                if cell[0] > 0 {
+                    add(self.cell(*group, hour), cell);
+                }
+            }
+        }
+    }
+
+    /// How many groups and hours have rows, and the sums of all of them.
+    fn totals(&self) -> Vec<serde_json::Value> {
+        let used = || self.cells.iter().flatten().filter(|cell| cell[0] > 0);
+        let sum = |at: usize| used().map(|cell| i128::from(cell[at])).sum::<i128>() as f64 / 1e9;
+        let rounded = |sum: f64| serde_json::json!((sum * 1e4).round() / 1e4);
+        std::iter::once(serde_json::json!(used().count()))
+            .chain((1..N).map(|at| rounded(sum(at))))
+            .collect()
+    }
+}
+
+#[derive(Default)]
+struct Answers {
+    q1: Table<6>,
+    q2: Table<4>,
+    /// On demand, and Spot.
+    q3: [Table<3>; 2],
+    /// What a row is, by its line type, usage type and product; and the usage type's instance type.
+    known: FxHashMap<[Symbol; 3], (Row, Symbol)>,
+}
+
+#[derive(Clone, Copy)]
+enum Row {
+    Fee,
+    Covered,
+    CoveredInstance,
+    OnDemand,
+    Spot,
+    Other,
+}
+
+impl Row {
+    fn of(line_type: &str, usage_type: &str, product: &str) -> Self {
+        match line_type {
+            "SavingsPlanRecurringFee" => Self::Fee,
+            "SavingsPlanCoveredUsage" if product == "AmazonEC2" => Self::CoveredInstance,
+            "SavingsPlanCoveredUsage" => Self::Covered,
+            "Usage" if usage_type.contains("BoxUsage:") => Self::OnDemand,
+            "Usage" if usage_type.contains("SpotUsage:") => Self::Spot,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn billionths(value: f64) -> i64 {
+    (value * 1e9).round() as i64
+}
+
+impl Answers {
+    fn add(&mut self, items: &LineItems, symbols: &Symbols, since: i64) {
+        for row in 0..items.rows() {
+            let Some(start) = items.millis(Time::Start, row).filter(|start| *start >= since) else {
+                continue;
+            };
+            let number = |fact| billionths(items.number(fact, row));
+            let key =
+                [Text::LineItemType, Text::UsageType, Text::ProductCode].map(|fact| items.text(fact, row));
+            let (kind, instance_type) = *self.known.entry(key).or_insert_with(|| {
+                let [line_type, usage_type, product] = key.map(|symbol| symbols.text(symbol));
+                let instance_type = usage_type.split_once(':').map(|(_, instance_type)| instance_type);
+                let instance_type = symbols.intern(std::iter::once(instance_type))[0];
+                (Row::of(&line_type, &usage_type, &product), instance_type)
+            });
+            let hour = (start / 3_600_000) as i32;
+            let plan = items.text(Text::PlanArn, row);
+            match kind {
+                Row::Fee => {
+                    let [rows, commitment, used, ..] =
+                        self.q1.cell([plan, Symbol::EMPTY, Symbol::EMPTY], hour);
+                    *rows += 1;
+                    *commitment += number(Number::TotalCommitment);
+                    *used += number(Number::UsedCommitment);
+                }
+                Row::Covered | Row::CoveredInstance => {
+                    let (effective, amount) = (number(Number::EffectiveCost), number(Number::UsageAmount));
+                    let cell = self.q1.cell([plan, Symbol::EMPTY, Symbol::EMPTY], hour);
+                    cell[0] += 1;
+                    cell[3] += effective;
+                    cell[4] += amount;
+                    cell[5] += number(Number::OnDemandCost);
+                    if matches!(kind, Row::CoveredInstance) {
+                        let group = [instance_type, items.text(Text::Region, row), plan];
+                        let [rows, amounts, rate, costs] = self.q2.cell(group, hour);
+                        *rows += 1;
+                        *amounts += amount;
+                        *rate = (*rate).max(number(Number::PlanRate));
+                        *costs += effective;
+                    }
+                }
+                Row::OnDemand | Row::Spot => {
+                    let table = &mut self.q3[usize::from(matches!(kind, Row::Spot))];
+                    let [rows, amount, cost] =
+                        table.cell([instance_type, Symbol::EMPTY, Symbol::EMPTY], hour);
+                    *rows += 1;
+                    *amount += number(Number::UsageAmount);
+                    *cost += number(Number::UnblendedCost);
+                }
+                Row::Other => {}
+            }
+        }
+    }
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries =
+        std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut files: Vec<String> = names.filter(|name| name.ends_with(".parquet")).collect();
+    files.sort_unstable();
+    files
+}
+
+async fn answer(arguments: &Arguments) -> serde_json::Value {
+    let store = LocalStore::new(&arguments.directory).unwrap_or_else(|error| panic!("{error}"));
+    let store = Arc::new(Store::Local(store));
+    let mut objects = Vec::new();
+    for file in files(&arguments.directory) {
+        let head = store.head(&file).await.unwrap_or_else(|error| panic!("{error}"));
+        objects.extend(head);
+    }
+    let symbols = Symbols::default();
+    let since = arguments.since.map(|since| since.timestamp_millis());
+    let idle: Mutex<Vec<Answers>> = Mutex::default();
+    let take = || {
+        idle.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .unwrap_or_default()
+    };
+    let scan = Scan {
+        store: &store,
+        files: &objects,
+        window: arguments.since.map(|since| Hour::of(since)..Hour::LAST),
+        filter: (!arguments.decoder).then_some(FILTER),
+        wanted: WANTED,
+        threads: arguments.threads,
+        symbols: &symbols,
+        progress: &|_, _| {},
+        stop: &AtomicBool::new(false),
+    };
+    let scanned = scan.run(&|items| {
+        let mut answers = take();
+        answers.add(items, &symbols, since.unwrap_or(i64::MIN));
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(answers);
+        Ok(())
+    });
+    scanned.await.unwrap_or_else(|error| panic!("{error:?}"));
+    let mut all = take();
+    while let Some(more) = idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        let sum = |to: &mut [i64], from: &[i64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        all.q1.add(&more.q1, |to, from| sum(to, from));
+        all.q2.add(&more.q2, |to, from| {
+            let rate = to[2].max(from[2]);
+            sum(to, from);
+            to[2] = rate;
+        });
+        for (to, from) in all.q3.iter_mut().zip(&more.q3) {
+            to.add(from, |to, from| sum(to, from));
+        }
+    }
+    let [on_demand, spot] = all.q3;
+    let mut q3 = Table::<3>::default();
+    for (class, table) in [("on-demand", on_demand), ("spot", spot)] {
+        let class = symbols.intern(std::iter::once(Some(class)))[0];
+        for ((group, block), at) in table.blocks {
+            q3.blocks
+                .insert(([group[0], class, Symbol::EMPTY], block), q3.cells.len());
+            q3.cells.push(table.cells[at].clone());
+        }
+    }
+    serde_json::json!({"q1": all.q1.totals(), "q2": all.q2.totals(), "q3": q3.totals()})
+}
+
+/// Reads and unpacks every page of the needed columns; gives the bytes unpacked.
+fn unpack(arguments: &Arguments) -> serde_json::Value {
+    let needed = [
+        "line_item_usage_start_date",
+        "line_item_line_item_type",
+        "line_item_product_code",
+        "line_item_usage_type",
+        "savings_plan_savings_plan_a_r_n",
+        "product_region_code",
+        "line_item_usage_amount",
+        "line_item_unblended_cost",
+        "pricing_public_on_demand_cost",
+        "savings_plan_savings_plan_effective_cost",
+        "savings_plan_savings_plan_rate",
+        "savings_plan_total_commitment_to_date",
+        "savings_plan_used_commitment",
+    ];
+    let (next, mut unpacked) = (Mutex::new(files(&arguments.directory)), Mutex::new(0_u64));
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads {
+            scope.spawn(|| {
+                let take = || next.lock().unwrap().pop();
+                while let Some(name) = take() {
+                    let file = Arc::new(std::fs::File::open(arguments.directory.join(name)).unwrap());
+                    let metadata = ParquetMetaDataReader::new().parse_and_finish(&*file).unwrap();
+                    for group in metadata.row_groups() {
+                        let rows = group.num_rows() as usize;
+                        for chunk in group.columns() {
+                            if !needed.contains(&chunk.column_path().string().as_str()) {
+                                continue;
+                            }
+                            let mut pages =
+                                SerializedPageReader::new(Arc::clone(&file), chunk, rows, None).unwrap();
+                            while let Some(page) = pages.get_next_page().unwrap() {
+                                *unpacked.lock().unwrap() += page.buffer().len() as u64;
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    serde_json::json!({"unpacked": *unpacked.get_mut().unwrap()})
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let began = Instant::now();
+    let mut answer = if arguments.unpack {
+        unpack(&arguments)
+    } else {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build();
+        runtime
+            .unwrap_or_else(|error| panic!("{error}"))
+            .block_on(answer(&arguments))
+    };
+    answer["s"] = serde_json::json!(began.elapsed().as_secs_f64());
+    println!("{answer}");
+}
