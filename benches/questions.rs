@@ -11,6 +11,15 @@
 //! `--decoder` takes the plain scan of the arrow crate; `--unpack` only reads and unpacks the pages of the columns that
 //! are needed, which no scan can be faster than.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a bench on files of its own making"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -234,11 +243,11 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 async fn answer(arguments: &Arguments) -> serde_json::Value {
-    let store = LocalStore::new(&arguments.directory).unwrap_or_else(|error| panic!("{error}"));
+    let store = LocalStore::new(&arguments.directory).unwrap();
     let store = Arc::new(Store::Local(store));
     let mut objects = Vec::new();
     for file in files(&arguments.directory) {
-        let head = store.head(&file).await.unwrap_or_else(|error| panic!("{error}"));
+        let head = store.head(&file).await.unwrap();
         objects.extend(head);
     }
     let symbols = Symbols::default();
@@ -261,13 +270,13 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
         progress: &|_, _| {},
         stop: &AtomicBool::new(false),
     };
-    let scanned = scan.run(&|items| {
+    let sink = |items: &LineItems| {
         let mut answers = take();
         answers.add(items, &symbols, since.unwrap_or(i64::MIN));
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(answers);
         Ok(())
-    });
-    scanned.await.unwrap_or_else(|error| panic!("{error:?}"));
+    };
+    scan.run(&sink).await.unwrap_or_else(|error| panic!("{error:?}"));
     let mut all = take();
     while let Some(more) = idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
         let sum = |to: &mut [i64], from: &[i64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
@@ -348,9 +357,7 @@ fn main() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .build();
-        runtime
-            .unwrap_or_else(|error| panic!("{error}"))
-            .block_on(answer(&arguments))
+        runtime.unwrap().block_on(answer(&arguments))
     };
     answer["s"] = serde_json::json!(began.elapsed().as_secs_f64());
     println!("{answer}");

@@ -153,7 +153,7 @@ impl Chunk {
                         for row in run.clone() {
                             each(first + row, Some(values.get(row - run.start)));
                         }
-                    })?
+                    })?;
                 }
                 Values::Codes(codes) => {
                     self.codes.clear();
@@ -268,7 +268,7 @@ impl Chunk {
             }
             (Values::Plain(data), Dense::Doubles(out)) => pick(data, places, double, out)?,
             (Values::Plain(data), Dense::Times(out)) if self.kind == Kind::Int96 => {
-                pick(data, places, int96, out)?
+                pick(data, places, int96, out)?;
             }
             (Values::Plain(data), Dense::Times(out)) => pick(data, places, long, out)?,
             (Values::Plain(data), dense) => {
@@ -330,10 +330,12 @@ fn long(bytes: [u8; 8]) -> i64 {
 
 /// Nanoseconds since the epoch.
 fn int96(bytes: [u8; 12]) -> i64 {
-    let [a, b, c, d, e, f, g, h, day @ ..] = bytes;
-    let time_of_day = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let days = i64::from(u32::from_le_bytes(day)) - JULIAN_EPOCH;
-    days.wrapping_mul(NANOS_PER_DAY).wrapping_add(time_of_day)
+    let (time_of_day, day) = bytes.split_at(8);
+    let time_of_day = time_of_day.try_into().map_or(0, i64::from_le_bytes);
+    let day = day.try_into().map_or(0, u32::from_le_bytes);
+    (i64::from(day) - JULIAN_EPOCH)
+        .wrapping_mul(NANOS_PER_DAY)
+        .wrapping_add(time_of_day)
 }
 
 /// A text with its length before it; `at` moves on to the next.

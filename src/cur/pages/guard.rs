@@ -235,6 +235,7 @@ impl<R: Read> Header<R> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
 mod tests {
     use std::io::Write;
     use std::sync::Arc;

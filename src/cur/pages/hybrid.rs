@@ -195,6 +195,7 @@ fn unpack(data: &[u8], width: u8, index: u32) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
 mod tests {
     use proptest::prelude::*;
 

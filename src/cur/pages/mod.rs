@@ -79,7 +79,7 @@ pub(crate) struct SelectedRows {
 enum Column {
     LineType,
     UsageType,
-    Pages(Chunk),
+    Pages(Box<Chunk>),
     /// The decoder's column of that number.
     Decoded(usize),
 }
@@ -108,20 +108,24 @@ impl SelectedRows {
             let data_type = metadata.schema().field(root).data_type();
             Chunk::open(&bytes, group.column(leaf), data_type, rows as usize)
         };
-        let mut decoded = Vec::new();
+        let mut by_decoder = Vec::new();
         let mut columns = Vec::with_capacity(roots.len());
         for root in roots {
             columns.push(match *root {
                 root if root == line_type => Column::LineType,
                 root if root == usage_type => Column::UsageType,
                 root => match chunk(root)? {
-                    Some(chunk) => Column::Pages(chunk),
+                    Some(chunk) => Column::Pages(Box::new(chunk)),
                     None => {
-                        decoded.push(root);
-                        Column::Decoded(decoded.len() - 1)
+                        by_decoder.push(root);
+                        Column::Decoded(by_decoder.len() - 1)
                     }
                 },
             });
+        }
+        let mut decoder = None;
+        if !by_decoder.is_empty() {
+            decoder = Some(decode(&by_decoder).ok_or(Unread("columns that can't be decoded"))?);
         }
         let mut line_type = chunk(line_type)?.ok_or(LEADING)?;
         let line_types = line_type.dictionary()?.as_string::<i32>().iter();
@@ -133,10 +137,7 @@ impl SelectedRows {
             usage_type: chunk(usage_type)?.ok_or(LEADING)?,
             usage_types: None,
             columns,
-            decoder: match decoded.is_empty() {
-                true => None,
-                false => Some(decode(&decoded).ok_or(Unread("columns that can't be decoded"))?),
-            },
+            decoder,
             rows: 0..rows,
         })
     }
@@ -158,7 +159,7 @@ impl SelectedRows {
     }
 
     fn select(&mut self, rows: Range<u32>) -> Result<Arrays, Unread> {
-        let decoded = match &mut self.decoder {
+        let by_decoder = match &mut self.decoder {
             Some(decoder) => Some(
                 decoder
                     .next()
@@ -191,7 +192,9 @@ impl SelectedRows {
                 Column::Pages(chunk) => chunk.gather(&selected)?,
                 Column::Decoded(number) => {
                     let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
-                    let batch = decoded.as_ref().ok_or(Unread("columns that can't be decoded"))?;
+                    let batch = by_decoder
+                        .as_ref()
+                        .ok_or(Unread("columns that can't be decoded"))?;
                     take(batch.column(*number), &places, None)
                         .map_err(|_| Unread("rows that can't be chosen"))?
                 }

@@ -1,5 +1,7 @@
 //! Pages read here against the decoder's word, on files of every make.
 
+#![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
@@ -155,6 +157,12 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
         tags.append(row.tag != Some(0)).unwrap();
     }
     let odd = |odd: ArrayRef, plain: &ArrayRef| if make.is_odd { odd } else { Arc::clone(plain) };
+    let tags = if make.is_odd {
+        ("resource_tags", Arc::new(tags.finish()) as ArrayRef, true)
+    } else {
+        let tags = texts(&|row| row.tag.map(|tag| format!("pool-{tag}")));
+        ("resource_tags_user_karpenter_sh_nodepool", tags, true)
+    };
     let batch = RecordBatch::try_from_iter_with_nullable([
         (
             "line_item_line_item_type",
@@ -187,14 +195,7 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
         ("savings_plan_savings_plan_rate", numbers, true),
         ("line_item_usage_start_date", odd(Arc::new(micros), &millis), true),
         ("line_item_usage_end_date", millis, true),
-        match make.is_odd {
-            true => ("resource_tags", Arc::new(tags.finish()) as ArrayRef, true),
-            false => (
-                "resource_tags_user_karpenter_sh_nodepool",
-                texts(&|row| row.tag.map(|tag| format!("pool-{tag}"))),
-                true,
-            ),
-        },
+        tags,
     ])
     .unwrap();
     let properties = WriterProperties::builder()

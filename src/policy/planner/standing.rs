@@ -28,9 +28,10 @@ impl Planner<'_> {
             Want::Yield => rivals.any(|rival| rival.effective_weight() <= own),
             Want::Keep | Want::Restore(_) => false,
         };
-        match turns && !plan.by_limits {
-            true => with_one(turned, self.inputs.now),
-            false => turned,
+        if turns && !plan.by_limits {
+            with_one(turned, self.inputs.now)
+        } else {
+            turned
         }
     }
 
