@@ -397,15 +397,17 @@ impl<'a> LedgerBuilder<'a> {
     /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
     fn span(&mut self, items: &LineItems, row: usize) -> Option<Span> {
         let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
-        let span = start.zip(end).and_then(|(start, end)| {
-            Some(Span {
-                hour: Hour::of_millis(start)?,
-                end,
-                length: end - start,
-            })
+        let hour = start.and_then(Hour::of_millis);
+        if hour.is_some_and(|hour| !self.begins_by(hour)) {
+            return None;
+        }
+        let span = start.zip(end).zip(hour).map(|((start, end), hour)| Span {
+            hour,
+            end,
+            length: end - start,
         });
         self.timeless_rows += u64::from(span.is_none());
-        span.filter(|span| self.begins_by(span.hour))
+        span
     }
 
     fn note_unreadable(&mut self, hour: Hour) {

@@ -18,7 +18,7 @@ use parquet::file::statistics::Statistics;
 use super::batch::coded_text;
 use super::columns::{Columns, Time, Wanted, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
-use super::pages::{Arrays, ROWS, RowFilter, SelectedRows, Unread, guard};
+use super::pages::{Arrays, ROWS, RowFilter, SelectedRows, Unread, guard, per_milli};
 use super::store::Store;
 use crate::Error;
 use crate::hour::Hour;
@@ -115,12 +115,7 @@ impl ParquetFile {
         let root = self.columns.as_ref()?.times[Time::Start as usize];
         let schema = self.reader.parquet_schema();
         let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
-        let per_milli = match self.reader.schema().field(root).data_type() {
-            DataType::Timestamp(TimeUnit::Millisecond, _) => 1,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000,
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => 1_000_000,
-            _ => return None,
-        };
+        let per_milli = per_milli(self.reader.schema().field(root).data_type())?;
         let chunk = self.reader.metadata().row_group(row_group).column(leaf);
         match chunk.statistics()? {
             Statistics::Int64(range) => Some((*range.min_opt()? / per_milli, *range.max_opt()? / per_milli)),
@@ -164,8 +159,8 @@ impl ParquetFile {
             .collect()
     }
 
-    /// Reads one row group some thousand rows at a time: what `filter` wants of them, where the pages' make allows to
-    /// choose; else all of them.
+    /// Reads one row group some thousand rows at a time: what `filter` wants of them from `since` on, where the pages'
+    /// make allows to choose; else all of them.
     ///
     /// # Errors
     /// A page is larger than any page should be.
@@ -174,11 +169,12 @@ impl ParquetFile {
         bytes: FileBytes,
         row_group: usize,
         filter: Option<RowFilter>,
+        since: Option<Hour>,
     ) -> Result<Rows<'_>, Error> {
         for chunk in self.chunks(row_group) {
             guard::check(&bytes, chunk, self.rows_of(row_group)).map_err(|e| damaged(&self.name, &e))?;
         }
-        let selected = filter.and_then(|filter| self.select(&bytes, row_group, filter));
+        let selected = filter.and_then(|filter| self.select(&bytes, row_group, filter, since));
         Ok(Rows {
             file: self,
             bytes,
@@ -188,7 +184,13 @@ impl ParquetFile {
         })
     }
 
-    fn select(&self, bytes: &FileBytes, row_group: usize, filter: RowFilter) -> Option<SelectedRows> {
+    fn select(
+        &self,
+        bytes: &FileBytes,
+        row_group: usize,
+        filter: RowFilter,
+        since: Option<Hour>,
+    ) -> Option<SelectedRows> {
         let columns = self.columns.as_ref()?;
         // What a FOCUS row is, several columns tell together.
         let leading = columns.leading().filter(|_| columns.focus.is_none())?;
@@ -197,7 +199,14 @@ impl ParquetFile {
             self.decode(bytes.clone(), row_group, projection, 0).ok()
         };
         let roots = columns.roots();
-        let opened = SelectedRows::open(filter, bytes, &self.reader, row_group, &roots, leading, decode);
+        let since = since.map(|since| {
+            (
+                columns.times[Time::Start as usize],
+                since.start().timestamp_millis(),
+            )
+        });
+        let source = (bytes, &self.reader, row_group);
+        let opened = SelectedRows::open(filter, source, &roots, leading, since, decode);
         opened.inspect_err(|unread| self.note(*unread)).ok()
     }
 

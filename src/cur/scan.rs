@@ -217,7 +217,8 @@ impl Work<'_> {
             return Ok(());
         };
         let mut decoder = BatchDecoder::new(columns, self.scan.symbols, &file.name);
-        let mut rows = file.read(bytes, group, self.scan.filter)?;
+        let since = self.scan.window.as_ref().map(|window| window.start);
+        let mut rows = file.read(bytes, group, self.scan.filter, since)?;
         while let Some((arrays, count)) = rows.next()? {
             if self.scan.stop.load(Ordering::Relaxed) {
                 return Err(

@@ -2,7 +2,7 @@
 //!
 //! A report's rows are mostly tax, storage, traffic and requests. So the two columns that tell which rows matter, the
 //! line item's type and its usage type, are read first, as dictionary codes, and the other columns only at the rows
-//! found. Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read here, at
+//! found (where only late rows matter, the start of usage comes third). Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read here, at
 //! their places, without decoding what lies between.
 //!
 //! Whatever is not written as reports usually are ([`Unread`]: other encodings, nested columns, damage of any kind)
@@ -13,8 +13,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
-use arrow::compute::{filter, take};
-use arrow::datatypes::Int32Type;
+use arrow::compute::{cast, filter, take};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
 
 use self::chunk::Chunk;
@@ -70,6 +70,8 @@ pub(crate) struct SelectedRows {
     line_types: Vec<Relevance>,
     usage_types: Option<(ArrayRef, Vec<bool>)>,
     columns: Vec<Column>,
+    /// The usage start, where only rows from a time on matter, and that time in the column's unit.
+    start: Option<(Chunk, i64)>,
     /// Columns that are not read here, as many rows at a time.
     decoder: Option<ParquetRecordBatchReader>,
     rows: Range<u32>,
@@ -79,6 +81,7 @@ pub(crate) struct SelectedRows {
 enum Column {
     LineType,
     UsageType,
+    Start,
     Pages(Box<Chunk>),
     /// The decoder's column of that number.
     Decoded(usize),
@@ -87,14 +90,14 @@ enum Column {
 impl SelectedRows {
     /// Opens a row group's columns `roots`, of which two lead.
     ///
-    /// `decode` begins to read the roots that are not read here, [`ROWS`] rows at a time.
+    /// `decode` begins to read the roots that are not read here, [`ROWS`] rows at a time. With `since`, a column of
+    /// times and milliseconds since the epoch, rows before that time are left out.
     pub(crate) fn open(
         filter: RowFilter,
-        bytes: &FileBytes,
-        metadata: &ArrowReaderMetadata,
-        row_group: usize,
+        (bytes, metadata, row_group): (&FileBytes, &ArrowReaderMetadata, usize),
         roots: &[usize],
         [line_type, usage_type]: [usize; 2],
+        since: Option<(usize, i64)>,
         decode: impl FnOnce(&[usize]) -> Option<ParquetRecordBatchReader>,
     ) -> Result<Self, Unread> {
         const LEADING: Unread = Unread("a leading column of another type");
@@ -108,12 +111,21 @@ impl SelectedRows {
             let data_type = metadata.schema().field(root).data_type();
             Chunk::open(&bytes, group.column(leaf), data_type, rows as usize)
         };
+        let start = since.and_then(|(root, millis)| {
+            let per_milli = per_milli(metadata.schema().field(root).data_type())?;
+            Some((root, millis.checked_mul(per_milli)?))
+        });
+        let start = match start {
+            Some((root, since)) => chunk(root)?.map(|chunk| (root, (chunk, since))),
+            None => None,
+        };
         let mut by_decoder = Vec::new();
         let mut columns = Vec::with_capacity(roots.len());
         for root in roots {
             columns.push(match *root {
                 root if root == line_type => Column::LineType,
                 root if root == usage_type => Column::UsageType,
+                root if start.as_ref().is_some_and(|(start, _)| root == *start) => Column::Start,
                 root => match chunk(root)? {
                     Some(chunk) => Column::Pages(Box::new(chunk)),
                     None => {
@@ -137,6 +149,7 @@ impl SelectedRows {
             usage_type: chunk(usage_type)?.ok_or(LEADING)?,
             usage_types: None,
             columns,
+            start: start.map(|(_, start)| start),
             decoder,
             rows: 0..rows,
         })
@@ -179,24 +192,34 @@ impl SelectedRows {
             }
         })?;
         let usage = self.usage_type.gather(&candidates)?;
-        let keep = self.keep(&usage, &settled);
-        let chosen = candidates.iter().zip(keep.values());
-        let selected: Vec<u32> = chosen.filter_map(|(row, keep)| keep.then_some(*row)).collect();
+        let mut keep = self.keep(&usage, &settled);
+        let mut selected = chosen(&candidates, &keep);
+        let mut start = None;
+        if let Some((chunk, since)) = &mut self.start {
+            let times = chunk.gather(&selected)?;
+            let later = not_before(&times, *since)?;
+            selected = chosen(&selected, &later);
+            start = Some(kept(&times, &later)?);
+            let mut later = later.values().iter();
+            let keeps = keep.values().iter();
+            keep = keeps
+                .map(|keep| Some(keep && later.next().unwrap_or(false)))
+                .collect();
+        }
         let line_type = texts_in_codes(codes, self.line_type.dictionary()?)?;
-        let kept = |array: &dyn Array| filter(array, &keep).map_err(|_| Unread("rows that can't be chosen"));
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             columns.push(match column {
-                Column::LineType => kept(&line_type)?,
-                Column::UsageType => kept(&usage)?,
+                Column::LineType => kept(&line_type, &keep)?,
+                Column::UsageType => kept(&usage, &keep)?,
+                Column::Start => start.take().ok_or(NOT_CHOSEN)?,
                 Column::Pages(chunk) => chunk.gather(&selected)?,
                 Column::Decoded(number) => {
                     let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
                     let batch = by_decoder
                         .as_ref()
                         .ok_or(Unread("columns that can't be decoded"))?;
-                    take(batch.column(*number), &places, None)
-                        .map_err(|_| Unread("rows that can't be chosen"))?
+                    take(batch.column(*number), &places, None).map_err(|_| NOT_CHOSEN)?
                 }
             });
         }
@@ -233,6 +256,36 @@ impl SelectedRows {
         settled
             .map(|(row, settled)| Some(*settled || matters(row)))
             .collect()
+    }
+}
+
+const NOT_CHOSEN: Unread = Unread("rows that can't be chosen");
+
+fn chosen(rows: &[u32], keep: &BooleanArray) -> Vec<u32> {
+    let rows = rows.iter().zip(keep.values());
+    rows.filter_map(|(row, keep)| keep.then_some(*row)).collect()
+}
+
+fn kept(array: &dyn Array, keep: &BooleanArray) -> Result<ArrayRef, Unread> {
+    filter(array, keep).map_err(|_| NOT_CHOSEN)
+}
+
+/// Which times are not before `since`; what has no time is looked at elsewhere.
+fn not_before(times: &ArrayRef, since: i64) -> Result<BooleanArray, Unread> {
+    let times = cast(times, &DataType::Int64).map_err(|_| NOT_CHOSEN)?;
+    let times = times.as_primitive::<Int64Type>().iter();
+    Ok(times
+        .map(|time| Some(time.is_none_or(|time| time >= since)))
+        .collect())
+}
+
+/// How many of a timestamp's units a millisecond has.
+pub(crate) fn per_milli(data_type: &DataType) -> Option<i64> {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => Some(1),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => Some(1_000),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => Some(1_000_000),
+        _ => None,
     }
 }
 

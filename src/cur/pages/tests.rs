@@ -21,6 +21,7 @@ use crate::cur::object::FileBytes;
 use crate::cur::parquet_file::ParquetFile;
 use crate::cur::store::{LocalStore, Store};
 use crate::cur::symbols::Symbols;
+use crate::hour::Hour;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -67,7 +68,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         1 => Just(None),
     ];
     let number = prop::option::weighted(0.8, -1e6..1e6);
-    let time = prop::option::weighted(0.95, 0_i64..1_000_000);
+    let time = prop::option::weighted(0.95, 0_i64..7_200_000);
     let some = |range: std::ops::Range<u8>| prop::option::weighted(0.6, range);
     let row = (
         line_types,
@@ -212,7 +213,7 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
 }
 
 /// The rows of a file that matter: by the pages where `paged`, else by the decoder alone.
-fn facts(bytes: &[u8], paged: bool) -> crate::Result<Vec<Facts>> {
+fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<Facts>> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
     let store = Store::Local(LocalStore::new(dir.path()).unwrap());
@@ -231,7 +232,7 @@ fn facts(bytes: &[u8], paged: bool) -> crate::Result<Vec<Facts>> {
             let (bytes, _): (FileBytes, u64) = file.fetch(&store, group).await.map_err(failed)?;
             let Some(columns) = &file.columns else { continue };
             let mut decoder = BatchDecoder::new(columns, &symbols, &file.name);
-            let mut rows = file.read(bytes, group, paged.then_some(FILTER))?;
+            let mut rows = file.read(bytes, group, paged.then_some(FILTER), since)?;
             while let Some((arrays, _)) = rows.next()? {
                 let items = decoder.decode(&arrays)?;
                 for row in 0..items.rows() {
@@ -241,7 +242,10 @@ fn facts(bytes: &[u8], paged: bool) -> crate::Result<Vec<Facts>> {
                         Relevance::ByUsageType => (FILTER.usage_type)(&text(Text::UsageType)),
                         Relevance::None => false,
                     };
-                    if matters {
+                    let late = items.millis(Time::Start, row).is_none_or(|start| {
+                        since.is_none_or(|since| start >= since.start().timestamp_millis())
+                    });
+                    if matters && late {
                         found.push((
                             TEXTS.map(text).to_vec(),
                             NUMBERS.map(|fact| items.number(fact, row).to_bits()).to_vec(),
@@ -263,7 +267,9 @@ proptest! {
     #[test]
     fn pages_tell_what_the_decoder_tells(rows in rows(), make in makes()) {
         let bytes = file(&rows, &make);
-        prop_assert_eq!(facts(&bytes, true).unwrap(), facts(&bytes, false).unwrap());
+        for since in [None, Hour::of_millis(3_600_000)] {
+            prop_assert_eq!(facts(&bytes, true, since).unwrap(), facts(&bytes, false, since).unwrap());
+        }
     }
 
     /// What a flipped bit has made of a value nobody can tell: but there is no panic, and no error that the decoder,
@@ -280,8 +286,8 @@ proptest! {
             bytes[at] = value;
         }
         // The decoder itself may panic, which a scan catches.
-        if let Ok(Ok(_)) = std::panic::catch_unwind(|| facts(&bytes, false)) {
-            facts(&bytes, true).unwrap();
+        if let Ok(Ok(_)) = std::panic::catch_unwind(|| facts(&bytes, false, None)) {
+            facts(&bytes, true, None).unwrap();
         }
     }
 }
@@ -314,7 +320,7 @@ fn most_files_are_read_by_their_pages() {
             .await
             .unwrap();
         let (bytes, _) = file.fetch(&store, 0).await.unwrap();
-        let mut rows = file.read(bytes, 0, Some(FILTER)).unwrap();
+        let mut rows = file.read(bytes, 0, Some(FILTER), None).unwrap();
         let mut seen = 0;
         while let Some((_, count)) = rows.next().unwrap() {
             assert!(rows.is_by_pages());
