@@ -92,9 +92,12 @@ const BLOCK: i32 = 1024;
 
 /// Sums by group and hour, in billionths, so that no order of rows makes a difference. The first counts rows.
 struct Table<const N: usize> {
-    /// By the group's strings and the block of hours.
+    /// By the group's strings and the block of hours: where the block begins.
     blocks: FxHashMap<([Symbol; 3], i32), usize>,
-    cells: Vec<Box<[[i64; N]]>>,
+    cells: Vec<[i64; N]>,
+    /// Rows on their way to their cells: looking all of them up before adding lets the processor wait for many cells of
+    /// a table larger than its caches at the same time.
+    places: Vec<(usize, usize)>,
 }
 
 impl<const N: usize> Default for Table<N> {
@@ -102,27 +105,39 @@ impl<const N: usize> Default for Table<N> {
         Self {
             blocks: FxHashMap::default(),
             cells: Vec::new(),
+            places: Vec::new(),
         }
     }
 }
 
 impl<const N: usize> Table<N> {
-    fn cell(&mut self, group: [Symbol; 3], hour: i32) -> &mut [i64; N] {
+    fn place(&mut self, group: [Symbol; 3], hour: i32) -> usize {
         let block = *self
             .blocks
             .entry((group, hour.div_euclid(BLOCK)))
             .or_insert_with(|| {
-                self.cells.push(vec![[0; N]; BLOCK as usize].into());
-                self.cells.len() - 1
+                let block = self.cells.len();
+                self.cells.resize(block + BLOCK as usize, [0; N]);
+                block
             });
-        &mut self.cells[block][hour.rem_euclid(BLOCK) as usize]
+        block + hour.rem_euclid(BLOCK) as usize
+    }
+
+    /// Adds the rows whose places are known.
+    fn flush(&mut self, sums: impl Fn(usize) -> [i64; N], add: impl Fn(&mut [i64; N], [i64; N])) {
+        let sums: Vec<[i64; N]> = self.places.iter().map(|(row, _)| sums(*row)).collect();
+        for ((_, place), sums) in self.places.iter().zip(sums) {
+            add(&mut self.cells[*place], sums);
+        }
+        self.places.clear();
     }
 
     fn add(&mut self, other: &Self, mut add: impl FnMut(&mut [i64; N], &[i64; N])) {
         for ((group, block), at) in &other.blocks {
-            for (hour, cell) in (block * BLOCK..).zip(&other.cells[*at]) {
+            for (hour, cell) in (block * BLOCK..).zip(&other.cells[*at..*at + BLOCK as usize]) {
                 if cell[0] > 0 {
-                    add(self.cell(*group, hour), cell);
+                    let place = self.place(*group, hour);
+                    add(&mut self.cells[place], cell);
                 }
             }
         }
@@ -130,7 +145,7 @@ impl<const N: usize> Table<N> {
 
     /// How many groups and hours have rows, and the sums of all of them.
     fn totals(&self) -> Vec<serde_json::Value> {
-        let used = || self.cells.iter().flatten().filter(|cell| cell[0] > 0);
+        let used = || self.cells.iter().filter(|cell| cell[0] > 0);
         let sum = |at: usize| used().map(|cell| i128::from(cell[at])).sum::<i128>() as f64 / 1e9;
         let rounded = |sum: f64| serde_json::json!((sum * 1e4).round() / 1e4);
         std::iter::once(serde_json::json!(used().count()))
@@ -178,13 +193,13 @@ fn billionths(value: f64) -> i64 {
 
 impl Answers {
     fn add(&mut self, items: &LineItems, symbols: &Symbols, since: i64) {
+        let key =
+            |row| [Text::LineItemType, Text::UsageType, Text::ProductCode].map(|fact| items.text(fact, row));
         for row in 0..items.rows() {
             let Some(start) = items.millis(Time::Start, row).filter(|start| *start >= since) else {
                 continue;
             };
-            let number = |fact| billionths(items.number(fact, row));
-            let key =
-                [Text::LineItemType, Text::UsageType, Text::ProductCode].map(|fact| items.text(fact, row));
+            let key = key(row);
             let (kind, instance_type) = *self.known.entry(key).or_insert_with(|| {
                 let [line_type, usage_type, product] = key.map(|symbol| symbols.text(symbol));
                 let instance_type = usage_type.split_once(':').map(|(_, instance_type)| instance_type);
@@ -194,39 +209,64 @@ impl Answers {
             let hour = (start / 3_600_000) as i32;
             let plan = items.text(Text::PlanArn, row);
             match kind {
-                Row::Fee => {
-                    let [rows, commitment, used, ..] =
-                        self.q1.cell([plan, Symbol::EMPTY, Symbol::EMPTY], hour);
-                    *rows += 1;
-                    *commitment += number(Number::TotalCommitment);
-                    *used += number(Number::UsedCommitment);
-                }
-                Row::Covered | Row::CoveredInstance => {
-                    let (effective, amount) = (number(Number::EffectiveCost), number(Number::UsageAmount));
-                    let cell = self.q1.cell([plan, Symbol::EMPTY, Symbol::EMPTY], hour);
-                    cell[0] += 1;
-                    cell[3] += effective;
-                    cell[4] += amount;
-                    cell[5] += number(Number::OnDemandCost);
+                Row::Fee | Row::Covered | Row::CoveredInstance => {
+                    let place = self.q1.place([plan, Symbol::EMPTY, Symbol::EMPTY], hour);
+                    self.q1.places.push((row, place));
                     if matches!(kind, Row::CoveredInstance) {
                         let group = [instance_type, items.text(Text::Region, row), plan];
-                        let [rows, amounts, rate, costs] = self.q2.cell(group, hour);
-                        *rows += 1;
-                        *amounts += amount;
-                        *rate = (*rate).max(number(Number::PlanRate));
-                        *costs += effective;
+                        let place = self.q2.place(group, hour);
+                        self.q2.places.push((row, place));
                     }
                 }
                 Row::OnDemand | Row::Spot => {
                     let table = &mut self.q3[usize::from(matches!(kind, Row::Spot))];
-                    let [rows, amount, cost] =
-                        table.cell([instance_type, Symbol::EMPTY, Symbol::EMPTY], hour);
-                    *rows += 1;
-                    *amount += number(Number::UsageAmount);
-                    *cost += number(Number::UnblendedCost);
+                    let place = table.place([instance_type, Symbol::EMPTY, Symbol::EMPTY], hour);
+                    table.places.push((row, place));
                 }
                 Row::Other => {}
             }
+        }
+        let number = |fact, row| billionths(items.number(fact, row));
+        let of_plans = |row| {
+            let is_fee = matches!(self.known.get(&key(row)), Some((Row::Fee, _)));
+            let of_fee = |fact| if is_fee { number(fact, row) } else { 0 };
+            let of_use = |fact| if is_fee { 0 } else { number(fact, row) };
+            [
+                1,
+                of_fee(Number::TotalCommitment),
+                of_fee(Number::UsedCommitment),
+                of_use(Number::EffectiveCost),
+                of_use(Number::UsageAmount),
+                of_use(Number::OnDemandCost),
+            ]
+        };
+        let add = |to: &mut [i64], from: &[i64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        self.q1.flush(of_plans, |cell, sums| add(cell, &sums));
+        let of_types = |row| {
+            [
+                1,
+                number(Number::UsageAmount, row),
+                number(Number::PlanRate, row),
+                number(Number::EffectiveCost, row),
+            ]
+        };
+        self.q2.flush(of_types, |cell, [rows, amount, rate, cost]| {
+            *cell = [
+                cell[0] + rows,
+                cell[1] + amount,
+                cell[2].max(rate),
+                cell[3] + cost,
+            ];
+        });
+        let of_use = |row| {
+            [
+                1,
+                number(Number::UsageAmount, row),
+                number(Number::UnblendedCost, row),
+            ]
+        };
+        for table in &mut self.q3 {
+            table.flush(of_use, |cell, sums| add(cell, &sums));
         }
     }
 }
@@ -297,7 +337,7 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
         for ((group, block), at) in table.blocks {
             q3.blocks
                 .insert(([group[0], class, Symbol::EMPTY], block), q3.cells.len());
-            q3.cells.push(table.cells[at].clone());
+            q3.cells.extend(&table.cells[at..at + BLOCK as usize]);
         }
     }
     serde_json::json!({"q1": all.q1.totals(), "q2": all.q2.totals(), "q3": q3.totals()})

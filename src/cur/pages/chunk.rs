@@ -22,6 +22,9 @@ const SHORT: Unread = Unread("a page shorter than it says");
 const PLAIN: Unread = Unread("a leading column that is not written in codes");
 const BEYOND: Unread = Unread("a code beyond its dictionary");
 
+/// The code of a null; no dictionary has so many values.
+pub(super) const NULL: u32 = u32::MAX;
+
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
@@ -131,39 +134,28 @@ impl Chunk {
         found.into_array(self.dictionary.texts(), &self.data_type)
     }
 
-    /// Tells `each` the code of every row of `rows`, `None` for a null. [`Unread`] where the column has no codes.
-    pub(super) fn codes(
-        &mut self,
-        rows: Range<u32>,
-        mut each: impl FnMut(u32, Option<u32>),
-    ) -> Result<(), Unread> {
+    /// The codes of all of `rows`, [`NULL`] for a null. [`Unread`] where the column has no codes.
+    pub(super) fn codes(&mut self, rows: Range<u32>, out: &mut Vec<u32>) -> Result<(), Unread> {
         let mut at = rows.start;
         while at < rows.end {
             self.seek(at)?;
             let (first, end) = (self.rows.start, self.rows.end.min(rows.end));
             let page = self.page.as_mut().ok_or(NO_PAGE)?;
-            self.places.clear();
-            if !page.presence.is_full() {
-                self.places
-                    .extend((at..end).filter_map(|row| page.presence.place(row - first)));
-            }
-            match &mut page.values {
-                Values::Codes(codes) if page.presence.is_full() => {
-                    codes.runs(at - first..end - first, |run, values| {
-                        for row in run.clone() {
-                            each(first + row, Some(values.get(row - run.start)));
-                        }
-                    })?;
-                }
-                Values::Codes(codes) => {
-                    self.codes.clear();
-                    codes.gather(&self.places, &mut self.codes)?;
-                    let mut codes = self.codes.iter().copied();
-                    for row in at..end {
-                        each(row, page.presence.place(row - first).and_then(|_| codes.next()));
-                    }
-                }
-                Values::Plain(_) => return Err(PLAIN),
+            let Values::Codes(codes) = &mut page.values else {
+                return Err(PLAIN);
+            };
+            if page.presence.is_full() {
+                codes.runs(at - first..end - first, |run, values| {
+                    values.copy_to(out, run.end - run.start);
+                })?;
+            } else {
+                let place = |row: u32| page.presence.place(row - first);
+                self.places.clear();
+                self.places.extend((at..end).filter_map(place));
+                self.codes.clear();
+                codes.gather(&self.places, &mut self.codes)?;
+                let mut codes = self.codes.iter().copied();
+                out.extend((at..end).map(|row| place(row).and_then(|_| codes.next()).unwrap_or(NULL)));
             }
             at = end;
         }

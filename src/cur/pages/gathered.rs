@@ -10,6 +10,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::Unread;
+use super::chunk::NULL;
 
 /// The values that are not null, and which rows those are.
 #[derive(Debug)]
@@ -31,16 +32,17 @@ pub(super) enum Dense {
 
 const BEYOND: Unread = Unread("a code beyond its dictionary");
 
-/// Codes with their dictionary, which has them all.
-pub(super) fn texts_in_codes(
-    codes: Vec<u32>,
-    texts: &ArrayRef,
-) -> Result<DictionaryArray<Int32Type>, Unread> {
-    let codes = codes
-        .into_iter()
-        .map(|code| i32::try_from(code).map_err(|_| BEYOND));
-    let codes = Int32Array::from(codes.collect::<Result<Vec<_>, _>>()?);
-    DictionaryArray::try_new(codes, Arc::clone(texts)).map_err(|_| BEYOND)
+/// Codes with their dictionary, which has them all; [`NULL`] is null.
+pub(super) fn texts_in_codes(codes: impl Iterator<Item = u32>, texts: &ArrayRef) -> Result<ArrayRef, Unread> {
+    let codes: Vec<i32> = codes.map(u32::cast_signed).collect();
+    let null = NULL.cast_signed();
+    let nulls = codes
+        .contains(&null)
+        .then(|| codes.iter().map(|code| *code != null).collect());
+    let codes = Int32Array::try_new(codes.into(), nulls).map_err(|_| BEYOND)?;
+    // It checks that there is a text for each.
+    let texts = DictionaryArray::<Int32Type>::try_new(codes, Arc::clone(texts)).map_err(|_| BEYOND)?;
+    Ok(Arc::new(texts))
 }
 
 /// A dictionary's text.
@@ -107,7 +109,8 @@ impl Gathered {
             Dense::Codes(codes) if codes.is_empty() => {
                 return Ok(new_null_array(&DataType::Utf8, rows));
             }
-            Dense::Codes(codes) => Arc::new(texts_in_codes(codes, texts.ok_or(BEYOND)?)?),
+            Dense::Codes(codes) if codes.contains(&NULL) => return Err(BEYOND),
+            Dense::Codes(codes) => texts_in_codes(codes.into_iter(), texts.ok_or(BEYOND)?)?,
             Dense::Texts(mut texts) => Arc::new(texts.finish()),
             Dense::Doubles(values) => Arc::new(Float64Array::from(values)),
             Dense::Times(values) => {

@@ -163,14 +163,38 @@ pub(super) enum Values<'a> {
 }
 
 impl Values<'_> {
-    /// The value so many places on.
-    #[inline]
-    pub(super) fn get(&self, offset: u32) -> u32 {
+    /// The first so many of them.
+    pub(super) fn copy_to(&self, out: &mut Vec<u32>, count: u32) {
         match *self {
-            Self::Alike(value) => value,
-            Self::Packed { data, width, first } => unpack(data, width, first + offset),
+            Self::Alike(value) => out.extend((0..count).map(|_| value)),
+            Self::Packed { data, width, first } => {
+                out.extend((first..first + count).map(|index| unpack(data, width, index)));
+            }
         }
     }
+
+    /// Values of one bit each, 56 or more of them, from the one so many places on, the first lowest.
+    pub(super) fn bits(&self, offset: u32) -> u64 {
+        match *self {
+            Self::Alike(value) => (u64::from(value) & 1).wrapping_neg(),
+            Self::Packed { data, first, .. } => {
+                let index = first + offset;
+                word_at(data, (index / 8) as usize) >> (index % 8)
+            }
+        }
+    }
+}
+
+/// Eight bytes from there on; 0 beyond the data.
+#[inline]
+fn word_at(data: &[u8], byte: usize) -> u64 {
+    if let Some(word) = data.get(byte..).and_then(<[u8]>::first_chunk) {
+        return u64::from_le_bytes(*word);
+    }
+    let rest = data.get(byte..).unwrap_or_default();
+    rest.iter()
+        .rev()
+        .fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// The packed value at `index`; 0 beyond the data.
@@ -178,17 +202,7 @@ impl Values<'_> {
 fn unpack(data: &[u8], width: u8, index: u32) -> u32 {
     let bit = u64::from(index) * u64::from(width);
     #[allow(clippy::cast_possible_truncation)] // at most 2³² values of 4 bytes: within a 64-bit address space
-    let byte = (bit / 8) as usize;
-    let word = match data.get(byte..byte + 8) {
-        Some(word) => u64::from_le_bytes(word.try_into().unwrap_or_default()),
-        None => {
-            let mut word = [0; 8];
-            let rest = data.get(byte..).unwrap_or_default();
-            let length = rest.len().min(8);
-            word[..length].copy_from_slice(&rest[..length]);
-            u64::from_le_bytes(word)
-        }
-    };
+    let word = word_at(data, (bit / 8) as usize);
     #[allow(clippy::cast_possible_truncation)] // masked to at most 32 bits
     let value = (word >> (bit % 8) & ((1 << width) - 1)) as u32;
     value
@@ -259,7 +273,7 @@ mod tests {
             let mut all = Vec::new();
             let mut hybrid = Hybrid::new(bytes.into(), width).unwrap();
             hybrid.runs(0..values.len() as u32, |run, values| {
-                all.extend((0..run.end - run.start).map(|offset| values.get(offset)));
+                values.copy_to(&mut all, run.end - run.start);
             }).unwrap();
             prop_assert_eq!(all, values);
         }

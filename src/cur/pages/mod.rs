@@ -12,9 +12,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
 use arrow::compute::{cast, filter, take};
-use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
 
 use self::chunk::Chunk;
@@ -63,13 +63,15 @@ pub(crate) struct Arrays {
 
 /// The rows of one row group that matter, out of some thousand rows at a time.
 pub(crate) struct SelectedRows {
-    filter: RowFilter,
     line_type: Chunk,
     usage_type: Chunk,
-    /// By the dictionary's codes.
-    line_types: Vec<Relevance>,
-    usage_types: Option<(ArrayRef, Vec<bool>)>,
+    /// What the codes of the two leading columns say: a row matters where they have a bit in common.
+    line_types: Vec<u8>,
+    usage_types: Vec<u8>,
+    null_usage: u8,
     columns: Vec<Column>,
+    /// Codes of the leading columns, kept for their memory.
+    codes: [Vec<u32>; 2],
     /// The usage start, where only rows from a time on matter, and that time in the column's unit.
     start: Option<(Chunk, i64)>,
     /// Columns that are not read here, as many rows at a time.
@@ -100,7 +102,6 @@ impl SelectedRows {
         since: Option<(usize, i64)>,
         decode: impl FnOnce(&[usize]) -> Option<ParquetRecordBatchReader>,
     ) -> Result<Self, Unread> {
-        const LEADING: Unread = Unread("a leading column of another type");
         let group = metadata.metadata().row_group(row_group);
         let rows = u32::try_from(group.num_rows()).map_err(|_| Unread("too many rows"))?;
         let bytes = Arc::new(bytes.clone());
@@ -139,16 +140,24 @@ impl SelectedRows {
         if !by_decoder.is_empty() {
             decoder = Some(decode(&by_decoder).ok_or(Unread("columns that can't be decoded"))?);
         }
-        let mut line_type = chunk(line_type)?.ok_or(LEADING)?;
-        let line_types = line_type.dictionary()?.as_string::<i32>().iter();
-        let line_types = line_types.map(|text| (filter.line_type)(text.unwrap_or_default()));
+        let [mut line_type, mut usage_type] = [chunk(line_type)?, chunk(usage_type)?];
+        let line_type_bits = |text: &str| match (filter.line_type)(text) {
+            Relevance::None => 0,
+            Relevance::ByUsageType => BY_USAGE_TYPE,
+            Relevance::All => ALL,
+        };
+        let usage_type_bits = |text: &str| match (filter.usage_type)(text) {
+            true => BY_USAGE_TYPE | ALL,
+            false => ALL,
+        };
         Ok(Self {
-            filter,
-            line_types: line_types.collect(),
-            line_type,
-            usage_type: chunk(usage_type)?.ok_or(LEADING)?,
-            usage_types: None,
+            line_types: bits(line_type.as_mut(), line_type_bits)?,
+            usage_types: bits(usage_type.as_mut(), usage_type_bits)?,
+            null_usage: usage_type_bits(""),
+            line_type: line_type.ok_or(LEADING)?,
+            usage_type: usage_type.ok_or(LEADING)?,
             columns,
+            codes: Default::default(),
             start: start.map(|(_, start)| start),
             decoder,
             rows: 0..rows,
@@ -181,37 +190,43 @@ impl SelectedRows {
             ),
             None => None,
         };
-        let (mut candidates, mut codes, mut settled) = (Vec::new(), Vec::new(), Vec::new());
-        let line_types = &self.line_types;
-        self.line_type.codes(rows.clone(), |row, code| {
-            let relevance = code.and_then(|code| line_types.get(code as usize));
-            if let (Some(code), Some(Relevance::ByUsageType | Relevance::All)) = (code, relevance) {
-                candidates.push(row);
-                codes.push(code);
-                settled.push(relevance == Some(&Relevance::All));
-            }
-        })?;
-        let usage = self.usage_type.gather(&candidates)?;
-        let mut keep = self.keep(&usage, &settled);
-        let mut selected = chosen(&candidates, &keep);
+        let [line_types, usage_types] = &mut self.codes;
+        for (chunk, codes) in [
+            (&mut self.line_type, &mut *line_types),
+            (&mut self.usage_type, &mut *usage_types),
+        ] {
+            codes.clear();
+            chunk.codes(rows.clone(), codes)?;
+        }
+        let mut selected = vec![0; rows.len()];
+        let mut count = 0;
+        // Without a branch: which of some thousand rows matter, nothing foretells.
+        for ((row, line_type), usage_type) in rows.clone().zip(&*line_types).zip(&*usage_types) {
+            let line_type = self.line_types.get(*line_type as usize).unwrap_or(&0);
+            let usage_type = self
+                .usage_types
+                .get(*usage_type as usize)
+                .unwrap_or(&self.null_usage);
+            selected[count] = row;
+            count += usize::from(line_type & usage_type != 0);
+        }
+        selected.truncate(count);
         let mut start = None;
         if let Some((chunk, since)) = &mut self.start {
             let times = chunk.gather(&selected)?;
             let later = not_before(&times, *since)?;
-            selected = chosen(&selected, &later);
-            start = Some(kept(&times, &later)?);
-            let mut later = later.values().iter();
-            let keeps = keep.values().iter();
-            keep = keeps
-                .map(|keep| Some(keep && later.next().unwrap_or(false)))
-                .collect();
+            selected = later.values().set_indices().map(|at| selected[at]).collect();
+            start = Some(filter(&times, &later).map_err(|_| NOT_CHOSEN)?);
         }
-        let line_type = texts_in_codes(codes, self.line_type.dictionary()?)?;
+        let leading = |codes: &[u32], chunk: &mut Chunk| {
+            let codes = selected.iter().map(|row| codes[(row - rows.start) as usize]);
+            texts_in_codes(codes, chunk.dictionary()?)
+        };
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             columns.push(match column {
-                Column::LineType => kept(&line_type, &keep)?,
-                Column::UsageType => kept(&usage, &keep)?,
+                Column::LineType => leading(line_types, &mut self.line_type)?,
+                Column::UsageType => leading(usage_types, &mut self.usage_type)?,
                 Column::Start => start.take().ok_or(NOT_CHOSEN)?,
                 Column::Pages(chunk) => chunk.gather(&selected)?,
                 Column::Decoded(number) => {
@@ -228,47 +243,20 @@ impl SelectedRows {
             rows: selected.len(),
         })
     }
-
-    /// Which candidates matter, by their usage types where the line item's type has not settled it.
-    fn keep(&mut self, usage: &ArrayRef, settled: &[bool]) -> BooleanArray {
-        let usage_type = self.filter.usage_type;
-        let of_null = usage_type("");
-        let Some(coded) = usage.as_dictionary_opt::<Int32Type>() else {
-            let texts = usage.as_string::<i32>().iter();
-            let matter = texts.map(|text| text.map_or(of_null, usage_type));
-            return matter
-                .zip(settled)
-                .map(|(matters, settled)| Some(matters || *settled))
-                .collect();
-        };
-        let values = coded.values();
-        let known = self
-            .usage_types
-            .take()
-            .filter(|(seen, _)| Arc::ptr_eq(seen, values));
-        let (_, by_code) = self.usage_types.insert(known.unwrap_or_else(|| {
-            let texts = values.as_string::<i32>().iter();
-            let matter = texts.map(|text| text.map_or(of_null, usage_type));
-            (Arc::clone(values), matter.collect())
-        }));
-        let matters = |row: usize| coded.key(row).map_or(of_null, |code| by_code[code]);
-        let settled = settled.iter().enumerate();
-        settled
-            .map(|(row, settled)| Some(*settled || matters(row)))
-            .collect()
-    }
 }
 
+// Bits by which rows are chosen.
+const BY_USAGE_TYPE: u8 = 1;
+const ALL: u8 = 2;
+
+/// The bits of each text of a leading column's dictionary.
+fn bits(chunk: Option<&mut Chunk>, of: impl Fn(&str) -> u8) -> Result<Vec<u8>, Unread> {
+    let texts = chunk.ok_or(LEADING)?.dictionary()?.as_string::<i32>();
+    Ok(texts.iter().map(|text| of(text.unwrap_or_default())).collect())
+}
+
+const LEADING: Unread = Unread("a leading column of another type");
 const NOT_CHOSEN: Unread = Unread("rows that can't be chosen");
-
-fn chosen(rows: &[u32], keep: &BooleanArray) -> Vec<u32> {
-    let rows = rows.iter().zip(keep.values());
-    rows.filter_map(|(row, keep)| keep.then_some(*row)).collect()
-}
-
-fn kept(array: &dyn Array, keep: &BooleanArray) -> Result<ArrayRef, Unread> {
-    filter(array, keep).map_err(|_| NOT_CHOSEN)
-}
 
 /// Which times are not before `since`; what has no time is looked at elsewhere.
 fn not_before(times: &ArrayRef, since: i64) -> Result<BooleanArray, Unread> {

@@ -7,7 +7,7 @@ use parquet::basic::Encoding;
 use parquet::column::page::Page;
 
 use super::Unread;
-use super::hybrid::Hybrid;
+use super::hybrid::{Hybrid, Values as Run};
 
 /// A page, its levels read.
 #[derive(Debug)]
@@ -130,29 +130,38 @@ impl Presence {
 
     fn read(levels: Bytes, rows: u32) -> Result<Self, Unread> {
         let mut levels = Hybrid::new(levels, 1)?;
-        let mut words = vec![0_u64; rows.div_ceil(64) as usize];
-        let mut present = 0;
-        levels.runs(0..rows, |run, values| {
-            for row in run.clone() {
-                let level = values.get(row - run.start) & 1;
-                words[(row / 64) as usize] |= u64::from(level) << (row % 64);
-                present += level;
+        let mut words = Vec::new();
+        let mut is_full = false;
+        levels.runs(0..rows, |run, values| match values {
+            // Most columns have a value in every row, which is one run.
+            Run::Alike(level) if run == (0..rows) => is_full = level == 1,
+            values => {
+                words.resize(rows.div_ceil(64) as usize, 0_u64);
+                let mut row = run.start;
+                while row < run.end {
+                    // As many as fit into the word, and into eight bytes from any bit on.
+                    let bit = row % 64;
+                    let count = (64 - bit).min(run.end - row).min(56);
+                    let levels = values.bits(row - run.start) & ((1 << count) - 1);
+                    words[(row / 64) as usize] |= levels << bit;
+                    row += count;
+                }
             }
         })?;
-        if present == rows {
+        if is_full {
             return Ok(Self::All);
         }
-        if present == 0 {
-            return Ok(Self::None);
-        }
-        let before = words.iter().scan(0, |sum, word| {
-            let before = *sum;
-            *sum += word.count_ones();
-            Some(before)
+        let mut present = 0;
+        let before = words.iter().map(|word| {
+            let before = present;
+            present += word.count_ones();
+            before
         });
-        Ok(Self::Some {
-            before: before.collect(),
-            words,
+        let before = before.collect();
+        Ok(match present {
+            0 => Self::None,
+            _ if present == rows => Self::All,
+            _ => Self::Some { words, before },
         })
     }
 }
