@@ -165,6 +165,10 @@ impl<'a> BatchDecoder<'a> {
 
     fn text(&mut self, batch: &Arrays, root: usize) -> Result<TextColumn> {
         let array = self.column(batch, root);
+        // Much of what describes plans is null in all rows of other usage.
+        if array.null_count() == array.len() {
+            return Ok(TextColumn::Absent);
+        }
         let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
             return Ok(TextColumn::Plain(self.symbols_of(array)?));
         };
