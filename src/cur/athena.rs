@@ -19,7 +19,6 @@ use super::snapshot::{Listing, Manifests, Snapshot};
 use super::store::Store;
 use super::symbols::Symbols;
 use crate::commitment::ledger_builder::LedgerBuilder;
-use crate::hour::Hour;
 use crate::money::Money;
 use crate::warning::Warning;
 use crate::{Error, Result};
@@ -103,20 +102,13 @@ pub(super) async fn read(table: &AthenaTable, request: &Request<'_>) -> Result<R
     let rows = rows_by_period(table, &athena, &described).await?;
     let chosen = chosen(table, request, &rows)?;
     let name = sql::table(&table.database, &table.table);
-    let window = request.window.clone();
     let question = Question {
         table: &name,
         schema: &described.schema,
         columns: &found,
         detail: request.detail,
         periods: described.period.map(|columns| (columns, chosen.as_slice())),
-        window: window.map(|window| {
-            window.start..if request.ends_early {
-                window.end
-            } else {
-                Hour::LAST
-            }
-        }),
+        since: request.window.as_ref().map(|window| window.start),
     };
     let total = rows
         .iter()

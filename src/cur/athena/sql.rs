@@ -6,7 +6,6 @@
 //! Athena's engine and DuckDB know is used.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 
 use arrow::datatypes::{DataType, Schema};
 
@@ -119,8 +118,9 @@ pub(crate) struct Question<'a> {
     pub(crate) detail: Detail,
     /// Of which billing periods; all when the table does not tell them.
     pub(crate) periods: Option<(PeriodColumns, &'a [BillingPeriod])>,
-    /// Line items that begin in these hours; all when `None`.
-    pub(crate) window: Option<Range<Hour>>,
+    /// Line items that begin in this hour or later; all when `None`. What begins later than anybody looks tells how far the
+    /// report reaches.
+    pub(crate) since: Option<Hour>,
 }
 
 impl Question<'_> {
@@ -276,16 +276,12 @@ impl Question<'_> {
             .map(|(columns, periods)| period_is(columns, periods))
             .into_iter()
             .collect();
-        if let Some(window) = &self.window {
+        if let Some(since) = self.since {
             let root = self.columns.times[0];
             // A text may be a time in any form: the ledger's builder sees to those.
             if matches!(self.data_type(root), DataType::Timestamp(..)) {
-                let (name, from) = (self.name(root), timestamp(window.start));
-                let until = match window.end {
-                    Hour::LAST => String::new(),
-                    end => format!(" AND {name} < {}", timestamp(end)),
-                };
-                all.push(format!("({name} IS NULL OR {name} >= {from}{until})"));
+                let (name, since) = (self.name(root), timestamp(since));
+                all.push(format!("({name} IS NULL OR {name} >= {since})"));
             }
         }
         let Some(line_type) = self.raw(Text::LineItemType) else {

@@ -45,7 +45,7 @@ const LEGACY: &str = "
     - year string
     - month string";
 
-fn question(described: &Described, detail: Detail, window: Option<Range<Hour>>) -> String {
+fn question(described: &Described, detail: Detail, since: Option<Hour>) -> String {
     let columns = Columns::find(&described.schema, "table").unwrap();
     let columns = match detail {
         Detail::Plans => columns.without_tags(),
@@ -58,13 +58,13 @@ fn question(described: &Described, detail: Detail, window: Option<Range<Hour>>) 
         columns: &columns,
         detail,
         periods: described.period.map(|columns| (columns, periods.as_slice())),
-        window,
+        since,
     };
     question.sql()
 }
 
-fn november() -> Option<Range<Hour>> {
-    Some(BillingPeriod::parse("2026-11").unwrap().first_hour()..Hour::LAST)
+fn november() -> Option<Hour> {
+    Some(BillingPeriod::parse("2026-11").unwrap().first_hour())
 }
 
 #[test]
