@@ -21,7 +21,7 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
     let (bytes, rows) = (source.bytes_read, source.rows);
     let is_large = bytes > MUCH || rows > MANY;
     let once = price(bytes, 3);
-    let a_day = price(bytes * RUNS, 3 * RUNS);
+    let a_day = price(bytes.saturating_mul(RUNS), 3 * RUNS);
     let asked = source.scan_cost.is_some();
     let of = format!(
         "{} of needed columns, {rows} rows in the last {}",

@@ -9,7 +9,8 @@ use aws_sdk_athena::Client;
 use aws_sdk_athena::config::Builder;
 use aws_sdk_athena::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_athena::types::{
-    Column, QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration,
+    Column, Datum, QueryExecution, QueryExecutionContext, QueryExecutionState, QueryExecutionStatistics,
+    ResultConfiguration, ResultSet,
 };
 
 use tokio::runtime::Handle;
@@ -143,11 +144,11 @@ impl<'a> Athena<'a> {
         while let Some(page) = pages.next().await {
             self.check_interrupt()?;
             let page = page.map_err(|error| self.explain("read the query's answer", &error))?;
-            let rows = page.result_set().map(|set| set.rows()).unwrap_or_default();
+            let rows = page.result_set().map(ResultSet::rows).unwrap_or_default();
             // The names of the columns stand above the first page.
             let rows = rows.iter().skip(usize::from(is_first));
             is_first = false;
-            let cell = |cell: &aws_sdk_athena::types::Datum| cell.var_char_value().map(str::to_owned);
+            let cell = |cell: &Datum| cell.var_char_value().map(str::to_owned);
             sink(rows.map(|row| row.data().iter().map(cell).collect()).collect())?;
         }
         Ok(())
@@ -320,7 +321,7 @@ impl Drop for Running<'_> {
 
 fn scanned(execution: Option<&QueryExecution>) -> u64 {
     let statistics = execution.and_then(|execution| execution.statistics());
-    let bytes = statistics.and_then(|statistics| statistics.data_scanned_in_bytes());
+    let bytes = statistics.and_then(QueryExecutionStatistics::data_scanned_in_bytes);
     u64::try_from(bytes.unwrap_or(0)).unwrap_or(0)
 }
 

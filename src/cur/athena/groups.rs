@@ -59,9 +59,9 @@ fn group(cells: &Cells, symbols: &Symbols) -> Result<Group> {
     let mut texts = [Symbol::EMPTY; TEXTS];
     texts.copy_from_slice(&interned);
     let cell = |index: usize| rest[index].as_deref();
-    let whole = |index: usize| cell(index).map(|text| parsed::<i128>(text)).transpose();
+    let whole = |index: usize| cell(index).map(parsed::<i128>).transpose();
     let rate = |index: usize| -> Result<Option<Money>> {
-        let dollars = cell(index).map(|text| parsed::<f64>(text)).transpose()?;
+        let dollars = cell(index).map(parsed::<f64>).transpose()?;
         Ok(dollars.and_then(Money::from_dollars))
     };
     // After starts, ends and the mark of what cannot be read.

@@ -3,12 +3,13 @@
 //! Every number that a ledger holds is a sum of what single line items say, each rounded to the picodollar (usage: to the
 //! nano-unit). The query does the same, in the same order, in whole numbers, and what is not added up but compared (rates
 //! and prices) is the highest of the group, so that the ledger is the one that reading the files makes. Only what both
-//! Athena's engine and DuckDB know is used.
+//! Athena's engine and `DuckDB` know is used.
 
 use std::fmt::Write as _;
 
 use arrow::datatypes::{DataType, Schema};
 
+use self::maps::{entry, keys_of};
 use super::table::PeriodColumns;
 use crate::commitment::usage::{COVERED_USAGE, DISCOUNTED_USAGE, OF_INTEREST, RECURRING_FEE, USAGE};
 use crate::cur::columns::{Columns, Detail, Number, TEXTS, Tag, Text, text_of};
@@ -56,31 +57,6 @@ const NUMBER_NAMES: [&str; 7] = [
     "effective_cost",
     "used_commitment",
     "total_commitment",
-];
-
-/// Keys of tag maps, as CUR 2.0's `resource_tags` and `tags` write them, and as pipelines keep them.
-const TAG_PREFIXES: [&str; 6] = [
-    "user_",
-    "user:",
-    "resourceTags/user:",
-    "resourceTags/user_",
-    "resourceTags/",
-    "",
-];
-const NODE_POOL_KEYS: [&str; 2] = ["karpenter_sh_nodepool", "karpenter.sh/nodepool"];
-const CLUSTER_KEYS: [&str; 6] = [
-    "eks_cluster_name",
-    "eks:cluster-name",
-    "eks_eks_cluster_name",
-    "eks:eks-cluster-name",
-    "alpha_eksctl_io_cluster_name",
-    "alpha.eksctl.io/cluster-name",
-];
-const AWS_KEYS: [&str; 4] = [
-    "aws_eks_cluster_name",
-    "aws:eks:cluster-name",
-    "resourceTags/aws:eks:cluster-name",
-    "resourceTags/aws_eks_cluster_name",
 ];
 
 /// A table by name, as SQL has it.
@@ -217,7 +193,7 @@ impl Question<'_> {
         {
             for root in &self.columns.tag_maps {
                 let map = self.name(*root);
-                sources.extend(tag_keys(tag).iter().map(|key| entry(&map, key)));
+                sources.extend(keys_of(tag).iter().map(|key| entry(&map, key)));
             }
         }
         if fact == Text::Region as usize {
@@ -309,28 +285,6 @@ impl Question<'_> {
     }
 }
 
-/// The entry of a map; null where there is none.
-fn entry(map: &str, key: &str) -> String {
-    let key = literal(key);
-    format!("CASE WHEN contains(map_keys({map}), {key}) THEN {map}[{key}] END")
-}
-
-/// The keys under which maps hold a tag, likeliest first.
-fn tag_keys(tag: Tag) -> Vec<String> {
-    let (first, names): (&[&str], &[&str]) = match tag {
-        Tag::NodePool => (&[], &NODE_POOL_KEYS),
-        Tag::Cluster => (&AWS_KEYS, &CLUSTER_KEYS),
-    };
-    let prefixed = TAG_PREFIXES
-        .iter()
-        .flat_map(|prefix| names.iter().map(move |name| format!("{prefix}{name}")));
-    first
-        .iter()
-        .map(|key| (*key).to_owned())
-        .chain(prefixed)
-        .collect()
-}
-
 fn period_is(columns: PeriodColumns, periods: &[BillingPeriod]) -> String {
     let values = |of: &dyn Fn(&BillingPeriod) -> Vec<String>| -> String {
         let mut all: Vec<String> = periods.iter().flat_map(of).collect();
@@ -398,6 +352,8 @@ fn literal(text: &str) -> String {
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
+
+mod maps;
 
 #[cfg(test)]
 mod tests;

@@ -63,13 +63,13 @@ fn question(described: &Described, detail: Detail, since: Option<Hour>) -> Strin
     question.sql()
 }
 
-fn november() -> Option<Hour> {
-    Some(BillingPeriod::parse("2026-11").unwrap().first_hour())
+fn november() -> Hour {
+    BillingPeriod::parse("2026-11").unwrap().first_hour()
 }
 
 #[test]
 fn the_query_of_a_legacy_table_can_be_read() {
-    let sql = question(&described(LEGACY), Detail::Usage, november());
+    let sql = question(&described(LEGACY), Detail::Usage, Some(november()));
     assert_eq!(sql, include_str!("legacy.sql").trim_end(), "\n{sql}");
 }
 
@@ -100,7 +100,7 @@ fn an_export_is_asked_by_its_own_partition_maps_and_types() {
             "resource_tags map<string,string>",
         );
     let text = text.replace("- year string\n    - month string", "- BILLING_PERIOD string");
-    let sql = question(&described(&text), Detail::Usage, november());
+    let sql = question(&described(&text), Detail::Usage, Some(november()));
     for part in [
         "\"billing_period\" IN ('2026-10', '2026-11', '2027-01')",
         "CASE WHEN contains(map_keys(\"resource_tags\"), 'user_karpenter_sh_nodepool') THEN \"resource_tags\"['user_karpenter_sh_nodepool'] END",
@@ -133,7 +133,7 @@ fn names_and_texts_cannot_end_their_quotes() {
 #[test]
 fn every_key_under_which_a_tag_is_looked_for_is_that_tags() {
     for tag in [Tag::NodePool, Tag::Cluster] {
-        let keys = tag_keys(tag);
+        let keys = keys_of(tag);
         assert!(keys.iter().all(|key| Tag::of(key) == Some(tag)), "{keys:?}");
     }
     for known in [
@@ -141,14 +141,14 @@ fn every_key_under_which_a_tag_is_looked_for_is_that_tags() {
         "resourceTags/user:karpenter.sh/nodepool",
         "karpenter.sh/nodepool",
     ] {
-        assert!(tag_keys(Tag::NodePool).iter().any(|key| key == known), "{known}");
+        assert!(keys_of(Tag::NodePool).iter().any(|key| key == known), "{known}");
     }
     for known in [
         "aws_eks_cluster_name",
         "user_eks_eks_cluster_name",
         "resourceTags/aws:eks:cluster-name",
     ] {
-        assert!(tag_keys(Tag::Cluster).iter().any(|key| key == known), "{known}");
+        assert!(keys_of(Tag::Cluster).iter().any(|key| key == known), "{known}");
     }
 }
 

@@ -120,7 +120,7 @@ impl Reading<'_> {
         }))
     }
 
-    pub(crate) fn run<T>(
+    fn run<T>(
         &self,
         progress: &(dyn Fn(u64, u64) + Sync),
         read: impl AsyncFnOnce(&ReadOptions<'_>) -> Result<T>,
