@@ -15,7 +15,7 @@ use super::location::Location;
 use super::object::{Object, ReadError};
 use super::period::BillingPeriod;
 use super::reader::{ReportData, Request, open};
-use super::snapshot::{Listing, Manifests, Snapshot};
+use super::snapshot::{Listing, Manifests, Periods, Snapshot};
 use super::store::Store;
 use super::symbols::Symbols;
 use crate::commitment::ledger_builder::LedgerBuilder;
@@ -99,7 +99,7 @@ pub(super) async fn read(table: &AthenaTable, request: &Request<'_>) -> Result<R
     let described = Described::of(&columns, &partitions);
     let found = find(table, &described, request.detail)?;
     let watch = Watch::begin(table, request, &athena, found.format).await?;
-    let rows = rows_by_period(table, &athena, &described).await?;
+    let rows = rows_by_period(table, &athena, &described, request.periods).await?;
     let chosen = chosen(table, request, &rows)?;
     let name = sql::table(&table.database, &table.table);
     let question = Question {
@@ -126,6 +126,7 @@ pub(super) async fn read(table: &AthenaTable, request: &Request<'_>) -> Result<R
         })
         .await?;
     let mut warnings = watch.end(table, &athena).await?;
+    warnings.extend(watch.lacking(table, &chosen));
     let ledger = builder.finish();
     warnings.extend(super::reader::warnings_of(
         &table.to_string(),
@@ -169,16 +170,36 @@ fn find(table: &AthenaTable, described: &Described, detail: Detail) -> Result<Co
     })
 }
 
-/// The rows of each billing period, or of the whole table.
+/// Rows by billing period; by none where the table does not tell it.
+type Rows = BTreeMap<Option<BillingPeriod>, u64>;
+
+/// The rows of each billing period, or of the whole table. Those that are likely wanted are looked at first: a table of
+/// years has many files.
 async fn rows_by_period(
     table: &AthenaTable,
     athena: &Athena<'_>,
     described: &Described,
-) -> Result<BTreeMap<Option<BillingPeriod>, u64>> {
-    let mut rows = BTreeMap::new();
+    wanted: Periods,
+) -> Result<Rows> {
+    if let Some(likely) = wanted.likely().filter(|_| described.period.is_some()) {
+        let rows = count_rows(table, athena, described, Some(&likely)).await?;
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
+    }
+    count_rows(table, athena, described, None).await
+}
+
+async fn count_rows(
+    table: &AthenaTable,
+    athena: &Athena<'_>,
+    described: &Described,
+    of: Option<&[BillingPeriod]>,
+) -> Result<Rows> {
+    let mut rows = Rows::new();
     let name = sql::table(&table.database, &table.table);
     athena
-        .run(&sql::periods(&name, described.period), |page| {
+        .run(&sql::periods(&name, described.period, of), |page| {
             for cells in page {
                 let count = cells.last().and_then(Option::as_deref);
                 let count: Option<u64> = count.and_then(|count| count.parse().ok());
@@ -196,11 +217,7 @@ async fn rows_by_period(
 }
 
 /// The billing periods to ask for; none where the table does not tell them.
-fn chosen(
-    table: &AthenaTable,
-    request: &Request<'_>,
-    rows: &BTreeMap<Option<BillingPeriod>, u64>,
-) -> Result<Vec<BillingPeriod>> {
+fn chosen(table: &AthenaTable, request: &Request<'_>, rows: &Rows) -> Result<Vec<BillingPeriod>> {
     if rows.contains_key(&None) {
         return Ok(Vec::new());
     }
@@ -309,6 +326,18 @@ impl Watch {
              is looked at before and after"
         );
         Ok(vec![Warning::new("table-unwatched", message)])
+    }
+
+    /// Billing periods that have files and are not in the table.
+    fn lacking(&self, table: &AthenaTable, chosen: &[BillingPeriod]) -> Option<Warning> {
+        let (_, snapshot, _) = self.files.as_ref().filter(|_| !chosen.is_empty())?;
+        let lacking = snapshot.periods().filter(|period| !chosen.contains(period));
+        let lacking: Vec<String> = lacking.map(|period| period.to_string()).collect();
+        let message = format!(
+            "{table}: the table lacks {}, of which there are files: let AWS's crawler run, or add the partitions (MSCK REPAIR TABLE)",
+            lacking.join(" and ")
+        );
+        (!lacking.is_empty()).then(|| Warning::new("table-lacks-periods", message))
     }
 
     fn delivered(&self) -> Option<chrono::DateTime<chrono::Utc>> {

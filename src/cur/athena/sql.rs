@@ -64,8 +64,8 @@ pub(crate) fn table(database: &str, table: &str) -> String {
     format!("{}.{}", quoted(database), quoted(table))
 }
 
-/// Which billing periods there are, and how many line items each has: nothing but footers is read for it.
-pub(crate) fn periods(table: &str, period: Option<PeriodColumns>) -> String {
+/// Which billing periods there are, of all or of some, and how many line items each has: nothing but footers is read for it.
+pub(crate) fn periods(table: &str, period: Option<PeriodColumns>, of: Option<&[BillingPeriod]>) -> String {
     let names: Vec<String> = period
         .map_or(&[][..], PeriodColumns::names)
         .iter()
@@ -75,7 +75,11 @@ pub(crate) fn periods(table: &str, period: Option<PeriodColumns>) -> String {
         return format!("SELECT count(*) FROM {table}");
     }
     let names = names.join(", ");
-    format!("SELECT {names}, count(*) FROM {table} GROUP BY {names}")
+    let only = period
+        .zip(of)
+        .map(|(columns, of)| format!(" WHERE {}", period_is(columns, of)))
+        .unwrap_or_default();
+    format!("SELECT {names}, count(*) FROM {table}{only} GROUP BY {names}")
 }
 
 /// What a legacy report says of itself.

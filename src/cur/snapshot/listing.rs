@@ -80,6 +80,21 @@ impl Manifests {
 }
 
 impl Periods {
+    /// Those among which the wanted ones are, unless there are none of these; `None` when they are too many to name.
+    pub(crate) fn likely(self) -> Option<Vec<BillingPeriod>> {
+        const MANY: usize = 60;
+        let (first, last) = match self {
+            Self::Newest(now) => {
+                let this = BillingPeriod::of(now);
+                (BillingPeriod::of(this.first_hour().plus(-1).start()), this)
+            }
+            Self::Between(first, last) | Self::History(first, last) => (first, last),
+        };
+        let all = std::iter::successors(Some(first), |period| Some(period.next()));
+        let all: Vec<BillingPeriod> = all.take_while(|period| *period <= last).take(MANY + 1).collect();
+        (all.len() <= MANY).then_some(all)
+    }
+
     /// Those that are wanted of what is there, ascending.
     pub(crate) fn among<T>(self, there: &BTreeMap<BillingPeriod, T>) -> Vec<(BillingPeriod, &T)> {
         let newest = |last: BillingPeriod| {

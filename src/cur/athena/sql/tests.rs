@@ -116,11 +116,29 @@ fn an_export_is_asked_by_its_own_partition_maps_and_types() {
 fn a_table_without_periods_is_asked_for_all_its_rows() {
     let described = described(LEGACY.split("- year").next().unwrap());
     assert!(question(&described, Detail::Usage, None).contains("WHERE (\"line_item_line_item_type\" IN"));
-    assert_eq!(periods("t", described.period), "SELECT count(*) FROM t");
-    let whole = periods("t", Some(PeriodColumns::Whole));
+    assert_eq!(periods("t", described.period, None), "SELECT count(*) FROM t");
+    let whole = periods("t", Some(PeriodColumns::Whole), None);
     assert_eq!(
         whole,
         "SELECT \"billing_period\", count(*) FROM t GROUP BY \"billing_period\""
+    );
+}
+
+#[test]
+fn months_are_asked_for_in_the_form_of_their_columns() {
+    let months = ["2026-09", "2026-10"].map(|period| BillingPeriod::parse(period).unwrap());
+    let only = |columns| {
+        let sql = periods("t", Some(columns), Some(&months));
+        let from = sql.find("WHERE").unwrap();
+        sql[from..sql.find(" GROUP").unwrap()].to_owned()
+    };
+    assert_eq!(
+        only(PeriodColumns::Whole),
+        "WHERE \"billing_period\" IN ('2026-09', '2026-10')"
+    );
+    assert_eq!(
+        only(PeriodColumns::YearMonth([true, false])),
+        "WHERE (\"year\" = '2026' AND \"month\" IN (9) OR \"year\" = '2026' AND \"month\" IN (10))"
     );
 }
 
