@@ -60,7 +60,12 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CurConfig {
-    /// `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file.
+    /// What reads the report: Brimful its files, or Athena a table over them.
+    pub engine: Engine,
+    /// The table, with `engine: athena`.
+    pub athena: AthenaConfig,
+    /// `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file. With `engine: athena` the place of
+    /// the table's files, whose manifest is then looked at before and after a query.
     pub uri: Option<String>,
     /// Name of a report or export to look up instead of giving its place; `auto`: the only one that can be read.
     pub discover: Option<String>,
@@ -81,6 +86,8 @@ pub struct CurConfig {
 impl Default for CurConfig {
     fn default() -> Self {
         Self {
+            engine: Engine::default(),
+            athena: AthenaConfig::default(),
             uri: None,
             discover: None,
             role_arn: None,
@@ -331,6 +338,7 @@ impl Config {
         if self.cur.uri.is_some() && self.cur.discover.is_some() {
             return Err("cur: give uri or discover, not both".into());
         }
+        athena::check(&self.cur)?;
         if let Some(uri) = &self.cur.cache {
             uri.parse::<Place>().map_err(|e| format!("cur.cache: {e}"))?;
         }
@@ -439,6 +447,10 @@ impl JsonSchema for ClockTime {
         json_schema!({"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$", "examples": ["08:30"]})
     }
 }
+
+mod athena;
+
+pub use athena::{AthenaConfig, Bytes, Engine};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,6 @@ use aws_config::SdkConfig;
 use futures::{StreamExt, stream};
 
 use crate::Result;
-use crate::cur::location::Location;
 pub use crate::cur::location::Place;
 use crate::cur::s3::{AwsAccess, Listed, Put, S3Store};
 use crate::policy::peers::{MAX_BYTES, Note};
@@ -54,9 +53,9 @@ impl Board {
     /// # Errors
     /// It is not there, or may not be listed.
     pub async fn open(place: &Place) -> Result<Self> {
-        let aws = match place.location() {
-            Location::S3 { .. } => AwsAccess::default().load().await,
-            Location::Path(_) => SdkConfig::builder().build(),
+        let aws = match place {
+            Place::S3 { .. } => AwsAccess::default().load().await,
+            Place::Directory(_) => SdkConfig::builder().build(),
         };
         Self::open_with(place, &aws)
     }
@@ -66,11 +65,11 @@ impl Board {
     /// # Errors
     /// It is not there, or may not be listed.
     pub fn open_with(place: &Place, aws: &SdkConfig) -> Result<Self> {
-        match place.location() {
-            Location::S3 { bucket, prefix } => {
+        match place {
+            Place::S3 { bucket, prefix } => {
                 Ok(Self::S3(S3Store::for_coordination(aws.clone(), bucket, prefix)))
             }
-            Location::Path(path) => {
+            Place::Directory(path) => {
                 Directory(path).check()?;
                 Ok(Self::Directory(path.clone()))
             }

@@ -123,6 +123,9 @@ pub async fn judge_window(
     };
     // Whoever only looks gets an error where a decision would freeze.
     let data = read(&request).await.map_err(|error| match error.kind() {
+        ErrorKind::Frozen if matches!(options.location, Location::Athena(_)) => {
+            Error::report(error.to_string()).hint("put it right, or look again in some minutes")
+        }
         ErrorKind::Frozen => Error::report(error.to_string()).hint("look again in some minutes"),
         _ => error,
     })?;
@@ -280,6 +283,7 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
             files: data.files,
             rows: data.rows,
             bytes_read: data.bytes,
+            scan_cost: data.scan_cost,
             age_hours: None,
         },
         ledger: data.ledger,
@@ -396,6 +400,7 @@ pub(crate) fn unread(location: &Location, error: &Error) -> Judged {
             files: 0,
             rows: 0,
             bytes_read: 0,
+            scan_cost: None,
             age_hours: None,
         },
         warnings: vec![Warning::new("report-changing", error.to_string())],

@@ -51,6 +51,7 @@ impl Context {
         let access = AwsAccess {
             role_arn: config.cur.role_arn.clone(),
             external_id: config.cur.external_id.clone(),
+            settings: None,
         };
         let location = match cur {
             Some(location) => location,
@@ -135,6 +136,9 @@ pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result
 
 /// Where the configuration says that the report lies, and how that was found out.
 pub(crate) async fn configured(config: &Config, access: &AwsAccess) -> Result<(Location, Option<Choice>)> {
+    if let Some(table) = config.cur.table() {
+        return Ok((Location::Athena(Box::new(table)), None));
+    }
     if let Some(uri) = &config.cur.uri {
         let location = uri.parse().map_err(|e| Error::usage(format!("cur.uri: {e}")));
         return location.map(|location| (location, None));

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use super::ledger::PlanHour;
 use super::region;
 use super::usage::{LineItemType, UsageKind};
-use crate::cur::batch::LineItems;
 use crate::cur::columns::{Detail, Number, Text, Time};
+use crate::cur::facts::Facts;
 use crate::cur::pages::{Relevance, RowFilter};
 use crate::cur::symbols::{Symbol, Symbols};
 use crate::hour::Hour;
@@ -145,7 +145,7 @@ impl<'a> LedgerBuilder<'a> {
     ///
     /// # Errors
     /// An hour's usage or cost is beyond what one report can hold.
-    pub fn add(&mut self, items: &LineItems) -> Result<()> {
+    pub fn add(&mut self, items: &impl Facts) -> Result<()> {
         for row in 0..items.rows() {
             let line_type = self
                 .line_types
@@ -182,32 +182,32 @@ impl<'a> LedgerBuilder<'a> {
         Ok(())
     }
 
-    fn add_fee(&mut self, items: &LineItems, row: usize) {
+    fn add_fee(&mut self, items: &impl Facts, row: usize) {
         let Some(span) = self.span(items, row) else { return };
         self.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
         let (total, used) = (
-            items.number(Number::TotalCommitment, row),
-            items.number(Number::UsedCommitment, row),
+            items.dollars(Number::TotalCommitment, row),
+            items.dollars(Number::UsedCommitment, row),
         );
         self.note_plan(items, row, arn, true, span.hour);
         if arn.is_empty() || !self.keeps(span.hour) {
             return;
         }
         let entry = self.hours.entry((arn, span.hour)).or_default();
-        match (Money::from_dollars(total), Money::from_dollars(used)) {
+        match (total, used) {
             (Some(total), Some(used)) => {
                 *entry.commitment.get_or_insert_default() += total;
                 entry.used += used;
             }
             _ => {
                 entry.suspect = true;
-                self.note_unreadable(span.hour);
+                self.note_unreadable(span.hour, items.line_items(row));
             }
         }
     }
 
-    fn add_covered(&mut self, items: &LineItems, row: usize, covers: Covers) -> Result<()> {
+    fn add_covered(&mut self, items: &impl Facts, row: usize, covers: Covers) -> Result<()> {
         let Some(span) = self.span(items, row) else {
             return Ok(());
         };
@@ -219,7 +219,7 @@ impl<'a> LedgerBuilder<'a> {
         if arn.is_empty() || !self.keeps(span.hour) {
             return Ok(());
         }
-        let cost = Money::from_dollars(items.number(Number::EffectiveCost, row));
+        let cost = items.dollars(Number::EffectiveCost, row);
         let entry = self.hours.entry((arn, span.hour)).or_default();
         match cost {
             Some(cost) => {
@@ -231,13 +231,11 @@ impl<'a> LedgerBuilder<'a> {
             }
             None => {
                 entry.suspect = true;
-                self.note_unreadable(span.hour);
+                self.note_unreadable(span.hour, items.line_items(row));
             }
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
-        if let Some(rate) =
-            Money::from_dollars(items.number(Number::PlanRate, row)).filter(|r| *r > Money::ZERO)
-        {
+        if let Some(rate) = items.plan_rate(row).filter(|rate| *rate > Money::ZERO) {
             newest(&mut self.rates, (arn, usage.0, usage.1), span.hour, rate);
         }
         self.note_price(items, row, usage, span.hour);
@@ -252,7 +250,7 @@ impl<'a> LedgerBuilder<'a> {
         }
     }
 
-    fn add_usage(&mut self, items: &LineItems, row: usize) -> Result<()> {
+    fn add_usage(&mut self, items: &impl Facts, row: usize) -> Result<()> {
         let kind = self.kind(items, row);
         if kind == UsageKind::Other {
             return Ok(());
@@ -268,16 +266,13 @@ impl<'a> LedgerBuilder<'a> {
             return Ok(());
         }
         let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
-        let Some(cost) = Money::from_dollars(items.number(Number::UnblendedCost, row)) else {
-            self.note_unreadable(span.hour);
+        let Some(cost) = items.dollars(Number::UnblendedCost, row) else {
+            self.note_unreadable(span.hour, items.line_items(row));
             return Ok(());
         };
         if kind == UsageKind::SpotInstance {
-            // A Spot row knows its type's list price, which may be all there is when a plan lies idle. A "list
-            // price" that is what was paid is the Spot price again, and far too low.
-            let paid = per_unit(items, row, items.number(Number::UnblendedCost, row));
-            if let Some(price) = list_price(items, row).filter(|price| paid.is_none_or(|paid| *price > paid))
-            {
+            // A Spot row knows its type's list price, which may be all there is when a plan lies idle.
+            if let Some(price) = items.price_beyond_billed(row) {
                 newest(&mut self.spot_list_prices, usage, span.hour, price);
             }
             return self.add_cell(items, row, Class::Spot, kind, span.hour, cost);
@@ -288,7 +283,7 @@ impl<'a> LedgerBuilder<'a> {
 
     /// RI-covered usage takes precedence over plans. It tells how far the report reaches, and which of this cluster's
     /// live nodes cost the plans nothing.
-    fn add_discounted(&mut self, items: &LineItems, row: usize) -> Result<()> {
+    fn add_discounted(&mut self, items: &impl Facts, row: usize) -> Result<()> {
         let kind = self.kind(items, row);
         if kind != UsageKind::OnDemandInstance {
             return Ok(());
@@ -305,7 +300,7 @@ impl<'a> LedgerBuilder<'a> {
 
     fn add_cell(
         &mut self,
-        items: &LineItems,
+        items: &impl Facts,
         row: usize,
         class: Class,
         kind: UsageKind,
@@ -329,8 +324,8 @@ impl<'a> LedgerBuilder<'a> {
             cluster,
             node_pool,
         };
-        let Some(amount) = Quantity::from_units(items.number(Number::UsageAmount, row)) else {
-            self.note_unreadable(hour);
+        let Some(amount) = items.amount(row) else {
+            self.note_unreadable(hour, items.line_items(row));
             return Ok(());
         };
         let series = (self.number_of(key), key.usage_type);
@@ -369,7 +364,7 @@ impl<'a> LedgerBuilder<'a> {
         Ok(())
     }
 
-    fn kind(&mut self, items: &LineItems, row: usize) -> UsageKind {
+    fn kind(&mut self, items: &impl Facts, row: usize) -> UsageKind {
         let key = (
             items.text(Text::ProductCode, row),
             items.text(Text::UsageType, row),
@@ -381,7 +376,7 @@ impl<'a> LedgerBuilder<'a> {
         })
     }
 
-    fn region(&mut self, items: &LineItems, row: usize, hour: Hour) -> Symbol {
+    fn region(&mut self, items: &impl Facts, row: usize, hour: Hour) -> Symbol {
         let (region, usage_type) = (items.text(Text::Region, row), items.text(Text::UsageType, row));
         let symbols = self.symbols;
         let (code, newest) = self.regions.entry((region, usage_type)).or_insert_with(|| {
@@ -395,7 +390,7 @@ impl<'a> LedgerBuilder<'a> {
     }
 
     /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
-    fn span(&mut self, items: &LineItems, row: usize) -> Option<Span> {
+    fn span(&mut self, items: &impl Facts, row: usize) -> Option<Span> {
         let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
         let hour = start.and_then(Hour::of_millis);
         if hour.is_some_and(|hour| !self.begins_by(hour)) {
@@ -406,12 +401,14 @@ impl<'a> LedgerBuilder<'a> {
             end,
             length: end - start,
         });
-        self.timeless_rows += u64::from(span.is_none());
+        if span.is_none() {
+            self.timeless_rows += items.line_items(row);
+        }
         span
     }
 
-    fn note_unreadable(&mut self, hour: Hour) {
-        *self.unreadable_rows.entry(hour).or_default() += 1;
+    fn note_unreadable(&mut self, hour: Hour, rows: u64) {
+        *self.unreadable_rows.entry(hour).or_default() += rows;
     }
 
     /// False for what lies before the window.
@@ -423,7 +420,7 @@ impl<'a> LedgerBuilder<'a> {
         self.window.as_ref().is_none_or(|window| window.contains(&hour))
     }
 
-    fn note_newest(&mut self, items: &LineItems, row: usize, kind: UsageKind, span: Span) {
+    fn note_newest(&mut self, items: &impl Facts, row: usize, kind: UsageKind, span: Span) {
         if kind == UsageKind::Other {
             return;
         }
@@ -434,7 +431,7 @@ impl<'a> LedgerBuilder<'a> {
         }
     }
 
-    fn note_plan(&mut self, items: &LineItems, row: usize, arn: Symbol, is_fee: bool, hour: Hour) {
+    fn note_plan(&mut self, items: &impl Facts, row: usize, arn: Symbol, is_fee: bool, hour: Hour) {
         if arn.is_empty() {
             return;
         }
@@ -446,31 +443,18 @@ impl<'a> LedgerBuilder<'a> {
         latest(&mut self.facts, (arn, facts, is_fee), hour);
     }
 
-    fn note_price(&mut self, items: &LineItems, row: usize, usage: (Symbol, Symbol), hour: Hour) {
-        let price =
-            list_price(items, row).or_else(|| per_unit(items, row, items.number(Number::UnblendedCost, row)));
-        if let Some(price) = price {
+    fn note_price(&mut self, items: &impl Facts, row: usize, usage: (Symbol, Symbol), hour: Hour) {
+        if let Some(price) = items.price(row) {
             newest(&mut self.prices, usage, hour, price);
         }
     }
 }
 
 /// True for rows that a tag assigns to a cluster or a NodePool.
-fn is_tagged(items: &LineItems, row: usize) -> bool {
+fn is_tagged(items: &impl Facts, row: usize) -> bool {
     [Text::ClusterTag, Text::NodePoolTag]
         .iter()
         .any(|tag| !items.text(*tag, row).is_empty())
-}
-
-fn list_price(items: &LineItems, row: usize) -> Option<Money> {
-    per_unit(items, row, items.number(Number::OnDemandCost, row))
-}
-
-fn per_unit(items: &LineItems, row: usize, cost: f64) -> Option<Money> {
-    let amount = items.number(Number::UsageAmount, row);
-    (cost > 0.0 && amount > 0.0)
-        .then(|| Money::from_dollars((cost / amount * 1e9).round() / 1e9))
-        .flatten()
 }
 
 mod finish;

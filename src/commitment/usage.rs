@@ -26,10 +26,10 @@ impl LineItemType {
     #[must_use]
     pub fn of(text: &str) -> Self {
         match text {
-            "SavingsPlanRecurringFee" => Self::RecurringFee,
-            "SavingsPlanCoveredUsage" => Self::CoveredUsage,
-            "Usage" => Self::Usage,
-            "DiscountedUsage" => Self::DiscountedUsage,
+            RECURRING_FEE => Self::RecurringFee,
+            COVERED_USAGE => Self::CoveredUsage,
+            USAGE => Self::Usage,
+            DISCOUNTED_USAGE => Self::DiscountedUsage,
             USED => Self::Used,
             UNUSED => Self::Unused,
             PURCHASE => Self::Purchase,
@@ -38,6 +38,10 @@ impl LineItemType {
     }
 }
 
+pub(crate) const RECURRING_FEE: &str = "SavingsPlanRecurringFee";
+pub(crate) const COVERED_USAGE: &str = "SavingsPlanCoveredUsage";
+pub(crate) const USAGE: &str = "Usage";
+pub(crate) const DISCOUNTED_USAGE: &str = "DiscountedUsage";
 const USED: &str = "Used";
 const UNUSED: &str = "Unused";
 const PURCHASE: &str = "Purchase";
@@ -98,6 +102,20 @@ const ON_DEMAND: [&str; 8] = [
     "HeavyUsage",
 ];
 
+/// What Lambda's usage types hold of those that Compute plans cover.
+const LAMBDA: [&str; 3] = ["Lambda-GB-Second", "Lambda-Provisioned", "Request"];
+/// What Fargate's usage types hold.
+const FARGATE: &str = "Fargate-";
+
+/// Products, and parts of usage types: whatever is not [`UsageKind::Other`] is of one of these products and has one of
+/// their parts. Some of what has is `Other` all the same.
+pub(crate) const OF_INTEREST: [(&[&str], &[&str]); 4] = [
+    (&["AmazonEC2"], &ON_DEMAND),
+    (&["AmazonEC2"], &["SpotUsage"]),
+    (&["AmazonECS", "AmazonEKS"], &[FARGATE]),
+    (&["AWSLambda"], &LAMBDA),
+];
+
 impl UsageKind {
     /// Classifies a row. Split-cost rows (`EKSPod-EC2`, `ECSTask-EC2`) repeat their instance's cost: they are `Other`.
     #[must_use]
@@ -112,12 +130,11 @@ impl UsageKind {
             },
             // Fargate Spot is Spot.
             _ if usage_type.contains("SpotUsage") => Self::Other,
-            "AmazonECS" | "AmazonEKS" if usage_type.contains("Fargate-") && !is_split_cost(operation) => {
+            "AmazonECS" | "AmazonEKS" if usage_type.contains(FARGATE) && !is_split_cost(operation) => {
                 Self::Serverless
             }
             "AWSLambda" => {
-                let eligible = ["Lambda-GB-Second", "Lambda-Provisioned", "Request"];
-                if eligible.iter().any(|part| usage_type.contains(part)) {
+                if LAMBDA.iter().any(|part| usage_type.contains(part)) {
                     Self::Serverless
                 } else {
                     Self::Other

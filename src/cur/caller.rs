@@ -132,6 +132,7 @@ mod tests {
         let through = AwsAccess {
             role_arn: Some("arn:aws:iam::111122223333:role/reader".into()),
             external_id: None,
+            settings: None,
         };
         assert!(refusal(&own, "ExpiredToken", "").contains("expired"));
         assert!(

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The place that `--cur` names.
+use super::athena::AthenaTable;
+
+/// The place that `--cur` names, or the table that the configuration does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// `s3://bucket[/prefix]`.
@@ -16,6 +18,8 @@ pub enum Location {
     },
     /// A directory laid out like the bucket, or one parquet file.
     Path(PathBuf),
+    /// A table that Athena is asked for.
+    Athena(Box<AthenaTable>),
 }
 
 impl FromStr for Location {
@@ -45,23 +49,25 @@ impl FromStr for Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            Self::S3 { bucket, prefix } => in_bucket(bucket, prefix, f),
             Self::Path(path) => path.display().fmt(f),
+            Self::Athena(table) => table.fmt(f),
         }
     }
 }
 
 /// A place for things of one's own: `s3://bucket[/prefix]` or a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(Location);
-
-impl Place {
-    /// Where it is.
-    #[must_use]
-    pub fn location(&self) -> &Location {
-        &self.0
-    }
+pub enum Place {
+    /// `s3://bucket[/prefix]`.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// Key prefix, without slashes at its ends; may be empty.
+        prefix: String,
+    },
+    /// A directory.
+    Directory(PathBuf),
 }
 
 impl FromStr for Place {
@@ -69,16 +75,31 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_other = !text.starts_with("s3://") && text.contains("://");
+        let neither = || format!("`{text}` is neither s3://bucket/prefix nor a directory");
         if is_other || text.is_empty() {
-            return Err(format!("`{text}` is neither s3://bucket/prefix nor a directory"));
+            return Err(neither());
         }
-        text.parse().map(Self)
+        match text.parse()? {
+            Location::S3 { bucket, prefix } => Ok(Self::S3 { bucket, prefix }),
+            Location::Path(path) => Ok(Self::Directory(path)),
+            Location::Athena(_) => Err(neither()),
+        }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self {
+            Self::S3 { bucket, prefix } => in_bucket(bucket, prefix, f),
+            Self::Directory(path) => path.display().fmt(f),
+        }
+    }
+}
+
+fn in_bucket(bucket: &str, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match prefix {
+        "" => write!(f, "s3://{bucket}"),
+        prefix => write!(f, "s3://{bucket}/{prefix}"),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The Cost and Usage Report: where it lies, which files belong to it, and its line items.
 
+pub mod athena;
 pub mod batch;
 pub mod caller;
 pub mod columns;
 pub mod discover;
+pub mod facts;
 pub mod layout;
 pub mod ledger_cache;
 pub mod location;

@@ -21,6 +21,7 @@ use super::symbols::Symbols;
 use crate::commitment::ledger::Ledger;
 use crate::commitment::ledger_builder::LedgerBuilder;
 use crate::hour::Hour;
+use crate::money::Money;
 use crate::warning::Warning;
 use crate::{Error, Result};
 
@@ -84,6 +85,8 @@ pub struct ReportData {
     pub rows: u64,
     /// Bytes read of them, in this run or when what is in the cache was counted.
     pub bytes: u64,
+    /// What AWS asks for scanning them, by an estimate, where it does.
+    pub scan_cost: Option<Money>,
     /// When AWS delivered the newest period, where that can be told.
     pub delivered: Option<DateTime<Utc>>,
     /// What should be known.
@@ -104,6 +107,9 @@ impl ReportData {
 /// # Errors
 /// Frozen when AWS keeps rewriting it; otherwise what is wrong with it, or what AWS refused.
 pub async fn read(request: &Request<'_>) -> Result<ReportData> {
+    if let Location::Athena(table) = request.location {
+        return super::athena::read(table, request).await;
+    }
     let store = Arc::new(open(request.location, request.access).await?);
     let mut last = String::new();
     for wait in WAITS.iter().map(Some).chain([None]) {
@@ -134,6 +140,7 @@ pub(crate) async fn open(location: &Location, access: &AwsAccess) -> Result<Stor
     Ok(match location {
         Location::Path(path) => Store::Local(LocalStore::new(path)?),
         Location::S3 { bucket, prefix } => Store::S3(S3Store::connect(access, bucket, prefix).await),
+        Location::Athena(table) => return Err(Error::unexpected(format!("{table} has no files"))),
     })
 }
 
@@ -157,7 +164,8 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         None => count(store, request, &snapshot, &symbols).await?,
     };
     let ledger = builder.finish();
-    let mut warnings = warnings_of(&place, &totals, &ledger);
+    let missing: Vec<&str> = totals.missing.iter().map(String::as_str).collect();
+    let mut warnings = warnings_of(&place, &missing, &ledger);
     warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
     warnings.extend(snapshot.warnings.iter().cloned());
     Ok(ReportData {
@@ -167,6 +175,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         files: snapshot.files().count(),
         rows: totals.rows,
         bytes: totals.bytes,
+        scan_cost: None,
         delivered: snapshot.delivered,
         warnings,
         name: snapshot.name,
@@ -275,11 +284,11 @@ impl Totals {
     }
 }
 
-fn warnings_of(place: &str, totals: &Totals, ledger: &Ledger) -> Vec<Warning> {
+/// What should be known of a report that lacks columns, or holds what cannot be read.
+pub(super) fn warnings_of(place: &str, missing: &[&str], ledger: &Ledger) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if !totals.missing.is_empty() {
-        let columns: Vec<&str> = totals.missing.iter().map(String::as_str).collect();
-        let columns = columns.join(", ");
+    if !missing.is_empty() {
+        let columns = missing.join(", ");
         let message = format!(
             "{place}: the report lacks {columns}: use is shown, but cannot be checked or acted upon; add them to the export"
         );

@@ -27,12 +27,17 @@ pub struct AwsAccess {
     pub role_arn: Option<String>,
     /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
+    /// Settings of one's own, instead of the SDK's default chain.
+    pub settings: Option<SdkConfig>,
 }
 
 impl AwsAccess {
     /// Credentials, region and endpoints from the SDK's default chain, through the role if there is one.
     pub async fn load(&self) -> SdkConfig {
-        let base = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        let base = match &self.settings {
+            Some(settings) => settings.clone(),
+            None => aws_config::defaults(BehaviorVersion::latest()).load().await,
+        };
         // Buckets have a region of their own; without any the SDK refuses to build a request.
         let region = base.region().cloned().unwrap_or_else(|| Region::new("us-east-1"));
         let base = base.into_builder().region(region.clone()).build();

@@ -3,6 +3,7 @@
 pub mod access;
 pub(crate) mod application;
 pub mod coordination;
+mod engine;
 pub mod pools;
 pub mod report;
 

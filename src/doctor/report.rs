@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Check, Group, Status, application};
+use super::{Check, Group, Status, application, engine};
 use crate::commitment::ledger::Granularity;
 use crate::commitment::utilization::stale;
 use crate::config::Config;
@@ -17,11 +17,12 @@ use crate::policy::plan::Proposal;
 use crate::warning::Warning;
 
 /// Checks that need a report that could be read.
-const OF_CONTENT: [&str; 10] = [
+const OF_CONTENT: [&str; 11] = [
     "report-hourly",
     "report-columns",
     "report-fresh",
     "report-delivered",
+    engine::ID,
     "report-plans",
     "report-account",
     "report-reconciles",
@@ -100,6 +101,7 @@ pub fn checks(judged: &Judged, proposal: &Proposal, config: &Config, now: DateTi
         look.columns(),
         look.fresh(),
         look.delivered(),
+        engine::check(judged, config),
         look.plans(),
         look.account(),
     ];
@@ -142,12 +144,15 @@ impl<'a> Look<'a> {
             return Check::fail(Group::Report, "report-found", message)
                 .cure("wait for the first delivery (up to 24 h after the export was made)");
         }
+        let files = match source.scan_cost {
+            None => format!("{} files, ", source.files),
+            Some(_) => String::new(),
+        };
         let message = format!(
-            "{name}{}: {}, {}; {} files, {} rows",
+            "{name}{}: {}, {}; {files}{} rows",
             source.uri,
             source.format.unwrap_or("format unknown"),
             source.billing_periods.join(" and "),
-            source.files,
             source.rows
         );
         Check::ok(Group::Report, "report-found", message)

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::commitment::nowcast::Method;
 use crate::commitment::savings_plan::{GroupId, PlanKind};
 use crate::commitment::utilization::{HourUse, PlanUse, Utilization};
+use crate::cur::athena::size;
 use crate::hour::{Hour, rfc3339};
 use crate::money::Money;
 use crate::policy::Decision;
@@ -34,9 +35,23 @@ pub struct Source {
     pub rows: u64,
     /// Bytes read of them.
     pub bytes_read: u64,
+    /// What AWS asks for scanning them, by an estimate; with `cur.engine: athena` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_cost: Option<Money>,
     /// Age of the horizon; in plans only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_hours: Option<Option<f64>>,
+}
+
+impl Source {
+    /// What was scanned, and what that costs; empty where it costs nothing.
+    #[must_use]
+    pub fn scanned(&self) -> String {
+        match self.scan_cost {
+            Some(cost) => format!("; {} scanned, about {cost}", size(self.bytes_read)),
+            None => String::new(),
+        }
+    }
 }
 
 /// `brimful utilization`.

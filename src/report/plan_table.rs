@@ -31,7 +31,12 @@ pub fn render(
             )
         },
     );
-    let _ = writeln!(out, "{HEADING}Report{HEADING:#}  {}, {reach}", plan.source.uri);
+    let scanned = plan.source.scanned();
+    let _ = writeln!(
+        out,
+        "{HEADING}Report{HEADING:#}  {}, {reach}{scanned}",
+        plan.source.uri
+    );
     if !plan.groups.is_empty() {
         let _ = writeln!(
             out,

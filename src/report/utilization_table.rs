@@ -101,10 +101,11 @@ fn heading(report: &UtilizationReport, utilization: &Utilization, now: DateTime<
     match (first, utilization.horizon) {
         (Some(first), Some(horizon)) => {
             format!(
-                "{first} to {}, {} old, from {}",
+                "{first} to {}, {} old, from {}{}",
                 rfc3339(horizon),
                 human_duration(now - horizon),
-                source.uri
+                source.uri,
+                source.scanned()
             )
         }
         _ => format!("no past hours in {}", source.uri),

@@ -37,7 +37,7 @@ pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Op
     let spinner = waiting(context.quiet, "looking for the report");
     if let Err(error) = examine_bucket(context, checks).await {
         // What AWS refused is told there.
-        let shown = (!matches!(context.location, Location::S3 { .. })).then_some(&error);
+        let shown = matches!(context.location, Location::Path(_)).then_some(&error);
         checks.extend(report::unread(shown, UNREAD));
         return None;
     }
@@ -76,14 +76,19 @@ pub(super) fn access_by(config: &Config) -> AwsAccess {
     AwsAccess {
         role_arn: config.cur.role_arn.clone(),
         external_id: config.cur.external_id.clone(),
+        settings: None,
     }
 }
 
 /// Whose credentials these are, and whether they may list and read the report's place.
 async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()> {
-    let Location::S3 { bucket, .. } = &context.location else {
-        no_aws("the report lies in a directory: AWS is not needed", checks);
-        return open(&context.location, &context.access).await.map(drop);
+    let bucket = match &context.location {
+        Location::S3 { bucket, .. } => Some(bucket),
+        Location::Athena(_) => None,
+        Location::Path(_) => {
+            no_aws("the report lies in a directory: AWS is not needed", checks);
+            return open(&context.location, &context.access).await.map(drop);
+        }
     };
     let caller = context.access.caller().await;
     checks.push(access::caller(&caller));
@@ -91,6 +96,10 @@ async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()
         skip_s3("the credentials are not accepted", checks);
         return Err(error);
     }
+    let Some(bucket) = bucket else {
+        skip_s3("Athena reads the report", checks);
+        return Ok(());
+    };
     let listed = async {
         let store = open(&context.location, &context.access).await?;
         let objects = store.list().await?;

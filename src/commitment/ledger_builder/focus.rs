@@ -1,13 +1,12 @@
 //! What only FOCUS has: commitments in parts, and files that do not say what was used.
 
 use super::LedgerBuilder;
-use crate::cur::batch::LineItems;
 use crate::cur::columns::{Number, Text};
-use crate::money::Money;
+use crate::cur::facts::Facts;
 
 impl LedgerBuilder<'_> {
     /// FOCUS states a commitment in parts: what was used of it, row by row, and what was not.
-    pub(super) fn add_unused(&mut self, items: &LineItems, row: usize) {
+    pub(super) fn add_unused(&mut self, items: &impl Facts, row: usize) {
         let Some(span) = self.span(items, row) else { return };
         self.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
@@ -16,17 +15,17 @@ impl LedgerBuilder<'_> {
             return;
         }
         let entry = self.hours.entry((arn, span.hour)).or_default();
-        match Money::from_dollars(items.number(Number::EffectiveCost, row)) {
+        match items.dollars(Number::EffectiveCost, row) {
             Some(unused) => *entry.commitment.get_or_insert_default() += unused,
             None => {
                 entry.suspect = true;
-                self.note_unreadable(span.hour);
+                self.note_unreadable(span.hour, items.line_items(row));
             }
         }
     }
 
     /// Any usage at all: how far a report reaches that does not say what was used.
-    pub(super) fn note_any(&mut self, items: &LineItems, row: usize) {
+    pub(super) fn note_any(&mut self, items: &impl Facts, row: usize) {
         if let Some(span) = self.span(items, row) {
             self.newest_usage.note(span);
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cur::location::{Location, Place};
+use crate::cur::location::Place;
 use crate::cur::s3::{self, AwsAccess, S3Store};
 use crate::{Error, Result};
 
@@ -30,12 +30,12 @@ impl Shelf {
     /// Nothing is asked of it yet. Credentials are the pod's: the role for the report (`cur.roleArn`) is the payer's,
     /// and may only read.
     pub(super) async fn reach(place: &Place) -> Self {
-        match place.location() {
-            Location::S3 { bucket, prefix } => {
+        match place {
+            Place::S3 { bucket, prefix } => {
                 let aws = AwsAccess::default().load().await;
                 Self::S3(S3Store::for_cache(aws, bucket, prefix))
             }
-            Location::Path(path) => Self::Directory(path.clone()),
+            Place::Directory(path) => Self::Directory(path.clone()),
         }
     }
 

@@ -79,32 +79,52 @@ impl Manifests {
     }
 }
 
-/// The wanted periods of a report, ascending.
-pub(super) fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
-    let newest = |last: BillingPeriod| {
-        report
-            .periods
-            .range(..=last)
-            .next_back()
-            .map(|(period, found)| (*period, found))
-    };
-    let between = |first, last| {
-        report
-            .periods
-            .range(first..=last)
-            .map(|(period, found)| (*period, found))
-            .collect()
-    };
-    match wanted {
-        Periods::Newest(now) => newest(BillingPeriod::of(now)).into_iter().collect(),
-        Periods::Between(first, last) => between(first, last),
-        Periods::History(first, last) => {
-            let found: Vec<_> = between(first, last);
-            if found.is_empty() {
-                newest(last).into_iter().collect()
-            } else {
-                found
+impl Periods {
+    /// Those among which the wanted ones are, unless there are none of these; `None` when they are too many to name.
+    pub(crate) fn likely(self) -> Option<Vec<BillingPeriod>> {
+        const MANY: usize = 60;
+        let (first, last) = match self {
+            Self::Newest(now) => {
+                let this = BillingPeriod::of(now);
+                (BillingPeriod::of(this.first_hour().plus(-1).start()), this)
+            }
+            Self::Between(first, last) | Self::History(first, last) => (first, last),
+        };
+        let all = std::iter::successors(Some(first), |period| Some(period.next()));
+        let all: Vec<BillingPeriod> = all.take_while(|period| *period <= last).take(MANY + 1).collect();
+        (all.len() <= MANY).then_some(all)
+    }
+
+    /// Those that are wanted of what is there, ascending.
+    pub(crate) fn among<T>(self, there: &BTreeMap<BillingPeriod, T>) -> Vec<(BillingPeriod, &T)> {
+        let newest = |last: BillingPeriod| {
+            there
+                .range(..=last)
+                .next_back()
+                .map(|(period, found)| (*period, found))
+        };
+        let between = |first, last| {
+            there
+                .range(first..=last)
+                .map(|(period, found)| (*period, found))
+                .collect()
+        };
+        match self {
+            Self::Newest(now) => newest(BillingPeriod::of(now)).into_iter().collect(),
+            Self::Between(first, last) => between(first, last),
+            Self::History(first, last) => {
+                let found: Vec<_> = between(first, last);
+                if found.is_empty() {
+                    newest(last).into_iter().collect()
+                } else {
+                    found
+                }
             }
         }
     }
+}
+
+/// The wanted periods of a report, ascending.
+pub(super) fn periods(report: &Report, wanted: Periods) -> Vec<(BillingPeriod, &PeriodObjects)> {
+    wanted.among(&report.periods)
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "a toolbox: a tool that no test uses today stays")]
 
 pub(crate) mod apiserver;
+pub(crate) mod athena;
 pub(crate) mod biller;
 pub(crate) mod calendar;
 mod command_lines;

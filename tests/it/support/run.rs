@@ -108,6 +108,11 @@ impl Brimful {
         ended
     }
 
+    /// Runs it to its end, whatever that is.
+    pub(crate) fn ends_any(mut self) -> Ended {
+        Ended::of(self.spawn())
+    }
+
     /// Runs it to an error with `code`; what it says on standard error.
     #[track_caller]
     pub(crate) fn fails(self, code: i32) -> String {

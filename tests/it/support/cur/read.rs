@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_config::SdkConfig;
 use brimful::commitment::ledger::{Cell, Series, UsageClass};
 use brimful::config::Config;
+use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
 use brimful::cur::ledger_cache::LedgerCache;
 use brimful::cur::location::Location;
@@ -30,6 +32,7 @@ pub(crate) struct Reading<'a> {
     threads: usize,
     config: Config,
     cache: Option<PathBuf>,
+    table: Option<(AthenaTable, SdkConfig)>,
 }
 
 /// Reads the report at `path`.
@@ -41,6 +44,7 @@ pub(crate) fn read(path: &Path) -> Reading<'_> {
         threads: 2,
         config: Config::default(),
         cache: None,
+        table: None,
     }
 }
 
@@ -80,6 +84,14 @@ impl Reading<'_> {
         }
     }
 
+    /// From a table instead of the files.
+    pub(crate) fn asking(self, table: &AthenaTable, settings: SdkConfig) -> Self {
+        Self {
+            table: Some((table.clone(), settings)),
+            ..self
+        }
+    }
+
     /// What `utilization` shows.
     pub(crate) fn utilization(&self) -> Seen {
         self.try_utilization().unwrap_or_else(|error| panic!("{error:#}"))
@@ -113,8 +125,14 @@ impl Reading<'_> {
         progress: &(dyn Fn(u64, u64) + Sync),
         read: impl AsyncFnOnce(&ReadOptions<'_>) -> Result<T>,
     ) -> Result<T> {
-        let location = Location::Path(self.path.to_owned());
-        let access = AwsAccess::default();
+        let (location, settings) = match &self.table {
+            None => (Location::Path(self.path.to_owned()), None),
+            Some((table, settings)) => (Location::Athena(Box::new(table.clone())), Some(settings.clone())),
+        };
+        let access = AwsAccess {
+            settings,
+            ..AwsAccess::default()
+        };
         block_on(async {
             let cache = match &self.cache {
                 Some(path) => {

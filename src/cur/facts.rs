@@ -1,0 +1,102 @@
+//! The facts of line items as the ledger's builder takes them: row by row of a file, or added up by a query.
+
+use super::batch::LineItems;
+use super::columns::{Number, Text, Time};
+use super::symbols::Symbol;
+use crate::money::Money;
+use crate::quantity::Quantity;
+
+/// Rows, each of one line item or of several that agree in every text, in both times, and in which of their numbers can
+/// be read.
+pub trait Facts {
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+
+    /// True when it is not said which service was used (a FOCUS export without AWS columns).
+    fn lacks_services(&self) -> bool;
+
+    /// A text fact; null and absent are the empty string.
+    fn text(&self, fact: Text, row: usize) -> Symbol;
+
+    /// A time in milliseconds since the epoch; `None` when null or unreadable.
+    fn millis(&self, fact: Time, row: usize) -> Option<i64>;
+
+    /// How many line items a row stands for.
+    fn line_items(&self, row: usize) -> u64;
+
+    /// Dollars, those of each line item to the picodollar, added up; `None` when they cannot be read.
+    fn dollars(&self, fact: Number, row: usize) -> Option<Money>;
+
+    /// The amount of usage, likewise to the nano-unit.
+    fn amount(&self, row: usize) -> Option<Quantity>;
+
+    /// The highest SP rate, $/unit.
+    fn plan_rate(&self, row: usize) -> Option<Money>;
+
+    /// The highest on-demand price, $/unit: at the list price, or by what was billed where no list price is told.
+    fn price(&self, row: usize) -> Option<Money>;
+
+    /// The highest list price of those that exceed what was billed, $/unit: what a Spot row knows of its type. One that
+    /// is what was billed is the Spot price again, and far too low.
+    fn price_beyond_billed(&self, row: usize) -> Option<Money>;
+}
+
+impl Facts for LineItems {
+    #[inline]
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    #[inline]
+    fn lacks_services(&self) -> bool {
+        self.lacks_services()
+    }
+
+    #[inline]
+    fn text(&self, fact: Text, row: usize) -> Symbol {
+        self.text(fact, row)
+    }
+
+    #[inline]
+    fn millis(&self, fact: Time, row: usize) -> Option<i64> {
+        self.millis(fact, row)
+    }
+
+    #[inline]
+    fn line_items(&self, _: usize) -> u64 {
+        1
+    }
+
+    #[inline]
+    fn dollars(&self, fact: Number, row: usize) -> Option<Money> {
+        Money::from_dollars(self.number(fact, row))
+    }
+
+    #[inline]
+    fn amount(&self, row: usize) -> Option<Quantity> {
+        Quantity::from_units(self.number(Number::UsageAmount, row))
+    }
+
+    #[inline]
+    fn plan_rate(&self, row: usize) -> Option<Money> {
+        Money::from_dollars(self.number(Number::PlanRate, row))
+    }
+
+    #[inline]
+    fn price(&self, row: usize) -> Option<Money> {
+        per_unit(self, row, Number::OnDemandCost).or_else(|| per_unit(self, row, Number::UnblendedCost))
+    }
+
+    #[inline]
+    fn price_beyond_billed(&self, row: usize) -> Option<Money> {
+        let billed = per_unit(self, row, Number::UnblendedCost);
+        per_unit(self, row, Number::OnDemandCost).filter(|price| billed.is_none_or(|billed| *price > billed))
+    }
+}
+
+fn per_unit(items: &LineItems, row: usize, cost: Number) -> Option<Money> {
+    let (cost, amount) = (items.number(cost, row), items.number(Number::UsageAmount, row));
+    (cost > 0.0 && amount > 0.0)
+        .then(|| Money::from_dollars((cost / amount * 1e9).round() / 1e9))
+        .flatten()
+}
