@@ -1,6 +1,6 @@
 //! `cur.engine: athena`: the ledger from a query over the user's own table of the report, instead of from its files.
 //!
-//! The query ([`sql`]) is made from the same column definitions as the local scan, and its answer ([`groups`]) goes into
+//! The query (`sql`) is made from the same column definitions as the local scan, and its answer (`groups`) goes into
 //! the same builder, so that the ledger is the same.
 
 use std::collections::BTreeMap;

@@ -240,6 +240,10 @@ fn the_binary_shows_the_same_and_what_it_cost() {
     assert_eq!(asked["plans"], files["plans"]);
     assert_eq!(asked["source"]["uri"], "athena:binary.binary");
     assert!(asked["source"]["scanCost"].as_f64().unwrap() > 0.0);
+    let shares = |run: Brimful| run.args(["--now", NOW]).json(0)["plans"].take();
+    let files = shares(Brimful::new("utilization").args(["--cur", "fixtures/cur/legacy"]));
+    let asked = Brimful::new("utilization").config(config).envs(server.env());
+    assert_eq!(shares(asked), files);
     let shown = plan(Brimful::new("plan").config(config).envs(server.env())).ends(0);
     assert!(
         shown.stdout.contains("athena:binary.binary") && shown.stdout.contains("scanned"),

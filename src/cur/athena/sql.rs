@@ -127,19 +127,19 @@ impl Question<'_> {
         );
         let price = |cost: &str| {
             format!(
-                "CASE WHEN {cost} > 0e0 AND {cost} < 1e12 AND usage_amount > 0e0 AND usage_amount < 92e8 THEN {cost} / usage_amount * 1e9 END"
+                "CASE WHEN {cost} > 0E0 AND {cost} < 1E12 AND usage_amount > 0E0 AND usage_amount < 92E8 THEN {cost} / usage_amount * 1E9 END"
             )
         };
         let _ = write!(
             sql,
-            "units AS (\n  SELECT {keys},\n    usage_amount * 1e9 AS usage_nanos,\n"
+            "units AS (\n  SELECT {keys},\n    usage_amount * 1E9 AS usage_nanos,\n"
         );
         for (number, name) in DOLLARS {
-            let _ = writeln!(sql, "    {} * 1e12 AS {name},", NUMBER_NAMES[number as usize]);
+            let _ = writeln!(sql, "    {} * 1E12 AS {name},", NUMBER_NAMES[number as usize]);
         }
         let _ = write!(
             sql,
-            "    CASE WHEN abs(plan_rate) < 1e12 THEN plan_rate END AS plan_rate,\n    {} AS billed,\n    {} AS listed\n  FROM items\n),\n",
+            "    CASE WHEN abs(plan_rate) < 1E12 THEN plan_rate END AS plan_rate,\n    {} AS billed,\n    {} AS listed\n  FROM items\n),\n",
             price("unblended_cost"),
             price("on_demand_cost"),
         );
@@ -230,15 +230,15 @@ impl Question<'_> {
     /// A numeric fact: null and absent are 0, what cannot be read is no number.
     fn number(&self, fact: usize) -> String {
         let Some(root) = self.columns.numbers[fact] else {
-            return "0e0".to_owned();
+            return "0E0".to_owned();
         };
         let name = self.name(root);
         match self.data_type(root) {
-            DataType::Float64 => format!("coalesce({name}, 0e0)"),
+            DataType::Float64 => format!("coalesce({name}, 0E0)"),
             DataType::Utf8 => format!(
-                "CASE WHEN trim(coalesce({name}, '')) = '' THEN 0e0 ELSE coalesce(TRY_CAST(trim({name}) AS DOUBLE), CAST('NaN' AS DOUBLE)) END"
+                "CASE WHEN trim(coalesce({name}, '')) = '' THEN 0E0 ELSE coalesce(TRY_CAST(trim({name}) AS DOUBLE), CAST('NaN' AS DOUBLE)) END"
             ),
-            _ => format!("coalesce(CAST({name} AS DOUBLE), 0e0)"),
+            _ => format!("coalesce(CAST({name} AS DOUBLE), 0E0)"),
         }
     }
 
@@ -330,14 +330,14 @@ fn period_is(columns: PeriodColumns, periods: &[BillingPeriod]) -> String {
 /// The whole number nearest to a float, of two the even one; null where it is none, or beyond what a line item can be.
 fn nearest(name: &str) -> String {
     format!(
-        "CASE WHEN abs({name}) < 92e17 THEN CAST(floor({name}) + CASE WHEN {name} - floor({name}) > 5e-1 THEN 1e0 \
-         WHEN {name} - floor({name}) = 5e-1 THEN abs(mod(floor({name}), 2e0)) ELSE 0e0 END AS BIGINT) END"
+        "CASE WHEN abs({name}) < 92E17 THEN CAST(floor({name}) + CASE WHEN {name} - floor({name}) > 5E-1 THEN 1E0 \
+         WHEN {name} - floor({name}) = 5E-1 THEN abs(mod(floor({name}), 2E0)) ELSE 0E0 END AS BIGINT) END"
     )
 }
 
 /// Dollars from nano-dollars, which are positive: to the nearest, of two the higher one.
 fn nano_dollars(name: &str) -> String {
-    format!("(floor({name}) + CASE WHEN {name} - floor({name}) >= 5e-1 THEN 1e0 ELSE 0e0 END) / 1e9")
+    format!("(floor({name}) + CASE WHEN {name} - floor({name}) >= 5E-1 THEN 1E0 ELSE 0E0 END) / 1E9")
 }
 
 fn timestamp(hour: Hour) -> String {

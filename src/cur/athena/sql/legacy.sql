@@ -18,13 +18,13 @@ WITH items AS (
     coalesce(nullif("resource_tags_aws_eks_cluster_name", ''), nullif("resource_tags_user_eks_cluster_name", ''), '') AS cluster_tag,
     CAST("line_item_usage_start_date" AS VARCHAR) AS starts,
     CAST("line_item_usage_end_date" AS VARCHAR) AS ends,
-    coalesce("line_item_usage_amount", 0e0) AS usage_amount,
-    coalesce("line_item_unblended_cost", 0e0) AS unblended_cost,
-    coalesce("pricing_public_on_demand_cost", 0e0) AS on_demand_cost,
-    coalesce("savings_plan_savings_plan_rate", 0e0) AS plan_rate,
-    coalesce("savings_plan_savings_plan_effective_cost", 0e0) AS effective_cost,
-    coalesce("savings_plan_used_commitment", 0e0) AS used_commitment,
-    coalesce("savings_plan_total_commitment_to_date", 0e0) AS total_commitment
+    coalesce("line_item_usage_amount", 0E0) AS usage_amount,
+    coalesce("line_item_unblended_cost", 0E0) AS unblended_cost,
+    coalesce("pricing_public_on_demand_cost", 0E0) AS on_demand_cost,
+    coalesce("savings_plan_savings_plan_rate", 0E0) AS plan_rate,
+    coalesce("savings_plan_savings_plan_effective_cost", 0E0) AS effective_cost,
+    coalesce("savings_plan_used_commitment", 0E0) AS used_commitment,
+    coalesce("savings_plan_total_commitment_to_date", 0E0) AS total_commitment
   FROM "athenacurcfn_acme"."acme"
   WHERE ("year" = '2026' AND "month" IN ('10') OR "year" = '2026' AND "month" IN ('11') OR "year" = '2027' AND "month" IN ('1', '01'))
     AND ("line_item_usage_start_date" IS NULL OR "line_item_usage_start_date" >= TIMESTAMP '2026-11-01 00:00:00')
@@ -37,26 +37,26 @@ WITH items AS (
 ),
 units AS (
   SELECT line_item_type, usage_type, operation, product_code, plan_arn, usage_account, region, currency, offering_type, payment_option, plan_region, plan_family, plan_start, plan_end, node_pool_tag, cluster_tag, starts, ends,
-    usage_amount * 1e9 AS usage_nanos,
-    unblended_cost * 1e12 AS unblended_picos,
-    effective_cost * 1e12 AS effective_picos,
-    used_commitment * 1e12 AS used_picos,
-    total_commitment * 1e12 AS total_picos,
-    CASE WHEN abs(plan_rate) < 1e12 THEN plan_rate END AS plan_rate,
-    CASE WHEN unblended_cost > 0e0 AND unblended_cost < 1e12 AND usage_amount > 0e0 AND usage_amount < 92e8 THEN unblended_cost / usage_amount * 1e9 END AS billed,
-    CASE WHEN on_demand_cost > 0e0 AND on_demand_cost < 1e12 AND usage_amount > 0e0 AND usage_amount < 92e8 THEN on_demand_cost / usage_amount * 1e9 END AS listed
+    usage_amount * 1E9 AS usage_nanos,
+    unblended_cost * 1E12 AS unblended_picos,
+    effective_cost * 1E12 AS effective_picos,
+    used_commitment * 1E12 AS used_picos,
+    total_commitment * 1E12 AS total_picos,
+    CASE WHEN abs(plan_rate) < 1E12 THEN plan_rate END AS plan_rate,
+    CASE WHEN unblended_cost > 0E0 AND unblended_cost < 1E12 AND usage_amount > 0E0 AND usage_amount < 92E8 THEN unblended_cost / usage_amount * 1E9 END AS billed,
+    CASE WHEN on_demand_cost > 0E0 AND on_demand_cost < 1E12 AND usage_amount > 0E0 AND usage_amount < 92E8 THEN on_demand_cost / usage_amount * 1E9 END AS listed
   FROM items
 ),
 wholes AS (
   SELECT line_item_type, usage_type, operation, product_code, plan_arn, usage_account, region, currency, offering_type, payment_option, plan_region, plan_family, plan_start, plan_end, node_pool_tag, cluster_tag, starts, ends,
-    CASE WHEN abs(usage_nanos) < 92e17 THEN CAST(floor(usage_nanos) + CASE WHEN usage_nanos - floor(usage_nanos) > 5e-1 THEN 1e0 WHEN usage_nanos - floor(usage_nanos) = 5e-1 THEN abs(mod(floor(usage_nanos), 2e0)) ELSE 0e0 END AS BIGINT) END AS usage_nanos,
-    CASE WHEN abs(unblended_picos) < 92e17 THEN CAST(floor(unblended_picos) + CASE WHEN unblended_picos - floor(unblended_picos) > 5e-1 THEN 1e0 WHEN unblended_picos - floor(unblended_picos) = 5e-1 THEN abs(mod(floor(unblended_picos), 2e0)) ELSE 0e0 END AS BIGINT) END AS unblended_picos,
-    CASE WHEN abs(effective_picos) < 92e17 THEN CAST(floor(effective_picos) + CASE WHEN effective_picos - floor(effective_picos) > 5e-1 THEN 1e0 WHEN effective_picos - floor(effective_picos) = 5e-1 THEN abs(mod(floor(effective_picos), 2e0)) ELSE 0e0 END AS BIGINT) END AS effective_picos,
-    CASE WHEN abs(used_picos) < 92e17 THEN CAST(floor(used_picos) + CASE WHEN used_picos - floor(used_picos) > 5e-1 THEN 1e0 WHEN used_picos - floor(used_picos) = 5e-1 THEN abs(mod(floor(used_picos), 2e0)) ELSE 0e0 END AS BIGINT) END AS used_picos,
-    CASE WHEN abs(total_picos) < 92e17 THEN CAST(floor(total_picos) + CASE WHEN total_picos - floor(total_picos) > 5e-1 THEN 1e0 WHEN total_picos - floor(total_picos) = 5e-1 THEN abs(mod(floor(total_picos), 2e0)) ELSE 0e0 END AS BIGINT) END AS total_picos,
+    CASE WHEN abs(usage_nanos) < 92E17 THEN CAST(floor(usage_nanos) + CASE WHEN usage_nanos - floor(usage_nanos) > 5E-1 THEN 1E0 WHEN usage_nanos - floor(usage_nanos) = 5E-1 THEN abs(mod(floor(usage_nanos), 2E0)) ELSE 0E0 END AS BIGINT) END AS usage_nanos,
+    CASE WHEN abs(unblended_picos) < 92E17 THEN CAST(floor(unblended_picos) + CASE WHEN unblended_picos - floor(unblended_picos) > 5E-1 THEN 1E0 WHEN unblended_picos - floor(unblended_picos) = 5E-1 THEN abs(mod(floor(unblended_picos), 2E0)) ELSE 0E0 END AS BIGINT) END AS unblended_picos,
+    CASE WHEN abs(effective_picos) < 92E17 THEN CAST(floor(effective_picos) + CASE WHEN effective_picos - floor(effective_picos) > 5E-1 THEN 1E0 WHEN effective_picos - floor(effective_picos) = 5E-1 THEN abs(mod(floor(effective_picos), 2E0)) ELSE 0E0 END AS BIGINT) END AS effective_picos,
+    CASE WHEN abs(used_picos) < 92E17 THEN CAST(floor(used_picos) + CASE WHEN used_picos - floor(used_picos) > 5E-1 THEN 1E0 WHEN used_picos - floor(used_picos) = 5E-1 THEN abs(mod(floor(used_picos), 2E0)) ELSE 0E0 END AS BIGINT) END AS used_picos,
+    CASE WHEN abs(total_picos) < 92E17 THEN CAST(floor(total_picos) + CASE WHEN total_picos - floor(total_picos) > 5E-1 THEN 1E0 WHEN total_picos - floor(total_picos) = 5E-1 THEN abs(mod(floor(total_picos), 2E0)) ELSE 0E0 END AS BIGINT) END AS total_picos,
     plan_rate,
-    (floor(billed) + CASE WHEN billed - floor(billed) >= 5e-1 THEN 1e0 ELSE 0e0 END) / 1e9 AS billed,
-    (floor(listed) + CASE WHEN listed - floor(listed) >= 5e-1 THEN 1e0 ELSE 0e0 END) / 1e9 AS listed
+    (floor(billed) + CASE WHEN billed - floor(billed) >= 5E-1 THEN 1E0 ELSE 0E0 END) / 1E9 AS billed,
+    (floor(listed) + CASE WHEN listed - floor(listed) >= 5E-1 THEN 1E0 ELSE 0E0 END) / 1E9 AS listed
   FROM units
 )
 SELECT line_item_type, usage_type, operation, product_code, plan_arn, usage_account, region, currency, offering_type, payment_option, plan_region, plan_family, plan_start, plan_end, node_pool_tag, cluster_tag, starts, ends,

@@ -103,7 +103,7 @@ fn an_export_is_asked_by_its_own_partition_maps_and_types() {
         "CASE WHEN contains(map_keys(\"resource_tags\"), 'user_karpenter_sh_nodepool') THEN \"resource_tags\"['user_karpenter_sh_nodepool'] END",
         "coalesce(CASE WHEN contains(map_keys(\"product\"), 'region') THEN \"product\"['region'] END, '') AS region",
         "TRY_CAST(trim(\"line_item_usage_amount\") AS DOUBLE)",
-        "coalesce(CAST(\"line_item_unblended_cost\" AS DOUBLE), 0e0) AS unblended_cost",
+        "coalesce(CAST(\"line_item_unblended_cost\" AS DOUBLE), 0E0) AS unblended_cost",
     ] {
         assert!(sql.contains(part), "{part}\n{sql}");
     }
