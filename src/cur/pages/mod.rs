@@ -146,9 +146,12 @@ impl SelectedRows {
             Relevance::ByUsageType => BY_USAGE_TYPE,
             Relevance::All => ALL,
         };
-        let usage_type_bits = |text: &str| match (filter.usage_type)(text) {
-            true => BY_USAGE_TYPE | ALL,
-            false => ALL,
+        let usage_type_bits = |text: &str| {
+            if (filter.usage_type)(text) {
+                BY_USAGE_TYPE | ALL
+            } else {
+                ALL
+            }
         };
         Ok(Self {
             line_types: bits(line_type.as_mut(), line_type_bits)?,
