@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import os
 import time
+from datetime import datetime
 from pathlib import Path
 
 KEYS = ("h", "kind", "arn", "it", "region")
@@ -39,7 +41,7 @@ def sql(source: str, instance_type: str, region: str, since: str | None) -> str:
                     WHEN line_item_line_item_type = 'SavingsPlanCoveredUsage'
                          THEN CASE WHEN line_item_product_code = 'AmazonEC2' THEN {COVERED_INSTANCE} ELSE {COVERED} END
                     WHEN line_item_usage_type LIKE '%BoxUsage:%' THEN {ON_DEMAND} ELSE {SPOT} END AS kind,
-               savings_plan_savings_plan_a_r_n AS plan, {instance_type} AS instance_type, {region} AS region_code,
+               savings_plan_savings_plan_a_r_n AS plan, line_item_usage_type AS usage_type, {instance_type} AS instance_type, {region} AS region_code,
                savings_plan_savings_plan_rate AS rate, {", ".join(f"{column} AS {name}" for name, column in COLUMNS.items())}
         FROM {source}
         WHERE (line_item_line_item_type IN ('SavingsPlanRecurringFee', 'SavingsPlanCoveredUsage')
@@ -48,7 +50,7 @@ def sql(source: str, instance_type: str, region: str, since: str | None) -> str:
     return f"""
         SELECT h, kind,
                CASE WHEN kind <= {COVERED_INSTANCE} THEN plan END AS arn,
-               CASE WHEN kind >= {COVERED_INSTANCE} THEN instance_type END AS it,
+               CASE WHEN kind > {COVERED_INSTANCE} THEN usage_type WHEN kind = {COVERED_INSTANCE} THEN instance_type END AS it,
                CASE WHEN kind = {COVERED_INSTANCE} THEN region_code END AS region,
                max(rate) AS top_rate, {", ".join(f"sum({name}) AS sum_{name}" for name in SUMS)}
         FROM ({rows}) AS r GROUP BY 1, 2, 3, 4, 5"""
@@ -96,17 +98,18 @@ def polars(args: argparse.Namespace):
     on_demand, spot = (usage_type.str.contains(part, literal=True) for part in ("BoxUsage:", "SpotUsage:"))
     rows = pl.scan_parquet(args.files).filter(line_type.is_in(LINE_TYPES[:2]) | (line_type == "Usage") & (on_demand | spot))
     if args.since:
-        rows = rows.filter(pl.col("line_item_usage_start_date") >= pl.lit(args.since).str.to_datetime())
+        start = pl.col("line_item_usage_start_date")
+        rows = rows.filter(start.dt.replace_time_zone(None) >= datetime.fromisoformat(args.since))
     covered = pl.when(pl.col("line_item_product_code") == "AmazonEC2").then(COVERED_INSTANCE).otherwise(COVERED)
     usage = pl.when(on_demand).then(ON_DEMAND).otherwise(SPOT)
     kind = pl.when(line_type == LINE_TYPES[0]).then(FEE).when(line_type == LINE_TYPES[1]).then(covered).otherwise(usage)
     rows = rows.select(
-        h="line_item_usage_start_date", kind=kind, arn="savings_plan_savings_plan_a_r_n", it="product_instance_type", region="product_region_code",
+        h="line_item_usage_start_date", kind=kind, arn="savings_plan_savings_plan_a_r_n", it="product_instance_type", region="product_region_code", usage_type="line_item_usage_type",
         rate="savings_plan_savings_plan_rate", **COLUMNS,
     )
-    is_plan, is_instance = pl.col("kind") <= COVERED_INSTANCE, pl.col("kind") >= COVERED_INSTANCE
+    is_plan, is_instance, is_use = (op(pl.col("kind"), COVERED_INSTANCE) for op in (operator.le, operator.eq, operator.gt))
     rows = rows.with_columns(
-        arn=pl.when(is_plan).then("arn"), it=pl.when(is_instance).then("it"), region=pl.when(pl.col("kind") == COVERED_INSTANCE).then("region"),
+        arn=pl.when(is_plan).then("arn"), it=pl.when(is_instance).then("it").otherwise(pl.when(is_use).then("usage_type")), region=pl.when(is_instance).then("region"),
     )
     sums = [pl.sum(name).alias(f"sum_{name}") for name in SUMS]
     return rows.group_by(KEYS).agg(pl.max("rate").alias("top_rate"), *sums).collect(engine="streaming").to_arrow(), began

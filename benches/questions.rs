@@ -6,7 +6,8 @@
 //! * q1, by hour and plan: commitment and used commitment of fees; effective cost, usage and on-demand cost of what the
 //!   plan covered;
 //! * q2, by hour, instance type, region and plan: usage, the highest SP rate and effective cost of covered EC2 usage;
-//! * q3, by hour, instance type, and on demand or Spot: usage and cost.
+//! * q3, by hour and usage type, of instances on demand and of Spot: usage and cost. (Spot rows have no instance type but
+//!   in their usage type.)
 //!
 //! `--decoder` takes the plain scan of the arrow crate; `--unpack` only reads and unpacks the pages of the columns that
 //! are needed, which no scan can be faster than.
@@ -88,7 +89,7 @@ struct Arguments {
 }
 
 /// Hours of one block of cells.
-const BLOCK: i32 = 1024;
+const BLOCK: i32 = 256;
 
 /// Sums by group and hour, in billionths, so that no order of rows makes a difference. The first counts rows.
 struct Table<const N: usize> {
@@ -220,7 +221,7 @@ impl Answers {
                 }
                 Row::OnDemand | Row::Spot => {
                     let table = &mut self.q3[usize::from(matches!(kind, Row::Spot))];
-                    let place = table.place([instance_type, Symbol::EMPTY, Symbol::EMPTY], hour);
+                    let place = table.place([key[1], Symbol::EMPTY, Symbol::EMPTY], hour);
                     table.places.push((row, place));
                 }
                 Row::Other => {}
