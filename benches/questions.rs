@@ -28,6 +28,7 @@ use std::time::Instant;
 
 use brimful::cur::batch::LineItems;
 use brimful::cur::columns::{Number, Text, Time, Wanted};
+use brimful::cur::facts::Facts;
 use brimful::cur::pages::{Relevance, RowFilter};
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
@@ -57,15 +58,7 @@ const WANTED: Wanted = Wanted {
         Text::PlanArn,
         Text::Region,
     ],
-    numbers: &[
-        Number::UsageAmount,
-        Number::UnblendedCost,
-        Number::OnDemandCost,
-        Number::PlanRate,
-        Number::EffectiveCost,
-        Number::UsedCommitment,
-        Number::TotalCommitment,
-    ],
+    numbers: &Number::ALL,
 };
 
 #[derive(Parser)]

@@ -48,11 +48,7 @@ impl Context {
         } = common;
         let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
         start_logs(config.telemetry.logs, quiet, verbose);
-        let access = AwsAccess {
-            role_arn: config.cur.role_arn.clone(),
-            external_id: config.cur.external_id.clone(),
-            settings: None,
-        };
+        let access = access_by(&config);
         let location = match cur {
             Some(location) => location,
             None => configured(&config, &access).await?.0,
@@ -131,6 +127,15 @@ pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result
     match place.map_err(|e| Error::usage(format!("cur.cache: {e}")))? {
         Some(place) => Ok(Some(LedgerCache::at(place).await)),
         None => Ok(None),
+    }
+}
+
+/// By which role the configuration says that the report is read.
+pub(crate) fn access_by(config: &Config) -> AwsAccess {
+    AwsAccess {
+        role_arn: config.cur.role_arn.clone(),
+        external_id: config.cur.external_id.clone(),
+        settings: None,
     }
 }
 

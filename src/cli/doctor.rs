@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{ClusterArgs, Common, DoctorArgs, Output};
-use super::context::{Context, configured, processors, start_logs, wall_clock};
+use super::context::{Context, access_by, configured, processors, start_logs, wall_clock};
 use super::coordination::meet;
 use super::output;
 use super::progress::waiting;
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 
 mod read;
 
-use self::read::{access_by, examine_report};
+use self::read::examine_report;
 
 /// Why nothing is asked of a cluster.
 const FROM_FILE: &str = "no cluster: NodePools come from a file";

@@ -10,8 +10,11 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Int32Type, TimeUnit};
 
 use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, text_of};
+use super::facts::Facts;
 use super::pages::Arrays;
 use super::symbols::{Symbol, Symbols};
+use crate::money::Money;
+use crate::quantity::Quantity;
 use crate::{Error, Result};
 
 mod focus;
@@ -49,25 +52,6 @@ impl TextColumn {
 }
 
 impl LineItems {
-    /// How many line items there are.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// True when the file does not say which service was used (a FOCUS export without AWS columns).
-    #[must_use]
-    pub fn lacks_services(&self) -> bool {
-        self.lacks_services
-    }
-
-    /// A text fact; null and absent are the empty string.
-    #[inline]
-    #[must_use]
-    pub fn text(&self, fact: Text, row: usize) -> Symbol {
-        self.texts[fact as usize].symbol(row)
-    }
-
     /// A numeric fact; null and absent are 0, what cannot be read as a number is NaN.
     #[inline]
     #[must_use]
@@ -78,12 +62,67 @@ impl LineItems {
         }
     }
 
-    /// A time in milliseconds since the epoch; `None` when null or unreadable.
+    fn per_unit(&self, cost: Number, row: usize) -> Option<Money> {
+        let (cost, amount) = (self.number(cost, row), self.number(Number::UsageAmount, row));
+        (cost > 0.0 && amount > 0.0)
+            .then(|| Money::from_dollars((cost / amount * 1e9).round() / 1e9))
+            .flatten()
+    }
+}
+
+impl Facts for LineItems {
     #[inline]
-    #[must_use]
-    pub fn millis(&self, fact: Time, row: usize) -> Option<i64> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    #[inline]
+    fn lacks_services(&self) -> bool {
+        self.lacks_services
+    }
+
+    #[inline]
+    fn text(&self, fact: Text, row: usize) -> Symbol {
+        self.texts[fact as usize].symbol(row)
+    }
+
+    #[inline]
+    fn millis(&self, fact: Time, row: usize) -> Option<i64> {
         let values = &self.times[fact as usize];
         values.is_valid(row).then(|| values.value(row))
+    }
+
+    #[inline]
+    fn line_items(&self, _: usize) -> u64 {
+        1
+    }
+
+    #[inline]
+    fn dollars(&self, fact: Number, row: usize) -> Option<Money> {
+        Money::from_dollars(self.number(fact, row))
+    }
+
+    #[inline]
+    fn amount(&self, row: usize) -> Option<Quantity> {
+        Quantity::from_units(self.number(Number::UsageAmount, row))
+    }
+
+    #[inline]
+    fn plan_rate(&self, row: usize) -> Option<Money> {
+        Money::from_dollars(self.number(Number::PlanRate, row))
+    }
+
+    #[inline]
+    fn price(&self, row: usize) -> Option<Money> {
+        let listed = self.per_unit(Number::OnDemandCost, row);
+        listed.or_else(|| self.per_unit(Number::UnblendedCost, row))
+    }
+
+    #[inline]
+    fn price_beyond_billed(&self, row: usize) -> Option<Money> {
+        let billed = self.per_unit(Number::UnblendedCost, row);
+        let listed = self.per_unit(Number::OnDemandCost, row);
+        listed.filter(|price| billed.is_none_or(|billed| *price > billed))
     }
 }
 

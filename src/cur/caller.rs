@@ -11,6 +11,12 @@ use aws_sdk_sts::error::{DisplayErrorContext, ProvideErrorMetadata};
 use super::s3::{AwsAccess, no_credentials, own_endpoint, short};
 use crate::Error;
 
+// Ways out of trouble with credentials, whoever of AWS tells of it.
+pub(in crate::cur) const RENEW: &str = "renew them (aws sso login, or a new session) and run again";
+pub(in crate::cur) const GIVE: &str =
+    "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)";
+pub(in crate::cur) const CHECK: &str = "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role";
+
 /// STS answers at once, or is out of reach (a VPC without an endpoint for it).
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -74,10 +80,9 @@ impl AwsAccess {
 
     fn no_caller(&self, code: &str, details: &str) -> NoCaller {
         let refused = |message: &str, hint: &str| NoCaller::Refused(Error::aws(message).hint(hint));
-        let renew = "renew them (aws sso login, or a new session) and run again";
         match (code, &self.role_arn) {
             ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => {
-                refused("the AWS credentials have expired", renew)
+                refused("the AWS credentials have expired", RENEW)
             }
             ("", Some(role)) if details.contains("AssumeRole") && details.contains("AccessDenied") => {
                 refused(
@@ -88,16 +93,13 @@ impl AwsAccess {
             }
             ("", _) if no_credentials(details) => refused(
                 "no AWS credentials were found, or they could not be renewed",
-                "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)",
+                GIVE,
             ),
             ("", _) => NoCaller::Unreachable(short(details)),
             (code, _) if !BAD_CREDENTIALS.contains(&code) => {
                 NoCaller::Unsaid(format!("{code}: {}", short(details)))
             }
-            (code, _) => refused(
-                &format!("AWS does not accept the credentials ({code})"),
-                "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role",
-            ),
+            (code, _) => refused(&format!("AWS does not accept the credentials ({code})"), CHECK),
         }
     }
 }

@@ -67,6 +67,28 @@ pub enum Text {
     ClusterTag,
 }
 
+impl Text {
+    /// All of them, in order; the tags come last.
+    pub const ALL: [Self; TEXTS] = [
+        Self::LineItemType,
+        Self::UsageType,
+        Self::Operation,
+        Self::ProductCode,
+        Self::PlanArn,
+        Self::UsageAccount,
+        Self::Region,
+        Self::Currency,
+        Self::OfferingType,
+        Self::PaymentOption,
+        Self::PlanRegion,
+        Self::PlanFamily,
+        Self::PlanStart,
+        Self::PlanEnd,
+        Self::NodePoolTag,
+        Self::ClusterTag,
+    ];
+}
+
 /// Numeric facts of a line item: dollars, $/unit, or units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(usize)]
@@ -79,6 +101,19 @@ pub enum Number {
     EffectiveCost,
     UsedCommitment,
     TotalCommitment,
+}
+
+impl Number {
+    /// All of them, in order.
+    pub const ALL: [Self; NUMBERS] = [
+        Self::UsageAmount,
+        Self::UnblendedCost,
+        Self::OnDemandCost,
+        Self::PlanRate,
+        Self::EffectiveCost,
+        Self::UsedCommitment,
+        Self::TotalCommitment,
+    ];
 }
 
 /// Time facts of a line item: the half-open usage interval, UTC.
@@ -166,35 +201,7 @@ pub struct Wanted {
     pub numbers: &'static [Number],
 }
 
-/// The tags come last.
-const ALL_TEXTS: [Text; TEXTS] = [
-    Text::LineItemType,
-    Text::UsageType,
-    Text::Operation,
-    Text::ProductCode,
-    Text::PlanArn,
-    Text::UsageAccount,
-    Text::Region,
-    Text::Currency,
-    Text::OfferingType,
-    Text::PaymentOption,
-    Text::PlanRegion,
-    Text::PlanFamily,
-    Text::PlanStart,
-    Text::PlanEnd,
-    Text::NodePoolTag,
-    Text::ClusterTag,
-];
 const TAGS: [Text; 2] = [Text::NodePoolTag, Text::ClusterTag];
-const ALL_NUMBERS: [Number; NUMBERS] = [
-    Number::UsageAmount,
-    Number::UnblendedCost,
-    Number::OnDemandCost,
-    Number::PlanRate,
-    Number::EffectiveCost,
-    Number::UsedCommitment,
-    Number::TotalCommitment,
-];
 
 impl Detail {
     /// The facts that it takes. Tags are wide, and who used something matters to decisions only.
@@ -202,10 +209,10 @@ impl Detail {
     pub fn wanted(self) -> Wanted {
         Wanted {
             texts: match self {
-                Self::Plans => ALL_TEXTS.split_at(TEXTS - TAGS.len()).0,
-                Self::Usage => &ALL_TEXTS,
+                Self::Plans => Text::ALL.split_at(TEXTS - TAGS.len()).0,
+                Self::Usage => &Text::ALL,
             },
-            numbers: &ALL_NUMBERS,
+            numbers: &Number::ALL,
         }
     }
 }
@@ -322,10 +329,10 @@ impl Columns {
     /// Leaves out what is not wanted.
     #[must_use]
     pub(crate) fn only(mut self, wanted: Wanted) -> Self {
-        for text in ALL_TEXTS.iter().filter(|text| !wanted.texts.contains(text)) {
+        for text in Text::ALL.iter().filter(|text| !wanted.texts.contains(text)) {
             self.texts[*text as usize].clear();
         }
-        for number in ALL_NUMBERS
+        for number in Number::ALL
             .iter()
             .filter(|number| !wanted.numbers.contains(number))
         {

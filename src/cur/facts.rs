@@ -1,6 +1,5 @@
 //! The facts of line items as the ledger's builder takes them: row by row of a file, or added up by a query.
 
-use super::batch::LineItems;
 use super::columns::{Number, Text, Time};
 use super::symbols::Symbol;
 use crate::money::Money;
@@ -39,64 +38,4 @@ pub trait Facts {
     /// The highest list price of those that exceed what was billed, $/unit: what a Spot row knows of its type. One that
     /// is what was billed is the Spot price again, and far too low.
     fn price_beyond_billed(&self, row: usize) -> Option<Money>;
-}
-
-impl Facts for LineItems {
-    #[inline]
-    fn rows(&self) -> usize {
-        self.rows()
-    }
-
-    #[inline]
-    fn lacks_services(&self) -> bool {
-        self.lacks_services()
-    }
-
-    #[inline]
-    fn text(&self, fact: Text, row: usize) -> Symbol {
-        self.text(fact, row)
-    }
-
-    #[inline]
-    fn millis(&self, fact: Time, row: usize) -> Option<i64> {
-        self.millis(fact, row)
-    }
-
-    #[inline]
-    fn line_items(&self, _: usize) -> u64 {
-        1
-    }
-
-    #[inline]
-    fn dollars(&self, fact: Number, row: usize) -> Option<Money> {
-        Money::from_dollars(self.number(fact, row))
-    }
-
-    #[inline]
-    fn amount(&self, row: usize) -> Option<Quantity> {
-        Quantity::from_units(self.number(Number::UsageAmount, row))
-    }
-
-    #[inline]
-    fn plan_rate(&self, row: usize) -> Option<Money> {
-        Money::from_dollars(self.number(Number::PlanRate, row))
-    }
-
-    #[inline]
-    fn price(&self, row: usize) -> Option<Money> {
-        per_unit(self, row, Number::OnDemandCost).or_else(|| per_unit(self, row, Number::UnblendedCost))
-    }
-
-    #[inline]
-    fn price_beyond_billed(&self, row: usize) -> Option<Money> {
-        let billed = per_unit(self, row, Number::UnblendedCost);
-        per_unit(self, row, Number::OnDemandCost).filter(|price| billed.is_none_or(|billed| *price > billed))
-    }
-}
-
-fn per_unit(items: &LineItems, row: usize, cost: Number) -> Option<Money> {
-    let (cost, amount) = (items.number(cost, row), items.number(Number::UsageAmount, row));
-    (cost > 0.0 && amount > 0.0)
-        .then(|| Money::from_dollars((cost / amount * 1e9).round() / 1e9))
-        .flatten()
 }

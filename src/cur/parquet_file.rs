@@ -18,7 +18,7 @@ use parquet::file::statistics::Statistics;
 use super::batch::coded_text;
 use super::columns::{Columns, Time, Wanted, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
-use super::pages::{Arrays, ROWS, RowFilter, SelectedRows, Unread, guard, per_milli};
+use super::pages::{Arrays, ROWS, RowFilter, SelectedRows, Unread, guard, leaf_of, per_milli};
 use super::store::Store;
 use crate::Error;
 use crate::hour::Hour;
@@ -114,7 +114,7 @@ impl ParquetFile {
     fn start_range(&self, row_group: usize) -> Option<(i64, i64)> {
         let root = self.columns.as_ref()?.times[Time::Start as usize];
         let schema = self.reader.parquet_schema();
-        let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
+        let leaf = leaf_of(schema, root)?;
         let per_milli = per_milli(self.reader.schema().field(root).data_type())?;
         let chunk = self.reader.metadata().row_group(row_group).column(leaf);
         match chunk.statistics()? {

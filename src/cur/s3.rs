@@ -11,6 +11,7 @@ use aws_sdk_s3::primitives::{DateTime as AwsTime, DateTimeFormat};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use super::caller::{CHECK, GIVE, RENEW};
 use super::object::{Object, ReadError};
 use crate::{Error, ErrorKind, Result};
 
@@ -267,11 +268,11 @@ impl S3Store {
                 }),
             ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => refused(
                 format!("cannot {doing}: the AWS credentials have expired"),
-                "renew them (aws sso login, or a new session) and run again",
+                RENEW,
             ),
             ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "UnrecognizedClientException", _) => refused(
                 format!("cannot {doing}: AWS does not accept the credentials ({code})"),
-                "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role",
+                CHECK,
             ),
             ("AccessDenied" | "AllAccessDisabled", _) | (_, Some(401 | 403)) => refused(
                 format!("cannot {doing}: access denied to bucket {bucket}"),
@@ -279,7 +280,7 @@ impl S3Store {
             ),
             _ if no_credentials(&details) => refused(
                 format!("cannot {doing}: no AWS credentials were found"),
-                "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)",
+                GIVE,
             ),
             ("PermanentRedirect" | "AuthorizationHeaderMalformed", _) => Error::report(format!("bucket {bucket} is in another region"))
                 .hint("set AWS_REGION to the bucket's region"),

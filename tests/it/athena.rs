@@ -224,16 +224,7 @@ fn the_binary_shows_the_same_and_what_it_cost() {
     let root = fixture("cur/legacy");
     server.table("binary", &root, |key| key.contains("year="));
     let config = "cur:\n  engine: athena\n  athena:\n    database: binary\n    table: binary\n    output: s3://binary/results/\n";
-    let plan = |run: Brimful| {
-        run.args([
-            "--nodepools",
-            "fixtures/nodepools.yaml",
-            "--nodes",
-            "fixtures/nodes.yaml",
-            "--now",
-            NOW,
-        ])
-    };
+    let plan = Brimful::on_the_fixtures_cluster;
     let asked = plan(Brimful::new("plan").config(config).envs(server.env())).json(0);
     let files = Brimful::plan("fixtures/cur/legacy").json(0);
     assert_eq!(asked["nodePools"], files["nodePools"]);

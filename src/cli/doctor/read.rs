@@ -1,15 +1,13 @@
 //! What `doctor` asks AWS and S3, and what it reads of the report.
 
 use super::Found;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, access_by};
 use crate::cli::progress::waiting;
-use crate::config::Config;
 use crate::cur::caller::NoCaller;
 use crate::cur::columns::Detail;
 use crate::cur::location::Location;
 use crate::cur::object::ReadError;
 use crate::cur::reader::open;
-use crate::cur::s3::AwsAccess;
 use crate::cur::store::Store;
 use crate::doctor::{Check, Group, access, report};
 use crate::pipeline::{Judged, inspect};
@@ -69,14 +67,6 @@ fn no_aws(why: &str, checks: &mut Vec<Check>) {
 fn skip_s3(why: &str, checks: &mut Vec<Check>) {
     for id in ["s3-list", "s3-get"] {
         checks.push(Check::skipped(Group::Aws, id, why));
-    }
-}
-
-pub(super) fn access_by(config: &Config) -> AwsAccess {
-    AwsAccess {
-        role_arn: config.cur.role_arn.clone(),
-        external_id: config.cur.external_id.clone(),
-        settings: None,
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use super::groups::Cells;
 use super::{AthenaTable, size};
+use crate::cur::caller::{GIVE, RENEW};
 use crate::cur::s3::{AwsAccess, no_credentials, told};
 use crate::{Error, ErrorKind, Result};
 
@@ -261,11 +262,11 @@ impl<'a> Athena<'a> {
             }
             _ if no_credentials(&details) => {
                 Error::aws(format!("{table}: cannot {doing}: no AWS credentials were found"))
-                    .hint("set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)")
+                    .hint(GIVE)
             }
             ("ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException", _) => {
                 Error::aws(format!("{table}: cannot {doing}: AWS does not accept the credentials ({code})"))
-                    .hint("renew them (aws sso login, or a new session) and run again")
+                    .hint(RENEW)
             }
             ("InvalidRequestException", _) if details.contains("utput location") => {
                 Error::usage(format!("{table}: workgroup {} has no place for results", table.workgroup))

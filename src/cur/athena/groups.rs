@@ -1,6 +1,7 @@
 //! The answer's rows: line items that agree in every text and time, their numbers added up exactly.
 
-use chrono::{DateTime, NaiveDateTime};
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use chrono::Utc;
 
 use super::sql::{COLUMNS, DOLLARS};
 use crate::cur::columns::{Number, TEXTS, Text, Time};
@@ -102,24 +103,14 @@ fn parsed<T: std::str::FromStr>(text: &str) -> Result<T> {
     })
 }
 
-/// A time as Athena, or a pipeline that made text of it, writes it; UTC unless told otherwise.
+/// A time as Athena, or a pipeline that made text of it, writes it; UTC unless told otherwise. The arrow crate reads it, as
+/// it does where files hold times as text.
 fn millis(text: &str) -> Option<i64> {
     let text = text.trim();
-    let text = text.strip_suffix(" UTC").unwrap_or(text).replacen(' ', "T", 1);
-    let whole_hours = ["+00", "-00"]
-        .iter()
-        .any(|zone| text.len() > 19 && text.ends_with(zone));
-    let zoned = if whole_hours {
-        format!("{text}:00")
-    } else {
-        text.clone()
-    };
-    if let Ok(time) = DateTime::parse_from_rfc3339(&zoned) {
-        return Some(time.timestamp_millis());
-    }
-    let time = NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f")
-        .or_else(|_| NaiveDateTime::parse_from_str(&format!("{text}T00:00:00"), "%Y-%m-%dT%H:%M:%S"));
-    time.ok().map(|time| time.and_utc().timestamp_millis())
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
+    string_to_datetime(&Utc, text)
+        .ok()
+        .map(|time| time.timestamp_millis())
 }
 
 impl Facts for Groups {

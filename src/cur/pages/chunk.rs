@@ -11,16 +11,14 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::Unread;
 use super::gathered::{Dense, Gathered, text_of};
 use super::page::{DataPage, Values};
+use super::{BEYOND, SHORT, Unread};
 use crate::cur::columns::is_text;
 use crate::cur::object::FileBytes;
 
 const NO_PAGE: Unread = Unread("pages that do not add up to the row group's rows");
-const SHORT: Unread = Unread("a page shorter than it says");
 const PLAIN: Unread = Unread("a leading column that is not written in codes");
-const BEYOND: Unread = Unread("a code beyond its dictionary");
 
 /// The code of a null; no dictionary has so many values.
 pub(super) const NULL: u32 = u32::MAX;

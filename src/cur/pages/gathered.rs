@@ -9,8 +9,8 @@ use arrow::array::{
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int32Type};
 
-use super::Unread;
 use super::chunk::NULL;
+use super::{BEYOND, Unread};
 
 /// The values that are not null, and which rows those are.
 #[derive(Debug)]
@@ -29,8 +29,6 @@ pub(super) enum Dense {
     Doubles(Vec<f64>),
     Times(Vec<i64>),
 }
-
-const BEYOND: Unread = Unread("a code beyond its dictionary");
 
 /// Codes with their dictionary, which has them all; [`NULL`] is null.
 pub(super) fn texts_in_codes(codes: impl Iterator<Item = u32>, texts: &ArrayRef) -> Result<ArrayRef, Unread> {

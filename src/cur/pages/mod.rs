@@ -2,8 +2,8 @@
 //!
 //! A report's rows are mostly tax, storage, traffic and requests. So the two columns that tell which rows matter, the
 //! line item's type and its usage type, are read first, as dictionary codes, and the other columns only at the rows
-//! found (where only late rows matter, the start of usage comes third). Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read here, at
-//! their places, without decoding what lies between.
+//! found (where only late rows matter, the start of usage comes third). Unpacking of pages is the `parquet` crate's;
+//! levels, dictionary codes and plain values are read here, at their places, without decoding what lies between.
 //!
 //! Whatever is not written as reports usually are ([`Unread`]: other encodings, nested columns, damage of any kind)
 //! is left to the crate's own decoder, from the same row on. That decoder is also what tests and fuzzing compare this
@@ -16,6 +16,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
 use arrow::compute::{cast, filter, take};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
+use parquet::schema::types::SchemaDescriptor;
 
 use self::chunk::Chunk;
 use self::gathered::texts_in_codes;
@@ -105,10 +106,8 @@ impl SelectedRows {
         let group = metadata.metadata().row_group(row_group);
         let rows = u32::try_from(group.num_rows()).map_err(|_| Unread("too many rows"))?;
         let bytes = Arc::new(bytes.clone());
-        let schema = metadata.parquet_schema();
         let chunk = |root: usize| {
-            let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root);
-            let leaf = leaf.ok_or(LEADING)?;
+            let leaf = leaf_of(metadata.parquet_schema(), root).ok_or(LEADING)?;
             let data_type = metadata.schema().field(root).data_type();
             Chunk::open(&bytes, group.column(leaf), data_type, rows as usize)
         };
@@ -138,9 +137,10 @@ impl SelectedRows {
         }
         let mut decoder = None;
         if !by_decoder.is_empty() {
-            decoder = Some(decode(&by_decoder).ok_or(Unread("columns that can't be decoded"))?);
+            decoder = Some(decode(&by_decoder).ok_or(NOT_DECODED)?);
         }
-        let [mut line_type, mut usage_type] = [chunk(line_type)?, chunk(usage_type)?];
+        let leading = |root: usize| chunk(root)?.ok_or(LEADING);
+        let [mut line_type, mut usage_type] = [leading(line_type)?, leading(usage_type)?];
         let line_type_bits = |text: &str| match (filter.line_type)(text) {
             Relevance::None => 0,
             Relevance::ByUsageType => BY_USAGE_TYPE,
@@ -154,11 +154,11 @@ impl SelectedRows {
             }
         };
         Ok(Self {
-            line_types: bits(line_type.as_mut(), line_type_bits)?,
-            usage_types: bits(usage_type.as_mut(), usage_type_bits)?,
+            line_types: bits(&mut line_type, line_type_bits)?,
+            usage_types: bits(&mut usage_type, usage_type_bits)?,
             null_usage: usage_type_bits(""),
-            line_type: line_type.ok_or(LEADING)?,
-            usage_type: usage_type.ok_or(LEADING)?,
+            line_type,
+            usage_type,
             columns,
             codes: Default::default(),
             start: start.map(|(_, start)| start),
@@ -184,15 +184,9 @@ impl SelectedRows {
     }
 
     fn select(&mut self, rows: Range<u32>) -> Result<Arrays, Unread> {
-        let by_decoder = match &mut self.decoder {
-            Some(decoder) => Some(
-                decoder
-                    .next()
-                    .and_then(Result::ok)
-                    .ok_or(Unread("columns that can't be decoded"))?,
-            ),
-            None => None,
-        };
+        let batch = self.decoder.as_mut();
+        let batch = batch.map(|decoder| decoder.next().and_then(Result::ok).ok_or(NOT_DECODED));
+        let batch = batch.transpose()?;
         let [line_types, usage_types] = &mut self.codes;
         for (chunk, codes) in [
             (&mut self.line_type, &mut *line_types),
@@ -221,8 +215,9 @@ impl SelectedRows {
             selected = later.values().set_indices().map(|at| selected[at]).collect();
             start = Some(filter(&times, &later).map_err(|_| NOT_CHOSEN)?);
         }
+        let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
         let leading = |codes: &[u32], chunk: &mut Chunk| {
-            let codes = selected.iter().map(|row| codes[(row - rows.start) as usize]);
+            let codes = places.values().iter().map(|place| codes[*place as usize]);
             texts_in_codes(codes, chunk.dictionary()?)
         };
         let mut columns = Vec::with_capacity(self.columns.len());
@@ -233,10 +228,7 @@ impl SelectedRows {
                 Column::Start => start.take().ok_or(NOT_CHOSEN)?,
                 Column::Pages(chunk) => chunk.gather(&selected)?,
                 Column::Decoded(number) => {
-                    let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
-                    let batch = by_decoder
-                        .as_ref()
-                        .ok_or(Unread("columns that can't be decoded"))?;
+                    let batch = batch.as_ref().ok_or(NOT_DECODED)?;
                     take(batch.column(*number), &places, None).map_err(|_| NOT_CHOSEN)?
                 }
             });
@@ -253,12 +245,16 @@ const BY_USAGE_TYPE: u8 = 1;
 const ALL: u8 = 2;
 
 /// The bits of each text of a leading column's dictionary.
-fn bits(chunk: Option<&mut Chunk>, of: impl Fn(&str) -> u8) -> Result<Vec<u8>, Unread> {
-    let texts = chunk.ok_or(LEADING)?.dictionary()?.as_string::<i32>();
+fn bits(chunk: &mut Chunk, of: impl Fn(&str) -> u8) -> Result<Vec<u8>, Unread> {
+    let texts = chunk.dictionary()?.as_string::<i32>();
     Ok(texts.iter().map(|text| of(text.unwrap_or_default())).collect())
 }
 
+// What several parts find.
+const SHORT: Unread = Unread("a page shorter than it says");
+const BEYOND: Unread = Unread("a code beyond its dictionary");
 const LEADING: Unread = Unread("a leading column of another type");
+const NOT_DECODED: Unread = Unread("columns that can't be decoded");
 const NOT_CHOSEN: Unread = Unread("rows that can't be chosen");
 
 /// Which times are not before `since`; what has no time is looked at elsewhere.
@@ -268,6 +264,11 @@ fn not_before(times: &ArrayRef, since: i64) -> Result<BooleanArray, Unread> {
     Ok(times
         .map(|time| Some(time.is_none_or(|time| time >= since)))
         .collect())
+}
+
+/// The leaf of a root column, or its first.
+pub(crate) fn leaf_of(schema: &SchemaDescriptor, root: usize) -> Option<usize> {
+    (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)
 }
 
 /// How many of a timestamp's units a millisecond has.

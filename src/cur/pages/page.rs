@@ -6,8 +6,8 @@ use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::column::page::Page;
 
-use super::Unread;
 use super::hybrid::{Hybrid, Values as Run};
+use super::{SHORT, Unread};
 
 /// A page, its levels read.
 #[derive(Debug)]
@@ -105,8 +105,6 @@ impl DataPage {
         })
     }
 }
-
-const SHORT: Unread = Unread("a page shorter than it says");
 
 impl Presence {
     /// True when every row holds a value.

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::cur::batch::BatchDecoder;
 use crate::cur::columns::{Detail, Number, Text, Time};
+use crate::cur::facts::Facts;
 use crate::cur::object::FileBytes;
 use crate::cur::parquet_file::ParquetFile;
 use crate::cur::store::{LocalStore, Store};
@@ -35,7 +36,7 @@ const FILTER: RowFilter = RowFilter {
 };
 
 /// What a row tells: texts, numbers by their bits, times.
-type Facts = (Vec<String>, Vec<u64>, Vec<Option<i64>>);
+type Told = (Vec<String>, Vec<u64>, Vec<Option<i64>>);
 
 const TEXTS: [Text; 4] = [
     Text::LineItemType,
@@ -213,7 +214,7 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
 }
 
 /// The rows of a file that matter: by the pages where `paged`, else by the decoder alone.
-fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<Facts>> {
+fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<Told>> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
     let store = Store::Local(LocalStore::new(dir.path()).unwrap());

@@ -8,14 +8,7 @@ use crate::support::run::{Brimful, NOW, entry, text};
 
 /// A plan on the fixtures' cluster whose report is still to be named.
 fn plan() -> Brimful {
-    Brimful::new("plan").args([
-        "--nodepools",
-        "fixtures/nodepools.yaml",
-        "--nodes",
-        "fixtures/nodes.yaml",
-        "--now",
-        NOW,
-    ])
+    Brimful::new("plan").on_the_fixtures_cluster()
 }
 
 fn source(run: Brimful) -> String {

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use arrow::datatypes::DataType;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -14,11 +13,8 @@ use brimful::cur::athena::AthenaTable;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
-use super::supervised::{Supervised, start_with_free_ports, temp_dir};
-use super::{command_lines, free_ports};
-
-/// From start to ready it takes 2 s; the rest is for a busy one.
-const START: Duration = Duration::from_mins(1);
+use super::ministack;
+use super::supervised::{Supervised, start_with_free_ports};
 
 /// A running Athena; dropping it ends it.
 pub(crate) struct Athena {
@@ -35,22 +31,7 @@ impl Athena {
     }
 
     fn launch() -> Result<Self, String> {
-        let dir = temp_dir("athena")?;
-        let [port] = free_ports();
-        let number = port.to_string();
-        let env = [
-            ("BIND_HOST", "127.0.0.1"),
-            ("GATEWAY_PORT", number.as_str()),
-            ("SERVICES", "athena,glue,s3"),
-            ("LOG_LEVEL", "WARNING"),
-            ("NO_PROXY", "127.0.0.1"),
-        ];
-        let server = Supervised::start(&dir, &[], &env, vec![("ministack", command_lines::ministack())])?;
-        server.wait_for("ministack", START, || {
-            TcpStream::connect(("127.0.0.1", port))
-                .map(drop)
-                .map_err(|error| error.to_string())
-        })?;
+        let (port, server) = ministack::launch("athena,glue,s3")?;
         Ok(Self {
             port,
             _server: server,

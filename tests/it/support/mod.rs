@@ -15,6 +15,7 @@ pub(crate) mod data_exports;
 pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
+mod ministack;
 pub(crate) mod proxy;
 pub(crate) mod recorded;
 pub(crate) mod rewriter;

@@ -52,17 +52,19 @@ impl Brimful {
 
     /// `plan` on the fixtures' cluster and on the report `cur` (a folder of `fixtures/cur`, or a path).
     pub(crate) fn plan(cur: impl AsRef<OsStr>) -> Self {
-        Self::new("plan")
-            .args([
-                "--nodepools",
-                "fixtures/nodepools.yaml",
-                "--nodes",
-                "fixtures/nodes.yaml",
-                "--now",
-                NOW,
-            ])
-            .arg("--cur")
-            .arg(cur)
+        Self::new("plan").on_the_fixtures_cluster().arg("--cur").arg(cur)
+    }
+
+    /// On the pools and nodes of the fixtures, at their time.
+    pub(crate) fn on_the_fixtures_cluster(self) -> Self {
+        self.args([
+            "--nodepools",
+            "fixtures/nodepools.yaml",
+            "--nodes",
+            "fixtures/nodes.yaml",
+            "--now",
+            NOW,
+        ])
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
