@@ -53,6 +53,11 @@ impl Context {
             Some(location) => location,
             None => configured(&config, &access).await?.0,
         };
+        if cache.is_some() && matches!(location, Location::Athena(_)) {
+            let what = "--cache: keeps what was counted of files; engine athena reads none";
+            let hint = "leave out --cache and BRIMFUL_CACHE, or read the files with --cur";
+            return Err(Error::usage(what).hint(hint));
+        }
         Ok(Self {
             now: now.unwrap_or_else(wall_clock),
             threads: threads.map_or_else(processors, usize::from),

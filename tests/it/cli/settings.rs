@@ -47,6 +47,18 @@ fn every_setting_can_come_from_the_environment() {
 }
 
 #[test]
+fn a_cache_of_files_and_an_engine_that_reads_none_do_not_go_together() {
+    let athena = "cur:\n  engine: athena\n  athena:\n    database: acme\n    table: cur\n";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ended = plan().config(athena).arg("--cache").arg(folder.path()).ends(3);
+    assert_eq!(
+        ended.stderr,
+        "error: --cache: keeps what was counted of files; engine athena reads none\n  → \
+         leave out --cache and BRIMFUL_CACHE, or read the files with --cur\n"
+    );
+}
+
+#[test]
 fn exit_code_tells_changes_only_when_asked() {
     let legacy = ["--cur", "fixtures/cur/legacy"];
     plan().args(legacy).ends(0);
