@@ -5,19 +5,19 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 
 use super::ledger::PlanHour;
-use super::region;
 use super::usage::{LineItemType, UsageKind};
 use crate::cur::columns::{Detail, Number, Text, Time};
 use crate::cur::facts::Facts;
-use crate::cur::pages::{Relevance, RowFilter};
+use crate::cur::pages::RowFilter;
 use crate::cur::symbols::{Symbol, Symbols};
 use crate::hour::Hour;
 use crate::money::Money;
 use crate::quantity::Quantity;
 use crate::{Error, Result};
 
-use memo::{Memo, may_matter};
-use newest::{Ends, Lengths, Newest, Span, latest, newest};
+use groups::{Group, Groups};
+use memo::Memo;
+use newest::{Ends, Lengths, Newest, Span};
 
 /// A ledger in the making.
 #[derive(Debug)]
@@ -28,9 +28,9 @@ pub struct LedgerBuilder<'a> {
     window: Option<Range<Hour>>,
     detail: Detail,
     line_types: Memo<LineItemType>,
-    /// False for usage types that no product bills as coverable or Spot usage: most rows end here.
+    /// False for usage types that no product bills as coverable or Spot usage.
     may_matter: Memo<bool>,
-    kinds: FxHashMap<(Symbol, Symbol, Symbol), UsageKind>,
+    groups: Groups,
     /// Region code by what the row says and its usage type, and the newest hour of such a row.
     regions: FxHashMap<(Symbol, Symbol), (Symbol, Hour)>,
     hours: FxHashMap<(Symbol, Hour), PlanHour>,
@@ -39,8 +39,11 @@ pub struct LedgerBuilder<'a> {
     rates: FxHashMap<(Symbol, Symbol, Symbol), Newest>,
     prices: FxHashMap<(Symbol, Symbol), Newest>,
     spot_list_prices: FxHashMap<(Symbol, Symbol), Newest>,
+    used: FxHashMap<Used, u32>,
     series: FxHashMap<SeriesKey, u32>,
     cells: FxHashMap<(u32, Hour), (Quantity, i64)>,
+    /// What goes to which cell, until the batch at hand is done.
+    pending: Vec<(u32, Hour, Quantity, Money)>,
     newest_by_region: FxHashMap<Symbol, Ends>,
     /// Newest hour by plan and region.
     covered_regions: FxHashMap<(Symbol, Symbol), Hour>,
@@ -75,25 +78,23 @@ enum Class {
     Covered(Symbol),
 }
 
+/// What was used, and who paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct SeriesKey {
+struct Used {
     class: Class,
     is_instance: bool,
     usage_type: Symbol,
     operation: Symbol,
     region: Symbol,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SeriesKey {
+    /// The number of what was used.
+    used: u32,
     account: Symbol,
     cluster: Symbol,
     node_pool: Symbol,
-}
-
-/// What the cost of a covered row tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Covers {
-    /// Use, which a fee row states as well, beside the commitment.
-    Use,
-    /// Use, and a part of the commitment: there is no fee row.
-    UseAndCommitment,
 }
 
 impl<'a> LedgerBuilder<'a> {
@@ -105,16 +106,18 @@ impl<'a> LedgerBuilder<'a> {
             window,
             detail,
             line_types: Memo::new(LineItemType::of),
-            may_matter: Memo::new(may_matter),
-            kinds: FxHashMap::default(),
+            may_matter: Memo::new(|usage_type| matter::usage_type(usage_type) & !matter::OF_PLANS != 0),
+            groups: Groups::default(),
             regions: FxHashMap::default(),
             hours: FxHashMap::default(),
             facts: FxHashMap::default(),
             rates: FxHashMap::default(),
             prices: FxHashMap::default(),
             spot_list_prices: FxHashMap::default(),
+            used: FxHashMap::default(),
             series: FxHashMap::default(),
             cells: FxHashMap::default(),
+            pending: Vec::new(),
             newest_by_region: FxHashMap::default(),
             covered_regions: FxHashMap::default(),
             newest_usage: Ends::default(),
@@ -127,12 +130,12 @@ impl<'a> LedgerBuilder<'a> {
 
     /// Rows that it makes something of, and few others.
     pub const FILTER: RowFilter = RowFilter {
-        line_type: |text| match LineItemType::of(text) {
-            LineItemType::Usage => Relevance::ByUsageType,
-            LineItemType::Other => Relevance::None,
-            _ => Relevance::All,
-        },
-        usage_type: may_matter,
+        leading: &[
+            (Text::LineItemType, matter::line_type),
+            (Text::ProductCode, matter::product),
+            (Text::UsageType, matter::usage_type),
+        ],
+        of_plans: matter::OF_PLANS,
     };
 
     /// Where its strings come from.
@@ -156,29 +159,36 @@ impl<'a> LedgerBuilder<'a> {
                         .may_matter
                         .get(items.text(Text::UsageType, row), self.symbols)
                     {
-                        self.add_usage(items, row)?;
+                        self.add_usage(items, row);
                     } else if items.lacks_services() {
                         self.note_any(items, row);
                     }
                 }
-                LineItemType::CoveredUsage => self.add_covered(items, row, Covers::Use)?,
+                LineItemType::CoveredUsage => self.add_covered(items, row, line_type),
                 LineItemType::Used => {
                     if items.lacks_services() {
                         self.note_any(items, row);
                     }
-                    self.add_covered(items, row, Covers::UseAndCommitment)?;
+                    self.add_covered(items, row, line_type);
                 }
                 LineItemType::Unused => self.add_unused(items, row),
                 LineItemType::Purchase => {
                     if let Some(span) = self.span(items, row) {
-                        self.note_plan(items, row, items.text(Text::PlanArn, row), true, span.hour);
+                        let group = self.group(line_type, items, row);
+                        self.note_plan(group, span.hour);
                     }
                 }
                 LineItemType::RecurringFee => self.add_fee(items, row),
-                LineItemType::DiscountedUsage => self.add_discounted(items, row)?,
+                LineItemType::DiscountedUsage => self.add_discounted(items, row),
                 LineItemType::Other => {}
             }
         }
+        // In one go, which lets the processor wait for many cells at the same time: they lie far apart.
+        let mut pending = std::mem::take(&mut self.pending);
+        for (series, hour, amount, cost) in pending.drain(..) {
+            self.add_to_cell(series, hour, amount, cost)?;
+        }
+        self.pending = pending;
         Ok(())
     }
 
@@ -190,7 +200,8 @@ impl<'a> LedgerBuilder<'a> {
             items.dollars(Number::TotalCommitment, row),
             items.dollars(Number::UsedCommitment, row),
         );
-        self.note_plan(items, row, arn, true, span.hour);
+        let group = self.group(LineItemType::RecurringFee, items, row);
+        self.note_plan(group, span.hour);
         if arn.is_empty() || !self.keeps(span.hour) {
             return;
         }
@@ -207,24 +218,24 @@ impl<'a> LedgerBuilder<'a> {
         }
     }
 
-    fn add_covered(&mut self, items: &impl Facts, row: usize, covers: Covers) -> Result<()> {
-        let Some(span) = self.span(items, row) else {
-            return Ok(());
-        };
+    fn add_covered(&mut self, items: &impl Facts, row: usize, line_type: LineItemType) {
+        let Some(span) = self.span(items, row) else { return };
         self.covered.note(span);
-        let arn = items.text(Text::PlanArn, row);
-        self.note_plan(items, row, arn, false, span.hour);
-        let kind = self.kind(items, row);
-        self.note_newest(items, row, kind, span);
+        let group = self.group(line_type, items, row);
+        self.note_plan(group, span.hour);
+        self.note_newest(group, span);
+        let Group { key, kind, .. } = &self.groups.all[group];
+        let (arn, kind) = (key.plan, *kind);
         if arn.is_empty() || !self.keeps(span.hour) {
-            return Ok(());
+            return;
         }
         let cost = items.dollars(Number::EffectiveCost, row);
         let entry = self.hours.entry((arn, span.hour)).or_default();
         match cost {
             Some(cost) => {
                 entry.covered += cost;
-                if covers == Covers::UseAndCommitment {
+                // No fee states what was used, nor this part of the commitment.
+                if line_type == LineItemType::Used {
                     entry.used += cost;
                     *entry.commitment.get_or_insert_default() += cost;
                 }
@@ -234,102 +245,83 @@ impl<'a> LedgerBuilder<'a> {
                 self.note_unreadable(span.hour, items.line_items(row));
             }
         }
-        let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
-        if let Some(rate) = items.plan_rate(row).filter(|rate| *rate > Money::ZERO) {
-            newest(&mut self.rates, (arn, usage.0, usage.1), span.hour, rate);
+        self.note_price(items, row, group, span.hour);
+        let known = &mut self.groups.all[group];
+        if Newest::may_count(known.rate, span.hour) {
+            let rate = items.plan_rate(row).filter(|rate| *rate > Money::ZERO);
+            known.rate = known.rate.max(rate.map(|rate| Newest(span.hour, rate)));
         }
-        self.note_price(items, row, usage, span.hour);
-        let region = self.region(items, row, span.hour);
-        latest(&mut self.covered_regions, (arn, region), span.hour);
-        match cost {
-            // Who is covered by what: the order in which AWS applies plans is replayed on it.
-            Some(cost) if self.detail == Detail::Usage && kind != UsageKind::Other => {
-                self.add_cell(items, row, Class::Covered(arn), kind, span.hour, cost)
-            }
-            _ => Ok(()),
+        known.located = known.located.max(Some(span.hour));
+        known.covered = known.covered.max(Some(span.hour));
+        // Who is covered by what: the order in which AWS applies plans is replayed on it.
+        if let Some(cost) = cost
+            && self.detail == Detail::Usage
+            && kind != UsageKind::Other
+        {
+            self.add_cell(items, row, group, span.hour, cost);
         }
     }
 
-    fn add_usage(&mut self, items: &impl Facts, row: usize) -> Result<()> {
-        let kind = self.kind(items, row);
+    fn add_usage(&mut self, items: &impl Facts, row: usize) {
+        let group = self.group(LineItemType::Usage, items, row);
+        let kind = self.groups.all[group].kind;
         if kind == UsageKind::Other {
-            return Ok(());
+            return;
         }
-        let Some(span) = self.span(items, row) else {
-            return Ok(());
-        };
-        self.note_newest(items, row, kind, span);
+        let Some(span) = self.span(items, row) else { return };
+        self.note_newest(group, span);
         if !self.keeps(span.hour) {
-            return Ok(());
+            return;
         }
         if kind == UsageKind::SpotInstance && self.detail == Detail::Plans {
-            return Ok(());
+            return;
         }
-        let usage = (items.text(Text::UsageType, row), items.text(Text::Operation, row));
         let Some(cost) = items.dollars(Number::UnblendedCost, row) else {
             self.note_unreadable(span.hour, items.line_items(row));
-            return Ok(());
+            return;
         };
-        if kind == UsageKind::SpotInstance {
-            // A Spot row knows its type's list price, which may be all there is when a plan lies idle.
-            if let Some(price) = items.price_beyond_billed(row) {
-                newest(&mut self.spot_list_prices, usage, span.hour, price);
-            }
-            return self.add_cell(items, row, Class::Spot, kind, span.hour, cost);
-        }
-        self.note_price(items, row, usage, span.hour);
-        self.add_cell(items, row, Class::OnDemand, kind, span.hour, cost)
+        self.note_price(items, row, group, span.hour);
+        self.add_cell(items, row, group, span.hour, cost);
     }
 
     /// RI-covered usage takes precedence over plans. It tells how far the report reaches, and which of this cluster's
     /// live nodes cost the plans nothing.
-    fn add_discounted(&mut self, items: &impl Facts, row: usize) -> Result<()> {
-        let kind = self.kind(items, row);
-        if kind != UsageKind::OnDemandInstance {
-            return Ok(());
+    fn add_discounted(&mut self, items: &impl Facts, row: usize) {
+        let group = self.group(LineItemType::DiscountedUsage, items, row);
+        if self.groups.all[group].kind != UsageKind::OnDemandInstance {
+            return;
         }
-        let Some(span) = self.span(items, row) else {
-            return Ok(());
-        };
-        self.note_newest(items, row, kind, span);
+        let Some(span) = self.span(items, row) else { return };
+        self.note_newest(group, span);
         if self.keeps(span.hour) && is_tagged(items, row) {
-            return self.add_cell(items, row, Class::Reserved, kind, span.hour, Money::ZERO);
+            self.add_cell(items, row, group, span.hour, Money::ZERO);
         }
-        Ok(())
     }
 
-    fn add_cell(
-        &mut self,
-        items: &impl Facts,
-        row: usize,
-        class: Class,
-        kind: UsageKind,
-        hour: Hour,
-        cost: Money,
-    ) -> Result<()> {
-        let (cluster, node_pool) = (
-            items.text(Text::ClusterTag, row),
-            items.text(Text::NodePoolTag, row),
-        );
+    fn add_cell(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour, cost: Money) {
+        let group = &mut self.groups.all[group];
+        group.located = group.located.max(Some(hour));
         let key = SeriesKey {
-            class,
-            is_instance: kind.is_instance(),
-            usage_type: items.text(Text::UsageType, row),
-            operation: items.text(Text::Operation, row),
-            region: self.region(items, row, hour),
+            used: group.used,
             account: match self.detail {
                 Detail::Usage => items.text(Text::UsageAccount, row),
                 Detail::Plans => Symbol::EMPTY,
             },
-            cluster,
-            node_pool,
+            cluster: items.text(Text::ClusterTag, row),
+            node_pool: items.text(Text::NodePoolTag, row),
         };
         let Some(amount) = items.amount(row) else {
             self.note_unreadable(hour, items.line_items(row));
-            return Ok(());
+            return;
         };
-        let series = (self.number_of(key), key.usage_type);
-        self.add_to_cell(series, hour, amount, cost)
+        let series = self.number_of(key);
+        self.pending.push((series, hour, amount, cost));
+    }
+
+    /// The number of what was used, a new one for what is new.
+    fn number_of_used(&mut self, used: Used) -> u32 {
+        let next = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
+        *self.used.entry(used).or_insert(next)
     }
 
     /// The number of a series, a new one for a new series.
@@ -338,55 +330,32 @@ impl<'a> LedgerBuilder<'a> {
         *self.series.entry(key).or_insert(next)
     }
 
-    /// Adds to the cell of a series, given by number and usage type.
-    fn add_to_cell(
-        &mut self,
-        (series, usage_type): (u32, Symbol),
-        hour: Hour,
-        amount: Quantity,
-        cost: Money,
-    ) -> Result<()> {
+    /// Adds to the cell of a series, given by number.
+    fn add_to_cell(&mut self, series: u32, hour: Hour, amount: Quantity, cost: Money) -> Result<()> {
         let (amounts, costs) = self.cells.entry((series, hour)).or_default();
         let cost = i64::try_from(cost.picos()).ok();
         match (
             amounts.checked_add(amount),
             cost.and_then(|cost| costs.checked_add(cost)),
         ) {
-            (Some(amount), Some(cost)) => (*amounts, *costs) = (amount, cost),
-            _ => {
-                let usage_type = self.symbols.text(usage_type);
-                return Err(Error::report(format!(
-                    "{hour}: usage of {usage_type} is beyond $9 million an hour"
-                ))
-                .hint("the report's numbers cannot be right: export it again"));
+            (Some(amount), Some(cost)) => {
+                (*amounts, *costs) = (amount, cost);
+                Ok(())
             }
+            _ => Err(self.beyond(series, hour)),
         }
-        Ok(())
     }
 
-    fn kind(&mut self, items: &impl Facts, row: usize) -> UsageKind {
-        let key = (
-            items.text(Text::ProductCode, row),
-            items.text(Text::UsageType, row),
-            items.text(Text::Operation, row),
-        );
-        let symbols = self.symbols;
-        *self.kinds.entry(key).or_insert_with(|| {
-            UsageKind::of(&symbols.text(key.0), &symbols.text(key.1), &symbols.text(key.2))
-        })
-    }
-
-    fn region(&mut self, items: &impl Facts, row: usize, hour: Hour) -> Symbol {
-        let (region, usage_type) = (items.text(Text::Region, row), items.text(Text::UsageType, row));
-        let symbols = self.symbols;
-        let (code, newest) = self.regions.entry((region, usage_type)).or_insert_with(|| {
-            let written = region::code_of(&symbols.text(region));
-            let usage_type = symbols.text(usage_type);
-            let code = written.as_deref().or_else(|| region::of_usage_type(&usage_type));
-            (symbols.intern(std::iter::once(code))[0], hour)
-        });
-        *newest = (*newest).max(hour);
-        *code
+    fn beyond(&self, series: u32, hour: Hour) -> Error {
+        let used = self.series.iter().find(|(_, number)| **number == series);
+        let used = used.and_then(|(key, _)| self.all_used().get(key.used as usize).copied());
+        let usage_type = used
+            .map(|used| self.symbols.text(used.usage_type))
+            .unwrap_or_default();
+        Error::report(format!(
+            "{hour}: usage of {usage_type} is beyond $9 million an hour"
+        ))
+        .hint("the report's numbers cannot be right: export it again")
     }
 
     /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
@@ -420,33 +389,36 @@ impl<'a> LedgerBuilder<'a> {
         self.window.as_ref().is_none_or(|window| window.contains(&hour))
     }
 
-    fn note_newest(&mut self, items: &impl Facts, row: usize, kind: UsageKind, span: Span) {
-        if kind == UsageKind::Other {
+    fn note_newest(&mut self, group: usize, span: Span) {
+        let group = &mut self.groups.all[group];
+        if group.kind == UsageKind::Other {
             return;
         }
-        self.newest_usage.note(span);
-        if kind.is_instance() {
-            let region = self.region(items, row, span.hour);
-            self.newest_by_region.entry(region).or_default().note(span);
+        group.ends.note(span);
+        if group.kind.is_instance() {
+            group.located = group.located.max(Some(span.hour));
         }
     }
 
-    fn note_plan(&mut self, items: &impl Facts, row: usize, arn: Symbol, is_fee: bool, hour: Hour) {
-        if arn.is_empty() {
-            return;
+    /// A row of the group describes its plan.
+    fn note_plan(&mut self, group: usize, hour: Hour) {
+        let group = &mut self.groups.all[group];
+        if !group.key.plan.is_empty() {
+            group.describes = group.describes.max(Some(hour));
         }
-        let facts = FACTS.map(|fact| match fact {
-            // Of a covered row these tell about the usage, not about the plan.
-            Text::UsageType | Text::ProductCode | Text::UsageAccount if !is_fee => Symbol::EMPTY,
-            fact => items.text(fact, row),
-        });
-        latest(&mut self.facts, (arn, facts, is_fee), hour);
     }
 
-    fn note_price(&mut self, items: &impl Facts, row: usize, usage: (Symbol, Symbol), hour: Hour) {
-        if let Some(price) = items.price(row) {
-            newest(&mut self.prices, usage, hour, price);
+    fn note_price(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour) {
+        let group = &mut self.groups.all[group];
+        if !Newest::may_count(group.price, hour) {
+            return;
         }
+        // A Spot row knows its type's list price, which may be all there is when a plan lies idle.
+        let price = match group.class() {
+            Class::Spot => items.price_beyond_billed(row),
+            _ => items.price(row),
+        };
+        group.price = group.price.max(price.map(|price| Newest(hour, price)));
     }
 }
 
@@ -459,6 +431,8 @@ fn is_tagged(items: &impl Facts, row: usize) -> bool {
 
 mod finish;
 mod focus;
+mod groups;
+mod matter;
 mod memo;
 mod newest;
 pub(crate) mod partial;

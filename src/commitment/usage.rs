@@ -1,7 +1,7 @@
 //! Line items by what a Savings Plan makes of them.
 
 /// What a line item is, by `line_item_line_item_type`. The set is open: whatever is not named here is ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LineItemType {
     /// One row per plan and hour: the commitment, and how much of it was used.
     RecurringFee,

@@ -203,7 +203,11 @@ impl<'a> BatchDecoder<'a> {
     }
 
     fn text(&mut self, batch: &Arrays, root: usize) -> Result<TextColumn> {
-        let array = self.column(batch, root);
+        self.texts_of(self.column(batch, root), root)
+    }
+
+    /// Texts of a column, or of a part of it.
+    fn texts_of(&mut self, array: &ArrayRef, root: usize) -> Result<TextColumn> {
         // Much of what describes plans is null in all rows of other usage.
         if array.null_count() == array.len() {
             return Ok(TextColumn::Absent);
@@ -236,7 +240,12 @@ impl<'a> BatchDecoder<'a> {
     }
 
     /// The value of the first key of a map column that `wanted` accepts, row by row.
-    fn map_entry(&self, batch: &Arrays, root: usize, wanted: impl Fn(&str) -> bool) -> Result<TextColumn> {
+    fn map_entry(
+        &mut self,
+        batch: &Arrays,
+        root: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<TextColumn> {
         let array = self.column(batch, root);
         let Some(map) = array.as_any().downcast_ref::<MapArray>() else {
             return Err(self.wrong(&format!("a map column has type {}", array.data_type())));
@@ -260,7 +269,7 @@ impl<'a> BatchDecoder<'a> {
             .collect();
         let picked =
             arrow::compute::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
-        Ok(TextColumn::Plain(self.symbols_of(&picked)?))
+        self.texts_of(&picked, root)
     }
 
     fn number(&self, array: &ArrayRef) -> Result<Float64Array> {

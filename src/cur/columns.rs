@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
 use self::focus::FocusColumns;
+use super::pages::{Bits, RowFilter};
 use crate::{Error, Result};
 
 pub(crate) mod focus;
@@ -201,6 +202,25 @@ pub struct Wanted {
     pub numbers: &'static [Number],
 }
 
+/// What a row says of a plan: `savings_plan_*`.
+const OF_PLANS: ([Text; 7], [Number; 4]) = (
+    [
+        Text::PlanArn,
+        Text::OfferingType,
+        Text::PaymentOption,
+        Text::PlanRegion,
+        Text::PlanFamily,
+        Text::PlanStart,
+        Text::PlanEnd,
+    ],
+    [
+        Number::PlanRate,
+        Number::EffectiveCost,
+        Number::UsedCommitment,
+        Number::TotalCommitment,
+    ],
+);
+
 const TAGS: [Text; 2] = [Text::NodePoolTag, Text::ClusterTag];
 
 impl Detail {
@@ -345,11 +365,27 @@ impl Columns {
         self
     }
 
-    /// The columns that tell which rows matter: the line item's type, and the usage type.
-    pub(crate) fn leading(&self) -> Option<[usize; 2]> {
-        let [line_type, usage_type] =
-            [Text::LineItemType, Text::UsageType].map(|fact| &self.texts[fact as usize]);
-        Some([*line_type.first()?, *usage_type.first()?])
+    /// The columns that tell which rows matter, and the bits that rows have by what the file lacks.
+    pub(crate) fn leading(&self, filter: RowFilter) -> (Vec<(usize, Bits)>, u8) {
+        let mut known = u8::MAX;
+        let mut leading = Vec::new();
+        for (fact, bits) in filter.leading {
+            match self.texts[*fact as usize].first() {
+                Some(root) => leading.push((*root, *bits)),
+                None => known &= bits(""),
+            }
+        }
+        (leading, known)
+    }
+
+    /// The columns that only plans' rows fill.
+    pub(crate) fn of_plans(&self) -> Vec<usize> {
+        let texts = OF_PLANS.0.iter().flat_map(|fact| &self.texts[*fact as usize]);
+        let numbers = OF_PLANS
+            .1
+            .iter()
+            .filter_map(|fact| self.numbers[*fact as usize].as_ref());
+        texts.chain(numbers).copied().collect()
     }
 
     /// Root columns to read, ascending.

@@ -18,7 +18,7 @@ use parquet::file::statistics::Statistics;
 use super::batch::coded_text;
 use super::columns::{Columns, Time, Wanted, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
-use super::pages::{Arrays, ROWS, RowFilter, SelectedRows, Unread, guard, leaf_of, per_milli};
+use super::pages::{Arrays, ROWS, Roots, RowFilter, SelectedRows, Unread, guard, leaf_of, per_milli};
 use super::store::Store;
 use crate::Error;
 use crate::hour::Hour;
@@ -193,20 +193,28 @@ impl ParquetFile {
     ) -> Option<SelectedRows> {
         let columns = self.columns.as_ref()?;
         // What a FOCUS row is, several columns tell together.
-        let leading = columns.leading().filter(|_| columns.focus.is_none())?;
+        if columns.focus.is_some() {
+            return None;
+        }
+        let (leading, known) = columns.leading(filter);
         let decode = |roots: &[usize]| {
             let projection = ProjectionMask::roots(self.reader.parquet_schema(), roots.iter().copied());
             self.decode(bytes.clone(), row_group, projection, 0).ok()
         };
-        let roots = columns.roots();
         let since = since.map(|since| {
             (
                 columns.times[Time::Start as usize],
                 since.start().timestamp_millis(),
             )
         });
-        let source = (bytes, &self.reader, row_group);
-        let opened = SelectedRows::open(filter, source, &roots, leading, since, decode);
+        let roots = Roots {
+            all: &columns.roots(),
+            leading: &leading,
+            known,
+            of_plans: &columns.of_plans(),
+            since,
+        };
+        let opened = SelectedRows::open((bytes, &self.reader, row_group), filter.of_plans, &roots, decode);
         opened.inspect_err(|unread| self.note(*unread)).ok()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Class, Ends, LedgerBuilder, Newest};
+use super::{Class, Ends, LedgerBuilder, Newest, Used};
 use crate::commitment::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
@@ -15,7 +15,8 @@ use crate::hour::Hour;
 impl LedgerBuilder<'_> {
     /// The finished ledger.
     #[must_use]
-    pub fn finish(self) -> Ledger {
+    pub fn finish(mut self) -> Ledger {
+        self.settle();
         let text = |symbol| self.symbols.text(symbol);
         let mut plans = self.plans();
         for ((arn, hour), amounts) in &self.hours {
@@ -177,24 +178,33 @@ impl LedgerBuilder<'_> {
             .collect()
     }
 
+    /// What was used, by number.
+    pub(super) fn all_used(&self) -> Vec<Used> {
+        let mut all: Vec<(u32, Used)> = self.used.iter().map(|(used, number)| (*number, *used)).collect();
+        all.sort_unstable_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, used)| used).collect()
+    }
+
     fn usage(&self, plans: &BTreeMap<Arc<str>, usize>) -> (Vec<Series>, Vec<Cell>) {
         let text = |symbol| self.symbols.text(symbol);
+        let all_used = self.all_used();
         let mut by_number: Vec<_> = self.series.iter().collect();
         by_number.sort_unstable_by_key(|(_, number)| **number);
         let mut all: Vec<(Series, u32)> = by_number
             .into_iter()
             .filter_map(|(key, number)| {
+                let used = &all_used[key.used as usize];
                 let series = Series {
-                    class: match key.class {
+                    class: match used.class {
                         Class::OnDemand => UsageClass::OnDemand,
                         Class::Spot => UsageClass::Spot,
                         Class::Reserved => UsageClass::Reserved,
                         Class::Covered(arn) => UsageClass::Covered(*plans.get(&text(arn))?),
                     },
-                    is_instance: key.is_instance,
-                    usage_type: text(key.usage_type),
-                    operation: text(key.operation),
-                    region: text(key.region),
+                    is_instance: used.is_instance,
+                    usage_type: text(used.usage_type),
+                    operation: text(used.operation),
+                    region: text(used.region),
                     account: text(key.account),
                     cluster: text(key.cluster),
                     node_pool: text(key.node_pool),

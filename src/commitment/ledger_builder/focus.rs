@@ -1,6 +1,6 @@
 //! What only FOCUS has: commitments in parts, and files that do not say what was used.
 
-use super::LedgerBuilder;
+use super::{LedgerBuilder, LineItemType};
 use crate::cur::columns::{Number, Text};
 use crate::cur::facts::Facts;
 
@@ -10,7 +10,8 @@ impl LedgerBuilder<'_> {
         let Some(span) = self.span(items, row) else { return };
         self.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
-        self.note_plan(items, row, arn, false, span.hour);
+        let group = self.group(LineItemType::Unused, items, row);
+        self.note_plan(group, span.hour);
         if !self.keeps(span.hour) {
             return;
         }

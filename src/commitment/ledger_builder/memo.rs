@@ -1,6 +1,5 @@
 //! Properties of strings, computed once per string.
 
-use crate::commitment::usage::UsageKind;
 use crate::cur::symbols::{Symbol, Symbols};
 
 /// A property of strings, computed once per string.
@@ -34,11 +33,4 @@ impl<T: Copy> Memo<T> {
         self.known[symbol.index()] = Some(value);
         value
     }
-}
-
-/// Whether any product's rows of this usage type could matter; spares the other rows a closer look.
-pub(super) fn may_matter(usage_type: &str) -> bool {
-    ["AmazonEC2", "AmazonECS", "AWSLambda"]
-        .iter()
-        .any(|product| UsageKind::of(product, usage_type, "RunInstances") != UsageKind::Other)
 }

@@ -12,6 +12,13 @@ const HOUR_MILLIS: i64 = 3_600_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Newest(pub(super) Hour, pub(super) Money);
 
+impl Newest {
+    /// False for an hour before the newest, of which nothing counts.
+    pub(super) fn may_count(known: Option<Self>, hour: Hour) -> bool {
+        known.is_none_or(|Self(newest, _)| hour >= newest)
+    }
+}
+
 /// The hour of a row, and its length.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
@@ -34,6 +41,14 @@ impl Ends {
             self.hours = self.hours.max(Some(span.hour));
         } else {
             self.longer = self.longer.max(Some((span.hour, span.end)));
+        }
+    }
+
+    /// The newer ones of both.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            hours: self.hours.max(other.hours),
+            longer: self.longer.max(other.longer),
         }
     }
 }

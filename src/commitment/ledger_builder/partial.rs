@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Ends, FACTS, LedgerBuilder, Newest, SeriesKey};
+use super::{Class, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Used};
 use crate::cur::symbols::Symbol;
 use crate::hour::Hour;
 use crate::money::Money;
@@ -107,7 +107,9 @@ impl Partial {
 impl LedgerBuilder<'_> {
     /// What was counted so far.
     #[must_use]
-    pub fn into_partial(self) -> Partial {
+    pub fn into_partial(mut self) -> Partial {
+        self.settle();
+        let all_used = self.all_used();
         // Whatever a builder learns to count must be kept, too: a new field does not compile until it is.
         let Self {
             symbols: _,
@@ -115,15 +117,17 @@ impl LedgerBuilder<'_> {
             detail: _,
             line_types: _,
             may_matter: _,
-            kinds: _,
+            groups: _,
             regions: _,
             hours: _,
             facts: _,
             rates: _,
             prices: _,
             spot_list_prices: _,
+            used: _,
             series: _,
             cells: _,
+            pending: _,
             newest_by_region: _,
             covered_regions: _,
             newest_usage: _,
@@ -137,7 +141,7 @@ impl LedgerBuilder<'_> {
         let mut numbered: Vec<(SeriesText, u32)> = self
             .series
             .iter()
-            .map(|(key, number)| (series_text(key, text), *number))
+            .map(|(key, number)| (series_text(&all_used[key.used as usize], key, text), *number))
             .collect();
         numbered.sort_unstable();
         let mut renumbered = vec![0; numbered.len()];
@@ -220,9 +224,11 @@ impl Texts {
                 .chain(builder.covered_regions.keys())
                 .flat_map(|(a, b)| [*a, *b]),
         );
+        let all_used = builder.all_used();
         for key in builder.series.keys() {
-            used.extend(series_symbols(key));
-            used.extend(match key.class {
+            let of_series = &all_used[key.used as usize];
+            used.extend(series_symbols(of_series, key));
+            used.extend(match of_series.class {
                 Class::Covered(arn) => Some(arn),
                 _ => None,
             });
@@ -285,27 +291,27 @@ fn ends_text(ends: Ends) -> EndsText {
     }
 }
 
-fn series_symbols(key: &SeriesKey) -> [Symbol; 6] {
+fn series_symbols(used: &Used, key: &SeriesKey) -> [Symbol; 6] {
     [
-        key.usage_type,
-        key.operation,
-        key.region,
+        used.usage_type,
+        used.operation,
+        used.region,
         key.account,
         key.cluster,
         key.node_pool,
     ]
 }
 
-fn series_text(key: &SeriesKey, text: impl Fn(Symbol) -> Text) -> SeriesText {
+fn series_text(used: &Used, key: &SeriesKey, text: impl Fn(Symbol) -> Text) -> SeriesText {
     SeriesText {
-        class: match key.class {
+        class: match used.class {
             Class::OnDemand => ClassText::OnDemand,
             Class::Spot => ClassText::Spot,
             Class::Reserved => ClassText::Reserved,
             Class::Covered(arn) => ClassText::Covered(text(arn)),
         },
-        is_instance: key.is_instance,
-        texts: series_symbols(key).map(text),
+        is_instance: used.is_instance,
+        texts: series_symbols(used, key).map(text),
     }
 }
 

@@ -11,13 +11,13 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::gathered::{Dense, Gathered, text_of};
-use super::page::{DataPage, Values};
+use super::gathered::{Chosen, Dense, Gathered, text_of};
+use super::page::{DataPage, Levels, Values};
 use super::{BEYOND, SHORT, Unread};
 use crate::cur::columns::is_text;
 use crate::cur::object::FileBytes;
 
-const NO_PAGE: Unread = Unread("pages that do not add up to the row group's rows");
+pub(super) const NO_PAGE: Unread = Unread("pages that do not add up to the row group's rows");
 const PLAIN: Unread = Unread("a leading column that is not written in codes");
 
 /// The code of a null; no dictionary has so many values.
@@ -80,7 +80,7 @@ pub(super) struct Chunk {
     pages: SerializedPageReader<FileBytes>,
     kind: Kind,
     data_type: DataType,
-    optional: bool,
+    levels: Levels,
     dictionary: Dictionary,
     page: Option<DataPage>,
     /// The rows of the page at hand.
@@ -102,32 +102,54 @@ impl Chunk {
     ) -> Result<Option<Self>, Unread> {
         let column = chunk.column_descr();
         let is_flat = column.max_rep_level() == 0 && column.max_def_level() <= 1;
-        let Some(kind) = Kind::of(chunk, data_type).filter(|_| is_flat) else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
+        let kind = Kind::of(chunk, data_type).filter(|_| is_flat);
+        kind.map(|kind| Self::of(bytes, chunk, kind, data_type, rows))
+            .transpose()
+    }
+
+    /// A column of texts in a list or map, of which each entry counts as a row, and so does each row without any.
+    pub(super) fn open_entries(
+        bytes: &Arc<FileBytes>,
+        chunk: &ColumnChunkMetaData,
+        data_type: &DataType,
+        rows: usize,
+    ) -> Result<Option<Self>, Unread> {
+        let is_list = chunk.column_descr().max_rep_level() == 1;
+        let kind = Kind::of(chunk, data_type).filter(|kind| is_list && *kind == Kind::Text);
+        kind.map(|kind| Self::of(bytes, chunk, kind, data_type, rows))
+            .transpose()
+    }
+
+    fn of(
+        bytes: &Arc<FileBytes>,
+        chunk: &ColumnChunkMetaData,
+        kind: Kind,
+        data_type: &DataType,
+        rows: usize,
+    ) -> Result<Self, Unread> {
+        Ok(Self {
             pages: SerializedPageReader::new(Arc::clone(bytes), chunk, rows, None).map_err(damaged)?,
             kind,
             data_type: data_type.clone(),
-            optional: column.max_def_level() == 1,
+            levels: Levels::of(chunk)?,
             dictionary: Dictionary::Absent,
             page: None,
             rows: 0..0,
             plain: (0, 0),
             places: Vec::new(),
             codes: Vec::new(),
-        }))
+        })
     }
 
-    /// The values at `rows`, which ascend, also from call to call.
-    pub(super) fn gather(&mut self, rows: &[u32]) -> Result<ArrayRef, Unread> {
-        let mut found = Gathered::new(self.kind.nothing());
-        let mut rest = rows;
-        while let Some(row) = rest.first() {
+    /// The values at the chosen rows, which ascend, also from call to call.
+    pub(super) fn gather(&mut self, chosen: &Chosen<'_>) -> Result<ArrayRef, Unread> {
+        let mut found = Gathered::new(self.kind.nothing(), chosen);
+        let mut first = 0;
+        while let Some(row) = chosen.rows.get(first) {
             self.seek(*row)?;
-            let (here, later) = rest.split_at(rest.partition_point(|row| *row < self.rows.end));
-            self.gather_page(here, &mut found)?;
-            rest = later;
+            let here = chosen.rows[first..].partition_point(|row| *row < self.rows.end);
+            self.gather_page(chosen, first..first + here, &mut found)?;
+            first += here;
         }
         found.into_array(self.dictionary.texts(), &self.data_type)
     }
@@ -181,8 +203,8 @@ impl Chunk {
                 continue;
             }
             let rows = next
-                .num_rows
-                .or(next.num_levels)
+                .num_levels
+                .or(next.num_rows)
                 .and_then(|rows| u32::try_from(rows).ok());
             let rows = rows.ok_or(NO_PAGE)?;
             let start = self.rows.end;
@@ -193,7 +215,7 @@ impl Chunk {
                 continue;
             }
             let page = self.pages.get_next_page().map_err(damaged)?.ok_or(NO_PAGE)?;
-            let page = DataPage::read(page, self.optional)?;
+            let page = DataPage::read(page, self.levels)?;
             if page.rows != rows {
                 return Err(NO_PAGE);
             }
@@ -223,18 +245,24 @@ impl Chunk {
         })
     }
 
-    /// Adds what the page at hand holds at `rows`, all of them its own.
-    fn gather_page(&mut self, rows: &[u32], found: &mut Gathered) -> Result<(), Unread> {
+    /// Adds what the page at hand holds at a range of the chosen rows, all of them its own.
+    fn gather_page(
+        &mut self,
+        chosen: &Chosen<'_>,
+        range: Range<usize>,
+        found: &mut Gathered,
+    ) -> Result<(), Unread> {
+        let rows = &chosen.rows[range.clone()];
         let first = self.rows.start;
         let page = self.page.as_mut().ok_or(NO_PAGE)?;
         self.places.clear();
         if page.presence.is_full() {
             self.places.extend(rows.iter().map(|row| row - first));
-            found.note_present(rows.len());
+            found.note_present(chosen, range);
         } else {
-            for row in rows {
+            for (at, row) in range.zip(rows) {
                 let place = page.presence.place(row - first);
-                found.note(place.is_some());
+                found.note(chosen, at, place.is_some());
                 self.places.extend(place);
             }
         }
@@ -347,7 +375,7 @@ fn skip_text(data: &[u8], at: &mut usize) -> Result<(), Unread> {
 }
 
 #[allow(clippy::needless_pass_by_value)] // as `map_err` hands it over
-fn damaged(error: ParquetError) -> Unread {
+pub(super) fn damaged(error: ParquetError) -> Unread {
     tracing::debug!("page by page: {error}");
     Unread("damaged pages")
 }

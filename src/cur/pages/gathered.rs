@@ -1,24 +1,47 @@
 //! What was read of a column at chosen rows, on its way to an array.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Float64Array, Int32Array, Int64Array, StringBuilder,
-    UInt32Array, new_null_array,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBufferBuilder, DictionaryArray, Float64Array, Int32Array,
+    Int64Array, StringBuilder, UInt32Array, new_null_array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::chunk::NULL;
 use super::{BEYOND, Unread};
 
-/// The values that are not null, and which rows those are.
+/// Rows of which a column is read, ascending, and where they go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen<'a> {
+    pub(super) rows: &'a [u32],
+    /// Their places in the array, ascending; `None` where they are all of its rows.
+    pub(super) at: Option<&'a [u32]>,
+    /// How many rows the array has. Those in no place are null.
+    pub(super) of: usize,
+}
+
+impl<'a> Chosen<'a> {
+    /// Rows that make up the array.
+    pub(super) fn all(rows: &'a [u32]) -> Self {
+        Self {
+            rows,
+            at: None,
+            of: rows.len(),
+        }
+    }
+}
+
+/// The values that are not null, and their places in the array.
 #[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) dense: Dense,
     rows: usize,
-    /// Row by row, once one was null.
-    present: Option<Vec<bool>>,
+    /// `None` where every row so far has a value.
+    at: Option<Vec<u32>>,
 }
 
 /// Values without nulls.
@@ -37,7 +60,13 @@ pub(super) fn texts_in_codes(codes: impl Iterator<Item = u32>, texts: &ArrayRef)
     let nulls = codes
         .contains(&null)
         .then(|| codes.iter().map(|code| *code != null).collect());
-    let codes = Int32Array::try_new(codes.into(), nulls).map_err(|_| BEYOND)?;
+    coded(
+        Int32Array::try_new(codes.into(), nulls).map_err(|_| BEYOND)?,
+        texts,
+    )
+}
+
+fn coded(codes: Int32Array, texts: &ArrayRef) -> Result<ArrayRef, Unread> {
     // It checks that there is a text for each.
     let texts = DictionaryArray::<Int32Type>::try_new(codes, Arc::clone(texts)).map_err(|_| BEYOND)?;
     Ok(Arc::new(texts))
@@ -69,30 +98,29 @@ impl Dense {
 }
 
 impl Gathered {
-    pub(super) fn new(dense: Dense) -> Self {
+    pub(super) fn new(dense: Dense, chosen: &Chosen<'_>) -> Self {
         Self {
             dense,
-            rows: 0,
-            present: None,
+            rows: chosen.of,
+            at: chosen.at.map(|at| Vec::with_capacity(at.len())),
         }
     }
 
-    /// So many more rows, all with a value.
-    pub(super) fn note_present(&mut self, rows: usize) {
-        self.rows += rows;
-        if let Some(present) = &mut self.present {
-            present.resize(self.rows, true);
+    /// The chosen rows of that range all have a value.
+    pub(super) fn note_present(&mut self, chosen: &Chosen<'_>, range: Range<usize>) {
+        match (&mut self.at, chosen.at) {
+            (None, _) => {}
+            (Some(at), Some(places)) => at.extend_from_slice(&places[range]),
+            (Some(at), None) => at.extend(range.filter_map(|place| u32::try_from(place).ok())),
         }
     }
 
-    /// One more row, with a value or without.
-    pub(super) fn note(&mut self, is_present: bool) {
-        if !is_present && self.present.is_none() {
-            self.present = Some(vec![true; self.rows]);
-        }
-        self.rows += 1;
-        if let Some(present) = &mut self.present {
-            present.push(is_present);
+    /// A chosen row has a value, or has none.
+    pub(super) fn note(&mut self, chosen: &Chosen<'_>, row: usize, is_present: bool) {
+        if is_present {
+            self.note_present(chosen, row..row + 1);
+        } else if self.at.is_none() {
+            self.at = Some((0..row).filter_map(|place| u32::try_from(place).ok()).collect());
         }
     }
 
@@ -102,31 +130,59 @@ impl Gathered {
         texts: Option<&ArrayRef>,
         data_type: &DataType,
     ) -> Result<ArrayRef, Unread> {
-        let Self { dense, rows, present } = self;
-        let dense: ArrayRef = match dense {
-            Dense::Codes(codes) if codes.is_empty() => {
-                return Ok(new_null_array(&DataType::Utf8, rows));
+        let Self { dense, rows, at } = self;
+        let at = at.as_deref();
+        Ok(match dense {
+            Dense::Codes(codes) if codes.is_empty() => new_null_array(&DataType::Utf8, rows),
+            Dense::Codes(codes) => {
+                let codes = codes.into_iter().map(u32::cast_signed).collect();
+                let (codes, nulls) = spread(codes, at, rows)?;
+                let codes = Int32Array::try_new(codes.into(), nulls).map_err(|_| BEYOND)?;
+                coded(codes, texts.ok_or(BEYOND)?)?
             }
-            Dense::Codes(codes) if codes.contains(&NULL) => return Err(BEYOND),
-            Dense::Codes(codes) => texts_in_codes(codes.into_iter(), texts.ok_or(BEYOND)?)?,
-            Dense::Texts(mut texts) => Arc::new(texts.finish()),
-            Dense::Doubles(values) => Arc::new(Float64Array::from(values)),
+            Dense::Texts(mut texts) => {
+                let (places, nulls) = spread((0..).take(texts.len()).collect(), at, rows)?;
+                let places = UInt32Array::try_new(places.into(), nulls).map_err(|_| TOO_FEW)?;
+                take(&texts.finish(), &places, None).map_err(|_| TOO_FEW)?
+            }
+            Dense::Doubles(values) => {
+                let (values, nulls) = spread(values, at, rows)?;
+                Arc::new(Float64Array::try_new(values.into(), nulls).map_err(|_| TOO_FEW)?)
+            }
             Dense::Times(values) => {
-                let values = Int64Array::from(values);
+                let (values, nulls) = spread(values, at, rows)?;
+                let values = Int64Array::try_new(values.into(), nulls).map_err(|_| TOO_FEW)?;
                 cast(&values, data_type).map_err(|_| Unread("a time of an unknown unit"))?
             }
-        };
-        let Some(present) = present else {
-            return Ok(dense);
-        };
-        let places: UInt32Array = present
-            .iter()
-            .scan(0, |next, present| {
-                let place = *next;
-                *next += u32::from(*present);
-                Some(present.then_some(place))
-            })
-            .collect();
-        take(&dense, &places, None).map_err(|_| Unread("fewer values than rows"))
+        })
     }
+}
+
+const TOO_FEW: Unread = Unread("fewer values than rows");
+
+/// Values at their places among so many rows, and which rows those are; all, one after the other, where no places are
+/// told.
+fn spread<T: Copy + Default>(
+    values: Vec<T>,
+    at: Option<&[u32]>,
+    rows: usize,
+) -> Result<(Vec<T>, Option<NullBuffer>), Unread> {
+    let Some(at) = at else {
+        return if values.len() == rows {
+            Ok((values, None))
+        } else {
+            Err(TOO_FEW)
+        };
+    };
+    if values.len() != at.len() {
+        return Err(TOO_FEW);
+    }
+    let mut wide = vec![T::default(); rows];
+    let mut present = BooleanBufferBuilder::new(rows);
+    present.append_n(rows, false);
+    for (value, at) in values.into_iter().zip(at) {
+        *wide.get_mut(*at as usize).ok_or(TOO_FEW)? = value;
+        present.set_bit(*at as usize, true);
+    }
+    Ok((wide, Some(NullBuffer::new(present.finish()))))
 }

@@ -63,6 +63,18 @@ impl Hybrid {
         Ok(())
     }
 
+    /// The value of all of `positions`, where one run tells it.
+    pub(super) fn alike(&mut self, positions: Range<u32>) -> Result<Option<u32>, Unread> {
+        if positions.is_empty() {
+            return Ok(None);
+        }
+        self.seek(positions.start)?;
+        Ok(match self.kind {
+            Run::Repeated(value) if positions.end <= self.run.end => Some(value),
+            _ => None,
+        })
+    }
+
     /// Tells `each` the runs of `positions`: where they lie, and their value where it is one and the same.
     pub(super) fn runs(
         &mut self,

@@ -1,9 +1,10 @@
 //! A row group read page by page: only the rows that matter, of the needed columns, into arrays.
 //!
-//! A report's rows are mostly tax, storage, traffic and requests. So the two columns that tell which rows matter, the
-//! line item's type and its usage type, are read first, as dictionary codes, and the other columns only at the rows
-//! found (where only late rows matter, the start of usage comes third). Unpacking of pages is the `parquet` crate's;
-//! levels, dictionary codes and plain values are read here, at their places, without decoding what lies between.
+//! A report's rows are mostly tax, storage, traffic and requests. So the columns that tell which rows matter (the line
+//! item's type, its product and its usage type) are read first, as dictionary codes, and the other columns only at the
+//! rows found: those that only plans fill at the rows of plans, and where only late rows matter, the start of usage
+//! before the rest. Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read
+//! here, at their places, without decoding what lies between.
 //!
 //! Whatever is not written as reports usually are ([`Unread`]: other encodings, nested columns, damage of any kind)
 //! is left to the crate's own decoder, from the same row on. That decoder is also what tests and fuzzing compare this
@@ -19,7 +20,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 use parquet::schema::types::SchemaDescriptor;
 
 use self::chunk::Chunk;
-use self::gathered::texts_in_codes;
+use self::gathered::{Chosen, texts_in_codes};
+use self::map::MapChunk;
+use super::columns::Text;
 use super::object::FileBytes;
 
 /// Rows looked at in one go: enough to make up for the calls per column, few enough to stay in a core's cache.
@@ -29,31 +32,24 @@ mod chunk;
 mod gathered;
 pub(crate) mod guard;
 mod hybrid;
+mod map;
 mod page;
 
 /// Why pages could not be read here. The decoder reads them, or says what is wrong with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unread(pub(crate) &'static str);
 
-/// Which rows matter.
+/// Which rows matter: those whose leading facts have a bit in common.
 #[derive(Debug, Clone, Copy)]
 pub struct RowFilter {
-    /// What a line item's type says of it.
-    pub line_type: fn(&str) -> Relevance,
-    /// Whether usage of that type matters, where the line item's type does not settle it.
-    pub usage_type: fn(&str) -> bool,
+    /// Facts of one column each, and the bits of what they say; of a file without the column, those of the empty string.
+    pub leading: &'static [(Text, Bits)],
+    /// The bits of rows that tell of a plan. Columns that only plans fill are not read of other rows.
+    pub of_plans: u8,
 }
 
-/// Whether rows matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relevance {
-    /// None of them.
-    None,
-    /// Those of some usage types.
-    ByUsageType,
-    /// All of them.
-    All,
-}
+/// The bits of a text.
+pub type Bits = fn(&str) -> u8;
 
 /// What the columns of a file hold, row by row; texts in codes where they are so in the file.
 #[derive(Debug)]
@@ -64,43 +60,83 @@ pub(crate) struct Arrays {
 
 /// The rows of one row group that matter, out of some thousand rows at a time.
 pub(crate) struct SelectedRows {
-    line_type: Chunk,
-    usage_type: Chunk,
-    /// What the codes of the two leading columns say: a row matters where they have a bit in common.
-    line_types: Vec<u8>,
-    usage_types: Vec<u8>,
-    null_usage: u8,
+    leading: Vec<Leading>,
+    /// The bits that rows have by what the file lacks.
+    known: u8,
+    of_plans: u8,
     columns: Vec<Column>,
-    /// Codes of the leading columns, kept for their memory.
-    codes: [Vec<u32>; 2],
     /// The usage start, where only rows from a time on matter, and that time in the column's unit.
     start: Option<(Chunk, i64)>,
     /// Columns that are not read here, as many rows at a time.
     decoder: Option<ParquetRecordBatchReader>,
     rows: Range<u32>,
+    /// The bits of each row, kept for their memory.
+    bits: Vec<u8>,
+}
+
+/// What is read of which columns, by their numbers in the file's root.
+pub(crate) struct Roots<'a> {
+    pub(crate) all: &'a [usize],
+    /// Those that tell which rows matter, and the bits of what they say.
+    pub(crate) leading: &'a [(usize, Bits)],
+    /// The bits that rows have by what the file lacks.
+    pub(crate) known: u8,
+    /// Those that are read only of rows that tell of a plan.
+    pub(crate) of_plans: &'a [usize],
+    /// The usage start and milliseconds since the epoch, where rows before that time are left out.
+    pub(crate) since: Option<(usize, i64)>,
 }
 
 /// Where a column's values come from.
 enum Column {
-    LineType,
-    UsageType,
+    Leading(usize),
     Start,
     Pages(Box<Chunk>),
+    /// Likewise, of rows that tell of a plan.
+    OfPlans(Box<Chunk>),
+    Map(Box<MapChunk>),
     /// The decoder's column of that number.
     Decoded(usize),
 }
 
+/// A column that tells which rows matter.
+struct Leading {
+    chunk: Chunk,
+    /// The bits of what each code stands for, and of a null.
+    bits: Vec<u8>,
+    null: u8,
+    /// The codes of the rows at hand.
+    codes: Vec<u32>,
+}
+
+impl Leading {
+    fn open(mut chunk: Chunk, bits: Bits) -> Result<Self, Unread> {
+        let texts = chunk.dictionary()?.as_string::<i32>();
+        Ok(Self {
+            bits: texts.iter().map(|text| bits(text.unwrap_or_default())).collect(),
+            null: bits(""),
+            chunk,
+            codes: Vec::new(),
+        })
+    }
+
+    /// Takes from `bits` those that `rows` do not have here.
+    fn narrow(&mut self, rows: Range<u32>, bits: &mut [u8]) -> Result<(), Unread> {
+        self.codes.clear();
+        self.chunk.codes(rows, &mut self.codes)?;
+        for (bits, code) in bits.iter_mut().zip(&self.codes) {
+            *bits &= self.bits.get(*code as usize).unwrap_or(&self.null);
+        }
+        Ok(())
+    }
+}
+
 impl SelectedRows {
-    /// Opens a row group's columns `roots`, of which two lead.
-    ///
-    /// `decode` begins to read the roots that are not read here, [`ROWS`] rows at a time. With `since`, a column of
-    /// times and milliseconds since the epoch, rows before that time are left out.
+    /// Opens columns of a row group. `decode` begins to read the roots that are not read here, [`ROWS`] rows at a time.
     pub(crate) fn open(
-        filter: RowFilter,
         (bytes, metadata, row_group): (&FileBytes, &ArrowReaderMetadata, usize),
-        roots: &[usize],
-        [line_type, usage_type]: [usize; 2],
-        since: Option<(usize, i64)>,
+        of_plans: u8,
+        roots: &Roots<'_>,
         decode: impl FnOnce(&[usize]) -> Option<ParquetRecordBatchReader>,
     ) -> Result<Self, Unread> {
         let group = metadata.metadata().row_group(row_group);
@@ -111,7 +147,7 @@ impl SelectedRows {
             let data_type = metadata.schema().field(root).data_type();
             Chunk::open(&bytes, group.column(leaf), data_type, rows as usize)
         };
-        let start = since.and_then(|(root, millis)| {
+        let start = roots.since.and_then(|(root, millis)| {
             let per_milli = per_milli(metadata.schema().field(root).data_type())?;
             Some((root, millis.checked_mul(per_milli)?))
         });
@@ -120,50 +156,44 @@ impl SelectedRows {
             None => None,
         };
         let mut by_decoder = Vec::new();
-        let mut columns = Vec::with_capacity(roots.len());
-        for root in roots {
-            columns.push(match *root {
-                root if root == line_type => Column::LineType,
-                root if root == usage_type => Column::UsageType,
-                root if start.as_ref().is_some_and(|(start, _)| root == *start) => Column::Start,
-                root => match chunk(root)? {
-                    Some(chunk) => Column::Pages(Box::new(chunk)),
-                    None => {
-                        by_decoder.push(root);
-                        Column::Decoded(by_decoder.len() - 1)
+        let mut columns = Vec::with_capacity(roots.all.len());
+        for root in roots.all {
+            if let Some(number) = roots.leading.iter().position(|(leading, _)| leading == root) {
+                columns.push(Column::Leading(number));
+                continue;
+            }
+            columns.push(match chunk(*root)? {
+                _ if start.as_ref().is_some_and(|(start, _)| root == start) => Column::Start,
+                Some(chunk) if roots.of_plans.contains(root) => Column::OfPlans(Box::new(chunk)),
+                Some(chunk) => Column::Pages(Box::new(chunk)),
+                None => {
+                    match MapChunk::open(&bytes, group, *root, metadata.schema().field(*root).data_type())? {
+                        Some(map) => Column::Map(Box::new(map)),
+                        None => {
+                            by_decoder.push(*root);
+                            Column::Decoded(by_decoder.len() - 1)
+                        }
                     }
-                },
+                }
             });
         }
         let mut decoder = None;
         if !by_decoder.is_empty() {
             decoder = Some(decode(&by_decoder).ok_or(NOT_DECODED)?);
         }
-        let leading = |root: usize| chunk(root)?.ok_or(LEADING);
-        let [mut line_type, mut usage_type] = [leading(line_type)?, leading(usage_type)?];
-        let line_type_bits = |text: &str| match (filter.line_type)(text) {
-            Relevance::None => 0,
-            Relevance::ByUsageType => BY_USAGE_TYPE,
-            Relevance::All => ALL,
-        };
-        let usage_type_bits = |text: &str| {
-            if (filter.usage_type)(text) {
-                BY_USAGE_TYPE | ALL
-            } else {
-                ALL
-            }
-        };
+        let leading = roots
+            .leading
+            .iter()
+            .map(|(root, bits)| Leading::open(chunk(*root)?.ok_or(LEADING)?, *bits));
         Ok(Self {
-            line_types: bits(&mut line_type, line_type_bits)?,
-            usage_types: bits(&mut usage_type, usage_type_bits)?,
-            null_usage: usage_type_bits(""),
-            line_type,
-            usage_type,
+            leading: leading.collect::<Result<_, _>>()?,
+            known: roots.known,
+            of_plans,
             columns,
-            codes: Default::default(),
             start: start.map(|(_, start)| start),
             decoder,
             rows: 0..rows,
+            bits: Vec::new(),
         })
     }
 
@@ -187,46 +217,52 @@ impl SelectedRows {
         let batch = self.decoder.as_mut();
         let batch = batch.map(|decoder| decoder.next().and_then(Result::ok).ok_or(NOT_DECODED));
         let batch = batch.transpose()?;
-        let [line_types, usage_types] = &mut self.codes;
-        for (chunk, codes) in [
-            (&mut self.line_type, &mut *line_types),
-            (&mut self.usage_type, &mut *usage_types),
-        ] {
-            codes.clear();
-            chunk.codes(rows.clone(), codes)?;
+        self.bits.clear();
+        self.bits.resize(rows.len(), self.known);
+        for leading in &mut self.leading {
+            leading.narrow(rows.clone(), &mut self.bits)?;
         }
         let mut selected = vec![0; rows.len()];
         let mut count = 0;
         // Without a branch: which of some thousand rows matter, nothing foretells.
-        for ((row, line_type), usage_type) in rows.clone().zip(&*line_types).zip(&*usage_types) {
-            let line_type = self.line_types.get(*line_type as usize).unwrap_or(&0);
-            let usage_type = self
-                .usage_types
-                .get(*usage_type as usize)
-                .unwrap_or(&self.null_usage);
+        for (row, bits) in rows.clone().zip(&self.bits) {
             selected[count] = row;
-            count += usize::from(line_type & usage_type != 0);
+            count += usize::from(*bits != 0);
         }
         selected.truncate(count);
         let mut start = None;
         if let Some((chunk, since)) = &mut self.start {
-            let times = chunk.gather(&selected)?;
+            let times = chunk.gather(&Chosen::all(&selected))?;
             let later = not_before(&times, *since)?;
             selected = later.values().set_indices().map(|at| selected[at]).collect();
             start = Some(filter(&times, &later).map_err(|_| NOT_CHOSEN)?);
         }
         let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
-        let leading = |codes: &[u32], chunk: &mut Chunk| {
-            let codes = places.values().iter().map(|place| codes[*place as usize]);
-            texts_in_codes(codes, chunk.dictionary()?)
+        let mut of_plans = (Vec::new(), Vec::new());
+        for ((at, row), place) in (0..).zip(&selected).zip(places.values()) {
+            if self.bits[*place as usize] & self.of_plans != 0 {
+                of_plans.0.push(*row);
+                of_plans.1.push(at);
+            }
+        }
+        let all = Chosen::all(&selected);
+        let of_plans = Chosen {
+            rows: &of_plans.0,
+            at: Some(&of_plans.1),
+            of: selected.len(),
         };
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             columns.push(match column {
-                Column::LineType => leading(line_types, &mut self.line_type)?,
-                Column::UsageType => leading(usage_types, &mut self.usage_type)?,
+                Column::Leading(number) => {
+                    let Leading { chunk, codes, .. } = &mut self.leading[*number];
+                    let codes = places.values().iter().map(|place| codes[*place as usize]);
+                    texts_in_codes(codes, chunk.dictionary()?)?
+                }
                 Column::Start => start.take().ok_or(NOT_CHOSEN)?,
-                Column::Pages(chunk) => chunk.gather(&selected)?,
+                Column::Pages(chunk) => chunk.gather(&all)?,
+                Column::OfPlans(chunk) => chunk.gather(&of_plans)?,
+                Column::Map(map) => map.gather(&rows, &selected)?,
                 Column::Decoded(number) => {
                     let batch = batch.as_ref().ok_or(NOT_DECODED)?;
                     take(batch.column(*number), &places, None).map_err(|_| NOT_CHOSEN)?
@@ -238,16 +274,6 @@ impl SelectedRows {
             rows: selected.len(),
         })
     }
-}
-
-// Bits by which rows are chosen.
-const BY_USAGE_TYPE: u8 = 1;
-const ALL: u8 = 2;
-
-/// The bits of each text of a leading column's dictionary.
-fn bits(chunk: &mut Chunk, of: impl Fn(&str) -> u8) -> Result<Vec<u8>, Unread> {
-    let texts = chunk.dictionary()?.as_string::<i32>();
-    Ok(texts.iter().map(|text| of(text.unwrap_or_default())).collect())
 }
 
 // What several parts find.

@@ -5,17 +5,45 @@
 use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::column::page::Page;
+use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::hybrid::{Hybrid, Values as Run};
+use super::hybrid::Hybrid;
 use super::{SHORT, Unread};
+
+/// Which levels a column's pages have. A flat column has no repetition, and definition up to 1 at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Levels {
+    pub(super) is_repeated: bool,
+    /// The definition level of a value that is there; 0 where no value can be missing.
+    pub(super) definition: u8,
+}
+
+impl Levels {
+    pub(super) fn of(chunk: &ColumnChunkMetaData) -> Result<Self, Unread> {
+        let column = chunk.column_descr();
+        Ok(Self {
+            is_repeated: column.max_rep_level() > 0,
+            definition: u8::try_from(column.max_def_level()).map_err(|_| Unread("levels without end"))?,
+        })
+    }
+}
 
 /// A page, its levels read.
 #[derive(Debug)]
 pub(super) struct DataPage {
-    /// Its rows, null or not.
+    /// Its rows, null or not; of a repeated column, its entries.
     pub(super) rows: u32,
     pub(super) presence: Presence,
     pub(super) values: Values,
+}
+
+/// The parts of a page.
+struct Parts {
+    entries: u32,
+    repetition: Option<Bytes>,
+    definition: Option<Bytes>,
+    encoding: Encoding,
+    values: Bytes,
 }
 
 /// The values of a page that are not null.
@@ -39,33 +67,27 @@ pub(super) enum Presence {
     },
 }
 
-impl DataPage {
-    /// Reads a page of a column that is `optional` or else has a value in every row.
-    pub(super) fn read(page: Page, optional: bool) -> Result<Self, Unread> {
-        let (buf, rows, encoding, levels) = match page {
+impl Parts {
+    fn of(page: Page, levels: Levels) -> Result<Self, Unread> {
+        match page {
             Page::DataPage {
-                buf,
+                mut buf,
                 num_values,
                 encoding,
                 def_level_encoding,
+                rep_level_encoding,
                 ..
             } => {
-                let mut levels = None;
-                let mut rest = buf;
-                if optional {
-                    if def_level_encoding != Encoding::RLE {
-                        return Err(Unread("levels in an encoding of old"));
-                    }
-                    let length = rest.get(..4).and_then(|length| length.try_into().ok());
-                    let length = u32::from_le_bytes(length.ok_or(SHORT)?) as usize;
-                    let end = length
-                        .checked_add(4)
-                        .filter(|end| *end <= rest.len())
-                        .ok_or(SHORT)?;
-                    levels = Some(rest.slice(4..end));
-                    rest = rest.slice(end..);
-                }
-                (rest, num_values, encoding, levels)
+                let repetition = levels.is_repeated.then(|| counted(&mut buf, rep_level_encoding));
+                let is_defined = levels.definition > 0;
+                let definition = is_defined.then(|| counted(&mut buf, def_level_encoding));
+                Ok(Self {
+                    entries: num_values,
+                    repetition: repetition.transpose()?,
+                    definition: definition.transpose()?,
+                    encoding,
+                    values: buf,
+                })
             }
             Page::DataPageV2 {
                 buf,
@@ -76,26 +98,69 @@ impl DataPage {
                 rep_levels_byte_len,
                 ..
             } => {
-                let length = def_levels_byte_len as usize;
-                if rep_levels_byte_len != 0 || num_rows != num_values || length > buf.len() {
-                    return Err(Unread("levels that a flat column doesn't have"));
+                let repetition = rep_levels_byte_len as usize;
+                let end = repetition.saturating_add(def_levels_byte_len as usize);
+                let is_flat = repetition == 0 && num_rows == num_values;
+                if end > buf.len() || !(levels.is_repeated || is_flat) {
+                    return Err(Unread("levels that the column doesn't have"));
                 }
-                let levels = optional.then(|| buf.slice(..length));
-                (buf.slice(length..), num_values, encoding, levels)
+                Ok(Self {
+                    entries: num_values,
+                    repetition: levels.is_repeated.then(|| buf.slice(..repetition)),
+                    definition: (levels.definition > 0).then(|| buf.slice(repetition..end)),
+                    encoding,
+                    values: buf.slice(end..),
+                })
             }
-            Page::DictionaryPage { .. } => return Err(Unread("a dictionary among the data")),
-        };
+            Page::DictionaryPage { .. } => Err(Unread("a dictionary among the data")),
+        }
+    }
+}
+
+/// Levels with their length before them, taken from the beginning of `buf`.
+fn counted(buf: &mut Bytes, encoding: Encoding) -> Result<Bytes, Unread> {
+    if encoding != Encoding::RLE {
+        return Err(Unread("levels in an encoding of old"));
+    }
+    let length = buf.get(..4).and_then(|length| length.try_into().ok());
+    let length = u32::from_le_bytes(length.ok_or(SHORT)?) as usize;
+    let end = length
+        .checked_add(4)
+        .filter(|end| *end <= buf.len())
+        .ok_or(SHORT)?;
+    let levels = buf.slice(4..end);
+    *buf = buf.slice(end..);
+    Ok(levels)
+}
+
+/// A bit for each entry of a repeated column's page, set where a row begins; and how many entries there are.
+pub(super) fn row_starts(page: Page, levels: Levels) -> Result<(Vec<u64>, u32), Unread> {
+    let parts = Parts::of(page, levels)?;
+    let repetition = parts.repetition.ok_or(SHORT)?;
+    Ok((bits(repetition, parts.entries, 1, 0)?, parts.entries))
+}
+
+impl DataPage {
+    /// Reads a page of a column that has such levels.
+    pub(super) fn read(page: Page, levels: Levels) -> Result<Self, Unread> {
+        let Parts {
+            entries: rows,
+            definition,
+            encoding,
+            values,
+            ..
+        } = Parts::of(page, levels)?;
         let values = match encoding {
-            Encoding::PLAIN => Values::Plain(buf),
+            Encoding::PLAIN => Values::Plain(values),
             #[allow(deprecated)] // still what older writers say
-            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => match buf.first() {
-                Some(width) => Values::Codes(Hybrid::new(buf.slice(1..), *width)?),
-                None => Values::Plain(buf),
+            Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => match values.first() {
+                Some(width) => Values::Codes(Hybrid::new(values.slice(1..), *width)?),
+                None => Values::Plain(values),
             },
             _ => return Err(Unread("an encoding that only the decoder knows")),
         };
-        let presence = match levels {
-            Some(levels) => Presence::read(levels, rows)?,
+        let presence = match definition {
+            Some(definition) => Presence::read(definition, rows, levels.definition)?,
             None => Presence::All,
         };
         Ok(Self {
@@ -104,6 +169,46 @@ impl DataPage {
             values,
         })
     }
+}
+
+/// Bits of a level.
+fn width(highest: u8) -> u8 {
+    highest
+        .checked_ilog2()
+        .map_or(0, |bits| bits + 1)
+        .try_into()
+        .unwrap_or(u8::MAX)
+}
+
+/// A bit for each level, set where it is the one `wanted`.
+fn bits(levels: Bytes, count: u32, highest: u8, wanted: u32) -> Result<Vec<u64>, Unread> {
+    let is_single = width(highest) == 1;
+    let mut words = vec![0_u64; count.div_ceil(64) as usize];
+    let mut unpacked = Vec::new();
+    Hybrid::new(levels, width(highest))?.runs(0..count, |run, values| {
+        unpacked.clear();
+        if !is_single {
+            values.copy_to(&mut unpacked, run.end - run.start);
+        }
+        let mut row = run.start;
+        while row < run.end {
+            // As many as fit into the word, and into eight bytes from any bit on.
+            let bit = row % 64;
+            let count = (64 - bit).min(run.end - row).min(56);
+            let at = row - run.start;
+            let levels = if is_single {
+                values.bits(at) ^ u64::from(wanted).wrapping_sub(1)
+            } else {
+                let levels = unpacked[at as usize..].iter().take(count as usize);
+                levels
+                    .rev()
+                    .fold(0, |bits, level| bits << 1 | u64::from(*level == wanted))
+            };
+            words[(row / 64) as usize] |= (levels & ((1 << count) - 1)) << bit;
+            row += count;
+        }
+    })?;
+    Ok(words)
 }
 
 impl Presence {
@@ -126,29 +231,13 @@ impl Presence {
         }
     }
 
-    fn read(levels: Bytes, rows: u32) -> Result<Self, Unread> {
-        let mut levels = Hybrid::new(levels, 1)?;
-        let mut words = Vec::new();
-        let mut is_full = false;
-        levels.runs(0..rows, |run, values| match values {
-            // Most columns have a value in every row, which is one run.
-            Run::Alike(level) if run == (0..rows) => is_full = level == 1,
-            values => {
-                words.resize(rows.div_ceil(64) as usize, 0_u64);
-                let mut row = run.start;
-                while row < run.end {
-                    // As many as fit into the word, and into eight bytes from any bit on.
-                    let bit = row % 64;
-                    let count = (64 - bit).min(run.end - row).min(56);
-                    let levels = values.bits(row - run.start) & ((1 << count) - 1);
-                    words[(row / 64) as usize] |= levels << bit;
-                    row += count;
-                }
-            }
-        })?;
-        if is_full {
-            return Ok(Self::All);
+    fn read(levels: Bytes, rows: u32, definition: u8) -> Result<Self, Unread> {
+        // Most columns have a value in every row, which is one run.
+        if let Some(level) = Hybrid::new(levels.clone(), width(definition))?.alike(0..rows)? {
+            let is_full = level == u32::from(definition);
+            return Ok(if is_full { Self::All } else { Self::None });
         }
+        let words = bits(levels, rows, definition, u32::from(definition))?;
         let mut present = 0;
         let before = words.iter().map(|word| {
             let before = present;

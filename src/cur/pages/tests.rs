@@ -26,28 +26,45 @@ use crate::hour::Hour;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
+const OF_PLANS: u8 = 1;
+const BOXES: u8 = 2;
+
 const FILTER: RowFilter = RowFilter {
-    line_type: |text| match text {
-        "Usage" => Relevance::ByUsageType,
-        "Fee" => Relevance::All,
-        _ => Relevance::None,
-    },
-    usage_type: |text| text.starts_with("Box"),
+    leading: &[
+        (Text::LineItemType, |text| match text {
+            "Usage" => BOXES,
+            "Fee" => OF_PLANS,
+            _ => 0,
+        }),
+        (Text::ProductCode, |text| match text {
+            "EC2" | "" => OF_PLANS | BOXES,
+            _ => OF_PLANS,
+        }),
+        (Text::UsageType, |text| {
+            if text.starts_with("Box") {
+                OF_PLANS | BOXES
+            } else {
+                OF_PLANS
+            }
+        }),
+    ],
+    of_plans: OF_PLANS,
 };
 
 /// What a row tells: texts, numbers by their bits, times.
 type Told = (Vec<String>, Vec<u64>, Vec<Option<i64>>);
 
-const TEXTS: [Text; 4] = [
+const TEXTS: [Text; 5] = [
     Text::LineItemType,
     Text::UsageType,
-    Text::PlanArn,
+    Text::ProductCode,
     Text::NodePoolTag,
+    Text::PlanArn,
 ];
 const NUMBERS: [Number; 4] = [
+    Number::UsageAmount,
     Number::UsedCommitment,
     Number::TotalCommitment,
-    Number::UsageAmount,
     Number::PlanRate,
 ];
 
@@ -55,6 +72,7 @@ const NUMBERS: [Number; 4] = [
 struct Row {
     line_type: Option<&'static str>,
     usage_type: Option<u16>,
+    product: Option<u8>,
     arn: Option<u8>,
     number: Option<f64>,
     time: Option<i64>,
@@ -75,13 +93,15 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         line_types,
         prop::option::weighted(0.9, 0..900_u16),
         some(0..4),
+        some(0..4),
         number,
         time,
         some(0..3),
     );
-    let row = row.prop_map(|(line_type, usage_type, arn, number, time, tag)| Row {
+    let row = row.prop_map(|(line_type, usage_type, product, arn, number, time, tag)| Row {
         line_type,
         usage_type,
+        product,
         arn,
         number,
         time,
@@ -104,6 +124,7 @@ struct Make {
     dictionary_bytes: usize,
     /// Tags in a map, numbers as texts and decimals, times in microseconds.
     is_odd: bool,
+    has_products: bool,
 }
 
 fn makes() -> impl Strategy<Value = Make> {
@@ -118,15 +139,19 @@ fn makes() -> impl Strategy<Value = Make> {
         prop::bool::weighted(0.85),
         prop_oneof![Just(40_usize), Just(2000), Just(1 << 20)],
         prop::bool::weighted(0.3),
+        prop::bool::weighted(0.8),
     )
         .prop_map(
-            |(version, compression, rows_per_page, dictionary, dictionary_bytes, is_odd)| Make {
-                version,
-                compression,
-                rows_per_page,
-                dictionary,
-                dictionary_bytes,
-                is_odd,
+            |(version, compression, rows_per_page, dictionary, dictionary_bytes, is_odd, has_products)| {
+                Make {
+                    version,
+                    compression,
+                    rows_per_page,
+                    dictionary,
+                    dictionary_bytes,
+                    is_odd,
+                    has_products,
+                }
             },
         )
 }
@@ -152,6 +177,10 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
         .unwrap();
     let mut tags = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     for row in rows {
+        for other in 0..row.tag.unwrap_or(0) {
+            tags.keys().append_value(format!("user_team_{other}"));
+            tags.values().append_option((other > 0).then_some("red"));
+        }
         if let Some(tag) = row.tag {
             tags.keys().append_value("user_karpenter.sh_nodepool");
             tags.values().append_value(format!("pool-{tag}"));
@@ -165,7 +194,11 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
         let tags = texts(&|row| row.tag.map(|tag| format!("pool-{tag}")));
         ("resource_tags_user_karpenter_sh_nodepool", tags, true)
     };
-    let batch = RecordBatch::try_from_iter_with_nullable([
+    let products = texts(&|row| {
+        row.product
+            .map(|product| ["EC2", "S3", "", "EC2"][usize::from(product)].to_owned())
+    });
+    let mut columns = vec![
         (
             "line_item_line_item_type",
             texts(&|row| row.line_type.map(str::to_owned)),
@@ -198,8 +231,11 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
         ("line_item_usage_start_date", odd(Arc::new(micros), &millis), true),
         ("line_item_usage_end_date", millis, true),
         tags,
-    ])
-    .unwrap();
+    ];
+    if make.has_products {
+        columns.push(("line_item_product_code", products, true));
+    }
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     let properties = WriterProperties::builder()
         .set_writer_version(make.version)
         .set_compression(make.compression)
@@ -238,18 +274,22 @@ fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<To
                 let items = decoder.decode(&arrays)?;
                 for row in 0..items.rows() {
                     let text = |fact| symbols.text(items.text(fact, row)).to_string();
-                    let matters = match (FILTER.line_type)(&text(Text::LineItemType)) {
-                        Relevance::All => true,
-                        Relevance::ByUsageType => (FILTER.usage_type)(&text(Text::UsageType)),
-                        Relevance::None => false,
-                    };
+                    let leading = FILTER.leading.iter();
+                    let bits = leading.fold(u8::MAX, |all, (fact, bits)| all & bits(&text(*fact)));
                     let late = items.millis(Time::Start, row).is_none_or(|start| {
                         since.is_none_or(|since| start >= since.start().timestamp_millis())
                     });
-                    if matters && late {
+                    if bits != 0 && late {
+                        // What plans' columns say of other rows, only the decoder tells.
+                        let plans = if bits & OF_PLANS == 0 { (1, 3) } else { (0, 0) };
+                        let texts = TEXTS.split_at(TEXTS.len() - plans.0).0;
+                        let numbers = NUMBERS.split_at(NUMBERS.len() - plans.1).0;
                         found.push((
-                            TEXTS.map(text).to_vec(),
-                            NUMBERS.map(|fact| items.number(fact, row).to_bits()).to_vec(),
+                            texts.iter().map(|fact| text(*fact)).collect(),
+                            numbers
+                                .iter()
+                                .map(|fact| items.number(*fact, row).to_bits())
+                                .collect(),
                             [Time::Start, Time::End]
                                 .map(|fact| items.millis(fact, row))
                                 .to_vec(),
@@ -298,6 +338,7 @@ fn most_files_are_read_by_their_pages() {
     let row = Row {
         line_type: Some("Usage"),
         usage_type: Some(3),
+        product: Some(0),
         arn: None,
         number: Some(0.5),
         time: Some(3),
@@ -310,6 +351,7 @@ fn most_files_are_read_by_their_pages() {
         dictionary: true,
         dictionary_bytes: 1 << 20,
         is_odd: true,
+        has_products: true,
     };
     let bytes = file(&vec![row; 20_000], &make);
     let dir = tempfile::tempdir().unwrap();

@@ -2,9 +2,8 @@
 
 use super::{Amounts, CellsOfHour, ClassText, EndsText, Index, Partial, SeriesText, Text};
 use crate::commitment::ledger::PlanHour;
-use crate::commitment::ledger_builder::{
-    Class, Ends, FACTS, LedgerBuilder, Lengths, SeriesKey, latest, newest,
-};
+use crate::commitment::ledger_builder::newest::{Ends, Lengths, latest, newest};
+use crate::commitment::ledger_builder::{Class, FACTS, LedgerBuilder, SeriesKey, Used};
 use crate::cur::symbols::Symbol;
 use crate::hour::Hour;
 use crate::money::Money;
@@ -89,7 +88,7 @@ impl LedgerBuilder<'_> {
                 *is_used.get_mut(at).ok_or_else(damaged)? = true;
             }
         }
-        let mut numbers = vec![(0, Symbol::EMPTY); part.series.len()];
+        let mut numbers = vec![0; part.series.len()];
         for ((series, number), _) in part
             .series
             .iter()
@@ -97,8 +96,14 @@ impl LedgerBuilder<'_> {
             .zip(is_used)
             .filter(|(_, used)| *used)
         {
-            let key = series_key(series, &symbol)?;
-            *number = (self.number_of(key), key.usage_type);
+            let (used, [account, cluster, node_pool]) = of_series(series, &symbol)?;
+            let key = SeriesKey {
+                used: self.number_of_used(used),
+                account,
+                cluster,
+                node_pool,
+            };
+            *number = self.number_of(key);
         }
         self.cells
             .reserve(window.iter().map(|(_, cells)| cells.len()).sum());
@@ -132,10 +137,10 @@ impl LedgerBuilder<'_> {
             let ends = self.within(ends);
             if ends != Ends::default() {
                 let known = self.newest_by_region.entry(symbol(*region)?).or_default();
-                *known = newer(*known, ends);
+                *known = known.max(ends);
             }
         }
-        self.newest_usage = newer(self.newest_usage, self.within(&part.newest_usage));
+        self.newest_usage = self.newest_usage.max(self.within(&part.newest_usage));
         self.fees = self.longer(self.fees, part.fees);
         self.covered = self.longer(self.covered, part.covered);
         Ok(())
@@ -180,16 +185,10 @@ fn add_amounts(to: &mut PlanHour, amounts: &Amounts) {
     to.suspect |= amounts.suspect;
 }
 
-fn newer(a: Ends, b: Ends) -> Ends {
-    Ends {
-        hours: a.hours.max(b.hours),
-        longer: a.longer.max(b.longer),
-    }
-}
-
-fn series_key(series: &SeriesText, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<SeriesKey> {
+/// What was used; and by which account, cluster and `NodePool`.
+fn of_series(series: &SeriesText, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<(Used, [Symbol; 3])> {
     let [usage_type, operation, region, account, cluster, node_pool] = series.texts;
-    Ok(SeriesKey {
+    let used = Used {
         class: match series.class {
             ClassText::OnDemand => Class::OnDemand,
             ClassText::Spot => Class::Spot,
@@ -200,10 +199,8 @@ fn series_key(series: &SeriesText, symbol: impl Fn(Text) -> Result<Symbol>) -> R
         usage_type: symbol(usage_type)?,
         operation: symbol(operation)?,
         region: symbol(region)?,
-        account: symbol(account)?,
-        cluster: symbol(cluster)?,
-        node_pool: symbol(node_pool)?,
-    })
+    };
+    Ok((used, [symbol(account)?, symbol(cluster)?, symbol(node_pool)?]))
 }
 
 fn damaged() -> Error {

@@ -1,0 +1,76 @@
+//! Which rows could matter, by one text at a time: a row does where its texts have a bit in common.
+
+use crate::commitment::usage::{LineItemType, UsageKind};
+
+/// Rows that tell of a plan, whatever was used.
+pub(super) const OF_PLANS: u8 = 1;
+/// Usage of EC2; and a bit more for each of the other products.
+pub(super) const EC2: u8 = 2;
+
+/// Products whose usage plans cover, and their bits.
+const PRODUCTS: [(&str, u8); 4] = [
+    ("AmazonEC2", EC2),
+    ("AmazonECS", 4),
+    ("AmazonEKS", 8),
+    ("AWSLambda", 16),
+];
+
+/// The bits of a line item type.
+pub(super) fn line_type(text: &str) -> u8 {
+    match LineItemType::of(text) {
+        LineItemType::Usage => !OF_PLANS,
+        LineItemType::DiscountedUsage => EC2,
+        LineItemType::Other => 0,
+        _ => OF_PLANS,
+    }
+}
+
+/// The bits of a product code.
+pub(super) fn product(code: &str) -> u8 {
+    let usage = PRODUCTS.iter().filter(|(product, _)| *product == code);
+    usage.fold(OF_PLANS, |bits, (_, bit)| bits | bit)
+}
+
+/// The bits of a usage type: of the products that bill coverable or Spot usage by it.
+pub(super) fn usage_type(usage_type: &str) -> u8 {
+    let usage = PRODUCTS
+        .iter()
+        .filter(|(product, _)| UsageKind::of(product, usage_type, "RunInstances") != UsageKind::Other);
+    usage.fold(OF_PLANS, |bits, (_, bit)| bits | bit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plan_could_cover_is_never_left_out() {
+        let products = ["AmazonEC2", "AmazonECS", "AmazonEKS", "AWSLambda", "AmazonS3", ""];
+        let usage_types = [
+            "USE2-BoxUsage:m5.large",
+            "BoxUsage",
+            "SpotUsage:c7i-flex.2xlarge",
+            "EU-UnusedBox:m5.large",
+            "HeavyUsage:m4.large",
+            "EUC1-Fargate-vCPU-Hours:perCPU",
+            "USE2-SpotUsage-Fargate-vCPU-Hours:perCPU",
+            "USE2-Lambda-GB-Second-ARM",
+            "Requests-Tier1",
+            "EBS:VolumeUsage.gp3",
+            "",
+        ];
+        let mut matter = 0;
+        for product in products {
+            for usage_type in usage_types {
+                let bits = super::product(product) & super::usage_type(usage_type);
+                assert_ne!(bits & OF_PLANS, 0);
+                let operations = ["RunInstances:0002", "FargateTask", "ECSTask-EC2", "Invoke", ""];
+                let kinds = operations.map(|operation| UsageKind::of(product, usage_type, operation));
+                let may_matter = kinds.iter().any(|kind| *kind != UsageKind::Other);
+                assert_eq!(bits & !OF_PLANS != 0, may_matter, "{product} {usage_type}");
+                matter += u32::from(may_matter);
+            }
+        }
+        assert_eq!(matter, 9, "requests of S3 are not those of Lambda");
+    }
+}
