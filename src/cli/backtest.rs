@@ -42,7 +42,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
     let node_pools = node_pools.unwrap_or_default();
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Usage, &report);
+    let options = context.read_options(Detail::Accounts, &report);
     let judged = judge_history(&options, &context.config, context.now).await?;
     drop(progress);
     usable(&judged)?;

@@ -68,7 +68,8 @@ pub struct Series {
     pub operation: Arc<str>,
     /// Region code.
     pub region: Arc<str>,
-    /// Who used it; empty in a ledger made for plans alone.
+    /// Who used it; empty in a ledger made for plans alone, and for usage without tags in one made for decisions
+    /// ([`Detail`](crate::cur::columns::Detail)).
     pub account: Arc<str>,
     pub cluster: Arc<str>,
     pub node_pool: Arc<str>,

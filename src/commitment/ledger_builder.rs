@@ -135,7 +135,7 @@ impl<'a> LedgerBuilder<'a> {
             (Text::ProductCode, matter::product),
             (Text::UsageType, matter::usage_type),
         ],
-        of_plans: matter::OF_PLANS,
+        plan_bits: matter::OF_PLANS,
     };
 
     /// Where its strings come from.
@@ -255,7 +255,7 @@ impl<'a> LedgerBuilder<'a> {
         known.covered = known.covered.max(Some(span.hour));
         // Who is covered by what: the order in which AWS applies plans is replayed on it.
         if let Some(cost) = cost
-            && self.detail == Detail::Usage
+            && self.detail != Detail::Plans
             && kind != UsageKind::Other
         {
             self.add_cell(items, row, group, span.hour, cost);
@@ -304,8 +304,9 @@ impl<'a> LedgerBuilder<'a> {
         let key = SeriesKey {
             used: group.used,
             account: match self.detail {
-                Detail::Usage => items.text(Text::UsageAccount, row),
-                Detail::Plans => Symbol::EMPTY,
+                Detail::Usage if is_tagged(items, row) => items.text(Text::UsageAccount, row),
+                Detail::Accounts => items.text(Text::UsageAccount, row),
+                Detail::Plans | Detail::Usage => Symbol::EMPTY,
             },
             cluster: items.text(Text::ClusterTag, row),
             node_pool: items.text(Text::NodePoolTag, row),

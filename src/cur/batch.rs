@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Int32Type, TimeUnit};
 
-use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, text_of};
+use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, is_region, text_of};
 use super::facts::Facts;
 use super::pages::Arrays;
 use super::symbols::{Symbol, Symbols};
@@ -136,6 +136,8 @@ pub(crate) struct BatchDecoder<'a> {
     file: &'a str,
     /// Dictionaries resolved last, by root column: the reader hands the same one out for many batches.
     resolved: Vec<Option<(ArrayRef, Arc<[Symbol]>)>>,
+    /// Likewise of maps, but for the codes only that occurred at keys that are wanted.
+    picked: Vec<Option<(ArrayRef, Vec<Option<Symbol>>)>>,
     /// What was worked out for a FOCUS file.
     focus: focus::Known,
 }
@@ -149,6 +151,7 @@ impl<'a> BatchDecoder<'a> {
             positions,
             symbols,
             file,
+            picked: vec![None; resolved.len()],
             resolved,
             focus: focus::Known::default(),
         }
@@ -170,7 +173,7 @@ impl<'a> BatchDecoder<'a> {
             }
         }
         if let Some(root) = columns.product_map {
-            texts[Text::Region as usize] = self.map_entry(batch, root, |key| key == "region")?;
+            texts[Text::Region as usize] = self.map_entry(batch, root, is_region)?;
         }
         let mut numbers: [Option<Float64Array>; NUMBERS] = Default::default();
         for (fact, root) in columns.numbers.iter().enumerate() {
@@ -203,11 +206,7 @@ impl<'a> BatchDecoder<'a> {
     }
 
     fn text(&mut self, batch: &Arrays, root: usize) -> Result<TextColumn> {
-        self.texts_of(self.column(batch, root), root)
-    }
-
-    /// Texts of a column, or of a part of it.
-    fn texts_of(&mut self, array: &ArrayRef, root: usize) -> Result<TextColumn> {
+        let array = self.column(batch, root);
         // Much of what describes plans is null in all rows of other usage.
         if array.null_count() == array.len() {
             return Ok(TextColumn::Absent);
@@ -269,7 +268,32 @@ impl<'a> BatchDecoder<'a> {
             .collect();
         let picked =
             arrow::compute::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
-        self.texts_of(&picked, root)
+        Ok(TextColumn::Plain(self.picked_texts(&picked, root)?))
+    }
+
+    /// Some of a map's values. Its dictionary has those of all keys: only what occurs becomes a symbol.
+    fn picked_texts(&mut self, picked: &ArrayRef, root: usize) -> Result<Vec<Symbol>> {
+        let coded = picked.as_dictionary_opt::<Int32Type>();
+        let texts = coded.and_then(|coded| coded.values().as_string_opt::<i32>());
+        let Some((coded, texts)) = coded.zip(texts) else {
+            return self.symbols_of(picked);
+        };
+        let position = self.position(root);
+        let known = match &mut self.picked[position] {
+            Some((seen, known)) if Arc::ptr_eq(seen, coded.values()) => known,
+            other => {
+                &mut other
+                    .insert((Arc::clone(coded.values()), vec![None; texts.len()]))
+                    .1
+            }
+        };
+        let mut symbol = |code: usize| {
+            let intern = || self.symbols.intern(std::iter::once(Some(texts.value(code))))[0];
+            *known[code].get_or_insert_with(intern)
+        };
+        Ok((0..coded.len())
+            .map(|row| coded.key(row).map_or(Symbol::EMPTY, &mut symbol))
+            .collect())
     }
 
     fn number(&self, array: &ArrayRef) -> Result<Float64Array> {

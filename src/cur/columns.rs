@@ -7,10 +7,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
 use self::focus::FocusColumns;
-use super::pages::{Bits, RowFilter};
 use crate::{Error, Result};
 
 pub(crate) mod focus;
+mod of_rows;
+
+pub(crate) use of_rows::is_region;
 
 /// The report's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -184,13 +186,16 @@ const NEEDED_TO_DECIDE: [&str; 6] = [
     "savings_plan_savings_plan_effective_cost",
 ];
 
-/// How much of a report is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much of a report is wanted: each has what the one before it has, and more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Detail {
     /// Plans, their hours, and the on-demand usage that they might have covered.
     Plans,
-    /// Also Spot, what the plans covered, and which account, cluster and `NodePool` used what.
+    /// Also Spot, what the plans covered, and which cluster and `NodePool` used what, in which account. Everyone else's
+    /// usage is added up over accounts: hundreds of them would make a ledger hundreds of times as large.
     Usage,
+    /// Also which account used everything else: AWS applies plans to the owner's usage first.
+    Accounts,
 }
 
 /// Which facts are wanted of a report, beside the times.
@@ -202,25 +207,6 @@ pub struct Wanted {
     pub numbers: &'static [Number],
 }
 
-/// What a row says of a plan: `savings_plan_*`.
-const OF_PLANS: ([Text; 7], [Number; 4]) = (
-    [
-        Text::PlanArn,
-        Text::OfferingType,
-        Text::PaymentOption,
-        Text::PlanRegion,
-        Text::PlanFamily,
-        Text::PlanStart,
-        Text::PlanEnd,
-    ],
-    [
-        Number::PlanRate,
-        Number::EffectiveCost,
-        Number::UsedCommitment,
-        Number::TotalCommitment,
-    ],
-);
-
 const TAGS: [Text; 2] = [Text::NodePoolTag, Text::ClusterTag];
 
 impl Detail {
@@ -230,7 +216,7 @@ impl Detail {
         Wanted {
             texts: match self {
                 Self::Plans => Text::ALL.split_at(TEXTS - TAGS.len()).0,
-                Self::Usage => &Text::ALL,
+                Self::Usage | Self::Accounts => &Text::ALL,
             },
             numbers: &Number::ALL,
         }
@@ -363,29 +349,6 @@ impl Columns {
         }
         self.product_map = self.product_map.filter(|_| wanted.texts.contains(&Text::Region));
         self
-    }
-
-    /// The columns that tell which rows matter, and the bits that rows have by what the file lacks.
-    pub(crate) fn leading(&self, filter: RowFilter) -> (Vec<(usize, Bits)>, u8) {
-        let mut known = u8::MAX;
-        let mut leading = Vec::new();
-        for (fact, bits) in filter.leading {
-            match self.texts[*fact as usize].first() {
-                Some(root) => leading.push((*root, *bits)),
-                None => known &= bits(""),
-            }
-        }
-        (leading, known)
-    }
-
-    /// The columns that only plans' rows fill.
-    pub(crate) fn of_plans(&self) -> Vec<usize> {
-        let texts = OF_PLANS.0.iter().flat_map(|fact| &self.texts[*fact as usize]);
-        let numbers = OF_PLANS
-            .1
-            .iter()
-            .filter_map(|fact| self.numbers[*fact as usize].as_ref());
-        texts.chain(numbers).copied().collect()
     }
 
     /// Root columns to read, ascending.

@@ -123,6 +123,15 @@ impl ParquetFile {
         }
     }
 
+    /// How many bytes are in memory once a row group is fetched: a local file's are read where needed.
+    pub(crate) fn fetched_bytes(&self, store: &Store, row_group: usize) -> u64 {
+        let ranges = match store {
+            Store::Local(_) => Vec::new(),
+            Store::S3(_) => coalesce(self.chunk_ranges(row_group), GAP),
+        };
+        ranges.iter().map(|range| range.end - range.start).sum()
+    }
+
     /// The bytes needed to decode one row group, and how many of them were fetched for it.
     pub(crate) async fn fetch(&self, store: &Store, row_group: usize) -> Result<(FileBytes, u64), ReadError> {
         let wanted = self.chunk_ranges(row_group);
@@ -171,8 +180,20 @@ impl ParquetFile {
         filter: Option<RowFilter>,
         since: Option<Hour>,
     ) -> Result<Rows<'_>, Error> {
+        let mut before: Option<(&str, u64)> = None;
         for chunk in self.chunks(row_group) {
-            guard::check(&bytes, chunk, self.rows_of(row_group)).map_err(|e| damaged(&self.name, &e))?;
+            let values = guard::check(&bytes, chunk, self.rows_of(row_group));
+            let values = values.map_err(|e| damaged(&self.name, &e))?;
+            // Keys and values of a map, of which the one or the other would be taken for its neighbour's.
+            let entries = map_entries(chunk);
+            if let (Some(map), Some((other, count))) = (entries, before)
+                && map == other
+                && values != count
+            {
+                let what = format!("column {map}: {count} keys and {values} values");
+                return Err(damaged(&self.name, &what));
+            }
+            before = entries.map(|map| (map, values));
         }
         let selected = filter.and_then(|filter| self.select(&bytes, row_group, filter, since));
         Ok(Rows {
@@ -211,10 +232,11 @@ impl ParquetFile {
             all: &columns.roots(),
             leading: &leading,
             known,
-            of_plans: &columns.of_plans(),
+            plan_columns: &columns.plan_columns(),
+            maps: &columns.maps(),
             since,
         };
-        let opened = SelectedRows::open((bytes, &self.reader, row_group), filter.of_plans, &roots, decode);
+        let opened = SelectedRows::open((bytes, &self.reader, row_group), filter.plan_bits, &roots, decode);
         opened.inspect_err(|unread| self.note(*unread)).ok()
     }
 
@@ -281,6 +303,18 @@ impl Rows<'_> {
         let columns = batch.columns().to_vec();
         Ok(Some((Arrays { columns, rows }, rows as u64)))
     }
+}
+
+/// The column whose entries a chunk tells one side of, where that is a map of plain values.
+fn map_entries(chunk: &ColumnChunkMetaData) -> Option<&str> {
+    let column = chunk.column_descr();
+    let is_entry = column.max_rep_level() == 1 && column.path().parts().len() == 3;
+    column
+        .path()
+        .parts()
+        .first()
+        .filter(|_| is_entry)
+        .map(String::as_str)
 }
 
 /// The error for bytes that are not the parquet they should be.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -22,6 +22,9 @@ use crate::{Error, ErrorKind, Result};
 /// Footers read at the same time.
 const FOOTERS: usize = 8;
 
+/// Bytes of row groups in memory, of all workers together, up to which others are fetched ahead.
+const AHEAD: u64 = 64 << 20;
+
 /// Told about progress: rows done so far, and rows to do.
 pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 
@@ -33,7 +36,7 @@ pub struct Scan<'a> {
     pub files: &'a [Object],
     /// Hours that matter; row groups wholly outside are skipped. Rows outside may still be handed over.
     pub window: Option<Range<Hour>>,
-    /// Which rows matter; all when `None`. Others may be handed over as well.
+    /// Which rows matter; all when `None`. Others may be handed over as well. What it looks at must be wanted.
     pub filter: Option<RowFilter>,
     /// Which facts are wanted of them.
     pub wanted: Wanted,
@@ -77,6 +80,12 @@ impl Scan<'_> {
         &self,
         sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
     ) -> Result<ScanSummary, ReadError> {
+        let leading = self.filter.iter().flat_map(|filter| filter.leading);
+        debug_assert!(
+            leading
+                .into_iter()
+                .all(|(fact, _)| self.wanted.texts.contains(fact))
+        );
         let opened: Vec<(ParquetFile, u64)> = stream::iter(self.files)
             .map(|object| ParquetFile::open(self.store, object, self.wanted))
             .buffered(FOOTERS)
@@ -94,7 +103,7 @@ impl Scan<'_> {
                 .map(|(file, group)| files[*file].rows_of(*group))
                 .sum(),
             tasks,
-            next: AtomicUsize::new(0),
+            queue: Mutex::default(),
             done: AtomicU64::new(0),
             bytes: AtomicU64::new(footers),
             stop: AtomicBool::new(false),
@@ -160,7 +169,7 @@ struct Work<'a> {
     files: &'a [Arc<ParquetFile>],
     tasks: Vec<(usize, usize)>,
     rows: u64,
-    next: AtomicUsize,
+    queue: Mutex<Queue>,
     done: AtomicU64,
     bytes: AtomicU64,
     stop: AtomicBool,
@@ -170,13 +179,30 @@ struct Work<'a> {
 
 type Fetch = tokio::task::JoinHandle<Result<(FileBytes, u64), ReadError>>;
 
+/// What is next, and what is under way.
+#[derive(Default)]
+struct Queue {
+    next: usize,
+    /// Bytes in memory, or on their way into it.
+    held: u64,
+}
+
+/// A row group that is being fetched.
+struct Taken {
+    task: (usize, usize),
+    fetch: Fetch,
+    held: u64,
+}
+
 impl Work<'_> {
-    /// One worker: takes row groups until none is left, fetching the next while it decodes one.
+    /// One worker: takes row groups until none is left, fetching the next while it decodes one, if memory allows.
     fn run(&self, sink: &impl Fn(&LineItems) -> Result<()>) {
-        let mut ahead = self.start();
-        while let Some((task, fetch)) = ahead {
-            ahead = self.start();
+        let mut ahead = None;
+        while let Some(taken) = ahead.take().or_else(|| self.start(u64::MAX)) {
+            ahead = self.start(AHEAD);
+            let Taken { task, fetch, held } = taken;
             let outcome = catch_unwind(AssertUnwindSafe(|| self.decode(task, fetch, sink)));
+            self.queue().held -= held;
             let failure = match outcome {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
@@ -189,16 +215,29 @@ impl Work<'_> {
         }
     }
 
-    fn start(&self) -> Option<((usize, usize), Fetch)> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches the next row group, unless more than `most` bytes would be held then.
+    fn start(&self, most: u64) -> Option<Taken> {
         if self.stop.load(Ordering::Relaxed) {
             return None;
         }
-        let task = *self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed))?;
+        let mut queue = self.queue();
+        let task = *self.tasks.get(queue.next)?;
         let (store, file) = (Arc::clone(self.scan.store), Arc::clone(&self.files[task.0]));
+        let held = file.fetched_bytes(&store, task.1);
+        if queue.held.saturating_add(held) > most {
+            return None;
+        }
+        queue.next += 1;
+        queue.held += held;
+        drop(queue);
         let fetch = self
             .runtime
             .spawn(async move { file.fetch(&store, task.1).await });
-        Some((task, fetch))
+        Some(Taken { task, fetch, held })
     }
 
     fn decode(

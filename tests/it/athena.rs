@@ -281,7 +281,7 @@ fn history(
         location: &location,
         access: &access,
         cache: None,
-        detail: Detail::Usage,
+        detail: Detail::Accounts,
         threads: 1,
         progress: &|_, _| (),
         stop,

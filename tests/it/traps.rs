@@ -10,6 +10,7 @@ mod focus;
 mod money;
 mod properties;
 mod scope;
+mod selection;
 mod time;
 mod trust;
 mod usage;

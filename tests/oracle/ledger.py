@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
 
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     db, source = connect(args.files, args.threads)
     if source.cur2 != (args.style == "cur2"):
         sys.exit(f"ledger.py: these files are not {args.style}")
@@ -195,6 +195,7 @@ def main() -> None:
             answer[name] = [[plain(v) for v in row] for row in rows]
     if args.questions:
         answer["seconds"] = round(time.perf_counter() - began, 3)
+        answer["cpu"] = round(time.process_time() - used, 3)
     json.dump(answer, sys.stdout, separators=(",", ":"))
     print()
 

@@ -42,7 +42,7 @@ pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Op
     drop(spinner);
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Usage, &report);
+    let options = context.read_options(Detail::Accounts, &report);
     match inspect(&options, &context.config, context.now).await {
         Ok(judged)
             if judged.source.format.is_none() && judged.doubt.is_some() && judged.source.files == 0 =>

@@ -1,5 +1,5 @@
-//! Rows that agree in every text but account and tags: what they are is found out once, and of what the newest counts,
-//! each group keeps its own until the end.
+//! Rows alike in the texts that tell what they are (all but tags, and who used something): that is found out once, and of
+//! what the newest counts, each group keeps its own until the end.
 
 use rustc_hash::FxHashMap;
 

@@ -71,6 +71,11 @@ mod tests {
                 matter += u32::from(may_matter);
             }
         }
+        let all = crate::commitment::usage::OF_INTEREST.iter();
+        assert!(
+            all.flat_map(|(products, _)| *products)
+                .all(|code| super::product(code) != OF_PLANS)
+        );
         assert_eq!(matter, 9, "requests of S3 are not those of Lambda");
     }
 }

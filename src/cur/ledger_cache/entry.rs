@@ -34,8 +34,7 @@ pub(super) struct Entry {
 pub(super) struct Subject {
     /// The place of the report, and the report's name there.
     pub(super) report: (String, String),
-    /// Everything, or only what tells of plans.
-    pub(super) all_usage: bool,
+    pub(super) detail: Detail,
     pub(super) period: Option<String>,
 }
 
@@ -69,7 +68,7 @@ impl Subject {
     pub(super) fn new(report: (String, String), detail: Detail, period: Option<String>) -> Self {
         Self {
             report,
-            all_usage: detail == Detail::Usage,
+            detail,
             period,
         }
     }
@@ -87,7 +86,11 @@ impl Subject {
             .iter()
             .take(8)
             .fold(0, |number, byte| number << 8 | u64::from(*byte));
-        let sort = if self.all_usage { "usage" } else { "plans" };
+        let sort = match self.detail {
+            Detail::Plans => "plans",
+            Detail::Usage => "usage",
+            Detail::Accounts => "accounts",
+        };
         let month = self.period.as_deref().and_then(|period| period.split_once('-'));
         let month = month.map_or("all", |(_, month)| month);
         format!("{report:016x}-{sort}-{month}.ledger")
@@ -239,6 +242,7 @@ mod tests {
         for other in [
             name("r", Detail::Usage, Some("2026-12")),
             name("r", Detail::Plans, Some("2026-11")),
+            name("r", Detail::Accounts, Some("2026-11")),
             name("r", Detail::Usage, None),
             name("s", Detail::Usage, Some("2026-11")),
         ] {

@@ -12,7 +12,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::gathered::{Chosen, Dense, Gathered, text_of};
-use super::page::{DataPage, Levels, Values};
+use super::page::{DataPage, Levels, Presence, Values};
 use super::{BEYOND, SHORT, Unread};
 use crate::cur::columns::is_text;
 use crate::cur::object::FileBytes;
@@ -93,7 +93,7 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// `None` for what only the decoder reads: nested columns, and types other than texts, doubles and times.
+    /// A flat column; `None` for others, and for types other than texts, doubles and times.
     pub(super) fn open(
         bytes: &Arc<FileBytes>,
         chunk: &ColumnChunkMetaData,
@@ -161,8 +161,14 @@ impl Chunk {
             self.seek(at)?;
             let (first, end) = (self.rows.start, self.rows.end.min(rows.end));
             let page = self.page.as_mut().ok_or(NO_PAGE)?;
+            let nulls = matches!(page.presence, Presence::None);
             let Values::Codes(codes) = &mut page.values else {
-                return Err(PLAIN);
+                if !nulls {
+                    return Err(PLAIN);
+                }
+                out.extend((at..end).map(|_| NULL));
+                at = end;
+                continue;
             };
             if page.presence.is_full() {
                 codes.runs(at - first..end - first, |run, values| {

@@ -19,15 +19,18 @@ use crate::cur::object::FileBytes;
 /// Writers keep to a mebibyte or so; some put a whole row group's column into one page.
 pub(super) const MAX_PAGE: u64 = 256 << 20;
 
+/// Values of a page. Levels of many that are alike take a few bytes, whatever their number.
+const MAX_VALUES: u64 = 64 << 20;
+
 /// Structures in structures that a header may have; the format has two.
 const MAX_DEPTH: u8 = 8;
 
-/// Checks every page header of a chunk.
+/// Checks every page header of a chunk; gives the number of values in its pages.
 ///
 /// # Errors
 /// What is wrong with the first page that is larger than any page should be, or is no page; or that the pages of a flat
 /// column do not have as many values as the row group has rows.
-pub(crate) fn check(bytes: &FileBytes, chunk: &ColumnChunkMetaData, rows: u64) -> Result<(), String> {
+pub(crate) fn check(bytes: &FileBytes, chunk: &ColumnChunkMetaData, rows: u64) -> Result<u64, String> {
     let (start, length) = chunk.byte_range();
     let end = start.saturating_add(length);
     let name = chunk.column_path();
@@ -58,6 +61,11 @@ pub(crate) fn check(bytes: &FileBytes, chunk: &ColumnChunkMetaData, rows: u64) -
                 "column {name}: the page at byte {at} says that it unpacks to {unpacked} bytes; at most {MAX_PAGE} are read"
             ));
         }
+        if values > MAX_VALUES {
+            return Err(format!(
+                "column {name}: the page at byte {at} says that it has {values} values; at most {MAX_VALUES} are read"
+            ));
+        }
         let is_gzip = matches!(chunk.compression(), Compression::GZIP(_));
         if is_gzip && inflates_beyond(bytes, from + levels, packed.saturating_sub(levels), unpacked) {
             return Err(format!(
@@ -73,7 +81,7 @@ pub(crate) fn check(bytes: &FileBytes, chunk: &ColumnChunkMetaData, rows: u64) -
             "column {name}: its pages have {total} values for {rows} rows"
         ));
     }
-    Ok(())
+    Ok(total)
 }
 
 /// True when gzip data unpacks to more than that. What is no gzip at all, the unpacker tells.
@@ -289,7 +297,7 @@ mod tests {
             "{refused}"
         );
         let (bytes, metadata) = chunk(Compression::SNAPPY, 4096, b"abc");
-        assert_eq!(check(&bytes, &metadata, 7), Ok(()));
+        assert_eq!(check(&bytes, &metadata, 7), Ok(7));
     }
 
     #[test]
@@ -305,7 +313,7 @@ mod tests {
                 .contains("more than it says")
         );
         let (bytes, metadata) = chunk(level, 4 << 20, &packed);
-        assert_eq!(check(&bytes, &metadata, 7), Ok(()));
+        assert_eq!(check(&bytes, &metadata, 7), Ok(7));
     }
 
     #[test]

@@ -185,15 +185,28 @@ impl Values<'_> {
         }
     }
 
-    /// Values of one bit each, 56 or more of them, from the one so many places on, the first lowest.
-    pub(super) fn bits(&self, offset: u32) -> u64 {
-        match *self {
-            Self::Alike(value) => (u64::from(value) & 1).wrapping_neg(),
-            Self::Packed { data, first, .. } => {
+    /// A bit for each of the `count` values (at most 56) from the one so many places on, the first lowest: set where it is
+    /// the one `wanted`.
+    pub(super) fn bits(&self, offset: u32, count: u32, wanted: u32) -> u64 {
+        let bits = match *self {
+            Self::Alike(value) => u64::from(value == wanted).wrapping_neg(),
+            Self::Packed {
+                data,
+                width: 1,
+                first,
+            } => {
                 let index = first + offset;
-                word_at(data, (index / 8) as usize) >> (index % 8)
+                word_at(data, (index / 8) as usize) >> (index % 8) ^ u64::from(wanted).wrapping_sub(1)
             }
-        }
+            Self::Packed { data, width, first } => {
+                let from = first + offset;
+                let values = (from..from + count).rev();
+                values.fold(0, |bits, index| {
+                    bits << 1 | u64::from(unpack(data, width, index) == wanted)
+                })
+            }
+        };
+        bits & ((1 << count) - 1)
     }
 }
 

@@ -6,10 +6,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, MapArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, MapArray, StructArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{filter, is_not_null};
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::compute::filter;
+use arrow::datatypes::{DataType, Field, Fields, Int32Type};
+use parquet::basic::Encoding;
 use parquet::column::page::PageReader;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
@@ -25,6 +26,9 @@ pub(super) struct MapChunk {
     rows: RowStarts,
     keys: Chunk,
     values: Chunk,
+    is_wanted: fn(&str) -> bool,
+    /// The row group's rows.
+    end: u32,
     /// Where the rows at hand begin, and the one after them.
     starts: Vec<u32>,
 }
@@ -34,7 +38,7 @@ impl MapChunk {
     pub(super) fn open(
         bytes: &Arc<FileBytes>,
         group: &RowGroupMetaData,
-        root: usize,
+        (root, is_wanted): (usize, fn(&str) -> bool),
         data_type: &DataType,
     ) -> Result<Option<Self>, Unread> {
         let DataType::Map(entries, _) = data_type else {
@@ -49,6 +53,9 @@ impl MapChunk {
         let ([key, value], [key_field, value_field]) = (leaves.as_slice(), pair.as_ref()) else {
             return Ok(None);
         };
+        if !(is_known_to_encode(key) && is_known_to_encode(value)) {
+            return Ok(None);
+        }
         let entries = usize::try_from(key.num_values()).map_err(|_| NO_PAGE)?;
         let open = |chunk, field: &Field| Chunk::open_entries(bytes, chunk, field.data_type(), entries);
         let (Some(keys), Some(values)) = (open(key, key_field)?, open(value, value_field)?) else {
@@ -58,34 +65,36 @@ impl MapChunk {
             rows: RowStarts::open(bytes, key, entries)?,
             keys,
             values,
+            is_wanted,
+            end: u32::try_from(group.num_rows()).map_err(|_| NO_PAGE)?,
             starts: Vec::new(),
         }))
     }
 
-    /// The maps at the rows `selected` of the next `rows`. No map is an empty one.
+    /// The maps at the rows `selected` of the next `rows`, with those entries only whose keys are wanted. No map is an
+    /// empty one.
     pub(super) fn gather(&mut self, rows: &Range<u32>, selected: &[u32]) -> Result<ArrayRef, Unread> {
         self.rows.next(rows.len(), &mut self.starts)?;
+        if rows.end == self.end && self.starts.last() != Some(&self.rows.entries.end) {
+            return Err(Unread("more rows in a map than there are"));
+        }
         let entries_of = |row: &u32| {
             let at = (row - rows.start) as usize;
             self.starts[at]..self.starts[at + 1]
         };
         let entries: Vec<u32> = selected.iter().flat_map(entries_of).collect();
         let keys = self.keys.gather(&Chosen::all(&entries))?;
-        let values = self.values.gather(&Chosen::all(&entries))?;
+        let are_wanted = are_wanted(&keys, self.is_wanted);
         let mut first = 0;
         let lengths = selected.iter().map(|row| {
             let count = entries_of(row).len();
             first += count;
-            if count == 1 && keys.is_null(first - 1) {
-                0
-            } else {
-                count
-            }
+            are_wanted.slice(first - count, count).true_count()
         });
-        let offsets = OffsetBuffer::from_lengths(lengths);
-        let are_there = is_not_null(&keys).map_err(|_| NOT_CHOSEN)?;
-        let [keys, values] = [keys, values].map(|entries| filter(&entries, &are_there));
-        let (keys, values) = (keys.map_err(|_| NOT_CHOSEN)?, values.map_err(|_| NOT_CHOSEN)?);
+        let offsets = OffsetBuffer::try_from_lengths(lengths).map_err(|_| NOT_CHOSEN)?;
+        let entries: Vec<u32> = are_wanted.values().set_indices().map(|at| entries[at]).collect();
+        let keys = filter(&keys, &are_wanted).map_err(|_| NOT_CHOSEN)?;
+        let values = self.values.gather(&Chosen::all(&entries))?;
         let pair = Fields::from(vec![
             Field::new("key", keys.data_type().clone(), false),
             Field::new("value", values.data_type().clone(), true),
@@ -94,6 +103,38 @@ impl MapChunk {
         let entries = Arc::new(Field::new("key_value", DataType::Struct(pair), false));
         let maps = MapArray::try_new(entries, offsets, pairs, None, false).map_err(|_| NOT_CHOSEN)?;
         Ok(Arc::new(maps))
+    }
+}
+
+/// False where pages are written as only the decoder reads them: better it decodes this column than all.
+fn is_known_to_encode(chunk: &ColumnChunkMetaData) -> bool {
+    #[allow(deprecated)] // still what older writers say
+    chunk.encodings().all(|encoding| {
+        matches!(
+            encoding,
+            Encoding::PLAIN
+                | Encoding::RLE
+                | Encoding::BIT_PACKED
+                | Encoding::PLAIN_DICTIONARY
+                | Encoding::RLE_DICTIONARY
+        )
+    })
+}
+
+/// Which keys are wanted. A row without entries has none.
+fn are_wanted(keys: &ArrayRef, is_wanted: fn(&str) -> bool) -> BooleanArray {
+    let of_texts = |texts: &ArrayRef| -> Vec<bool> {
+        let texts = texts.as_string::<i32>().iter();
+        texts.map(|text| text.is_some_and(is_wanted)).collect()
+    };
+    match keys.as_dictionary_opt::<Int32Type>() {
+        Some(coded) => {
+            let known = of_texts(coded.values());
+            (0..coded.len())
+                .map(|at| Some(coded.key(at).is_some_and(|code| known[code])))
+                .collect()
+        }
+        None => of_texts(keys).into(),
     }
 }
 

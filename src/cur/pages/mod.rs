@@ -6,7 +6,7 @@
 //! before the rest. Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read
 //! here, at their places, without decoding what lies between.
 //!
-//! Whatever is not written as reports usually are ([`Unread`]: other encodings, nested columns, damage of any kind)
+//! Whatever is not written as reports usually are ([`Unread`]: other encodings, lists in lists, damage of any kind)
 //! is left to the crate's own decoder, from the same row on. That decoder is also what tests and fuzzing compare this
 //! one with.
 
@@ -45,7 +45,7 @@ pub struct RowFilter {
     /// Facts of one column each, and the bits of what they say; of a file without the column, those of the empty string.
     pub leading: &'static [(Text, Bits)],
     /// The bits of rows that tell of a plan. Columns that only plans fill are not read of other rows.
-    pub of_plans: u8,
+    pub plan_bits: u8,
 }
 
 /// The bits of a text.
@@ -63,7 +63,7 @@ pub(crate) struct SelectedRows {
     leading: Vec<Leading>,
     /// The bits that rows have by what the file lacks.
     known: u8,
-    of_plans: u8,
+    plan_bits: u8,
     columns: Vec<Column>,
     /// The usage start, where only rows from a time on matter, and that time in the column's unit.
     start: Option<(Chunk, i64)>,
@@ -82,7 +82,9 @@ pub(crate) struct Roots<'a> {
     /// The bits that rows have by what the file lacks.
     pub(crate) known: u8,
     /// Those that are read only of rows that tell of a plan.
-    pub(crate) of_plans: &'a [usize],
+    pub(crate) plan_columns: &'a [usize],
+    /// Maps, and which of their keys are wanted.
+    pub(crate) maps: &'a [(usize, fn(&str) -> bool)],
     /// The usage start and milliseconds since the epoch, where rows before that time are left out.
     pub(crate) since: Option<(usize, i64)>,
 }
@@ -135,7 +137,7 @@ impl SelectedRows {
     /// Opens columns of a row group. `decode` begins to read the roots that are not read here, [`ROWS`] rows at a time.
     pub(crate) fn open(
         (bytes, metadata, row_group): (&FileBytes, &ArrowReaderMetadata, usize),
-        of_plans: u8,
+        plan_bits: u8,
         roots: &Roots<'_>,
         decode: impl FnOnce(&[usize]) -> Option<ParquetRecordBatchReader>,
     ) -> Result<Self, Unread> {
@@ -155,25 +157,36 @@ impl SelectedRows {
             Some((root, since)) => chunk(root)?.map(|chunk| (root, (chunk, since))),
             None => None,
         };
+        let mut leading: Vec<(usize, Leading)> = Vec::new();
+        for (root, bits) in roots.leading {
+            let opened = chunk(*root)?
+                .ok_or(LEADING)
+                .and_then(|chunk| Leading::open(chunk, *bits));
+            match opened {
+                Ok(opened) => leading.push((*root, opened)),
+                Err(unread) if leading.is_empty() => return Err(unread),
+                // Without it, only more rows than matter are read.
+                Err(_) => {}
+            }
+        }
         let mut by_decoder = Vec::new();
         let mut columns = Vec::with_capacity(roots.all.len());
         for root in roots.all {
-            if let Some(number) = roots.leading.iter().position(|(leading, _)| leading == root) {
+            if let Some(number) = leading.iter().position(|(leading, _)| leading == root) {
                 columns.push(Column::Leading(number));
                 continue;
             }
-            columns.push(match chunk(*root)? {
+            let map = roots.maps.iter().find(|(map, _)| map == root);
+            let map = map
+                .map(|map| MapChunk::open(&bytes, group, *map, metadata.schema().field(*root).data_type()));
+            columns.push(match (chunk(*root)?, map.transpose()?.flatten()) {
                 _ if start.as_ref().is_some_and(|(start, _)| root == start) => Column::Start,
-                Some(chunk) if roots.of_plans.contains(root) => Column::OfPlans(Box::new(chunk)),
-                Some(chunk) => Column::Pages(Box::new(chunk)),
-                None => {
-                    match MapChunk::open(&bytes, group, *root, metadata.schema().field(*root).data_type())? {
-                        Some(map) => Column::Map(Box::new(map)),
-                        None => {
-                            by_decoder.push(*root);
-                            Column::Decoded(by_decoder.len() - 1)
-                        }
-                    }
+                (Some(chunk), _) if roots.plan_columns.contains(root) => Column::OfPlans(Box::new(chunk)),
+                (Some(chunk), _) => Column::Pages(Box::new(chunk)),
+                (None, Some(map)) => Column::Map(Box::new(map)),
+                (None, None) => {
+                    by_decoder.push(*root);
+                    Column::Decoded(by_decoder.len() - 1)
                 }
             });
         }
@@ -181,14 +194,10 @@ impl SelectedRows {
         if !by_decoder.is_empty() {
             decoder = Some(decode(&by_decoder).ok_or(NOT_DECODED)?);
         }
-        let leading = roots
-            .leading
-            .iter()
-            .map(|(root, bits)| Leading::open(chunk(*root)?.ok_or(LEADING)?, *bits));
         Ok(Self {
-            leading: leading.collect::<Result<_, _>>()?,
+            leading: leading.into_iter().map(|(_, leading)| leading).collect(),
             known: roots.known,
-            of_plans,
+            plan_bits,
             columns,
             start: start.map(|(_, start)| start),
             decoder,
@@ -238,17 +247,17 @@ impl SelectedRows {
             start = Some(filter(&times, &later).map_err(|_| NOT_CHOSEN)?);
         }
         let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
-        let mut of_plans = (Vec::new(), Vec::new());
+        let (mut plan_rows, mut plan_places) = (Vec::new(), Vec::new());
         for ((at, row), place) in (0..).zip(&selected).zip(places.values()) {
-            if self.bits[*place as usize] & self.of_plans != 0 {
-                of_plans.0.push(*row);
-                of_plans.1.push(at);
+            if self.bits[*place as usize] & self.plan_bits != 0 {
+                plan_rows.push(*row);
+                plan_places.push(at);
             }
         }
         let all = Chosen::all(&selected);
         let of_plans = Chosen {
-            rows: &of_plans.0,
-            at: Some(&of_plans.1),
+            rows: &plan_rows,
+            at: Some(&plan_places),
             of: selected.len(),
         };
         let mut columns = Vec::with_capacity(self.columns.len());

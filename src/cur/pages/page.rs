@@ -1,4 +1,4 @@
-//! One data page of a flat column: which of its rows hold a value, and where the values begin.
+//! One data page: which of its rows (of a repeated column: its entries) hold a value, and where the values begin.
 //!
 //! Source: Apache Parquet format, "Data Pages".
 
@@ -182,29 +182,14 @@ fn width(highest: u8) -> u8 {
 
 /// A bit for each level, set where it is the one `wanted`.
 fn bits(levels: Bytes, count: u32, highest: u8, wanted: u32) -> Result<Vec<u64>, Unread> {
-    let is_single = width(highest) == 1;
     let mut words = vec![0_u64; count.div_ceil(64) as usize];
-    let mut unpacked = Vec::new();
     Hybrid::new(levels, width(highest))?.runs(0..count, |run, values| {
-        unpacked.clear();
-        if !is_single {
-            values.copy_to(&mut unpacked, run.end - run.start);
-        }
         let mut row = run.start;
         while row < run.end {
             // As many as fit into the word, and into eight bytes from any bit on.
             let bit = row % 64;
             let count = (64 - bit).min(run.end - row).min(56);
-            let at = row - run.start;
-            let levels = if is_single {
-                values.bits(at) ^ u64::from(wanted).wrapping_sub(1)
-            } else {
-                let levels = unpacked[at as usize..].iter().take(count as usize);
-                levels
-                    .rev()
-                    .fold(0, |bits, level| bits << 1 | u64::from(*level == wanted))
-            };
-            words[(row / 64) as usize] |= (levels & ((1 << count) - 1)) << bit;
+            words[(row / 64) as usize] |= values.bits(row - run.start, count, wanted) << bit;
             row += count;
         }
     })?;

@@ -48,7 +48,7 @@ const FILTER: RowFilter = RowFilter {
             }
         }),
     ],
-    of_plans: OF_PLANS,
+    plan_bits: OF_PLANS,
 };
 
 /// What a row tells: texts, numbers by their bits, times.
@@ -125,6 +125,8 @@ struct Make {
     /// Tags in a map, numbers as texts and decimals, times in microseconds.
     is_odd: bool,
     has_products: bool,
+    /// No map is null.
+    has_all_maps: bool,
 }
 
 fn makes() -> impl Strategy<Value = Make> {
@@ -140,9 +142,19 @@ fn makes() -> impl Strategy<Value = Make> {
         prop_oneof![Just(40_usize), Just(2000), Just(1 << 20)],
         prop::bool::weighted(0.3),
         prop::bool::weighted(0.8),
+        prop::bool::weighted(0.3),
     )
         .prop_map(
-            |(version, compression, rows_per_page, dictionary, dictionary_bytes, is_odd, has_products)| {
+            |(
+                version,
+                compression,
+                rows_per_page,
+                dictionary,
+                dictionary_bytes,
+                is_odd,
+                has_products,
+                has_all_maps,
+            )| {
                 Make {
                     version,
                     compression,
@@ -151,6 +163,7 @@ fn makes() -> impl Strategy<Value = Make> {
                     dictionary_bytes,
                     is_odd,
                     has_products,
+                    has_all_maps,
                 }
             },
         )
@@ -185,11 +198,12 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
             tags.keys().append_value("user_karpenter.sh_nodepool");
             tags.values().append_value(format!("pool-{tag}"));
         }
-        tags.append(row.tag != Some(0)).unwrap();
+        tags.append(make.has_all_maps || row.tag != Some(0)).unwrap();
     }
     let odd = |odd: ArrayRef, plain: &ArrayRef| if make.is_odd { odd } else { Arc::clone(plain) };
     let tags = if make.is_odd {
-        ("resource_tags", Arc::new(tags.finish()) as ArrayRef, true)
+        let is_nullable = !make.has_all_maps;
+        ("resource_tags", Arc::new(tags.finish()) as ArrayRef, is_nullable)
     } else {
         let tags = texts(&|row| row.tag.map(|tag| format!("pool-{tag}")));
         ("resource_tags_user_karpenter_sh_nodepool", tags, true)
@@ -251,6 +265,11 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
 
 /// The rows of a file that matter: by the pages where `paged`, else by the decoder alone.
 fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<Told>> {
+    read(bytes, paged, since).map(|(told, _)| told)
+}
+
+/// Likewise; and whether pages were read to the end.
+fn read(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<(Vec<Told>, bool)> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
     let store = Store::Local(LocalStore::new(dir.path()).unwrap());
@@ -264,7 +283,7 @@ fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<To
         let (file, _) = ParquetFile::open(&store, &object, Detail::Usage.wanted())
             .await
             .map_err(failed)?;
-        let mut found = Vec::new();
+        let (mut found, mut is_by_pages) = (Vec::new(), true);
         for group in 0..file.row_groups() {
             let (bytes, _): (FileBytes, u64) = file.fetch(&store, group).await.map_err(failed)?;
             let Some(columns) = &file.columns else { continue };
@@ -297,8 +316,9 @@ fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<To
                     }
                 }
             }
+            is_by_pages &= rows.is_by_pages();
         }
-        Ok(found)
+        Ok((found, is_by_pages))
     })
 }
 
@@ -334,41 +354,39 @@ proptest! {
 }
 
 #[test]
-fn most_files_are_read_by_their_pages() {
-    let row = Row {
-        line_type: Some("Usage"),
-        usage_type: Some(3),
-        product: Some(0),
-        arn: None,
-        number: Some(0.5),
-        time: Some(3),
-        tag: None,
-    };
-    let make = Make {
-        version: WriterVersion::PARQUET_1_0,
-        compression: Compression::SNAPPY,
-        rows_per_page: 1000,
-        dictionary: true,
-        dictionary_bytes: 1 << 20,
-        is_odd: true,
-        has_products: true,
-    };
-    let bytes = file(&vec![row; 20_000], &make);
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
-    let store = Store::Local(LocalStore::new(dir.path()).unwrap());
-    RUNTIME.block_on(async {
-        let object = store.head("a.parquet").await.unwrap().unwrap();
-        let (file, _) = ParquetFile::open(&store, &object, Detail::Usage.wanted())
-            .await
-            .unwrap();
-        let (bytes, _) = file.fetch(&store, 0).await.unwrap();
-        let mut rows = file.read(bytes, 0, Some(FILTER), None).unwrap();
-        let mut seen = 0;
-        while let Some((_, count)) = rows.next().unwrap() {
-            assert!(rows.is_by_pages());
-            seen += count;
+fn most_files_are_read_by_their_pages_from_batch_to_batch_and_page_to_page() {
+    let rows: Vec<Row> = (0..20_000_u32)
+        .map(|at| {
+            let mixed = at.wrapping_mul(2_654_435_761) >> 16;
+            Row {
+                line_type: [Some("Usage"), Some("Tax"), Some("Fee"), Some("Usage")][(mixed % 4) as usize],
+                usage_type: Some((mixed % 900) as u16),
+                product: Some(0),
+                arn: Some((mixed % 3) as u8),
+                number: Some(f64::from(mixed % 1000)),
+                time: Some(i64::from(mixed)),
+                tag: [None, Some(0), Some(1), Some(2), Some(3)][(mixed % 5) as usize],
+            }
+        })
+        .collect();
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for rows_per_page in [777, 100_000] {
+            for has_all_maps in [false, true] {
+                let make = Make {
+                    version,
+                    compression: Compression::SNAPPY,
+                    rows_per_page,
+                    dictionary: true,
+                    dictionary_bytes: 1 << 20,
+                    is_odd: true,
+                    has_products: true,
+                    has_all_maps,
+                };
+                let bytes = file(&rows, &make);
+                let (told, is_by_pages) = read(&bytes, true, None).unwrap();
+                assert!(is_by_pages, "{make:?}");
+                assert_eq!(told, facts(&bytes, false, None).unwrap(), "{make:?}");
+            }
         }
-        assert_eq!(seen, 20_000);
-    });
+    }
 }

@@ -145,7 +145,7 @@ impl Reading<'_> {
                 location: &location,
                 access: &access,
                 cache: cache.as_ref(),
-                detail: Detail::Usage,
+                detail: Detail::Accounts,
                 threads: self.threads,
                 progress,
                 stop: &NEVER,

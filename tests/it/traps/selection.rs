@@ -1,0 +1,84 @@
+//! What the scan leaves unread counts for nothing.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which may")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use brimful::commitment::ledger::{Ledger, Series};
+use brimful::commitment::ledger_builder::LedgerBuilder;
+use brimful::cur::columns::Detail;
+use brimful::cur::object::Object;
+use brimful::cur::scan::Scan;
+use brimful::cur::store::{LocalStore, Store};
+use brimful::cur::symbols::Symbols;
+use brimful::hour::Hour;
+use brimful::money::Money;
+
+use crate::support::block_on;
+
+/// The ledger of all data files of a report, one delivery or many.
+fn ledger(folder: &str, detail: Detail, is_filtered: bool) -> Ledger {
+    let store = Arc::new(Store::Local(LocalStore::new(Path::new(folder)).unwrap()));
+    block_on(async {
+        let files = store.list().await.unwrap().into_iter();
+        let is_data = |file: &Object| file.key.ends_with(".parquet") && !file.key.contains("status");
+        let files: Vec<Object> = files.filter(is_data).collect();
+        let symbols = Symbols::default();
+        let builder = Mutex::new(LedgerBuilder::new(&symbols, None, detail));
+        let scan = Scan {
+            store: &store,
+            files: &files,
+            window: None,
+            filter: is_filtered.then_some(LedgerBuilder::FILTER),
+            wanted: detail.wanted(),
+            threads: 2,
+            symbols: &symbols,
+            progress: &|_, _| {},
+            stop: &AtomicBool::new(false),
+        };
+        scan.run(&|items| builder.lock().unwrap().add(items))
+            .await
+            .unwrap();
+        builder.into_inner().unwrap().finish()
+    })
+}
+
+#[test]
+fn rows_that_are_not_read_would_have_made_no_difference() {
+    for folder in ["fixtures/cur/legacy", "fixtures/cur/cur2"] {
+        for detail in [Detail::Plans, Detail::Usage, Detail::Accounts] {
+            let filtered = ledger(folder, detail, true);
+            assert!(!filtered.cells.is_empty() && !filtered.plans.is_empty());
+            assert_eq!(filtered, ledger(folder, detail, false), "{folder} {detail:?}");
+        }
+    }
+}
+
+#[test]
+fn usage_without_tags_is_added_up_over_accounts_and_loses_nothing() {
+    type Sums = BTreeMap<(Series, Hour), (i64, Money)>;
+    for folder in ["fixtures/cur/legacy", "fixtures/cur/cur2"] {
+        let sums = |detail| {
+            let ledger = ledger(folder, detail, true);
+            let mut sums = Sums::new();
+            for cell in &ledger.cells {
+                let mut series = ledger.series[cell.series as usize].clone();
+                if series.cluster.is_empty() && series.node_pool.is_empty() {
+                    series.account = "".into();
+                }
+                let (amount, cost) = sums.entry((series, cell.hour)).or_default();
+                *amount += cell.amount.nanos();
+                *cost += cell.cost();
+            }
+            (sums, ledger)
+        };
+        let ((usage, ledger), (accounts, _)) = (sums(Detail::Usage), sums(Detail::Accounts));
+        assert_eq!(usage, accounts, "{folder}");
+        assert_eq!(usage.len(), ledger.cells.len(), "each is one cell");
+        let tagged = ledger.series.iter().filter(|series| !series.cluster.is_empty());
+        assert!(tagged.clone().count() > 0 && tagged.clone().all(|series| !series.account.is_empty()));
+    }
+}
