@@ -8,7 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{DateTime as AwsTime, DateTimeFormat};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 
 use super::caller::{CHECK, GIVE, RENEW};
@@ -205,12 +205,19 @@ impl S3Store {
             Some(404) => ReadError::Changed(format!("{name} is gone")),
             _ => self.explain(Action::Get, &format!("read {name}"), &error).into(),
         })?;
-        let body = response.body.collect().await.map_err(|error| {
+        // Into one piece of the right size: put together at the end, it would be in memory twice.
+        let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let (mut body, mut bytes) = (response.body, BytesMut::with_capacity(expected));
+        while let Some(part) = body.try_next().await.map_err(|error| {
             ReadError::Failed(
                 Error::report(format!("{name}: the connection broke while reading")).source(error),
             )
-        })?;
-        let bytes = body.into_bytes();
+        })? {
+            bytes.extend_from_slice(&part);
+            if bytes.len() > expected {
+                break;
+            }
+        }
         if bytes.len() as u64 != range.end - range.start {
             let error = Error::report(format!(
                 "{name}: {} bytes came instead of {}",
@@ -219,7 +226,7 @@ impl S3Store {
             ));
             return Err(error.into());
         }
-        Ok(bytes)
+        Ok(bytes.freeze())
     }
 
     /// The right that is missing, as a policy names it.

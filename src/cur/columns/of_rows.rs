@@ -1,7 +1,7 @@
 //! Which columns tell of which rows: what the page scan may leave unread.
 
 use super::{Columns, Number, Tag, Text};
-use crate::cur::pages::{Bits, RowFilter};
+use crate::cur::pages::{Bits, IsWanted, RowFilter};
 
 /// What a row says of a plan: `savings_plan_*`.
 const PLAN_FACTS: ([Text; 7], [Number; 4]) = (
@@ -48,9 +48,9 @@ impl Columns {
     }
 
     /// The maps, and which of their keys are wanted.
-    pub(crate) fn maps(&self) -> Vec<(usize, fn(&str) -> bool)> {
-        let is_tag: fn(&str) -> bool = |key| Tag::of(key).is_some();
-        let is_region: fn(&str) -> bool = is_region;
+    pub(crate) fn maps(&self) -> Vec<(usize, IsWanted)> {
+        let is_tag: IsWanted = |key| Tag::of(key).is_some();
+        let is_region: IsWanted = is_region;
         let tags = self.tag_maps.iter().map(|root| (*root, is_tag));
         tags.chain(self.product_map.map(|root| (root, is_region)))
             .collect()

@@ -18,7 +18,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::chunk::{Chunk, NO_PAGE, damaged};
 use super::gathered::Chosen;
 use super::page::{Levels, row_starts};
-use super::{NOT_CHOSEN, Unread};
+use super::{IsWanted, NOT_CHOSEN, Unread};
 use crate::cur::object::FileBytes;
 
 /// A map column of a row group, read forward.
@@ -26,7 +26,7 @@ pub(super) struct MapChunk {
     rows: RowStarts,
     keys: Chunk,
     values: Chunk,
-    is_wanted: fn(&str) -> bool,
+    is_wanted: IsWanted,
     /// The row group's rows.
     end: u32,
     /// Where the rows at hand begin, and the one after them.
@@ -38,7 +38,7 @@ impl MapChunk {
     pub(super) fn open(
         bytes: &Arc<FileBytes>,
         group: &RowGroupMetaData,
-        (root, is_wanted): (usize, fn(&str) -> bool),
+        (root, is_wanted): (usize, IsWanted),
         data_type: &DataType,
     ) -> Result<Option<Self>, Unread> {
         let DataType::Map(entries, _) = data_type else {
@@ -122,7 +122,7 @@ fn is_known_to_encode(chunk: &ColumnChunkMetaData) -> bool {
 }
 
 /// Which keys are wanted. A row without entries has none.
-fn are_wanted(keys: &ArrayRef, is_wanted: fn(&str) -> bool) -> BooleanArray {
+fn are_wanted(keys: &ArrayRef, is_wanted: IsWanted) -> BooleanArray {
     let of_texts = |texts: &ArrayRef| -> Vec<bool> {
         let texts = texts.as_string::<i32>().iter();
         texts.map(|text| text.is_some_and(is_wanted)).collect()

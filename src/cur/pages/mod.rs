@@ -51,6 +51,9 @@ pub struct RowFilter {
 /// The bits of a text.
 pub type Bits = fn(&str) -> u8;
 
+/// Whether a map's key is wanted.
+pub(crate) type IsWanted = fn(&str) -> bool;
+
 /// What the columns of a file hold, row by row; texts in codes where they are so in the file.
 #[derive(Debug)]
 pub(crate) struct Arrays {
@@ -84,7 +87,7 @@ pub(crate) struct Roots<'a> {
     /// Those that are read only of rows that tell of a plan.
     pub(crate) plan_columns: &'a [usize],
     /// Maps, and which of their keys are wanted.
-    pub(crate) maps: &'a [(usize, fn(&str) -> bool)],
+    pub(crate) maps: &'a [(usize, IsWanted)],
     /// The usage start and milliseconds since the epoch, where rows before that time are left out.
     pub(crate) since: Option<(usize, i64)>,
 }

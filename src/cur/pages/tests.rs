@@ -125,8 +125,14 @@ struct Make {
     /// Tags in a map, numbers as texts and decimals, times in microseconds.
     is_odd: bool,
     has_products: bool,
-    /// No map is null.
-    has_all_maps: bool,
+    maps: Maps,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maps {
+    Nullable,
+    /// None is null.
+    Required,
 }
 
 fn makes() -> impl Strategy<Value = Make> {
@@ -142,7 +148,7 @@ fn makes() -> impl Strategy<Value = Make> {
         prop_oneof![Just(40_usize), Just(2000), Just(1 << 20)],
         prop::bool::weighted(0.3),
         prop::bool::weighted(0.8),
-        prop::bool::weighted(0.3),
+        prop_oneof![2 => Just(Maps::Nullable), 1 => Just(Maps::Required)],
     )
         .prop_map(
             |(
@@ -153,7 +159,7 @@ fn makes() -> impl Strategy<Value = Make> {
                 dictionary_bytes,
                 is_odd,
                 has_products,
-                has_all_maps,
+                maps,
             )| {
                 Make {
                     version,
@@ -163,7 +169,7 @@ fn makes() -> impl Strategy<Value = Make> {
                     dictionary_bytes,
                     is_odd,
                     has_products,
-                    has_all_maps,
+                    maps,
                 }
             },
         )
@@ -198,11 +204,12 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
             tags.keys().append_value("user_karpenter.sh_nodepool");
             tags.values().append_value(format!("pool-{tag}"));
         }
-        tags.append(make.has_all_maps || row.tag != Some(0)).unwrap();
+        tags.append(make.maps == Maps::Required || row.tag != Some(0))
+            .unwrap();
     }
     let odd = |odd: ArrayRef, plain: &ArrayRef| if make.is_odd { odd } else { Arc::clone(plain) };
     let tags = if make.is_odd {
-        let is_nullable = !make.has_all_maps;
+        let is_nullable = make.maps == Maps::Nullable;
         ("resource_tags", Arc::new(tags.finish()) as ArrayRef, is_nullable)
     } else {
         let tags = texts(&|row| row.tag.map(|tag| format!("pool-{tag}")));
@@ -371,7 +378,7 @@ fn most_files_are_read_by_their_pages_from_batch_to_batch_and_page_to_page() {
         .collect();
     for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
         for rows_per_page in [777, 100_000] {
-            for has_all_maps in [false, true] {
+            for maps in [Maps::Nullable, Maps::Required] {
                 let make = Make {
                     version,
                     compression: Compression::SNAPPY,
@@ -380,7 +387,7 @@ fn most_files_are_read_by_their_pages_from_batch_to_batch_and_page_to_page() {
                     dictionary_bytes: 1 << 20,
                     is_odd: true,
                     has_products: true,
-                    has_all_maps,
+                    maps,
                 };
                 let bytes = file(&rows, &make);
                 let (told, is_by_pages) = read(&bytes, true, None).unwrap();
