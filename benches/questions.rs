@@ -23,13 +23,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use brimful::cur::batch::LineItems;
 use brimful::cur::columns::{Number, Text, Time, Wanted};
 use brimful::cur::facts::Facts;
-use brimful::cur::pages::{Relevance, RowFilter};
+use brimful::cur::pages::RowFilter;
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
 use brimful::cur::symbols::{Symbol, Symbols};
@@ -41,13 +41,25 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 use rustc_hash::FxHashMap;
 
+const OF_PLANS: u8 = 1;
+const INSTANCES: u8 = 2;
+
 const FILTER: RowFilter = RowFilter {
-    line_type: |text| match text {
-        "SavingsPlanRecurringFee" | "SavingsPlanCoveredUsage" => Relevance::All,
-        "Usage" => Relevance::ByUsageType,
-        _ => Relevance::None,
-    },
-    usage_type: |text| text.contains("BoxUsage:") || text.contains("SpotUsage:"),
+    leading: &[
+        (Text::LineItemType, |text| match text {
+            "SavingsPlanRecurringFee" | "SavingsPlanCoveredUsage" => OF_PLANS,
+            "Usage" => INSTANCES,
+            _ => 0,
+        }),
+        (Text::UsageType, |text| {
+            if text.contains("BoxUsage:") || text.contains("SpotUsage:") {
+                OF_PLANS | INSTANCES
+            } else {
+                OF_PLANS
+            }
+        }),
+    ],
+    plan_bits: OF_PLANS,
 };
 
 const WANTED: Wanted = Wanted {
@@ -82,16 +94,20 @@ struct Arguments {
 }
 
 /// Hours of one block of cells.
-const BLOCK: i32 = 256;
+const BLOCK: i32 = 32;
 
 /// Sums by group and hour, in billionths, so that no order of rows makes a difference. The first counts rows.
 struct Table<const N: usize> {
     /// By the group's strings and the block of hours: where the block begins.
     blocks: FxHashMap<([Symbol; 3], i32), usize>,
     cells: Vec<[i64; N]>,
-    /// Rows on their way to their cells: looking all of them up before adding lets the processor wait for many cells of
-    /// a table larger than its caches at the same time.
-    places: Vec<(usize, usize)>,
+}
+
+/// A row on its way to its cell.
+struct Step<const N: usize> {
+    group: [Symbol; 3],
+    hour: i32,
+    sums: [i64; N],
 }
 
 impl<const N: usize> Default for Table<N> {
@@ -99,7 +115,6 @@ impl<const N: usize> Default for Table<N> {
         Self {
             blocks: FxHashMap::default(),
             cells: Vec::new(),
-            places: Vec::new(),
         }
     }
 }
@@ -117,23 +132,12 @@ impl<const N: usize> Table<N> {
         block + hour.rem_euclid(BLOCK) as usize
     }
 
-    /// Adds the rows whose places are known.
-    fn flush(&mut self, sums: impl Fn(usize) -> [i64; N], add: impl Fn(&mut [i64; N], [i64; N])) {
-        let sums: Vec<[i64; N]> = self.places.iter().map(|(row, _)| sums(*row)).collect();
-        for ((_, place), sums) in self.places.iter().zip(sums) {
-            add(&mut self.cells[*place], sums);
-        }
-        self.places.clear();
-    }
-
-    fn add(&mut self, other: &Self, mut add: impl FnMut(&mut [i64; N], &[i64; N])) {
-        for ((group, block), at) in &other.blocks {
-            for (hour, cell) in (block * BLOCK..).zip(&other.cells[*at..*at + BLOCK as usize]) {
-                if cell[0] > 0 {
-                    let place = self.place(*group, hour);
-                    add(&mut self.cells[place], cell);
-                }
-            }
+    /// Adds rows. Looking all of them up before adding lets the processor wait for many cells at the same time.
+    fn add(&mut self, steps: &mut Vec<Step<N>>, add: impl Fn(&mut [i64; N], &[i64; N])) {
+        let places = steps.iter().map(|step| self.place(step.group, step.hour));
+        let places: Vec<usize> = places.collect();
+        for (step, place) in steps.drain(..).zip(places) {
+            add(&mut self.cells[place], &step.sums);
         }
     }
 
@@ -148,14 +152,23 @@ impl<const N: usize> Table<N> {
     }
 }
 
+/// The answers, shared by all workers.
 #[derive(Default)]
 struct Answers {
-    q1: Table<6>,
-    q2: Table<4>,
-    /// On demand, and Spot.
-    q3: [Table<3>; 2],
+    q1: Mutex<Table<6>>,
+    q2: Mutex<Table<4>>,
+    /// On demand, and Spot, which have no usage type in common.
+    q3: Mutex<Table<3>>,
+}
+
+/// What a worker keeps from batch to batch.
+#[derive(Default)]
+struct Worker {
     /// What a row is, by its line type, usage type and product; and the usage type's instance type.
     known: FxHashMap<[Symbol; 3], (Row, Symbol)>,
+    q1: Vec<Step<6>>,
+    q2: Vec<Step<4>>,
+    q3: Vec<Step<3>>,
 }
 
 #[derive(Clone, Copy)]
@@ -185,15 +198,14 @@ fn billionths(value: f64) -> i64 {
     (value * 1e9).round() as i64
 }
 
-impl Answers {
-    fn add(&mut self, items: &LineItems, symbols: &Symbols, since: i64) {
-        let key =
-            |row| [Text::LineItemType, Text::UsageType, Text::ProductCode].map(|fact| items.text(fact, row));
+impl Worker {
+    fn add(&mut self, items: &LineItems, symbols: &Symbols, since: i64, answers: &Answers) {
         for row in 0..items.rows() {
             let Some(start) = items.millis(Time::Start, row).filter(|start| *start >= since) else {
                 continue;
             };
-            let key = key(row);
+            let key =
+                [Text::LineItemType, Text::UsageType, Text::ProductCode].map(|fact| items.text(fact, row));
             let (kind, instance_type) = *self.known.entry(key).or_insert_with(|| {
                 let [line_type, usage_type, product] = key.map(|symbol| symbols.text(symbol));
                 let instance_type = usage_type.split_once(':').map(|(_, instance_type)| instance_type);
@@ -201,68 +213,60 @@ impl Answers {
                 (Row::of(&line_type, &usage_type, &product), instance_type)
             });
             let hour = (start / 3_600_000) as i32;
-            let plan = items.text(Text::PlanArn, row);
+            let number = |fact| billionths(items.number(fact, row));
             match kind {
-                Row::Fee | Row::Covered | Row::CoveredInstance => {
-                    let place = self.q1.place([plan, Symbol::EMPTY, Symbol::EMPTY], hour);
-                    self.q1.places.push((row, place));
+                Row::Fee => {
+                    let [commitment, used] = [Number::TotalCommitment, Number::UsedCommitment].map(number);
+                    self.q1.push(Step {
+                        group: [items.text(Text::PlanArn, row), Symbol::EMPTY, Symbol::EMPTY],
+                        hour,
+                        sums: [1, commitment, used, 0, 0, 0],
+                    });
+                }
+                Row::Covered | Row::CoveredInstance => {
+                    let plan = items.text(Text::PlanArn, row);
+                    let [cost, amount, on_demand] =
+                        [Number::EffectiveCost, Number::UsageAmount, Number::OnDemandCost].map(number);
+                    self.q1.push(Step {
+                        group: [plan, Symbol::EMPTY, Symbol::EMPTY],
+                        hour,
+                        sums: [1, 0, 0, cost, amount, on_demand],
+                    });
                     if matches!(kind, Row::CoveredInstance) {
-                        let group = [instance_type, items.text(Text::Region, row), plan];
-                        let place = self.q2.place(group, hour);
-                        self.q2.places.push((row, place));
+                        self.q2.push(Step {
+                            group: [instance_type, items.text(Text::Region, row), plan],
+                            hour,
+                            sums: [1, amount, number(Number::PlanRate), cost],
+                        });
                     }
                 }
                 Row::OnDemand | Row::Spot => {
-                    let table = &mut self.q3[usize::from(matches!(kind, Row::Spot))];
-                    let place = table.place([key[1], Symbol::EMPTY, Symbol::EMPTY], hour);
-                    table.places.push((row, place));
+                    let [amount, cost] = [Number::UsageAmount, Number::UnblendedCost].map(number);
+                    self.q3.push(Step {
+                        group: [key[1], Symbol::EMPTY, Symbol::EMPTY],
+                        hour,
+                        sums: [1, amount, cost],
+                    });
                 }
                 Row::Other => {}
             }
         }
-        let number = |fact, row| billionths(items.number(fact, row));
-        let of_plans = |row| {
-            let is_fee = matches!(self.known.get(&key(row)), Some((Row::Fee, _)));
-            let of_fee = |fact| if is_fee { number(fact, row) } else { 0 };
-            let of_use = |fact| if is_fee { 0 } else { number(fact, row) };
-            [
-                1,
-                of_fee(Number::TotalCommitment),
-                of_fee(Number::UsedCommitment),
-                of_use(Number::EffectiveCost),
-                of_use(Number::UsageAmount),
-                of_use(Number::OnDemandCost),
-            ]
-        };
-        let add = |to: &mut [i64], from: &[i64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-        self.q1.flush(of_plans, |cell, sums| add(cell, &sums));
-        let of_types = |row| {
-            [
-                1,
-                number(Number::UsageAmount, row),
-                number(Number::PlanRate, row),
-                number(Number::EffectiveCost, row),
-            ]
-        };
-        self.q2.flush(of_types, |cell, [rows, amount, rate, cost]| {
-            *cell = [
-                cell[0] + rows,
-                cell[1] + amount,
-                cell[2].max(rate),
-                cell[3] + cost,
-            ];
+        lock(&answers.q1).add(&mut self.q1, sum);
+        lock(&answers.q2).add(&mut self.q2, |to, from| {
+            let rate = to[2].max(from[2]);
+            sum(to, from);
+            to[2] = rate;
         });
-        let of_use = |row| {
-            [
-                1,
-                number(Number::UsageAmount, row),
-                number(Number::UnblendedCost, row),
-            ]
-        };
-        for table in &mut self.q3 {
-            table.flush(of_use, |cell, sums| add(cell, &sums));
-        }
+        lock(&answers.q3).add(&mut self.q3, sum);
     }
+}
+
+fn sum<const N: usize>(to: &mut [i64; N], from: &[i64; N]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn files(directory: &Path) -> Vec<String> {
@@ -286,13 +290,8 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
     }
     let symbols = Symbols::default();
     let since = arguments.since.map(|since| since.timestamp_millis());
-    let idle: Mutex<Vec<Answers>> = Mutex::default();
-    let take = || {
-        idle.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .unwrap_or_default()
-    };
+    let answers = Answers::default();
+    let idle: Mutex<Vec<Worker>> = Mutex::default();
     let scan = Scan {
         store: &store,
         files: &objects,
@@ -305,36 +304,14 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
         stop: &AtomicBool::new(false),
     };
     let sink = |items: &LineItems| {
-        let mut answers = take();
-        answers.add(items, &symbols, since.unwrap_or(i64::MIN));
-        idle.lock().unwrap_or_else(PoisonError::into_inner).push(answers);
+        let mut worker = lock(&idle).pop().unwrap_or_default();
+        worker.add(items, &symbols, since.unwrap_or(i64::MIN), &answers);
+        lock(&idle).push(worker);
         Ok(())
     };
     scan.run(&sink).await.unwrap_or_else(|error| panic!("{error:?}"));
-    let mut all = take();
-    while let Some(more) = idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-        let sum = |to: &mut [i64], from: &[i64]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-        all.q1.add(&more.q1, |to, from| sum(to, from));
-        all.q2.add(&more.q2, |to, from| {
-            let rate = to[2].max(from[2]);
-            sum(to, from);
-            to[2] = rate;
-        });
-        for (to, from) in all.q3.iter_mut().zip(&more.q3) {
-            to.add(from, |to, from| sum(to, from));
-        }
-    }
-    let [on_demand, spot] = all.q3;
-    let mut q3 = Table::<3>::default();
-    for (class, table) in [("on-demand", on_demand), ("spot", spot)] {
-        let class = symbols.intern(std::iter::once(Some(class)))[0];
-        for ((group, block), at) in table.blocks {
-            q3.blocks
-                .insert(([group[0], class, Symbol::EMPTY], block), q3.cells.len());
-            q3.cells.extend(&table.cells[at..at + BLOCK as usize]);
-        }
-    }
-    serde_json::json!({"q1": all.q1.totals(), "q2": all.q2.totals(), "q3": q3.totals()})
+    let Answers { q1, q2, q3 } = &answers;
+    serde_json::json!({"q1": lock(q1).totals(), "q2": lock(q2).totals(), "q3": lock(q3).totals()})
 }
 
 /// Reads and unpacks every page of the needed columns; gives the bytes unpacked.

@@ -26,11 +26,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import s3_server
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "target" / "bench-data"
 ORACLE = ROOT / "tests" / "oracle" / "ledger.py"
 PEERS = ROOT / "benches" / "peers.py"
 OFFLINE = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+AFTER = "2025-02-01T06:00:00Z"  # when the generated month is over
 TOLERANCE = 1e-6  # dollars
 RSS_UNIT = 1024 if sys.platform == "darwin" else 1  # ru_maxrss is in bytes there, in KiB elsewhere
 
@@ -51,7 +54,7 @@ class Contender:
     cpu: list[float] = field(default_factory=list)
     mebibytes: list[float] = field(default_factory=list)
     inside: list[float] = field(default_factory=list)
-    """Seconds by the program's own clock: without the start of the interpreter."""
+    """Seconds by the program's own clock, as `cpu`: without the start of the interpreter."""
 
     def run(self, output: Path, keep: bool) -> None:
         """One run. This process must stay small: on Linux a child's peak starts at its parent's."""
@@ -65,10 +68,13 @@ class Contender:
             sys.exit(f"run.py: {self.name} ended with {process.returncode}")
         if keep:
             self.wall.append(wall)
-            self.cpu.append(used.ru_utime + used.ru_stime)
             self.mebibytes.append(used.ru_maxrss / RSS_UNIT / 1024)
+            cpu = used.ru_utime + used.ru_stime
             if self.command[0] == sys.executable or "questions" in self.command[0]:
-                self.inside.append(seconds(json.loads(output.read_text())))
+                answer = json.loads(output.read_text())
+                self.inside.append(seconds(answer))
+                cpu = answer.get("cpu", cpu)
+            self.cpu.append(cpu)
 
 
 def month(rows: int, style: str) -> Path:
@@ -153,18 +159,56 @@ def questions(program: str, directory: Path, threads: str, runs: int, since: str
 
 
 def ledger(binary: str, home: Path, files: Sequence[str], style: str, threads: str, runs: int) -> Path:
-    """What `utilization` reads, and what DuckDB takes for as much and for all that decisions need."""
+    """What `utilization` and `plan` read, and what DuckDB takes for as much and for all that decisions need."""
     # No look-ups outside the machine, whatever the user's own AWS settings are.
     offline = {**OFFLINE, "BRIMFUL_THREADS": threads}
     oracle = [sys.executable, str(ORACLE), "--style", style, "--questions", "--threads", threads]
+    fixtures = ROOT / "fixtures"
+    cluster = ["--nodepools", str(fixtures / "nodepools.yaml"), "--nodes", str(fixtures / "nodes.yaml"), "--now", AFTER]
     contenders = [
         Contender("brimful utilization", [binary, "utilization", "--cur", str(home), "-o", "json"], offline),
+        Contender("brimful plan", [binary, "plan", "--quiet", "--cur", str(home), *cluster, "-o", "json"], offline),
         Contender("duckdb, plans only", [*oracle, "--only", "plans", *files]),
         Contender("duckdb, whole ledger", [*oracle, "--only", "plans,ondemand,spot,rates", *files]),
     ]
     outputs = time_all(contenders, runs)
     table(contenders, threads)
     return outputs["brimful utilization"]
+
+
+def footers(files: Sequence[str]) -> int:
+    """Bytes of the files' footers, by what their last eight bytes say."""
+    total = 0
+    for file in files:
+        with open(file, "rb") as f:
+            f.seek(-8, os.SEEK_END)
+            total += int.from_bytes(f.read(4), "little") + 8
+    return total
+
+
+def over_s3(binary: str, home: Path, files: Sequence[str], threads: str, runs: int) -> bool:
+    """`utilization` of the report on an S3 server beside that on disk. True when the ledgers are the same."""
+    outputs = []
+    with s3_server.serving(home) as (address, environment):
+        for count in threads.split(","):
+            common = {**OFFLINE, "BRIMFUL_THREADS": count}
+            command = lambda cur: [binary, "utilization", "--cur", cur, "-o", "json"]
+            contenders = [
+                Contender("utilization over S3", command(address), {**common, **environment}),
+                Contender("utilization on disk", command(str(home)), common),
+            ]
+            outputs = time_all(contenders, runs)
+            table(contenders, count)
+    s3, disk = (json.loads(outputs[f"utilization {where}"].read_text()) for where in ("over S3", "on disk"))
+    # On disk, exactly the chunks are read, and so much of each file's end.
+    guessed = sum(min(128 << 10, os.path.getsize(f)) for f in files)
+    needed = disk["source"]["bytesRead"] - guessed + footers(files)
+    fetched = s3["source"]["bytesRead"]
+    print(f"bytes fetched: {fetched / 1e6:.1f} MB, {fetched / needed:.3f} times the needed chunks and footers")
+    same = s3["plans"] == disk["plans"]
+    if not same:
+        print("the ledgers over S3 and on disk differ")
+    return same
 
 
 def main() -> None:
@@ -191,6 +235,8 @@ def main() -> None:
         ours = ledger(binary, home, files, args.style, threads, args.runs)
     print()
     time_plan(binary, args.runs)
+    print(f"\nfrom an S3 server on the same machine\n{heads}")
+    same &= over_s3(binary, home, files, args.threads, args.runs)
     # Only now, with the timing done, may this process grow.
     exact = subprocess.run([sys.executable, str(ORACLE), "--style", args.style, "--only", "plans", *files], check=True, capture_output=True, text=True)
     wrong = differences(json.loads(ours.read_text()), json.loads(exact.stdout))
