@@ -5,7 +5,8 @@
 
 First the questions of questions.rs, by the page scan, by the plain scan of the
 arrow crate, by unpacking alone and by the engines of peers.py; then what
-`utilization` reads, beside DuckDB; then `plan` on the fixtures.
+`utilization` and `plan` read, beside DuckDB; then `plan` on the fixtures; then
+`utilization` from an S3 server.
 
 The contenders take turns (A B A B), so that a busy machine slows both alike;
 compare CPU seconds and ratios rather than single wall times. Ends with 1 when
@@ -200,7 +201,7 @@ def over_s3(binary: str, home: Path, files: Sequence[str], threads: str, runs: i
             outputs = time_all(contenders, runs)
             table(contenders, count)
     s3, disk = (json.loads(outputs[f"utilization {where}"].read_text()) for where in ("over S3", "on disk"))
-    # On disk, exactly the chunks are read, and so much of each file's end.
+    # On disk, exactly the chunks are read, and so much of each file's end (FOOTER_GUESS in cur/parquet_file.rs).
     guessed = sum(min(128 << 10, os.path.getsize(f)) for f in files)
     needed = disk["source"]["bytesRead"] - guessed + footers(files)
     fetched = s3["source"]["bytesRead"]

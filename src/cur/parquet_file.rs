@@ -125,18 +125,17 @@ impl ParquetFile {
 
     /// How many bytes are in memory once a row group is fetched: a local file's are read where needed.
     pub(crate) fn fetched_bytes(&self, store: &Store, row_group: usize) -> u64 {
-        let ranges = match store {
-            Store::Local(_) => Vec::new(),
-            Store::S3(_) => coalesce(self.chunk_ranges(row_group), GAP),
-        };
-        ranges.iter().map(|range| range.end - range.start).sum()
+        match store {
+            Store::Local(_) => 0,
+            Store::S3(_) => length(&coalesce(self.chunk_ranges(row_group), GAP)),
+        }
     }
 
     /// The bytes needed to decode one row group, and how many of them were fetched for it.
     pub(crate) async fn fetch(&self, store: &Store, row_group: usize) -> Result<(FileBytes, u64), ReadError> {
         let wanted = self.chunk_ranges(row_group);
         if let Some(local) = store.open(&self.object)? {
-            return Ok((local, wanted.iter().map(|range| range.end - range.start).sum()));
+            return Ok((local, length(&wanted)));
         }
         let ranges = coalesce(wanted, GAP);
         let fetched: Vec<_> =
@@ -303,6 +302,10 @@ impl Rows<'_> {
         let columns = batch.columns().to_vec();
         Ok(Some((Arrays { columns, rows }, rows as u64)))
     }
+}
+
+fn length(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|range| range.end - range.start).sum()
 }
 
 /// The column whose entries a chunk tells one side of, where that is a map of plain values.

@@ -1,25 +1,16 @@
 //! Which rows could matter, by one text at a time: a row does where its texts have a bit in common.
 
-use crate::commitment::usage::{LineItemType, UsageKind};
+use crate::commitment::usage::{LineItemType, OF_INTEREST, UsageKind};
 
-/// Rows that tell of a plan, whatever was used.
+/// Rows that tell of a plan, whatever was used. Each sort of usage [`OF_INTEREST`] has one of the bits above it.
 pub(super) const OF_PLANS: u8 = 1;
-/// Usage of EC2; and a bit more for each of the other products.
-pub(super) const EC2: u8 = 2;
-
-/// Products whose usage plans cover, and their bits.
-const PRODUCTS: [(&str, u8); 4] = [
-    ("AmazonEC2", EC2),
-    ("AmazonECS", 4),
-    ("AmazonEKS", 8),
-    ("AWSLambda", 16),
-];
+const _: () = assert!(OF_INTEREST.len() < u8::BITS as usize);
 
 /// The bits of a line item type.
 pub(super) fn line_type(text: &str) -> u8 {
     match LineItemType::of(text) {
         LineItemType::Usage => !OF_PLANS,
-        LineItemType::DiscountedUsage => EC2,
+        LineItemType::DiscountedUsage => product("AmazonEC2") & !OF_PLANS,
         LineItemType::Other => 0,
         _ => OF_PLANS,
     }
@@ -27,16 +18,18 @@ pub(super) fn line_type(text: &str) -> u8 {
 
 /// The bits of a product code.
 pub(super) fn product(code: &str) -> u8 {
-    let usage = PRODUCTS.iter().filter(|(product, _)| *product == code);
-    usage.fold(OF_PLANS, |bits, (_, bit)| bits | bit)
+    bits(|product| product == code)
 }
 
 /// The bits of a usage type: of the products that bill coverable or Spot usage by it.
 pub(super) fn usage_type(usage_type: &str) -> u8 {
-    let usage = PRODUCTS
-        .iter()
-        .filter(|(product, _)| UsageKind::of(product, usage_type, "RunInstances") != UsageKind::Other);
-    usage.fold(OF_PLANS, |bits, (_, bit)| bits | bit)
+    bits(|product| UsageKind::of(product, usage_type, "RunInstances") != UsageKind::Other)
+}
+
+fn bits(is_of: impl Fn(&str) -> bool) -> u8 {
+    let sorts = OF_INTEREST.iter().zip(1..);
+    let sorts = sorts.filter(|((products, _), _)| products.iter().any(|product| is_of(product)));
+    sorts.fold(OF_PLANS, |bits, (_, sort)| bits | OF_PLANS << sort)
 }
 
 #[cfg(test)]
@@ -71,7 +64,7 @@ mod tests {
                 matter += u32::from(may_matter);
             }
         }
-        let all = crate::commitment::usage::OF_INTEREST.iter();
+        let all = OF_INTEREST.iter();
         assert!(
             all.flat_map(|(products, _)| *products)
                 .all(|code| super::product(code) != OF_PLANS)

@@ -136,7 +136,7 @@ impl LedgerBuilder<'_> {
             timeless_rows: _,
             unreadable_rows: _,
         } = &self;
-        let texts = Texts::of(&self);
+        let texts = Texts::of(&self, &all_used);
         let text = |symbol: Symbol| texts.number[&symbol];
         let mut numbered: Vec<(SeriesText, u32)> = self
             .series
@@ -209,7 +209,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(builder: &LedgerBuilder<'_>) -> Self {
+    fn of(builder: &LedgerBuilder<'_>, all_used: &[Used]) -> Self {
         let mut used: FxHashSet<Symbol> = FxHashSet::default();
         used.insert(Symbol::EMPTY);
         used.extend(builder.hours.keys().map(|(arn, _)| *arn));
@@ -224,7 +224,6 @@ impl Texts {
                 .chain(builder.covered_regions.keys())
                 .flat_map(|(a, b)| [*a, *b]),
         );
-        let all_used = builder.all_used();
         for key in builder.series.keys() {
             let of_series = &all_used[key.used as usize];
             used.extend(series_symbols(of_series, key));

@@ -75,6 +75,15 @@ impl Dictionary {
     }
 }
 
+/// What counts as a row of a column.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    /// A row, with one value or none.
+    Flat,
+    /// An entry of a list or map of texts; and a row without any.
+    Entries,
+}
+
 /// A column chunk, read forward.
 pub(super) struct Chunk {
     pages: SerializedPageReader<FileBytes>,
@@ -93,41 +102,24 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// A flat column; `None` for others, and for types other than texts, doubles and times.
+    /// A column of that shape; `None` for others, and for types other than texts, doubles and times.
     pub(super) fn open(
         bytes: &Arc<FileBytes>,
         chunk: &ColumnChunkMetaData,
         data_type: &DataType,
+        shape: Shape,
         rows: usize,
     ) -> Result<Option<Self>, Unread> {
         let column = chunk.column_descr();
-        let is_flat = column.max_rep_level() == 0 && column.max_def_level() <= 1;
-        let kind = Kind::of(chunk, data_type).filter(|_| is_flat);
-        kind.map(|kind| Self::of(bytes, chunk, kind, data_type, rows))
-            .transpose()
-    }
-
-    /// A column of texts in a list or map, of which each entry counts as a row, and so does each row without any.
-    pub(super) fn open_entries(
-        bytes: &Arc<FileBytes>,
-        chunk: &ColumnChunkMetaData,
-        data_type: &DataType,
-        rows: usize,
-    ) -> Result<Option<Self>, Unread> {
-        let is_list = chunk.column_descr().max_rep_level() == 1;
-        let kind = Kind::of(chunk, data_type).filter(|kind| is_list && *kind == Kind::Text);
-        kind.map(|kind| Self::of(bytes, chunk, kind, data_type, rows))
-            .transpose()
-    }
-
-    fn of(
-        bytes: &Arc<FileBytes>,
-        chunk: &ColumnChunkMetaData,
-        kind: Kind,
-        data_type: &DataType,
-        rows: usize,
-    ) -> Result<Self, Unread> {
-        Ok(Self {
+        let (repetition, definition) = (column.max_rep_level(), column.max_def_level());
+        let kind = Kind::of(chunk, data_type).filter(|kind| match shape {
+            Shape::Flat => repetition == 0 && definition <= 1,
+            Shape::Entries => repetition == 1 && *kind == Kind::Text,
+        });
+        let Some(kind) = kind else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
             pages: SerializedPageReader::new(Arc::clone(bytes), chunk, rows, None).map_err(damaged)?,
             kind,
             data_type: data_type.clone(),
@@ -138,7 +130,7 @@ impl Chunk {
             plain: (0, 0),
             places: Vec::new(),
             codes: Vec::new(),
-        })
+        }))
     }
 
     /// The values at the chosen rows, which ascend, also from call to call.

@@ -15,10 +15,10 @@ use parquet::column::page::PageReader;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::chunk::{Chunk, NO_PAGE, damaged};
+use super::chunk::{Chunk, NO_PAGE, Shape, damaged};
 use super::gathered::Chosen;
 use super::page::{Levels, row_starts};
-use super::{IsWanted, NOT_CHOSEN, Unread};
+use super::{IsWanted, NOT_CHOSEN, Unread, leaves_of};
 use crate::cur::object::FileBytes;
 
 /// A map column of a row group, read forward.
@@ -47,9 +47,8 @@ impl MapChunk {
         let DataType::Struct(pair) = entries.data_type() else {
             return Ok(None);
         };
-        let schema = group.schema_descr();
-        let leaves = (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == root);
-        let leaves: Vec<&ColumnChunkMetaData> = leaves.map(|leaf| group.column(leaf)).collect();
+        let leaves = leaves_of(group.schema_descr(), root).map(|leaf| group.column(leaf));
+        let leaves: Vec<&ColumnChunkMetaData> = leaves.collect();
         let ([key, value], [key_field, value_field]) = (leaves.as_slice(), pair.as_ref()) else {
             return Ok(None);
         };
@@ -57,7 +56,8 @@ impl MapChunk {
             return Ok(None);
         }
         let entries = usize::try_from(key.num_values()).map_err(|_| NO_PAGE)?;
-        let open = |chunk, field: &Field| Chunk::open_entries(bytes, chunk, field.data_type(), entries);
+        let open =
+            |chunk, field: &Field| Chunk::open(bytes, chunk, field.data_type(), Shape::Entries, entries);
         let (Some(keys), Some(values)) = (open(key, key_field)?, open(value, value_field)?) else {
             return Ok(None);
         };

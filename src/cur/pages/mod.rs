@@ -19,7 +19,7 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
 use parquet::schema::types::SchemaDescriptor;
 
-use self::chunk::Chunk;
+use self::chunk::{Chunk, Shape};
 use self::gathered::{Chosen, texts_in_codes};
 use self::map::MapChunk;
 use super::columns::Text;
@@ -150,7 +150,7 @@ impl SelectedRows {
         let chunk = |root: usize| {
             let leaf = leaf_of(metadata.parquet_schema(), root).ok_or(LEADING)?;
             let data_type = metadata.schema().field(root).data_type();
-            Chunk::open(&bytes, group.column(leaf), data_type, rows as usize)
+            Chunk::open(&bytes, group.column(leaf), data_type, Shape::Flat, rows as usize)
         };
         let start = roots.since.and_then(|(root, millis)| {
             let per_milli = per_milli(metadata.schema().field(root).data_type())?;
@@ -175,23 +175,27 @@ impl SelectedRows {
         let mut by_decoder = Vec::new();
         let mut columns = Vec::with_capacity(roots.all.len());
         for root in roots.all {
-            if let Some(number) = leading.iter().position(|(leading, _)| leading == root) {
-                columns.push(Column::Leading(number));
-                continue;
-            }
-            let map = roots.maps.iter().find(|(map, _)| map == root);
-            let map = map
-                .map(|map| MapChunk::open(&bytes, group, *map, metadata.schema().field(*root).data_type()));
-            columns.push(match (chunk(*root)?, map.transpose()?.flatten()) {
-                _ if start.as_ref().is_some_and(|(start, _)| root == start) => Column::Start,
-                (Some(chunk), _) if roots.plan_columns.contains(root) => Column::OfPlans(Box::new(chunk)),
-                (Some(chunk), _) => Column::Pages(Box::new(chunk)),
-                (None, Some(map)) => Column::Map(Box::new(map)),
-                (None, None) => {
-                    by_decoder.push(*root);
-                    Column::Decoded(by_decoder.len() - 1)
+            let data_type = metadata.schema().field(*root).data_type();
+            let column = if let Some(number) = leading.iter().position(|(leading, _)| leading == root) {
+                Column::Leading(number)
+            } else if start.as_ref().is_some_and(|(start, _)| start == root) {
+                Column::Start
+            } else if let Some(chunk) = chunk(*root)? {
+                let chunk = Box::new(chunk);
+                if roots.plan_columns.contains(root) {
+                    Column::OfPlans(chunk)
+                } else {
+                    Column::Pages(chunk)
                 }
-            });
+            } else if let Some(map) = roots.maps.iter().find(|(map, _)| map == root)
+                && let Some(map) = MapChunk::open(&bytes, group, *map, data_type)?
+            {
+                Column::Map(Box::new(map))
+            } else {
+                by_decoder.push(*root);
+                Column::Decoded(by_decoder.len() - 1)
+            };
+            columns.push(column);
         }
         let mut decoder = None;
         if !by_decoder.is_empty() {
@@ -306,7 +310,11 @@ fn not_before(times: &ArrayRef, since: i64) -> Result<BooleanArray, Unread> {
 
 /// The leaf of a root column, or its first.
 pub(crate) fn leaf_of(schema: &SchemaDescriptor, root: usize) -> Option<usize> {
-    (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)
+    leaves_of(schema, root).next()
+}
+
+fn leaves_of(schema: &SchemaDescriptor, root: usize) -> impl Iterator<Item = usize> {
+    (0..schema.num_columns()).filter(move |leaf| schema.get_column_root_idx(*leaf) == root)
 }
 
 /// How many of a timestamp's units a millisecond has.

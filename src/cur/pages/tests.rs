@@ -135,44 +135,23 @@ enum Maps {
     Required,
 }
 
-fn makes() -> impl Strategy<Value = Make> {
-    (
-        prop_oneof![Just(WriterVersion::PARQUET_1_0), Just(WriterVersion::PARQUET_2_0)],
-        prop_oneof![
+prop_compose! {
+    fn makes()(
+        version in prop_oneof![Just(WriterVersion::PARQUET_1_0), Just(WriterVersion::PARQUET_2_0)],
+        compression in prop_oneof![
             Just(Compression::UNCOMPRESSED),
             Just(Compression::SNAPPY),
             Just(Compression::ZSTD(parquet::basic::ZstdLevel::default())),
         ],
-        prop_oneof![Just(7_usize), Just(64), Just(100_000)],
-        prop::bool::weighted(0.85),
-        prop_oneof![Just(40_usize), Just(2000), Just(1 << 20)],
-        prop::bool::weighted(0.3),
-        prop::bool::weighted(0.8),
-        prop_oneof![2 => Just(Maps::Nullable), 1 => Just(Maps::Required)],
-    )
-        .prop_map(
-            |(
-                version,
-                compression,
-                rows_per_page,
-                dictionary,
-                dictionary_bytes,
-                is_odd,
-                has_products,
-                maps,
-            )| {
-                Make {
-                    version,
-                    compression,
-                    rows_per_page,
-                    dictionary,
-                    dictionary_bytes,
-                    is_odd,
-                    has_products,
-                    maps,
-                }
-            },
-        )
+        rows_per_page in prop_oneof![Just(7_usize), Just(64), Just(100_000)],
+        dictionary in prop::bool::weighted(0.85),
+        dictionary_bytes in prop_oneof![Just(40_usize), Just(2000), Just(1 << 20)],
+        is_odd in prop::bool::weighted(0.3),
+        has_products in prop::bool::weighted(0.8),
+        maps in prop_oneof![2 => Just(Maps::Nullable), 1 => Just(Maps::Required)],
+    ) -> Make {
+        Make { version, compression, rows_per_page, dictionary, dictionary_bytes, is_odd, has_products, maps }
+    }
 }
 
 fn file(rows: &[Row], make: &Make) -> Vec<u8> {
