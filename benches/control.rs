@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use brimful::config::{Config, Span};
-use brimful::simulation::closed_loop::{Yardstick, run_configured};
-use brimful::simulation::parallel::in_parallel;
-use brimful::simulation::policies::Kind;
-use brimful::simulation::scenario::{MONTH_DAYS, Scenario};
-use brimful::simulation::tables::{Outcome, hours, tables};
+use brimful_simulation::closed_loop::{Yardstick, run_configured};
+use brimful_simulation::parallel::in_parallel;
+use brimful_simulation::policies::Kind;
+use brimful_study::scenario::{MONTH_DAYS, Scenario};
+use brimful_study::tables::{Outcome, hours, tables};
 
 struct Wanted {
     seeds: u64,

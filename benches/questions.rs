@@ -33,7 +33,7 @@ use brimful::cur::pages::RowFilter;
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
 use brimful::cur::symbols::{Symbol, Symbols};
-use brimful::hour::Hour;
+use brimful_types::hour::Hour;
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use parquet::column::page::PageReader;

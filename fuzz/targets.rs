@@ -7,16 +7,16 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use brimful::commitment::ledger::Ledger;
-use brimful::commitment::ledger_builder::LedgerBuilder;
+use brimful_savings_plans::ledger::Ledger;
+use brimful::cur::ledger_builder::LedgerBuilder;
 use brimful::config::Config;
 use brimful::cur::columns::Detail;
 use brimful::cur::manifest::Manifest;
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
 use brimful::cur::symbols::Symbols;
-use brimful::policy::peers::Demand;
-use brimful::policy::state::State;
+use brimful_policy::peers::Demand;
+use brimful_policy::state::State;
 use tokio::runtime::{Builder, Runtime};
 
 /// A target by name.
@@ -99,8 +99,8 @@ pub fn manifest(bytes: &[u8]) {
 /// A file of `--nodepools`, and of `--nodes`.
 pub fn node_pools(bytes: &[u8]) {
     in_file(bytes, "pools.yaml", |path| {
-        let _ = brimful::karpenter::manifest::node_pools(path);
-        let _ = brimful::karpenter::manifest::nodes(path);
+        let _ = brimful_karpenter::manifest::node_pools(path);
+        let _ = brimful_karpenter::manifest::nodes(path);
     });
 }
 

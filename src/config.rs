@@ -1,17 +1,16 @@
 //! The configuration file: one YAML document, unknown keys refused, every default right for a user who sets only
 //! `cur.uri`.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use chrono::Duration;
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
 
 use crate::cur::location::Place;
-use crate::hour::parse_duration;
-use crate::{Error, Result};
+use brimful_policy::settings::{ClusterConfig, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig};
+use brimful_types::span::Span;
+use brimful_types::{Error, Result};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -43,17 +42,6 @@ pub struct Config {
     pub coordination: CoordinationConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
-}
-
-/// Whether `apply` patches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Mode {
-    /// Patch.
-    #[default]
-    Apply,
-    /// Record what would be patched.
-    Observe,
 }
 
 /// The report.
@@ -98,148 +86,6 @@ impl Default for CurConfig {
             cache: None,
         }
     }
-}
-
-/// The cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ClusterConfig {
-    /// Name of the EKS cluster, as in the tag `aws:eks:cluster-name`.
-    pub name: Option<String>,
-    /// AWS account id of its nodes.
-    pub account: Option<String>,
-    /// Region code of its nodes.
-    pub region: Option<String>,
-}
-
-/// When to fill, hold and drain.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct PolicyConfig {
-    /// The two thresholds and the drain band.
-    pub thresholds: Thresholds,
-    /// The hours ahead in which the plans should have room for what is filled now: a node stays for a while.
-    pub lookahead: Span,
-    /// The least time between two changes of one `NodePool`; how long demand must exceed the commitment to drain.
-    pub dwell: Span,
-    /// How long a data freeze may last before `onMaxHold` applies.
-    pub max_hold: Span,
-    /// After `maxHold`: keep everything as it is, or restore the baseline.
-    pub on_max_hold: OnMaxHold,
-    /// Older reports freeze everything.
-    pub max_data_age: Span,
-    /// Filling stops while live on-demand nodes cost more than this ($/h at SP rates) beyond the commitment.
-    pub max_extra_on_demand: Option<f64>,
-    /// Plans that end within this time give no headroom.
-    pub ending_within: Span,
-    /// Times in which nothing changes.
-    pub blackouts: Vec<Blackout>,
-}
-
-impl Default for PolicyConfig {
-    fn default() -> Self {
-        Self {
-            thresholds: Thresholds::default(),
-            lookahead: Span(Duration::hours(18)),
-            dwell: Span(Duration::hours(1)),
-            max_hold: Span(Duration::hours(48)),
-            on_max_hold: OnMaxHold::Keep,
-            max_data_age: Span(Duration::hours(72)),
-            max_extra_on_demand: None,
-            ending_within: Span(Duration::hours(6)),
-            blackouts: Vec::new(),
-        }
-    }
-}
-
-/// Two thresholds with a band between them.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Thresholds {
-    /// Start to fill when there is room for this many of the cheapest node the pool can launch.
-    pub fill: f64,
-    /// Stop filling when there is room for no more than this many.
-    pub hold: f64,
-    /// Drain when demand exceeds the commitment by more than this part of it (and by more than one node).
-    pub drain: f64,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self {
-            fill: 1.0,
-            hold: 0.5,
-            drain: 0.05,
-        }
-    }
-}
-
-/// What to do when a data freeze lasts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OnMaxHold {
-    /// Leave everything as it is.
-    #[default]
-    Keep,
-    /// Restore the baseline.
-    Baseline,
-}
-
-/// A time in which nothing changes, UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Blackout {
-    /// `Mon` … `Sun`; every day when left out.
-    #[serde(default)]
-    pub days: Vec<Day>,
-    /// `HH:MM`, inclusive.
-    pub from: ClockTime,
-    /// `HH:MM`, exclusive; earlier than `from` means the next day.
-    pub to: ClockTime,
-}
-
-impl Blackout {
-    /// True when `now` lies in it.
-    #[must_use]
-    pub fn covers(&self, now: DateTime<Utc>) -> bool {
-        let on = |day: Weekday| self.days.is_empty() || self.days.iter().any(|d| d.0 == day);
-        let (time, today) = (now.time(), now.weekday());
-        let (from, to) = (self.from.0, self.to.0);
-        if from <= to {
-            return on(today) && from <= time && time < to;
-        }
-        (on(today) && from <= time) || (on(today.pred()) && time < to)
-    }
-}
-
-/// Which `NodePools` may be changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct NodePoolsConfig {
-    /// Labels that a `NodePool` must all have.
-    pub selector: BTreeMap<String, String>,
-    /// Names.
-    pub names: Vec<String>,
-}
-
-/// Weights to use instead of computed ones.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct WeightsConfig {
-    /// While filling; used only if it lies above every competing pool.
-    #[schemars(range(min = 1, max = 100))]
-    pub fill: Option<i32>,
-    /// While holding or draining; used only if it lies below every competing Spot and mixed pool.
-    #[schemars(range(min = 1, max = 100))]
-    pub r#yield: Option<i32>,
-}
-
-/// `spec.limits`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// True to steer by limits where an overflow pool exists; a pool's annotation brimful.dev/manage-limits overrides it.
-    pub manage: bool,
 }
 
 /// Whose plans may be used.
@@ -349,102 +195,28 @@ impl Config {
         Ok(())
     }
 
+    /// What of it decisions depend on.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            mode: self.mode,
+            paused: self.paused,
+            maturity: self.cur.maturity,
+            lookback: self.cur.lookback,
+            cluster: self.cluster.clone(),
+            policy: self.policy.clone(),
+            node_pools: self.node_pools.clone(),
+            weights: self.weights,
+            limits: self.limits,
+            share: self.share,
+            peer_max_age: self.coordination.max_age,
+        }
+    }
+
     /// The configuration's JSON Schema.
     #[must_use]
     pub fn schema() -> Schema {
         schemars::schema_for!(Self)
-    }
-}
-
-/// A length of time such as `24h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        parse_duration(&text).map(Self).map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Span {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-9]+[smhdw]$", "examples": ["24h", "14d"]})
-    }
-}
-
-/// A part of a whole, more than 0 and at most 1.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Share(pub f64);
-
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let part = f64::deserialize(deserializer)?;
-        if part > 0.0 && part <= 1.0 {
-            return Ok(Self(part));
-        }
-        Err(de::Error::custom("share must be more than 0 and at most 1"))
-    }
-}
-
-impl JsonSchema for Share {
-    fn schema_name() -> Cow<'static, str> {
-        "Share".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})
-    }
-}
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Day(pub Weekday);
-
-impl<'de> Deserialize<'de> for Day {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let day = text
-            .parse()
-            .map_err(|_| de::Error::custom(format!("`{text}` is not a day: write Mon, Tue, …")))?;
-        Ok(Self(day))
-    }
-}
-
-impl JsonSchema for Day {
-    fn schema_name() -> Cow<'static, str> {
-        "Day".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"enum": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]})
-    }
-}
-
-/// A time of day, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClockTime(pub NaiveTime);
-
-impl<'de> Deserialize<'de> for ClockTime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        NaiveTime::parse_from_str(&text, "%H:%M")
-            .map(Self)
-            .map_err(|_| de::Error::custom(format!("`{text}` is not a time of day: write HH:MM")))
-    }
-}
-
-impl JsonSchema for ClockTime {
-    fn schema_name() -> Cow<'static, str> {
-        "ClockTime".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$", "examples": ["08:30"]})
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Datelike, Duration, Utc};
 
-use crate::commitment::ledger::{Granularity, Ledger};
-use crate::commitment::utilization::{Check, Terms, Utilization, stale};
+use brimful_savings_plans::ledger::{Granularity, Ledger};
+use brimful_savings_plans::utilization::{Check, Terms, Utilization, stale};
 use crate::config::Config;
 use crate::cur::columns::{Detail, Format};
 use crate::cur::ledger_cache::LedgerCache;
@@ -15,16 +15,16 @@ use crate::cur::reader::{ReportData, Request, read};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
 use crate::cur::snapshot::Periods;
-use crate::hour::{Hour, human_duration, rfc3339};
-use crate::karpenter::{Node, NodeClaim, NodePool};
-use crate::money::Money;
-use crate::policy::groups::commitment_now;
-use crate::policy::peers::Peers;
-use crate::policy::plan::{Inputs, Proposal, propose};
-use crate::policy::state::State;
+use brimful_types::hour::{Hour, human_duration, rfc3339};
+use brimful_karpenter::{Node, NodeClaim, NodePool};
+use brimful_types::money::Money;
+use brimful_policy::groups::commitment_now;
+use brimful_policy::peers::Peers;
+use brimful_policy::plan::{Inputs, Proposal, propose};
+use brimful_policy::state::State;
 use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
-use crate::warning::Warning;
-use crate::{Error, ErrorKind, Result};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind, Result};
 
 /// What to read, and how.
 pub struct ReadOptions<'a> {
@@ -432,7 +432,7 @@ pub fn plan(
 ) -> Proposal {
     propose(&Inputs {
         now,
-        config,
+        config: &config.settings(),
         ledger: &judged.ledger,
         utilization: &judged.utilization,
         node_pools: &cluster.node_pools,

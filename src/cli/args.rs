@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cur::location::{Location, Place};
-use crate::hour::parse_duration;
+use brimful_types::hour::parse_duration;
 
 /// Fill your AWS Savings Plans to the brim, then spill to Spot.
 ///

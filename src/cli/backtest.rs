@@ -8,20 +8,20 @@ use super::context::Context;
 use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
-use crate::backtest::Backtest;
-use crate::backtest::history::History;
-use crate::commitment::replay::replay;
+use brimful_simulation::backtest::Backtest;
+use brimful_simulation::backtest::history::History;
+use brimful_savings_plans::replay::replay;
 use crate::cur::columns::Detail;
 use crate::doctor::application::sharing;
-use crate::hour::rfc3339;
-use crate::karpenter::{NodePool, Role, manifest};
+use brimful_types::hour::rfc3339;
+use brimful_karpenter::{NodePool, Role, manifest};
 use crate::pipeline::{Judged, judge_history};
-use crate::policy::identity::Identity;
-use crate::policy::restraint::is_managed;
+use brimful_policy::identity::Identity;
+use brimful_policy::restraint::is_managed;
 use crate::report::backtest::{Document, Facts};
 use crate::report::backtest_table::render;
 use crate::report::picture;
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> {
     let BacktestArgs {
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
     let threads = context.threads;
     // Minutes of work on a large history: not on a thread that waits for signals.
     let played = tokio::task::spawn_blocking(move || {
-        let backtest = Backtest::run(&history, &config, threads, &|done, all| {
+        let backtest = Backtest::run(&history, &config.settings(), threads, &|done, all| {
             progress.update(done, all);
         });
         backtest.map(|backtest| (history, backtest))

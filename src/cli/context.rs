@@ -18,9 +18,9 @@ use crate::cur::plan_rates::{connect, describe};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
 use crate::pipeline::{ClusterView, Judged, ReadOptions};
-use crate::policy::unpriced::unpriced;
-use crate::warning::Warning;
-use crate::{Error, Result};
+use brimful_policy::unpriced::unpriced;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
 
 /// The settings of a run.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Context {
             return;
         }
         let lacking = unpriced(
-            &self.config,
+            &self.config.settings(),
             &judged.ledger,
             &view.node_pools,
             view.nodes.as_deref(),

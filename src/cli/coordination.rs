@@ -8,13 +8,13 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::coordination::{Board, Entry, Place, Written};
-use crate::karpenter::NodePool;
+use brimful_karpenter::NodePool;
 use crate::pipeline::{ClusterView, Judged, plan};
-use crate::policy::identity::Identity;
-use crate::policy::peers::{Note, Peers, Reader, file_name};
-use crate::policy::plan::Proposal;
-use crate::policy::state::State;
-use crate::{Error, Result};
+use brimful_policy::identity::Identity;
+use brimful_policy::peers::{Note, Peers, Reader, file_name};
+use brimful_policy::plan::Proposal;
+use brimful_policy::state::State;
+use brimful_types::{Error, Result};
 
 /// No run waits longer for the place at any of its steps.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -169,9 +169,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::ErrorKind;
+    use brimful_types::ErrorKind;
     use crate::cur::location::Location;
-    use crate::policy::peers::Demand;
+    use brimful_policy::peers::Demand;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 

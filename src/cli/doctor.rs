@@ -9,15 +9,17 @@ use super::output;
 use super::progress::waiting;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
-use crate::config::{Config, Mode};
+use crate::config::Config;
+use brimful_policy::settings::Mode;
 use crate::cur::location::Location;
 use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
-use crate::karpenter::rights::RIGHTS;
-use crate::karpenter::{Cluster, NodePool, Overlays, manifest};
+use brimful_karpenter::rights::RIGHTS;
+use brimful_karpenter::{NodePool, manifest};
+use brimful_kube::{Cluster, Overlays};
 use crate::pipeline::{ClusterView, Judged, plan, unread};
-use crate::policy::restraint::is_managed;
+use brimful_policy::restraint::is_managed;
 use crate::report::doctor_table;
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 mod read;
 
@@ -350,7 +352,7 @@ async fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>,
     let daily = judged
         .ledger
         .granularity
-        .is_some_and(|found| found != crate::commitment::ledger::Granularity::Hourly);
+        .is_some_and(|found| found != brimful_savings_plans::ledger::Granularity::Hourly);
     if daily {
         judged
             .doubt

@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
 use self::signals::Interrupt;
-use crate::{Error, ErrorKind, Result};
+use brimful_types::{Error, ErrorKind, Result};
 
 /// Bad flags end with the contract's code for bad usage, which is not clap's.
 const USAGE: u8 = 3;

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::report::text::{BAD, CAUTION, FAINT, paragraph};
-use crate::warning::Warning;
-use crate::{Error, Result};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
 
 /// Prints data. A reader that has seen enough (`| head`) is no error.
 pub(crate) fn print(text: &str) -> Result<()> {

@@ -7,12 +7,13 @@ use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::cur::columns::Detail;
-use crate::karpenter::{Cluster, NodeClaimsError, manifest};
+use brimful_karpenter::manifest;
+use brimful_kube::{Cluster, NodeClaimsError};
 use crate::pipeline::{ClusterView, document, judge_history, plan};
 use crate::report::json::PlanDocument;
 use crate::report::{explain, plan_table};
-use crate::warning::Warning;
-use crate::{Error, ErrorKind, Result};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind, Result};
 
 /// `plan --exit-code` found changes.
 const CHANGES: u8 = 2;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::{Error, ErrorKind, Result};
+use brimful_types::{Error, ErrorKind, Result};
 
 /// Tells whether the user (or Kubernetes) has asked to stop. Listens from its making on, also while the report is
 /// read by threads that nothing else can interrupt.

@@ -8,11 +8,11 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::karpenter::{Cluster, StateLease};
-use crate::policy::history::History;
-use crate::policy::state::{MAX_BYTES, State};
-use crate::warning::Warning;
-use crate::{Error, ErrorKind, Result};
+use brimful_kube::{Cluster, StateLease};
+use brimful_policy::history::History;
+use brimful_policy::state::{MAX_BYTES, State};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind, Result};
 
 /// Name of the `ConfigMap`.
 pub(crate) const CONFIG_MAP: &str = "brimful-state";

@@ -4,7 +4,7 @@ use super::args::{RowOutput, UtilizationArgs};
 use super::context::Context;
 use super::output;
 use super::signals::Interrupt;
-use crate::Result;
+use brimful_types::Result;
 use crate::cur::columns::Detail;
 use crate::pipeline::{Window, judge_window, utilization_document};
 use crate::report::utilization_table;

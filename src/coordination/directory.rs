@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Written, text, too_large};
-use crate::policy::peers::{MAX_BYTES, Note};
-use crate::{Error, Result};
+use brimful_policy::peers::{MAX_BYTES, Note};
+use brimful_types::{Error, Result};
 
 /// A directory that clusters share.
 #[derive(Debug, Clone, Copy)]

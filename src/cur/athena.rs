@@ -18,10 +18,10 @@ use super::reader::{ReportData, Request, open};
 use super::snapshot::{Listing, Manifests, Periods, Snapshot};
 use super::store::Store;
 use super::symbols::Symbols;
-use crate::commitment::ledger_builder::LedgerBuilder;
-use crate::money::Money;
-use crate::warning::Warning;
-use crate::{Error, Result};
+use crate::cur::ledger_builder::LedgerBuilder;
+use brimful_types::money::Money;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
 
 mod client;
 mod groups;

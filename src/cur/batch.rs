@@ -13,9 +13,9 @@ use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, is
 use super::facts::Facts;
 use super::pages::Arrays;
 use super::symbols::{Symbol, Symbols};
-use crate::money::Money;
-use crate::quantity::Quantity;
-use crate::{Error, Result};
+use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
+use brimful_types::{Error, Result};
 
 mod focus;
 

@@ -9,7 +9,7 @@ use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::error::{DisplayErrorContext, ProvideErrorMetadata};
 
 use super::s3::{AwsAccess, no_credentials, own_endpoint, short};
-use crate::Error;
+use brimful_types::Error;
 
 // Ways out of trouble with credentials, whoever of AWS tells of it.
 pub(in crate::cur) const RENEW: &str = "renew them (aws sso login, or a new session) and run again";

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
 use self::focus::FocusColumns;
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 pub(crate) mod focus;
 mod of_rows;

@@ -9,7 +9,7 @@ use aws_sdk_costandusagereport::types::{LastStatus, ReportDefinition, ReportForm
 
 use self::choice::{Candidate, Choice, Kind, Wanted, choose};
 use super::s3::{AwsAccess, told};
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 pub mod choice;
 

@@ -2,8 +2,8 @@
 
 use super::columns::{Number, Text, Time};
 use super::symbols::Symbol;
-use crate::money::Money;
-use crate::quantity::Quantity;
+use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
 
 /// Rows, each of one line item or of several that agree in every text, in both times, and in which of their numbers can
 /// be read.

@@ -11,10 +11,10 @@ use super::columns::Detail;
 use super::location::Place;
 use super::period::BillingPeriod;
 use super::snapshot::{Manifests, Part};
-use crate::commitment::ledger_builder::partial::Partial;
-use crate::hour::Hour;
-use crate::warning::Warning;
-use crate::{Error, ErrorKind, Result};
+use crate::cur::ledger_builder::partial::Partial;
+use brimful_types::hour::Hour;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind, Result};
 
 mod entry;
 mod place;

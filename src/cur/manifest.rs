@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 /// What Brimful takes from a manifest; everything else in it is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]

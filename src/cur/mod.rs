@@ -7,6 +7,7 @@ pub mod columns;
 pub mod discover;
 pub mod facts;
 pub mod layout;
+pub mod ledger_builder;
 pub mod ledger_cache;
 pub mod location;
 pub mod manifest;

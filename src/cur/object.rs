@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::Error;
+use brimful_types::Error;
 
 /// One object as it stood when it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

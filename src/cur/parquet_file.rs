@@ -20,8 +20,8 @@ use super::columns::{Columns, Time, Wanted, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
 use super::pages::{Arrays, ROWS, Roots, RowFilter, SelectedRows, Unread, guard, leaf_of, per_milli};
 use super::store::Store;
-use crate::Error;
-use crate::hour::Hour;
+use brimful_types::Error;
+use brimful_types::hour::Hour;
 
 /// Read from a file's end in one request; footers of 200 columns are some tens of KiB.
 const FOOTER_GUESS: u64 = 128 << 10;

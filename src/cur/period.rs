@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, TimeZone, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::hour::Hour;
+use brimful_types::hour::Hour;
 
 /// A calendar month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

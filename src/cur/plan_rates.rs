@@ -7,9 +7,9 @@ use aws_sdk_savingsplans::types::{SavingsPlanRate, SavingsPlanRateFilter, Saving
 use aws_sdk_savingsplans::{Client, config};
 
 use super::s3::{AwsAccess, told};
-use crate::commitment::ledger::UsageKey;
-use crate::money::Money;
-use crate::{Error, Result};
+use brimful_savings_plans::ledger::UsageKey;
+use brimful_types::money::Money;
+use brimful_types::{Error, Result};
 
 /// The only region in which the API lives (for the `aws` partition).
 const REGION: &str = "us-east-1";

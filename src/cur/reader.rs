@@ -18,12 +18,12 @@ use super::scan::{Progress, Scan, ScanSummary, two_formats};
 use super::snapshot::{Listing, Manifests, Periods, Snapshot};
 use super::store::{LocalStore, Store};
 use super::symbols::Symbols;
-use crate::commitment::ledger::Ledger;
-use crate::commitment::ledger_builder::LedgerBuilder;
-use crate::hour::Hour;
-use crate::money::Money;
-use crate::warning::Warning;
-use crate::{Error, Result};
+use brimful_savings_plans::ledger::Ledger;
+use crate::cur::ledger_builder::LedgerBuilder;
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
 
 mod cached;
 

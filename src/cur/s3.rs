@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use super::caller::{CHECK, GIVE, RENEW};
 use super::object::{Object, ReadError};
-use crate::{Error, ErrorKind, Result};
+use brimful_types::{Error, ErrorKind, Result};
 
 mod board;
 

@@ -16,8 +16,8 @@ use super::pages::RowFilter;
 use super::parquet_file::{ParquetFile, damaged};
 use super::store::Store;
 use super::symbols::Symbols;
-use crate::hour::Hour;
-use crate::{Error, ErrorKind, Result};
+use brimful_types::hour::Hour;
+use brimful_types::{Error, ErrorKind, Result};
 
 /// Footers read at the same time.
 const FOOTERS: usize = 8;

@@ -18,8 +18,8 @@ use super::object::{Object, ReadError};
 use super::parquet_file::damaged;
 use super::period::BillingPeriod;
 use super::store::Store;
-use crate::warning::Warning;
-use crate::{Error, Result};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
 
 mod listing;
 

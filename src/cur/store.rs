@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::object::{FileBytes, Object, ReadError};
 use super::s3::S3Store;
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 /// Nothing that is read whole (manifests) is larger.
 pub(crate) const MAX_WHOLE: u64 = 64 << 20;

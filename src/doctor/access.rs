@@ -1,12 +1,12 @@
 //! Who asks, and what they may: AWS and the cluster.
 
 use super::{Check, Group};
-use crate::config::Mode;
+use brimful_policy::settings::Mode;
 use crate::cur::caller::{Caller, NoCaller};
-use crate::error::Error;
-use crate::karpenter::api::{NEWEST, NodePoolSchema, OLDEST, Version};
-use crate::karpenter::rights::Right;
-use crate::karpenter::{Overlays, Served};
+use brimful_types::error::Error;
+use brimful_karpenter::api::{NEWEST, NodePoolSchema, OLDEST, Version};
+use brimful_karpenter::rights::Right;
+use brimful_kube::{Overlays, Served};
 
 /// The credentials in use.
 #[must_use]
@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
     use crate::doctor::Status;
-    use crate::karpenter::rights::RIGHTS;
+    use brimful_karpenter::rights::RIGHTS;
 
     fn schema(minor: u32) -> NodePoolSchema {
         let mut spec = json!({"weight": {"type": "integer", "minimum": 1, "maximum": 100}});

@@ -1,9 +1,9 @@
 //! The application order, replayed on the report: a measure of how well Brimful knows who pays for what.
 
 use super::{Check, Group};
-use crate::commitment::replay::{Deviation, Replay, replay};
-use crate::commitment::savings_plan::Plan;
-use crate::commitment::sharing::Sharing;
+use brimful_savings_plans::replay::{Deviation, Replay, replay};
+use brimful_savings_plans::savings_plan::Plan;
+use brimful_savings_plans::sharing::Sharing;
 use crate::config::Config;
 use crate::pipeline::Judged;
 

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Check, Group};
 use crate::config::Config;
-use crate::hour::human_duration;
-use crate::policy::peers::Peers;
-use crate::policy::plan::Proposal;
+use brimful_types::hour::human_duration;
+use brimful_policy::peers::Peers;
+use brimful_policy::plan::Proposal;
 
 const ID: &str = "coordination";
 /// One cluster's silence: told one by one.
@@ -57,9 +57,9 @@ mod tests {
     use crate::cur::location::Location;
     use crate::doctor::Status;
     use crate::pipeline::{ClusterView, plan, unread};
-    use crate::policy::peers::Demand;
-    use crate::policy::state::State;
-    use crate::{Error, ErrorKind};
+    use brimful_policy::peers::Demand;
+    use brimful_policy::state::State;
+    use brimful_types::{Error, ErrorKind};
 
     fn found(uri: Option<&str>, peers: Peers) -> Vec<Check> {
         let mut config = Config::default();

@@ -9,8 +9,8 @@ pub mod report;
 
 use serde::Serialize;
 
-use crate::warning::Warning;
-use crate::{Error, ErrorKind};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind};
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

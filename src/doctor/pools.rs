@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{Check, Group};
 use crate::config::Config;
-use crate::karpenter::{InstanceTypes, NodePool, Role};
-use crate::policy::Decision;
-use crate::policy::cures;
-use crate::policy::eligibility::{before_spot, competitors};
-use crate::policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
-use crate::policy::patch::own_limits;
-use crate::policy::plan::{PoolPlan, Proposal};
-use crate::policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
-use crate::policy::restraint::{BUILT_IN, not_committed};
-use crate::policy::weights::{Stand, Want, show, weights};
-use crate::warning::Warning;
+use brimful_karpenter::{InstanceTypes, NodePool, Role};
+use brimful_policy::Decision;
+use brimful_policy::cures;
+use brimful_policy::eligibility::{before_spot, competitors};
+use brimful_policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
+use brimful_policy::patch::own_limits;
+use brimful_policy::plan::{PoolPlan, Proposal};
+use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
+use brimful_policy::restraint::{BUILT_IN, not_committed};
+use brimful_policy::weights::{Stand, Want, show, weights};
+use brimful_types::warning::Warning;
 
 mod owners;
 
@@ -174,7 +174,7 @@ impl Look<'_> {
             self.hold(pool, &mut checks);
         }
         checks.extend(at_limit(pool));
-        checks.extend(owners(pool, wished(pool, self.config).unwrap_or(false)));
+        checks.extend(owners(pool, wished(pool, &self.config.settings()).unwrap_or(false)));
         checks
     }
 
@@ -242,7 +242,7 @@ impl Look<'_> {
         let spills_to_spot =
             before_spot(pool, &self.pools, NodePool::effective_weight, is_steered).is_empty();
         let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
-        match (wished(pool, self.config), overflow) {
+        match (wished(pool, &self.config.settings()), overflow) {
             (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
             (Ok(true), Err(lacks)) => {
                 if !told("no-overflow", checks) && !told("overflow-lost", checks) {

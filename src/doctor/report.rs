@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{Check, Group, Status, application, engine};
-use crate::commitment::ledger::Granularity;
-use crate::commitment::utilization::stale;
+use brimful_savings_plans::ledger::Granularity;
+use brimful_savings_plans::utilization::stale;
 use crate::config::Config;
 use crate::cur::discover::choice::Choice;
-use crate::error::Error;
-use crate::hour::{human_duration, rfc3339};
-use crate::money::Money;
+use brimful_types::error::Error;
+use brimful_types::hour::{human_duration, rfc3339};
+use brimful_types::money::Money;
 use crate::pipeline::Judged;
-use crate::policy::plan::Proposal;
-use crate::warning::Warning;
+use brimful_policy::plan::Proposal;
+use brimful_types::warning::Warning;
 
 /// Checks that need a report that could be read.
 const OF_CONTENT: [&str; 11] = [
@@ -401,7 +401,7 @@ impl<'a> Look<'a> {
         }
         let groups = &self.proposal.groups;
         let none = groups.iter().all(|group| group.doubt.is_some());
-        let check = |group: &crate::policy::groups::GroupNow| {
+        let check = |group: &brimful_policy::groups::GroupNow| {
             let (id, subject) = ("plans-undecidable", group.id.to_string());
             // What holds for the whole report is said by its own check.
             let doubt = group

@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::json::Source;
-use crate::backtest::Backtest;
-use crate::backtest::history::{History, Past};
-use crate::backtest::steerable::Own;
-use crate::backtest::thresholds::Tried;
-use crate::backtest::trace::{DELIVERED_EVERY, LAG};
-use crate::hour::{human_duration, rfc3339};
-use crate::simulation::billing::Bill;
-use crate::warning::Warning;
+use brimful_simulation::backtest::Backtest;
+use brimful_simulation::backtest::history::{History, Past};
+use brimful_simulation::backtest::steerable::Own;
+use brimful_simulation::backtest::thresholds::Tried;
+use brimful_simulation::backtest::trace::{DELIVERED_EVERY, LAG};
+use brimful_types::hour::{human_duration, rfc3339};
+use brimful_simulation::billing::Bill;
+use brimful_types::warning::Warning;
 
 /// Hours in a month.
 const MONTH: f64 = 730.0;

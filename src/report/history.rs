@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use super::json::Source;
 use super::text::{BAD, FAINT, GOOD, HEADING, paragraph};
-use crate::hour::rfc3339;
-use crate::money::Money;
-use crate::policy::Decision;
-use crate::policy::effect::Effect;
-use crate::policy::history::{Action, Change, Entry, Fate};
-use crate::policy::limits::Limits;
-use crate::policy::plan::show_limits;
-use crate::policy::weights::show;
-use crate::warning::Warning;
-use crate::{Error, Result};
+use brimful_types::hour::rfc3339;
+use brimful_types::money::Money;
+use brimful_policy::Decision;
+use brimful_policy::effect::Effect;
+use brimful_policy::history::{Action, Change, Entry, Fate};
+use brimful_policy::limits::Limits;
+use brimful_policy::plan::show_limits;
+use brimful_policy::weights::show;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
 
 /// `brimful history`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -6,11 +6,11 @@ use plotters::prelude::{
     SVGBackend, ShapeStyle,
 };
 
-use crate::backtest::Backtest;
-use crate::backtest::history::History;
-use crate::simulation::policies::Kind;
-use crate::simulation::trace::STEPS_PER_HOUR;
-use crate::{Error, Result};
+use brimful_simulation::backtest::Backtest;
+use brimful_simulation::backtest::history::History;
+use brimful_simulation::policies::Kind;
+use brimful_simulation::trace::STEPS_PER_HOUR;
+use brimful_types::{Error, Result};
 
 const SIZE: (u32, u32) = (1200, 480);
 /// Readable on white and on black; told apart without red and green.

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 
 use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table};
-use crate::hour::human_duration;
-use crate::policy::Decision;
-use crate::policy::plan::show_limits;
-use crate::policy::weights::show;
+use brimful_types::hour::human_duration;
+use brimful_policy::Decision;
+use brimful_policy::plan::show_limits;
+use brimful_policy::weights::show;
 
 /// Groups, pools with their reasons, and what changes.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn render(
         |h| {
             format!(
                 "reaches to {}, {} ago",
-                crate::hour::rfc3339(h),
+                brimful_types::hour::rfc3339(h),
                 human_duration(now - h)
             )
         },

@@ -94,14 +94,14 @@ pub fn percent(ratio: Option<f64>) -> String {
 
 /// An amount, or a dash.
 #[must_use]
-pub fn amount(money: Option<crate::money::Money>) -> String {
+pub fn amount(money: Option<brimful_types::money::Money>) -> String {
     money.map_or_else(|| "–".to_owned(), |money| money.to_string())
 }
 
 /// A rate, or a dash.
 #[must_use]
-pub fn rate(money: Option<crate::money::Money>) -> String {
-    money.map_or_else(|| "–".to_owned(), crate::money::Money::per_hour)
+pub fn rate(money: Option<brimful_types::money::Money>) -> String {
+    money.map_or_else(|| "–".to_owned(), brimful_types::money::Money::per_hour)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::json::{UtilizationReport, total};
 use super::sparkline::sparkline;
 use super::text::{HEADING, amount, percent, table};
-use crate::commitment::savings_plan::{Plan, PlanKind};
-use crate::commitment::utilization::Utilization;
-use crate::hour::{human_duration, rfc3339};
-use crate::{Error, Result};
+use brimful_savings_plans::savings_plan::{Plan, PlanKind};
+use brimful_savings_plans::utilization::Utilization;
+use brimful_types::hour::{human_duration, rfc3339};
+use brimful_types::{Error, Result};
 use chrono::{DateTime, Utc};
 
 /// Blocks in a strip.
@@ -35,7 +35,7 @@ pub fn render(
         let ratios: Vec<Option<f64>> = plan
             .hours
             .iter()
-            .map(crate::commitment::utilization::HourUse::utilization)
+            .map(brimful_savings_plans::utilization::HourUse::utilization)
             .collect();
         vec![
             plan.plan.short_id().to_owned(),
@@ -153,7 +153,7 @@ pub fn csv(report: &UtilizationReport) -> Result<String> {
             .unwrap_or_default();
         for hour in &plan.hours {
             let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-            let money = |value: Option<crate::money::Money>| number(value.map(crate::money::Money::dollars));
+            let money = |value: Option<brimful_types::money::Money>| number(value.map(brimful_types::money::Money::dollars));
             let record = [
                 plan.arn.clone(),
                 kind.clone(),

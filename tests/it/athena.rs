@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use brimful::Error;
+use brimful_types::Error;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
 use brimful::cur::location::Location;

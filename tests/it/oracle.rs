@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use brimful::commitment::ledger::{Ledger, UsageClass, UsageKey};
-use brimful::hour::rfc3339;
-use brimful::money::Money;
+use brimful_savings_plans::ledger::{Ledger, UsageClass, UsageKey};
+use brimful_types::hour::rfc3339;
+use brimful_types::money::Money;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value as Json;
 

@@ -33,7 +33,7 @@ enum By {
 
 /// Reads a report; also how often it was read again.
 fn read(by: By, bucket: &str, cache: Option<&str>) -> (Outcome, u64) {
-    let now = brimful::hour::rfc3339(at(HOURS + 1));
+    let now = brimful_types::hour::rfc3339(at(HOURS + 1));
     let mut run = match by {
         By::Utilization => Brimful::new("utilization"),
         By::Plan => Brimful::new("plan").args(["--nodepools", "fixtures/nodepools.yaml"]),

@@ -11,7 +11,7 @@ use crate::cur::reader::open;
 use crate::cur::store::Store;
 use crate::doctor::{Check, Group, access, report};
 use crate::pipeline::{Judged, inspect};
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 /// The report: AWS first, then its content. What was read of it, if anything.
 pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged> {

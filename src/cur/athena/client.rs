@@ -19,7 +19,7 @@ use super::groups::Cells;
 use super::{AthenaTable, size};
 use crate::cur::caller::{GIVE, RENEW};
 use crate::cur::s3::{AwsAccess, no_credentials, told};
-use crate::{Error, ErrorKind, Result};
+use brimful_types::{Error, ErrorKind, Result};
 
 /// Waits between looks at a query that runs.
 const FIRST_LOOK: Duration = Duration::from_millis(100);

@@ -7,9 +7,9 @@ use super::sql::{COLUMNS, DOLLARS};
 use crate::cur::columns::{Number, TEXTS, Text, Time};
 use crate::cur::facts::Facts;
 use crate::cur::symbols::{Symbol, Symbols};
-use crate::money::Money;
-use crate::quantity::Quantity;
-use crate::{Error, Result};
+use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
+use brimful_types::{Error, Result};
 
 /// A row of an answer as Athena gives it: text, or null.
 pub(crate) type Cells = Vec<Option<String>>;

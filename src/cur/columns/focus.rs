@@ -7,7 +7,7 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::{Columns, Format, NUMBERS, Number, TEXTS, Text, missing_columns};
-use crate::Result;
+use brimful_types::Result;
 
 /// Columns that only FOCUS needs: they are turned into the facts of a line item.
 #[derive(Debug, Clone)]

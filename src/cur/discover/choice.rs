@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cur::location::Location;
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 /// Which report is wanted (`cur.discover`).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::commitment::ledger_builder::partial::Partial;
+use crate::cur::ledger_builder::partial::Partial;
 use crate::cur::columns::{Detail, Format};
 use crate::cur::scan::ScanSummary;
 use crate::cur::snapshot::Part;
-use crate::hour::Hour;
+use brimful_types::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
 pub(crate) const FORM: u32 = 1;

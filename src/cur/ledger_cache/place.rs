@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cur::location::Place;
 use crate::cur::s3::{self, AwsAccess, S3Store};
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 /// No entry is larger, in bytes.
 const MAX_PACKED: u64 = 256 << 20;

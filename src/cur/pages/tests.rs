@@ -22,7 +22,7 @@ use crate::cur::object::FileBytes;
 use crate::cur::parquet_file::ParquetFile;
 use crate::cur::store::{LocalStore, Store};
 use crate::cur::symbols::Symbols;
-use crate::hour::Hour;
+use brimful_types::hour::Hour;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -250,12 +250,12 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
 }
 
 /// The rows of a file that matter: by the pages where `paged`, else by the decoder alone.
-fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<Vec<Told>> {
+fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Result<Vec<Told>> {
     read(bytes, paged, since).map(|(told, _)| told)
 }
 
 /// Likewise; and whether pages were read to the end.
-fn read(bytes: &[u8], paged: bool, since: Option<Hour>) -> crate::Result<(Vec<Told>, bool)> {
+fn read(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Result<(Vec<Told>, bool)> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
     let store = Store::Local(LocalStore::new(dir.path()).unwrap());

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Request, Totals, scan, verified};
-use crate::commitment::ledger_builder::LedgerBuilder;
+use crate::cur::ledger_builder::LedgerBuilder;
 use crate::cur::ledger_cache::{Kept, Summary};
 use crate::cur::object::{Object, ReadError};
 use crate::cur::snapshot::{Part, Snapshot};
 use crate::cur::store::Store;
 use crate::cur::symbols::Symbols;
-use crate::hour::Hour;
+use brimful_types::hour::Hour;
 
 /// Counts a snapshot part by part. `None` when the window ends before rates that the parts have learned: only a scan
 /// of everything tells those of that time, which is one that the report has left behind.
@@ -68,7 +68,7 @@ async fn fresh(
     request: &Request<'_>,
     part: &Part,
     from: Option<Hour>,
-) -> Result<(Summary, crate::commitment::ledger_builder::partial::Partial), ReadError> {
+) -> Result<(Summary, crate::cur::ledger_builder::partial::Partial), ReadError> {
     let symbols = Symbols::default();
     let builder = LedgerBuilder::new(&symbols, from.map(|from| from..Hour::LAST), request.detail);
     let (builder, summary) = scan(store, request, &part.files, builder).await?;

@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::{Action, Purpose, S3Store, is_no_such_key, status};
-use crate::{Error, Result};
+use brimful_types::{Error, Result};
 
 /// Conditional requests that lose to another writer: the object is another, or is being written right now.
 const LOST: [u16; 2] = [412, 409];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::Result;
+use brimful_types::Result;
 use crate::cur::layout::{self, PeriodObjects, Report};
 use crate::cur::manifest::Manifest;
 use crate::cur::object::{Object, ReadError};

@@ -1,9 +1,9 @@
 //! Tools that own what Brimful sets: they would set it back.
 
 use super::{Check, warn};
-use crate::karpenter::NodePool;
-use crate::karpenter::nodepool::FieldManager;
-use crate::policy::cures;
+use brimful_karpenter::NodePool;
+use brimful_karpenter::nodepool::FieldManager;
+use brimful_policy::cures;
 
 /// Where `kubectl apply` (and Argo CD, which works like it) keeps what the file said.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

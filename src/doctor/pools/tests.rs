@@ -5,11 +5,11 @@ use super::owners::LAST_APPLIED;
 use super::*;
 use crate::cur::location::Location;
 use crate::doctor::Status;
-use crate::karpenter::NodePool;
-use crate::karpenter::nodepool::FieldManager;
+use brimful_karpenter::NodePool;
+use brimful_karpenter::nodepool::FieldManager;
 use crate::pipeline::{ClusterView, plan, unread};
-use crate::policy::state::State;
-use crate::{Error, ErrorKind};
+use brimful_policy::state::State;
+use brimful_types::{Error, ErrorKind};
 
 /// The checks of these pools beside a Spot pool of weight 50, with a report that could not be read.
 fn checks_with(config: &Config, pools: Vec<NodePool>) -> Vec<Check> {

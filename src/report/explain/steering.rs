@@ -1,15 +1,15 @@
 //! What becomes of a decision: the weight among its rivals, the limits, and what was left out.
 
 use super::{Facts, Page, rfc3339};
-use crate::hour::human_duration;
-use crate::karpenter::Role;
-use crate::money::Money;
-use crate::policy::Decision;
-use crate::policy::arithmetic::rivals;
-use crate::policy::decision::names;
-use crate::policy::limits::{LimitSum, Vcpu};
-use crate::policy::plan::{PoolPlan, show_limits};
-use crate::policy::weights::show;
+use brimful_types::hour::human_duration;
+use brimful_karpenter::Role;
+use brimful_types::money::Money;
+use brimful_policy::Decision;
+use brimful_policy::arithmetic::rivals;
+use brimful_policy::decision::names;
+use brimful_policy::limits::{LimitSum, Vcpu};
+use brimful_policy::plan::{PoolPlan, show_limits};
+use brimful_policy::weights::show;
 
 /// The pool among those that could take its pods.
 pub(super) fn weight(page: &mut Page, facts: &Facts<'_>, plan: &PoolPlan) {
@@ -19,7 +19,7 @@ pub(super) fn weight(page: &mut Page, facts: &Facts<'_>, plan: &PoolPlan) {
         page.line("rivals", "none: no other pool can take its pods");
     } else {
         page.line("order", "in which Karpenter tries these pools after the plan");
-        let row = |rival: &crate::policy::arithmetic::Rival| {
+        let row = |rival: &brimful_policy::arithmetic::Rival| {
             let mark = if rival.name == plan.pool.name {
                 "this pool"
             } else {

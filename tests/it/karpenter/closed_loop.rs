@@ -103,7 +103,7 @@ impl Loop {
             .envs(S3::shared().env())
             .arg("--cur")
             .arg(format!("s3://{bucket}"))
-            .args(["--now", &brimful::hour::rfc3339(at(self.hour))])
+            .args(["--now", &brimful_types::hour::rfc3339(at(self.hour))])
             .config("{cluster: {name: prod}, share: 1, limits: {manage: true}}")
             .json(0)
     }

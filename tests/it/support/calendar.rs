@@ -143,7 +143,7 @@ fn redated(mut list: Value, steps: &Steps) -> Value {
         let created = &mut object["metadata"]["creationTimestamp"];
         let wall = created.as_str().and_then(|text| text.parse().ok());
         if let Some(time) = wall.and_then(|wall| steps.at(wall)) {
-            *created = json!(brimful::hour::rfc3339(time));
+            *created = json!(brimful_types::hour::rfc3339(time));
         }
     }
     list

@@ -11,8 +11,8 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use brimful::hour::Hour;
-use brimful::money::Money;
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
 pub(crate) use bucket::{Bucket, Layout, STATUS};

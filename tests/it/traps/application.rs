@@ -1,8 +1,8 @@
 //! The application order, replayed: a report that AWS made by it is reproduced, one made otherwise is noticed.
 
-use brimful::commitment::ledger::UsageClass;
-use brimful::commitment::replay::{Replay, replay};
-use brimful::commitment::sharing::Sharing;
+use brimful_savings_plans::ledger::UsageClass;
+use brimful_savings_plans::replay::{Replay, replay};
+use brimful_savings_plans::sharing::Sharing;
 
 use crate::support::cur::{Bucket, COMPUTE, COMPUTE_2, EC2_M5, Row, Seen, at, read, usd};
 

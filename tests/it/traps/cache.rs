@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use brimful::warning::Warning;
+use brimful_types::warning::Warning;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use tempfile::TempDir;

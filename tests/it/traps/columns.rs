@@ -1,6 +1,6 @@
 //! Columns and encodings: many ways to write the same, and none of them may matter.
 
-use brimful::commitment::ledger::{Ledger, UsageClass};
+use brimful_savings_plans::ledger::{Ledger, UsageClass};
 
 use crate::support::cur::{Bucket, COMPUTE, File, Layout, Row, Times, at, message, read, usd};
 

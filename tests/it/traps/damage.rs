@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use brimful::ErrorKind;
+use brimful_types::ErrorKind;
 use serde_json::{Value as Json, json};
 
 use crate::support::cur::{Bucket, COMPUTE, File, Focus, Layout, Row, Seen, message, read, usd};
@@ -70,7 +70,7 @@ fn files_of_another_sort_are_refused() {
 }
 
 /// Damage may go unnoticed where it changes nothing that is needed; it may not be anything but a report error.
-fn assert_report_error_or_sound(result: brimful::Result<Seen>, what: &str) -> bool {
+fn assert_report_error_or_sound(result: brimful_types::Result<Seen>, what: &str) -> bool {
     match result {
         Ok(_) => false,
         Err(error) => {

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 
-use brimful::ErrorKind;
+use brimful_types::ErrorKind;
 
 use crate::support::cur::{Bucket, COMPUTE, File, Layout, Row, at, message, read, usd};
 

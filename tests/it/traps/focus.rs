@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use brimful::commitment::ledger::Ledger;
-use brimful::commitment::savings_plan::PlanKind;
+use brimful_savings_plans::ledger::Ledger;
+use brimful_savings_plans::savings_plan::PlanKind;
 
 use crate::support::cur::{Bucket, COMPUTE, EC2_M5, File, Focus, Row, at, message, read, usd};
 

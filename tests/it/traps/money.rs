@@ -1,6 +1,6 @@
 //! Dollars: which column says what a plan paid for.
 
-use brimful::commitment::ledger::UsageClass;
+use brimful_savings_plans::ledger::UsageClass;
 
 use crate::support::cur::{Bucket, COMPUTE, COMPUTE_2, File, Row, at, read, usd};
 

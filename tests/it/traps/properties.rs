@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use brimful::money::Money;
+use brimful_types::money::Money;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

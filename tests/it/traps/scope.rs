@@ -1,6 +1,6 @@
 //! What a plan is: its kind, scope, owner and partition; and what this program never asks for.
 
-use brimful::commitment::savings_plan::PlanKind;
+use brimful_savings_plans::savings_plan::PlanKind;
 
 use crate::support::cur::{Bucket, COMPUTE, EC2_M5, Row, at, read, usd};
 

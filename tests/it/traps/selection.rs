@@ -7,15 +7,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use brimful::commitment::ledger::{Ledger, Series};
-use brimful::commitment::ledger_builder::LedgerBuilder;
+use brimful_savings_plans::ledger::{Ledger, Series};
+use brimful::cur::ledger_builder::LedgerBuilder;
 use brimful::cur::columns::Detail;
 use brimful::cur::object::Object;
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
 use brimful::cur::symbols::Symbols;
-use brimful::hour::Hour;
-use brimful::money::Money;
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
 
 use crate::support::block_on;
 

@@ -1,8 +1,8 @@
 //! Usage: what a plan paid for, what it might have, and what it never could.
 
-use brimful::commitment::ledger::UsageClass;
-use brimful::commitment::usage::instance_type;
-use brimful::quantity::Quantity;
+use brimful_savings_plans::ledger::UsageClass;
+use brimful_savings_plans::usage::instance_type;
+use brimful_types::quantity::Quantity;
 
 use crate::support::cur::{Bucket, COMPUTE, COMPUTE_2, EC2_M5, File, Row, Seen, read, usd};
 

@@ -1,6 +1,6 @@
 //! Figures that AWS's own pages and other tools work out by hand.
 
-use brimful::money::Money;
+use brimful_types::money::Money;
 use chrono::{TimeZone, Utc};
 
 use crate::support::cur::{Bucket, COMPUTE, EC2_M5, File, Row, read, usd};

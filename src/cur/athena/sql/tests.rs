@@ -1,5 +1,5 @@
 use super::*;
-use crate::commitment::usage::{LineItemType, UsageKind};
+use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use crate::cur::athena::table::Described;
 
 /// The columns of a table, one a line: name and type; partition keys stand behind a dash.

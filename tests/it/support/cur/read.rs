@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
-use brimful::commitment::ledger::{Cell, Series, UsageClass};
+use brimful_savings_plans::ledger::{Cell, Series, UsageClass};
 use brimful::config::Config;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
@@ -13,11 +13,11 @@ use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
     ClusterView, Judged, ReadOptions, Window, judge_history, judge_window, plan, utilization_document,
 };
-use brimful::policy::groups::GroupNow;
-use brimful::policy::state::State;
+use brimful_policy::groups::GroupNow;
+use brimful_policy::state::State;
 use brimful::report::json::{HourReport, PlanReport, UtilizationReport};
-use brimful::warning::Warning;
-use brimful::{Error, ErrorKind, Result};
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind, Result};
 use chrono::{DateTime, Duration, Utc};
 
 use super::{at, hour};

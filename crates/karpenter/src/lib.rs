@@ -1,0 +1,25 @@
+//! Karpenter and Kubernetes: what the API says, read into plain values, and the patches sent back.
+//!
+//! Pure: objects come in as JSON, whether from a file or from the API server, and go through one parse path.
+
+pub mod api;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod instance_type;
+mod json;
+pub mod labels;
+pub mod launchable;
+pub mod manifest;
+pub mod node;
+pub mod nodeclaim;
+pub mod nodepool;
+pub mod requirement;
+pub mod rights;
+pub mod units;
+
+pub use instance_type::{Arch, InstanceType, InstanceTypes};
+pub use launchable::{Launchable, launchable, os, regions, tells_types};
+pub use node::{Node, NodeCapacity};
+pub use nodeclaim::NodeClaim;
+pub use nodepool::{CapacityType, NodePool, Role};
+pub use requirement::{Requirements, ValueSet};

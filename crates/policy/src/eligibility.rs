@@ -1,0 +1,342 @@
+//! Which groups of plans can pay for what a `NodePool` launches.
+//!
+//! Scope of plans: AWS Savings Plans user guide, "Types of Savings Plans". A Compute plan pays for any family and
+//! region; an EC2 Instance plan for one family in one region, so it counts only for pools that launch nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::identity::Identity;
+use super::prices::{Placement, Price, Prices};
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_karpenter::{CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, os, regions};
+use brimful_types::warning::Warning;
+
+/// A `NodePool` as the plans see it.
+#[derive(Debug, Clone)]
+pub struct Eligible<'a> {
+    /// Groups that can pay for every node of the pool, EC2 Instance first.
+    pub groups: Vec<GroupId>,
+    /// What it can launch.
+    pub launchable: Launchable<'a>,
+    /// Its region, where it is confined to one or the cluster's is known.
+    pub region: Option<String>,
+    /// `linux` or `windows`; Linux where both are possible.
+    pub os: &'static str,
+    /// What stands in the way of more.
+    pub warnings: Vec<Warning>,
+    /// Groups in force that do not pay for it, and why.
+    pub left_out: Vec<(GroupId, String)>,
+}
+
+impl<'a> Eligible<'a> {
+    /// Judges a pool against the groups in force.
+    #[must_use]
+    pub fn of(
+        pool: &NodePool,
+        active: &BTreeSet<GroupId>,
+        identity: &Identity,
+        types: &'a InstanceTypes,
+    ) -> Self {
+        let launchable = launchable(pool, types);
+        let zones = regions(pool).filter(|regions| !regions.is_empty());
+        let region = match &zones {
+            Some(regions) if regions.len() == 1 => regions.first().cloned(),
+            Some(_) => None,
+            None => identity.region.clone(),
+        };
+        let mut eligible = Self {
+            groups: Vec::new(),
+            region,
+            os: if os(pool).contains("linux") {
+                "linux"
+            } else {
+                "windows"
+            },
+            launchable,
+            warnings: Vec::new(),
+            left_out: Vec::new(),
+        };
+        if pool.role() == Role::Committed && pool.can_launch(CapacityType::OnDemand) {
+            for group in active {
+                eligible.consider(pool, group);
+            }
+        }
+        eligible
+    }
+
+    fn consider(&mut self, pool: &NodePool, group: &GroupId) {
+        let GroupId::Ec2Instance { family, region } = group else {
+            self.groups.push(group.clone());
+            return;
+        };
+        if !self.launchable.families.contains(family) {
+            self.leave_out(group, format!("the pool launches no {family}"));
+            return;
+        }
+        if let Some(own) = self.region.as_ref().filter(|own| *own != region) {
+            let why = format!("the pool launches in {own}, and these plans apply in {region}");
+            self.leave_out(group, why);
+            return;
+        }
+        if self.launchable.families.len() > 1 || !self.launchable.complete {
+            let families = list(&self.launchable.families);
+            let why = format!("they pay for {family} only, and the pool can launch {families}");
+            self.leave_out(group, why);
+            // Only worth a word where the plan's family was named, not where anything may be launched.
+            if self.launchable.complete && self.region.is_some() {
+                let message = format!(
+                    "EC2 Instance Savings Plan group {group} covers only {family}, but this pool can launch {}: the plan does not count for it. \
+                     To let it count, give {family} a pool of its own with the requirement\n{}",
+                    list(&self.launchable.families),
+                    family_requirement(family)
+                );
+                self.warnings
+                    .push(Warning::of_pool("family-mismatch", &pool.name, message));
+            }
+            return;
+        }
+        if self.region.is_none() {
+            self.leave_out(group, "the pool's region is not known".to_owned());
+            let message = format!(
+                "cannot tell whether this pool launches in {region}, where group {group} applies: set cluster.region in the configuration"
+            );
+            self.warnings
+                .push(Warning::of_pool("region-unknown", &pool.name, message));
+            return;
+        }
+        self.groups.push(group.clone());
+    }
+
+    fn leave_out(&mut self, group: &GroupId, why: String) {
+        self.left_out.push((group.clone(), why));
+    }
+
+    /// Where the pool's nodes run, for prices.
+    #[must_use]
+    pub fn placement(&self) -> Placement<'_> {
+        Placement {
+            region: self.region.as_deref(),
+            os: self.os,
+        }
+    }
+
+    /// The types that the report has priced for `group` and the pool can launch, cheapest first.
+    #[must_use]
+    pub fn priced(&self, group: &GroupId, prices: &Prices) -> Vec<(String, Price)> {
+        let known = self.launchable.types.iter().map(|kind| kind.name.as_str());
+        let names = known.chain(self.launchable.unknown_types.iter().map(String::as_str));
+        let mut found: Vec<(String, Price)> = names
+            .filter_map(|name| Some((name.to_owned(), prices.seen(group, name, self.placement())?)))
+            .collect();
+        found.sort_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)));
+        found
+    }
+
+    /// The cheapest node that the pool can launch and `group` would pay: of types the report has priced, else of all.
+    #[must_use]
+    pub fn cheapest(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
+        let assumed = || {
+            let types = self.launchable.types.iter();
+            let nodes = types.filter_map(|kind| {
+                let price = prices.of(group, &kind.name, self.placement(), Some(kind.vcpu))?;
+                Some((kind.name.clone(), price))
+            });
+            nodes.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
+        };
+        self.priced(group, prices).into_iter().next().or_else(assumed)
+    }
+}
+
+/// Pools by name, for messages.
+pub(crate) fn list(names: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = names.iter().take(6).map(String::as_str).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn family_requirement(family: &str) -> String {
+    format!(
+        "      - key: karpenter.k8s.aws/instance-family\n        operator: In\n        values: [{family}]"
+    )
+}
+
+/// Pools that could take pods of a committed pool, by name: those that share pods with it and launch Spot or
+/// on-demand capacity that no plan pays.
+#[must_use]
+pub fn competitors<'a>(pool: &NodePool, pools: &'a BTreeMap<String, NodePool>) -> Vec<&'a NodePool> {
+    pools
+        .values()
+        .filter(|other| other.name != pool.name && other.role() != Role::None && !other.deleting)
+        .filter(|other| pool.can_share_pods_with(other))
+        .collect()
+}
+
+/// An on-demand pool that Brimful does not steer, and Spot pools after it in Karpenter's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeforeSpot<'a> {
+    /// The on-demand pool.
+    pub pool: &'a NodePool,
+    /// Spot and mixed pools for the same pods, by name.
+    pub spot: Vec<&'a NodePool>,
+}
+
+/// What takes the pods of `pool` at list price as soon as that does not: on-demand pools beside it that Brimful does not
+/// steer, and that Karpenter takes before a Spot pool. Pools for reservations are left out: those are paid for, too.
+#[must_use]
+pub fn before_spot<'a>(
+    pool: &NodePool,
+    pools: &'a BTreeMap<String, NodePool>,
+    weight: impl Fn(&NodePool) -> i32,
+    is_steered: impl Fn(&NodePool) -> bool,
+) -> Vec<BeforeSpot<'a>> {
+    let others = competitors(pool, pools);
+    // Of equal weights the later name comes first (`docs/karpenter-behaviour.md`).
+    let rank = |pool: &'a NodePool| (weight(pool), pool.name.as_str());
+    let on_demand = others.iter().copied().filter(|other| {
+        other.role() == Role::Committed
+            && other.can_launch(CapacityType::OnDemand)
+            && !launches_reservations(other)
+            && !is_steered(other)
+    });
+    let found = on_demand.map(|on_demand| {
+        let is_after = |other: &&NodePool| {
+            matches!(other.role(), Role::Spot | Role::Mixed) && other.can_share_pods_with(on_demand)
+        };
+        let spot = others.iter().copied().filter(is_after);
+        BeforeSpot {
+            pool: on_demand,
+            spot: spot.filter(|spot| rank(spot) < rank(on_demand)).collect(),
+        }
+    });
+    found.filter(|found| !found.spot.is_empty()).collect()
+}
+
+/// True for pools that name `reserved` among their capacity types.
+#[must_use]
+pub fn launches_reservations(pool: &NodePool) -> bool {
+    let named = pool.requirements.get(labels::CAPACITY_TYPE).finite();
+    named.is_some_and(|types| types.contains(CapacityType::Reserved.label()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn m5() -> GroupId {
+        GroupId::Ec2Instance {
+            family: "m5".into(),
+            region: "us-east-2".into(),
+        }
+    }
+
+    fn judge(pool: &NodePool, region: Option<&str>) -> (Vec<GroupId>, Vec<&'static str>) {
+        let identity = Identity {
+            region: region.map(str::to_owned),
+            ..Identity::default()
+        };
+        let types = InstanceTypes::bundled();
+        let eligible = Eligible::of(pool, &BTreeSet::from([GroupId::Compute, m5()]), &identity, types);
+        (
+            eligible.groups,
+            eligible.warnings.iter().map(|w| w.code).collect(),
+        )
+    }
+
+    #[test]
+    fn compute_plans_pay_for_any_on_demand_pool_and_never_for_spot() {
+        assert_eq!(
+            judge(&NodePool::test("a").committed(), None),
+            (vec![GroupId::Compute], vec![])
+        );
+        assert_eq!(judge(&NodePool::test("a").spot(), None).0, vec![]);
+        assert_eq!(judge(&NodePool::test("a").mixed(), None).0, vec![]);
+        assert_eq!(
+            judge(&NodePool::test("a").committed().replicas(3), None).0,
+            vec![]
+        );
+    }
+
+    #[test]
+    fn an_instance_plan_needs_its_family_alone_and_its_region() {
+        let pool = || NodePool::test("a").committed().families(&["m5"]);
+        assert_eq!(judge(&pool(), Some("us-east-2")).0, vec![m5(), GroupId::Compute]);
+        assert_eq!(
+            judge(&pool().zones(&["us-east-2a", "us-east-2b"]), None).0,
+            vec![m5(), GroupId::Compute]
+        );
+        assert_eq!(
+            judge(&pool(), Some("us-west-2")),
+            (vec![GroupId::Compute], vec![])
+        );
+        assert_eq!(
+            judge(&pool(), None),
+            (vec![GroupId::Compute], vec!["region-unknown"])
+        );
+    }
+
+    #[test]
+    fn several_families_are_a_mismatch_with_the_cure() {
+        let pool = NodePool::test("a").committed().families(&["m5", "m6i"]);
+        assert_eq!(
+            judge(&pool, Some("us-east-2")),
+            (vec![GroupId::Compute], vec!["family-mismatch"])
+        );
+    }
+
+    #[test]
+    fn on_demand_pools_before_spot_are_found_by_karpenters_own_order() {
+        let found = |others: Vec<NodePool>| {
+            let pools: BTreeMap<String, NodePool> =
+                others.into_iter().map(|pool| (pool.name.clone(), pool)).collect();
+            let found = before_spot(
+                &NodePool::test("a").committed().weight(80),
+                &pools,
+                NodePool::effective_weight,
+                |pool| pool.labels.contains_key("brimful.dev/managed"),
+            );
+            let names = |of: &BeforeSpot<'_>| {
+                let spot: Vec<&str> = of.spot.iter().map(|pool| pool.name.as_str()).collect();
+                format!("{} before {}", of.pool.name, spot.join(" "))
+            };
+            found.iter().map(names).collect::<Vec<_>>()
+        };
+        let default = || NodePool::test("default").committed();
+        let spot = || NodePool::test("spot").spot();
+        assert_eq!(
+            found(vec![default().weight(50), spot().weight(10)]),
+            ["default before spot"]
+        );
+        assert_eq!(
+            found(vec![default().weight(50), spot().weight(60)]),
+            Vec::<String>::new()
+        );
+        // Without a weight it is 0, and of equal ones the later name comes first.
+        assert_eq!(found(vec![default(), spot()]), Vec::<String>::new());
+        let late = NodePool::test("web-overflow").committed();
+        assert_eq!(
+            found(vec![default(), late, spot(), NodePool::test("b").mixed()]),
+            ["default before b", "web-overflow before b spot"]
+        );
+        for harmless in [
+            default().weight(50).managed(),
+            default().weight(50).taint("team", "x").label("team", "x"),
+            default().weight(50).replicas(2),
+            NodePool::test("odcr")
+                .requirement(labels::CAPACITY_TYPE, "In", &["reserved", "on-demand"])
+                .weight(50),
+        ] {
+            let apart = spot().weight(10).label("team", "y");
+            assert_eq!(found(vec![harmless, apart]), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_family_named_by_its_types_counts_too() {
+        let pool = NodePool::test("a")
+            .committed()
+            .instance_types(&["m5.large", "m5.xlarge"]);
+        assert_eq!(judge(&pool, Some("us-east-2")).0, vec![m5(), GroupId::Compute]);
+    }
+}

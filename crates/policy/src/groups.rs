@@ -1,0 +1,310 @@
+//! Groups of plans as they stand now: commitment in force, demand, headroom, and whether they can be trusted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::identity::Identity;
+use super::own_use::by_cluster;
+use super::peers::{Demand, split};
+use super::stakes::{LASTING_HOURS, LASTING_QUANTILE, Stakes};
+use brimful_savings_plans::ledger::Ledger;
+use brimful_savings_plans::nowcast::Nowcast;
+use brimful_savings_plans::savings_plan::{GroupId, Plan};
+use brimful_savings_plans::utilization::{GroupUse, Utilization, stale};
+use crate::settings::Settings;
+use brimful_types::hour::{Hour, rfc3339};
+use brimful_types::money::Money;
+use brimful_types::warning::Warning;
+
+/// A drop of all of a group's use to nothing is taken for missing data for so many hours, and believed after.
+const UNBELIEVED_ZERO_HOURS: usize = 24;
+/// Hours before the newest mature one that must be free of contradictions.
+const TRUSTED_HOURS: i64 = 24;
+
+/// The least share, as a part of an equal one.
+const LEAST_SHARE: f64 = 0.25;
+
+/// A group of plans, now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupNow {
+    /// The group.
+    pub id: GroupId,
+    /// ARNs of its plans in force.
+    pub plans: Vec<String>,
+    /// Σ commitments of plans in force that do not end shortly, $/h: what may be filled.
+    pub commitment: Money,
+    /// Σ commitments of all plans in force, $/h: what may stay.
+    pub in_force: Money,
+    /// Demand now; `None` without a mature hour.
+    pub nowcast: Option<Nowcast>,
+    /// The demand to plan for when filling: above it, one more node on demand costs more than it saves on average.
+    pub planned: Option<Money>,
+    /// What demand most likely stays above in the next hours.
+    pub lasting: Option<Money>,
+    /// What erring about the demand costs.
+    pub stakes: Stakes,
+    /// The part of the headroom that this cluster may take.
+    pub share: f64,
+    /// Why nothing may be decided on this group.
+    pub doubt: Option<String>,
+    /// True while no hour of its plans is complete yet.
+    pub is_new: bool,
+    /// Hours, newest first, by which demand exceeded the commitment, among the newest mature ones.
+    pub recent_excess: Vec<Money>,
+}
+
+impl GroupNow {
+    /// Commitment − demand; negative is spill. `None` when the demand is unknown.
+    #[must_use]
+    pub fn headroom(&self) -> Option<Money> {
+        Some(self.commitment - self.nowcast.as_ref()?.demand)
+    }
+
+    /// What is worth filling: commitment − demand to plan for. `None` when the demand is unknown.
+    #[must_use]
+    pub fn room(&self) -> Option<Money> {
+        Some(self.commitment - self.planned?)
+    }
+
+    /// What of a headroom this cluster may take.
+    #[must_use]
+    pub fn shared(&self, headroom: Money) -> Money {
+        if headroom > Money::ZERO {
+            headroom.scale(self.share)
+        } else {
+            headroom
+        }
+    }
+}
+
+/// What a plan commits per hour now: the newest row up to now says it (rows are written ahead). The first and the
+/// last hour of a plan may be prorated, so the largest of the last day counts.
+#[must_use]
+pub fn commitment_now(ledger: &Ledger, plan: usize, now: DateTime<Utc>) -> Option<Money> {
+    let hours = ledger.plans[plan].hours.range(..=Hour::of(now));
+    hours
+        .rev()
+        .take(24)
+        .filter_map(|(_, amounts)| amounts.commitment)
+        .max()
+}
+
+/// True for a plan in force whose headroom is not worth filling any more.
+#[must_use]
+pub fn ends_shortly(plan: &Plan, now: DateTime<Utc>, within: Duration) -> bool {
+    plan.end.is_some_and(|end| end <= now + within)
+}
+
+/// Everything that groups are judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The clock.
+    pub now: DateTime<Utc>,
+    /// Configuration.
+    pub config: &'a Settings,
+    /// The report.
+    pub ledger: &'a Ledger,
+    /// Its use, hour by hour.
+    pub utilization: &'a Utilization,
+    /// Demand now, by group.
+    pub nowcasts: &'a BTreeMap<GroupId, Nowcast>,
+    /// This cluster.
+    pub identity: &'a Identity,
+    /// Other clusters whose live demand is in the estimates.
+    pub peers: &'a [&'a Demand],
+}
+
+/// Every group with a plan in force that this cluster may use.
+#[must_use]
+pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
+    let mut warnings = Vec::new();
+    let ids = active_groups(facts.ledger, facts.now);
+    let shares = by_cluster(facts.ledger, facts.utilization);
+    let stakes = Stakes::learn(facts.ledger, facts.config.policy.lookahead.0);
+    let groups = ids.into_iter().map(|id| {
+        let use_ = facts.utilization.groups.iter().find(|group| group.id == id);
+        let nowcast = facts.nowcasts.get(&id);
+        let mut group = GroupNow {
+            plans: Vec::new(),
+            commitment: Money::ZERO,
+            in_force: Money::ZERO,
+            planned: nowcast.map(|nowcast| nowcast.over(stakes.lookahead, stakes.quantile())),
+            lasting: nowcast.map(|nowcast| nowcast.over(LASTING_HOURS, LASTING_QUANTILE)),
+            nowcast: nowcast.cloned(),
+            stakes,
+            share: 1.0,
+            doubt: doubt(facts, use_),
+            is_new: !use_.is_some_and(|use_| use_.hours.values().any(|hour| hour.mature)),
+            recent_excess: use_.map(recent_excess).unwrap_or_default(),
+            id,
+        };
+        add_plans(facts, &mut group, &mut warnings);
+        share(facts, &shares, &mut group, &mut warnings);
+        group
+    });
+    (groups.collect(), warnings)
+}
+
+/// Groups with a plan in force that nodes of this cluster may use.
+#[must_use]
+pub fn active_groups(ledger: &Ledger, now: DateTime<Utc>) -> BTreeSet<GroupId> {
+    let plans = ledger.plans.iter().map(|entry| &entry.plan);
+    plans
+        .filter(|plan| plan.is_active(now))
+        .filter_map(Plan::group)
+        .collect()
+}
+
+fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning>) {
+    let within = facts.config.policy.ending_within.0;
+    for (index, entry) in facts.ledger.plans.iter().enumerate() {
+        let plan = &entry.plan;
+        if !plan.is_active(facts.now) || plan.group().as_ref() != Some(&group.id) {
+            continue;
+        }
+        group.plans.push(plan.arn.clone());
+        let Some(commitment) = commitment_now(facts.ledger, index, facts.now) else {
+            let what = format!(
+                "the commitment of plan {} is unknown (is this a member account's report?)",
+                plan.short_id()
+            );
+            group.doubt = Some(what);
+            continue;
+        };
+        group.in_force += commitment;
+        if ends_shortly(plan, facts.now, within) {
+            let end = plan.end.map(rfc3339).unwrap_or_default();
+            let message = format!(
+                "the plan ({}) ends at {end}: its headroom is not filled any more",
+                commitment.per_hour()
+            );
+            warnings.push(Warning::of_plan("plan-ending", &plan.arn, message));
+        } else {
+            group.commitment += commitment;
+        }
+    }
+}
+
+/// Why the group's figures cannot be trusted, if so.
+fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
+    let Some(use_) = use_.filter(|use_| !use_.hours.is_empty()) else {
+        return Some("the report holds no past hour of its plans".to_owned());
+    };
+    if let Some(old) = stale(use_.horizon, facts.now, facts.config.policy.max_data_age.0) {
+        return Some(old);
+    }
+    if facts.ledger.currencies.len() > 1 {
+        let all: Vec<&str> = facts.ledger.currencies.iter().map(String::as_str).collect();
+        return Some(format!(
+            "the plans are in several currencies ({}), which do not add up",
+            all.join(", ")
+        ));
+    }
+    let mature_until = use_.horizon - facts.config.maturity.0;
+    let trusted = Hour::of(mature_until - Duration::hours(TRUSTED_HOURS));
+    let mut broken = use_
+        .hours
+        .range(trusted..)
+        .filter(|(_, hour)| hour.contradictory)
+        .map(|(hour, _)| *hour);
+    if let Some(hour) = broken.next_back() {
+        return Some(format!(
+            "use and covered usage do not reconcile, or rows are missing, in the hour {hour}"
+        ));
+    }
+    if !use_.hours.values().any(|hour| hour.mature) {
+        return Some(format!(
+            "no hour of the report is {} h older than its end yet",
+            facts.config.maturity.0.num_hours()
+        ));
+    }
+    let mature: Vec<bool> = use_
+        .hours
+        .values()
+        .filter(|h| h.mature)
+        .map(|h| h.used == Money::ZERO)
+        .collect();
+    let zeros = mature.iter().rev().take_while(|is_zero| **is_zero).count();
+    (zeros > 0 && zeros < mature.len() && zeros < UNBELIEVED_ZERO_HOURS).then(|| {
+        format!("its use fell to nothing in the newest {zeros} mature hours: more likely rows that are still missing than idleness")
+    })
+}
+
+fn recent_excess(use_: &GroupUse) -> Vec<Money> {
+    let mature = use_.hours.values().rev().filter(|hour| hour.mature);
+    mature
+        .take(24)
+        .map(|hour| hour.demand() - hour.commitment)
+        .collect()
+}
+
+/// This cluster's part of the headroom: configured, else split with the clusters that tell their demand, else its part
+/// of the use that carries a cluster's tag.
+fn share(
+    facts: &Facts<'_>,
+    by_cluster: &BTreeMap<GroupId, BTreeMap<String, Money>>,
+    group: &mut GroupNow,
+    warnings: &mut Vec<Warning>,
+) {
+    if let Some(share) = facts.config.share {
+        group.share = share.0;
+        return;
+    }
+    let none = BTreeMap::new();
+    let uses = by_cluster.get(&group.id).unwrap_or(&none);
+    let own = facts.identity.cluster.as_ref();
+    let others: Vec<&str> = uses
+        .keys()
+        .filter(|name| Some(*name) != own)
+        .map(String::as_str)
+        .collect();
+    let total: Money = uses.values().copied().sum();
+    #[allow(clippy::cast_precision_loss)] // a handful of clusters
+    let equal_part = 1.0 / (others.len() + usize::from(own.is_some())).max(1) as f64;
+    // A cluster that has hardly used the plans yet must be able to begin.
+    let by_tags = |name: &str| {
+        let part = uses.get(name).and_then(|own| own.fraction_of(total));
+        part.unwrap_or(0.0).max(equal_part * LEAST_SHARE)
+    };
+    if !others.is_empty() {
+        let share = own.map_or(equal_part, |name| by_tags(name));
+        group.share = (share * 1e4).round() / 1e4;
+    }
+    let tells = |name: &str| facts.peers.iter().any(|peer| peer.cluster == name);
+    let silent: Vec<&str> = others.into_iter().filter(|name| !tells(name)).collect();
+    let room = group.room().filter(|room| *room > Money::ZERO);
+    if let Some(room) = room.filter(|_| !facts.peers.is_empty()) {
+        let reserved = silent.iter().map(|name| by_tags(name)).sum();
+        group.share = split(&group.id.to_string(), room, reserved, facts.peers);
+    }
+    // Else the one tagged cluster is most likely this one.
+    if !silent.is_empty() && group.share < 1.0 {
+        warnings.push(shared_plan(facts, group, uses, &silent));
+    }
+}
+
+fn shared_plan(
+    facts: &Facts<'_>,
+    group: &GroupNow,
+    uses: &BTreeMap<String, Money>,
+    silent: &[&str],
+) -> Warning {
+    let basis = match facts.identity.cluster {
+        Some(_) if !facts.peers.is_empty() => {
+            format!(
+                "split with those that tell their demand, which {} does not",
+                silent.join(", ")
+            )
+        }
+        Some(_) => "by its part of the use in the report".to_owned(),
+        None => "an equal part, since the cluster's own name is not known (cluster.name)".to_owned(),
+    };
+    let message = format!(
+        "group {} is used by {}: this cluster takes {:.0} % of its headroom, {basis}; set `share` to choose",
+        group.id,
+        uses.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        group.share * 100.0,
+    );
+    Warning::new("shared-plan", message)
+}

@@ -1,0 +1,241 @@
+//! The overflow pool: where pods go that need on-demand capacity when a committed pool is at its limits.
+
+use std::collections::BTreeMap;
+
+use super::{CPU, Limits, Vcpu};
+use crate::settings::Settings;
+use brimful_karpenter::units::quantity;
+use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, labels, launchable, tells_types};
+use crate::records::MANAGE_LIMITS;
+use brimful_types::warning::Warning;
+
+/// Why no pool takes what a full one cannot, and the one to add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacks {
+    /// Pools that come near, and what is in their way.
+    pub near: Vec<String>,
+    /// The command that makes a pool that would do.
+    pub command: String,
+}
+
+/// Whether limits are to be managed on this pool: its annotation, else the configuration.
+///
+/// # Errors
+/// The annotation is neither true nor false: the warning of it.
+pub fn wished(pool: &NodePool, config: &Settings) -> Result<bool, Warning> {
+    match pool.annotations.get(MANAGE_LIMITS).map(String::as_str) {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(other) => {
+            let message = format!(
+                "its annotation {MANAGE_LIMITS} is {other:?}, neither true nor false: it is steered as before"
+            );
+            Err(Warning::of_pool("manage-limits", &pool.name, message))
+        }
+        None => Ok(config.limits.manage),
+    }
+}
+
+/// The pool that takes the pods of `pool` when that is at its limits, so that none stays Pending for want of
+/// on-demand capacity: ready, not static, for every pod that `pool` takes, and with room for a node of its size (that
+/// of its nodes now, else the smallest that it can launch) under limits of its own. `is_steered` says which pools
+/// Brimful itself may raise or limit.
+///
+/// # Errors
+/// There is none.
+pub fn overflow<'a>(
+    pool: &NodePool,
+    pools: &'a BTreeMap<String, NodePool>,
+    types: &InstanceTypes,
+    node: Option<Vcpu>,
+    is_steered: impl Fn(&NodePool) -> bool,
+) -> Result<&'a NodePool, Lacks> {
+    let mut near = Vec::new();
+    let node = node.unwrap_or_else(|| smallest_node(pool, types));
+    let others = pools.values().filter(|other| other.name != pool.name);
+    for other in
+        others.filter(|other| other.is_v1() && !other.deleting && other.can_launch(CapacityType::OnDemand))
+    {
+        match in_the_way(pool, other, types, node, is_steered(other)) {
+            None if other.ready == Some(false) => near.push(format!("{} is not Ready", other.name)),
+            None => return Ok(other),
+            Some(what) => near.push(format!("{} {what}", other.name)),
+        }
+    }
+    Err(Lacks {
+        near,
+        command: command(pool),
+    })
+}
+
+/// What is told of a pool whose limits are to be managed and that has no such pool.
+#[must_use]
+pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
+    let near = if lacks.near.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", lacks.near.join("; "))
+    };
+    let message = format!(
+        "its limits are not managed: at its limits, no other pool would launch on-demand for its pods{near}, and those that must not run \
+         on Spot would stay Pending. Make an overflow pool with\n  {}",
+        lacks.command
+    );
+    Warning::of_pool("no-overflow", &pool.name, message)
+}
+
+/// The smallest node that a pool can launch, as far as its types are known.
+#[must_use]
+pub fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
+    let types = launchable(pool, types).types.into_iter();
+    types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
+}
+
+fn in_the_way(
+    pool: &NodePool,
+    other: &NodePool,
+    types: &InstanceTypes,
+    node: Vcpu,
+    is_steered: bool,
+) -> Option<String> {
+    if other.is_static() {
+        return Some("is static".to_owned());
+    }
+    if is_steered {
+        return Some("is steered by Brimful itself".to_owned());
+    }
+    if !other.takes_pods_of(pool) {
+        return Some("is kept apart by taints or labels".to_owned());
+    }
+    if !launchable(pool, types).is_within(&launchable(other, types)) {
+        return Some("cannot launch all of its instance types".to_owned());
+    }
+    let narrower = other.requirements.iter().find(|(key, theirs)| {
+        labels::is_well_known(key)
+            && *key != labels::CAPACITY_TYPE
+            && !tells_types(key)
+            && !pool.requirements.get(key).is_subset_of(theirs)
+    });
+    if let Some((key, _)) = narrower {
+        return Some(format!("allows less of {key}"));
+    }
+    binding(&other.limits, &other.resources, node)
+        .map(|resource| format!("has too little left of its own limit of {resource}"))
+}
+
+/// The resource whose limit leaves no room for a node beside what is used, if one does.
+#[must_use]
+pub fn binding<'a>(limits: &'a Limits, used: &Limits, node: Vcpu) -> Option<&'a str> {
+    let amount = |of: &Limits, name: &str| of.get(name).and_then(|text| quantity(text));
+    limits.keys().map(String::as_str).find(|name| {
+        let used = amount(used, name).unwrap_or(0.0);
+        #[allow(clippy::cast_precision_loss)] // vCPU of one node
+        amount(limits, name)
+            .is_some_and(|limit| used >= limit || *name == CPU && (limit - used) * 1000.0 < node.0 as f64)
+    })
+}
+
+/// What makes a pool like `pool` without weight and limits, which Karpenter takes last.
+fn command(pool: &NodePool) -> String {
+    format!(
+        "kubectl get nodepool {name} -o json | jq '{{apiVersion, kind, metadata: {{name: \"{name}-overflow\"}}, \
+         spec: (.spec | del(.weight, .limits))}}' | kubectl apply -f -",
+        name = pool.name
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(others: Vec<NodePool>) -> Result<String, Vec<String>> {
+        let pool = NodePool::test("committed")
+            .committed()
+            .zones(&["us-east-2a", "us-east-2b"]);
+        let pools = others.into_iter().map(|pool| (pool.name.clone(), pool)).collect();
+        overflow(
+            &pool,
+            &pools,
+            InstanceTypes::bundled(),
+            Some(Vcpu::cores(4)),
+            |other| other.labels.contains_key("brimful.dev/managed"),
+        )
+        .map(|found| found.name.clone())
+        .map_err(|lacks| lacks.near)
+    }
+
+    #[test]
+    fn an_unmanaged_pool_that_may_launch_on_demand_takes_the_overflow() {
+        assert_eq!(find(vec![NodePool::test("spot").spot()]), Err(vec![]));
+        assert_eq!(
+            find(vec![NodePool::test("mixed").mixed()]),
+            Ok("mixed".to_owned())
+        );
+        let roomy = NodePool::test("spare")
+            .committed()
+            .limit("cpu", "64")
+            .resources(8);
+        assert_eq!(find(vec![roomy]), Ok("spare".to_owned()));
+    }
+
+    #[test]
+    fn a_pool_that_the_pods_cannot_run_on_takes_no_overflow() {
+        let find = |pool: NodePool, other: NodePool| {
+            let pools = BTreeMap::from([(other.name.clone(), other)]);
+            overflow(&pool, &pools, InstanceTypes::bundled(), None, |_| false)
+                .map(|found| found.name.clone())
+                .map_err(|lacks| lacks.near.join(""))
+        };
+        let pool = || NodePool::test("a").committed();
+        let spare = || NodePool::test("spare").committed();
+        let apart = Err("spare is kept apart by taints or labels".to_owned());
+        assert_eq!(find(pool(), spare().taint("nvidia.com/gpu", "true")), apart);
+        assert_eq!(find(pool().label("team", "a"), spare()), apart);
+        assert_eq!(
+            find(pool(), spare().families(&["m5"])),
+            Err("spare cannot launch all of its instance types".to_owned())
+        );
+        assert_eq!(
+            find(
+                pool(),
+                spare().requirement("karpenter.k8s.aws/instance-cpu", "Lt", &["5"])
+            ),
+            Err("spare cannot launch all of its instance types".to_owned())
+        );
+        let category = |pool: NodePool, list: &[&str]| {
+            pool.requirement("karpenter.k8s.aws/instance-category", "In", list)
+        };
+        assert_eq!(
+            find(pool().families(&["m5", "r6i"]), category(spare(), &["m", "r"])),
+            Ok("spare".to_owned())
+        );
+        let wide = spare().label("team", "a").families(&["m5", "r5"]);
+        let tainted = pool()
+            .label("team", "a")
+            .families(&["m5"])
+            .taint("dedicated", "a");
+        assert_eq!(find(tainted, wide), Ok("spare".to_owned()));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named() {
+        let spare = || NodePool::test("spare").committed();
+        let mut unready = spare();
+        unready.ready = Some(false);
+        for (other, why) in [
+            (spare().managed(), "spare is steered by Brimful itself"),
+            (spare().replicas(2), "spare is static"),
+            (
+                spare().limit("cpu", "10").resources(8),
+                "spare has too little left of its own limit of cpu",
+            ),
+            (
+                spare().zones(&["us-east-2a"]),
+                "spare allows less of topology.kubernetes.io/zone",
+            ),
+            (unready, "spare is not Ready"),
+        ] {
+            assert_eq!(find(vec![other]), Err(vec![why.to_owned()]));
+        }
+    }
+}

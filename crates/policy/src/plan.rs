@@ -1,0 +1,301 @@
+//! The plan: every `NodePool` with its decision, its weight now and proposed, and the changes that follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::Decision;
+use super::arithmetic::{GroupWorking, workings};
+use super::decision::Outcome;
+use super::fleet::fleet;
+use super::groups::{self, GroupNow, active_groups, groups_now};
+use super::identity::Identity;
+use super::limits::{LimitSum, Limits};
+use super::own_use::{Scale, add_peers, live_use, own_use, record, recorded_use};
+use super::peers::{Demand, Peers, Telling, tell};
+use super::planner::Planner;
+pub use super::planner::show_limits;
+use super::prices::Prices;
+use super::state::State;
+use super::weights::show;
+use brimful_savings_plans::ledger::Ledger;
+use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::utilization::Utilization;
+use crate::settings::Settings;
+use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool};
+use brimful_types::money::Money;
+use brimful_types::warning::Warning;
+
+/// Everything that a plan rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The clock.
+    pub now: DateTime<Utc>,
+    /// Configuration.
+    pub config: &'a Settings,
+    /// The report.
+    pub ledger: &'a Ledger,
+    /// Its use, hour by hour.
+    pub utilization: &'a Utilization,
+    /// All `NodePools` of the cluster.
+    pub node_pools: &'a [NodePool],
+    /// Its Nodes, where at hand.
+    pub nodes: Option<&'a [Node]>,
+    /// Its `NodeClaims`, where at hand.
+    pub node_claims: Option<&'a [NodeClaim]>,
+    /// What other clusters on the same plans tell of themselves.
+    pub peers: &'a Peers,
+    /// What earlier runs left.
+    pub state: &'a State,
+    /// Why nothing at all may be decided, if so.
+    pub doubt: Option<&'a str>,
+}
+
+/// One `NodePool` in the plan.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct PoolPlan {
+    /// The pool as it was read.
+    pub pool: NodePool,
+    /// True when `apply` may change it.
+    pub managed: bool,
+    /// Groups that pay for it.
+    pub groups: Vec<GroupId>,
+    /// The decision and its arithmetic.
+    pub outcome: Outcome,
+    /// What fits into the headroom: instance type, $/h, count. Types that the report has priced only.
+    pub fits: Vec<Fit>,
+    /// The weight after the plan; equal to the pool's when unchanged.
+    pub proposed: Option<i32>,
+    /// True when Brimful sets the limits, too.
+    pub by_limits: bool,
+    /// The limits after the plan; equal to the pool's when unchanged.
+    pub limits: Limits,
+    /// True when the pool gets its baseline back and loses Brimful's annotations.
+    pub restore: bool,
+    /// True when it is frozen because somebody wants it so: no reason for an alarm.
+    pub paused: bool,
+    /// Groups in force that do not pay for it, and why.
+    pub left_out: Vec<(GroupId, String)>,
+    /// How its limits came about, where they are set.
+    pub limit_sum: Option<LimitSum>,
+}
+
+/// How many of an instance type fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// Instance type.
+    pub instance_type: String,
+    /// $/h at the SP rate.
+    pub rate: Money,
+    /// Whole instances.
+    pub count: u64,
+}
+
+impl PoolPlan {
+    /// True when the plan changes the pool.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.changes_weight() || self.changes_limits()
+    }
+
+    /// True when the plan changes `spec.weight`.
+    #[must_use]
+    pub fn changes_weight(&self) -> bool {
+        self.managed_or_restored() && self.proposed != self.pool.weight
+    }
+
+    /// True when the plan changes `spec.limits`.
+    #[must_use]
+    pub fn changes_limits(&self) -> bool {
+        self.managed_or_restored() && self.limits != self.pool.limits
+    }
+
+    /// What it changes, in words: `weight 10 → 60, limits cpu 100 → 28`.
+    #[must_use]
+    pub fn change(&self) -> String {
+        let weight = self
+            .changes_weight()
+            .then(|| format!("weight {} → {}", show(self.pool.weight), show(self.proposed)));
+        let limits = self
+            .changes_limits()
+            .then(|| show_limits(&self.pool.limits, &self.limits));
+        let said: Vec<String> = weight.into_iter().chain(limits).collect();
+        if said.is_empty() {
+            return "Brimful's annotations removed".to_owned();
+        }
+        said.join(", ")
+    }
+
+    pub(super) fn managed_or_restored(&self) -> bool {
+        self.managed || self.restore
+    }
+}
+
+/// The plan of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// When it was made.
+    pub now: DateTime<Utc>,
+    /// Groups of plans, now.
+    pub groups: Vec<GroupNow>,
+    /// What each group's estimate is.
+    pub nowcasts: BTreeMap<GroupId, Nowcast>,
+    /// What each group's estimate rests on.
+    pub workings: BTreeMap<GroupId, GroupWorking>,
+    /// Pools by name.
+    pub pools: Vec<PoolPlan>,
+    /// What should be known.
+    pub warnings: Vec<Warning>,
+    /// What the next run should know.
+    pub state: State,
+    /// What the other clusters should know; `None` without Nodes, and while the cluster's name is unknown.
+    pub demand: Option<Demand>,
+    /// Clusters whose live demand is in the figures.
+    pub peers: Vec<String>,
+    /// Why nothing at all was decided, if so.
+    pub doubt: Option<String>,
+}
+
+impl Proposal {
+    /// True when no managed pool could be decided: of the pools that plans could pay for, all are frozen.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let managed = self.pools.iter().any(|pool| pool.managed);
+        let undecidable = |pool: &&PoolPlan| pool.outcome.decision == Decision::None || pool.paused;
+        let mut decided = self
+            .pools
+            .iter()
+            .filter(|pool| pool.managed == managed && !undecidable(pool))
+            .peekable();
+        match decided.peek() {
+            None => self.doubt.is_some() && !self.pools.iter().any(|pool| pool.paused),
+            Some(_) => decided.all(|pool| pool.outcome.decision == Decision::Freeze),
+        }
+    }
+}
+
+/// Makes the plan. Equal inputs give equal plans.
+#[must_use]
+pub fn propose(inputs: &Inputs<'_>) -> Proposal {
+    let machines = inputs
+        .nodes
+        .map(|nodes| fleet(nodes, inputs.node_claims.unwrap_or_default()));
+    let inputs = &Inputs {
+        nodes: machines.as_deref(),
+        ..*inputs
+    };
+    let identity = Identity::detect(
+        &inputs.config.cluster,
+        inputs.node_pools,
+        inputs.nodes,
+        inputs.ledger,
+    );
+    let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
+    let active = active_groups(inputs.ledger, inputs.now);
+    let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
+    let scale = Scale {
+        groups: &active,
+        identity: &identity,
+        types: &types,
+        prices: &prices,
+    };
+    let mut warnings = Vec::new();
+    let (own, untold) = own_part(inputs, &scale);
+    warnings.extend(untold);
+    let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
+    warnings.extend(inputs.peers.warnings.clone());
+    let mut all = own.clone();
+    let peers = match &mut all {
+        // Without the own part nobody else's can be told from the rest.
+        None => Vec::new(),
+        Some(all) => {
+            let (peers, more) = inputs.peers.usable(&active);
+            warnings.extend(more);
+            add_peers(all, &scale, inputs.ledger, &peers);
+            peers
+        }
+    };
+    let nowcasts = nowcast(inputs.utilization, &active, inputs.now, all.as_ref());
+    let facts = groups::Facts {
+        now: inputs.now,
+        config: inputs.config,
+        ledger: inputs.ledger,
+        utilization: inputs.utilization,
+        nowcasts: &nowcasts,
+        identity: &identity,
+        peers: &peers,
+    };
+    let (groups, more) = groups_now(&facts);
+    warnings.extend(more);
+    let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
+    let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
+    let launches = planner.launches();
+    let (pools, mut state, more) = planner.run();
+    state.burn = inputs.state.burn.clone();
+    if let Some(nodes) = inputs.nodes {
+        record(&mut state.burn, &scale, nodes, inputs.now);
+    }
+    warnings.extend(more);
+    warnings.sort();
+    warnings.dedup();
+    let demand = live.as_ref().and_then(|live| {
+        tell(&Telling {
+            inputs,
+            identity: &identity,
+            // Others can take this cluster's part out of the report by its tags only.
+            own: own.as_ref().filter(|own| own.known.is_none()),
+            live,
+            groups: &groups,
+            pools: &pools,
+            launches,
+        })
+    });
+    Proposal {
+        now: inputs.now,
+        demand,
+        peers: peers.iter().map(|peer| peer.cluster.clone()).collect(),
+        pools,
+        workings,
+        nowcasts,
+        warnings,
+        state,
+        doubt: inputs.doubt.map(str::to_owned),
+        groups,
+    }
+}
+
+/// This cluster's part of the use, then and now: by the report's tags, else by its own record. Where the tags do not
+/// tell, a warning says so.
+fn own_part(inputs: &Inputs<'_>, scale: &Scale<'_>) -> (Option<OwnUse>, Option<Warning>) {
+    let Some(nodes) = inputs.nodes else {
+        return (None, None);
+    };
+    let why = match own_use(scale, inputs.ledger, inputs.utilization, nodes) {
+        Ok(own) => return (Some(own), None),
+        Err(why) => why,
+    };
+    if scale.groups.is_empty() {
+        return (None, None);
+    }
+    let burn = &inputs.state.burn;
+    let (own, message) = match recorded_use(scale, inputs.ledger, inputs.utilization, nodes, burn) {
+        Ok(own) => {
+            let hours = own.known.as_ref().map_or(0, BTreeSet::len);
+            let message = format!(
+                "the report's tags do not tell this cluster's part ({why}): what `apply` has recorded of its nodes in {hours} complete hours \
+                 is used instead, and older hours count for nothing"
+            );
+            (Some(own), message)
+        }
+        Err(lack) => (
+            None,
+            format!("live Nodes cannot correct the report's figures: {why}; {lack}"),
+        ),
+    };
+    (own, Some(Warning::new("untagged", message)))
+}
+
+#[cfg(test)]
+mod tests;

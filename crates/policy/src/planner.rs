@@ -1,0 +1,410 @@
+//! The planner's work: one pool after the other, then all weights together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Decision;
+use super::decision::{self, Facts, Outcome, decide, none};
+use super::eligibility::Eligible;
+use super::groups::GroupNow;
+use super::launches::joint_launches;
+use super::limits::Member;
+use super::own_use::Scale;
+use super::patch::{own_limits, reset};
+use super::plan::{Inputs, PoolPlan};
+use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
+use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
+use super::state::State;
+use super::weights::{Stand, Want, weights};
+use brimful_savings_plans::savings_plan::GroupId;
+use crate::settings::OnMaxHold;
+use brimful_types::hour::human_duration;
+use brimful_karpenter::{NodePool, Role};
+use brimful_types::money::Money;
+use brimful_types::warning::Warning;
+
+mod limits;
+mod refusal;
+mod settle;
+mod standing;
+
+pub use limits::show_limits;
+use limits::{ByLimits, last_decision};
+use refusal::Refusal;
+use standing::rivals;
+
+/// Decides every pool, then computes all weights together.
+pub(super) struct Planner<'a> {
+    inputs: &'a Inputs<'a>,
+    scale: &'a Scale<'a>,
+    groups: &'a [GroupNow],
+    live: Option<&'a BTreeMap<GroupId, Money>>,
+    launches: Money,
+    pools: BTreeMap<String, NodePool>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        inputs: &'a Inputs<'a>,
+        scale: &'a Scale<'a>,
+        groups: &'a [GroupNow],
+        live: Option<&'a BTreeMap<GroupId, Money>>,
+    ) -> Self {
+        let pools = inputs
+            .node_pools
+            .iter()
+            .map(|pool| (pool.name.clone(), pool.clone()));
+        let mut planner = Self {
+            inputs,
+            scale,
+            groups,
+            live,
+            launches: Money::ZERO,
+            pools: pools.collect(),
+            warnings: Vec::new(),
+        };
+        planner.launches = planner.launches_at_a_time();
+        planner
+    }
+
+    /// What all managed pools together launch in one interval.
+    pub(super) fn launches(&self) -> Money {
+        self.launches
+    }
+
+    /// The pools' plans, what the next run should know, and warnings.
+    pub(super) fn run(mut self) -> (Vec<PoolPlan>, State, Vec<Warning>) {
+        let (pools, state) = self.pools_planned();
+        (pools, state, self.warnings)
+    }
+
+    fn launches_at_a_time(&self) -> Money {
+        let steered = self
+            .pools
+            .values()
+            .filter(|pool| pool.role() == Role::Committed && self.is_managed(pool));
+        let steered: BTreeSet<&str> = steered.map(|pool| pool.name.as_str()).collect();
+        let region = self.scale.identity.region.as_deref();
+        joint_launches(
+            self.inputs.nodes.unwrap_or_default(),
+            &steered,
+            self.scale.prices,
+            region,
+            self.inputs.now,
+        )
+    }
+
+    fn pools_planned(&mut self) -> (Vec<PoolPlan>, State) {
+        let mut state = State::default();
+        let mut plans = BTreeMap::new();
+        let mut stands = BTreeMap::new();
+        let mut members = Vec::new();
+        for pool in self.pools.clone().into_values() {
+            let (plan, stand, member) = self.pool(&pool);
+            members.extend(member);
+            stands.insert(pool.name.clone(), stand);
+            plans.insert(pool.name, plan);
+        }
+        let real: BTreeMap<String, Stand> = stands
+            .iter()
+            .map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name])))
+            .collect();
+        let moved = weights(&self.pools, &real, self.inputs.config.weights);
+        // What would become of pools that are not opted in, for the reason only.
+        let wished = weights(&self.pools, &stands, self.inputs.config.weights);
+        // Where limits are managed, it has been told already what comes before Spot.
+        let above_spot: BTreeSet<Option<String>> = self
+            .warnings
+            .iter()
+            .filter(|warning| warning.code == "overflow-above-spot")
+            .map(|warning| warning.node_pool.clone())
+            .collect();
+        let told =
+            |warning: &&Warning| warning.code != "in-between" || !above_spot.contains(&warning.node_pool);
+        self.warnings.extend(moved.warnings.iter().filter(told).cloned());
+        Self::set_limits(&mut plans, &members);
+        for (name, plan) in &mut plans {
+            self.settle(name, plan, &moved, &wished);
+            if moved.proposed.contains_key(name) {
+                plan.outcome.memory.turned = self.turned_by(plan, stands[name].want);
+            }
+            if plan.managed && !plan.restore && plan.outcome.decision != Decision::None {
+                if let Some(previous) = self.inputs.state.node_pools.get(name) {
+                    state.node_pools.insert(name.clone(), previous.clone());
+                }
+                state.note(name, plan.outcome.decision, plan.outcome.memory, self.inputs.now);
+            }
+        }
+        (plans.into_values().collect(), state)
+    }
+
+    /// Decides one pool, and says what should become of its weight and limits.
+    fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand, Option<Member>) {
+        let managed = self.is_managed(pool);
+        let eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, self.scale.types);
+        let groups = self.groups_of(&eligible);
+        let baseline = Baseline::recorded(pool).ok().flatten();
+        let mut restore = false;
+        let mut limits = pool.limits.clone();
+        let steered_by = if managed {
+            self.by_limits(pool)
+        } else {
+            ByLimits::default()
+        };
+        let by_limits = steered_by.on;
+        let (mut outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
+            Some(Refusal::Restore(reason)) => {
+                restore = true;
+                // What somebody else has set since stays.
+                let back = reset(pool);
+                limits = back.limits;
+                (none(reason), Want::Restore(back.weight))
+            }
+            Some(Refusal::Outcome(outcome)) => {
+                let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
+                (*outcome, want)
+            }
+            Some(Refusal::Ended(decision, reason)) => {
+                let outcome = decision::outcome(decision, reason);
+                let want = self.want(pool, &outcome, by_limits);
+                (outcome, want)
+            }
+            None => self.decided(pool, managed, by_limits, &eligible, &groups),
+        };
+        let is_steered = matches!(
+            outcome.decision,
+            Decision::Fill | Decision::Hold | Decision::Drain
+        );
+        outcome.memory.turned = self.turned(pool, managed, by_limits).unwrap_or_default();
+        let waits = outcome.memory.limits_wait;
+        let mut member = None;
+        if managed && is_steered {
+            self.warnings.extend(steered_by.warning);
+            member = self
+                .member(pool, &outcome, &eligible, &groups)
+                .map(|member| Member {
+                    limited: by_limits && !waits,
+                    may_fall: steered_by.lost_overflow.is_none(),
+                    ..member
+                });
+            if let Some(member) = member.as_ref().filter(|_| !by_limits) {
+                outcome.reason += &churn(pool, member, &outcome);
+            }
+        }
+        if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
+            limits = own_limits(pool).unwrap_or_default();
+        }
+        outcome.memory.limits_wait = by_limits && waits;
+        outcome.memory.lost_overflow = steered_by.lost_overflow;
+        outcome.memory.marked = is_marked(pool);
+        let restrained = if managed {
+            hands_off(pool, self.inputs.config, self.inputs.now)
+        } else {
+            None
+        };
+        if managed {
+            self.warnings.extend(eligible.warnings.clone());
+            self.tell_restraint(pool, restrained.as_ref(), &outcome);
+        }
+        let stand = Stand {
+            want,
+            managed,
+            movable: managed && outcome.decision != Decision::Freeze && restrained.is_none(),
+            committed: outcome.decision == Decision::Fill
+                // At its limits it takes nothing from a pool below it.
+                || (is_steered && by_limits)
+                || (outcome.decision == Decision::Freeze && pool.role() == Role::Committed),
+            baseline: baseline.and_then(|baseline| baseline.weight),
+        };
+        let plan = PoolPlan {
+            managed,
+            fits: self.fits(&eligible, &groups),
+            groups: eligible.groups,
+            left_out: eligible.left_out,
+            limit_sum: None,
+            outcome,
+            proposed: pool.weight,
+            by_limits: if is_steered {
+                by_limits
+            } else {
+                want == Want::Keep && has_set_limits(pool)
+            },
+            limits,
+            restore,
+            paused: managed && is_held_on_purpose(pool, self.inputs.config, self.inputs.now),
+            pool: pool.clone(),
+        };
+        (plan, stand, member)
+    }
+
+    /// Warns of what keeps a managed pool as it is.
+    fn tell_restraint(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
+        let contested = restrained.filter(|_| is_marked(pool) && outcome.decision == Decision::None);
+        let frozen = (outcome.decision == Decision::Freeze).then_some(&outcome.reason);
+        for (code, reason) in [("contested", contested), ("frozen", frozen)] {
+            let warning = reason.map(|reason| Warning::of_pool(code, &pool.name, reason.clone()));
+            self.warnings.extend(warning);
+        }
+    }
+
+    /// The groups that pay for a pool. One without a complete hour yet is left out as long as another can tell.
+    fn groups_of(&self, eligible: &Eligible<'_>) -> Vec<&'a GroupNow> {
+        let all = || {
+            eligible
+                .groups
+                .iter()
+                .filter_map(|id| self.groups.iter().find(|group| group.id == *id))
+        };
+        let known: Vec<&GroupNow> = all().filter(|group| !group.is_new).collect();
+        if known.is_empty() { all().collect() } else { known }
+    }
+
+    fn decided(
+        &mut self,
+        pool: &NodePool,
+        managed: bool,
+        by_limits: bool,
+        eligible: &Eligible<'_>,
+        groups: &[&GroupNow],
+    ) -> (Outcome, Want) {
+        let record = DecisionRecord::recorded(pool).ok().flatten();
+        let previous = self.inputs.state.node_pools.get(&pool.name);
+        let live = self.live.map(|live| {
+            groups
+                .iter()
+                .filter_map(|group| live.get(&group.id).copied())
+                .sum()
+        });
+        let mut outcome = decide(&Facts {
+            now: self.inputs.now,
+            policy: &self.inputs.config.policy,
+            groups,
+            eligible,
+            prices: self.scale.prices,
+            last: last_decision(previous, record.as_ref()),
+            over_since: previous.and_then(|p| p.memory.over_since),
+            launches: self.launches,
+            live,
+            filling: previous.and_then(|p| p.memory.filling),
+            turned: self.turned(pool, managed, by_limits),
+            stands_above: self.stands_above(pool),
+        });
+        let want = if managed || outcome.decision == Decision::Fill {
+            self.want(pool, &outcome, by_limits)
+        } else {
+            quiet_want(pool, outcome.decision)
+        };
+        let dwell = self.inputs.config.policy.dwell.0;
+        let waits = record.filter(|r| self.inputs.now - r.time < dwell && r.decision != outcome.decision);
+        let stops_overshoot = outcome.overshoots && outcome.decision != Decision::Fill;
+        match waits {
+            Some(record) if (want != Want::Keep || by_limits) && !stops_overshoot => {
+                let left = human_duration(record.time + dwell - self.inputs.now);
+                outcome.reason = format!(
+                    "{}; waits {left} more, since it was changed lately (dwell)",
+                    outcome.reason
+                );
+                outcome.memory.limits_wait = true;
+                (outcome, Want::Keep)
+            }
+            _ => (outcome, want),
+        }
+    }
+
+    /// A data freeze keeps everything as it is; if it lasts, the configuration may ask for the baseline.
+    fn want_when_frozen(&self, pool: &NodePool, outcome: &Outcome, baseline: Option<&Baseline>) -> Want {
+        let policy = &self.inputs.config.policy;
+        let by_data = outcome.decision == Decision::Freeze
+            && hands_off(pool, self.inputs.config, self.inputs.now).is_none();
+        let since = self
+            .inputs
+            .state
+            .node_pools
+            .get(&pool.name)
+            .filter(|p| p.decision == Decision::Freeze)
+            .map(|p| p.since);
+        let too_long = since.is_some_and(|since| self.inputs.now - since > policy.max_hold.0);
+        match baseline {
+            Some(baseline) if by_data && too_long && policy.on_max_hold == OnMaxHold::Baseline => {
+                Want::Restore(baseline.weight)
+            }
+            _ => Want::Keep,
+        }
+    }
+
+    /// What a decision asks of the weight. A full pool yields only where that drives out nothing the plan pays for.
+    /// With limits it stays above them.
+    fn want(&mut self, pool: &NodePool, outcome: &Outcome, by_limits: bool) -> Want {
+        let decision = outcome.decision;
+        if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
+            return Want::Fill;
+        }
+        let want = quiet_want(pool, decision);
+        if decision == Decision::Fill || want == Want::Keep {
+            let has_rivals = rivals(pool, &self.pools).next().is_some();
+            if matches!(decision, Decision::Hold | Decision::Drain) && has_rivals {
+                let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
+                let own = pool.effective_weight();
+                let below = rivals(pool, &self.pools).all(|rival| own <= rival.effective_weight());
+                self.warnings
+                    .push(unprotected(pool, below, excess.unwrap_or_default()));
+            }
+            return want;
+        }
+        let Some(claims) = self.inputs.node_claims else {
+            // Without NodeClaims a roll-out would not be seen (warning no-node-claims).
+            return Want::Keep;
+        };
+        let Some(what) = roll_out(pool, claims, self.inputs.now) else {
+            return want;
+        };
+        let message = format!(
+            "{what}: its weight stays above Spot meanwhile, since below they would all be replaced by Spot"
+        );
+        self.warnings
+            .push(Warning::of_pool("roll-out", &pool.name, message));
+        Want::Fill
+    }
+
+    fn is_managed(&self, pool: &NodePool) -> bool {
+        is_managed(pool, &self.inputs.config.node_pools)
+    }
+}
+
+/// Pools that are not opted in are not moved, and nothing is restored on them that Brimful has not changed.
+fn only_managed(stand: &Stand, plan: &PoolPlan) -> Stand {
+    if plan.managed_or_restored() {
+        return *stand;
+    }
+    Stand {
+        want: Want::Keep,
+        movable: false,
+        ..*stand
+    }
+}
+
+/// How long a drain by churn alone takes, at the pace at which the pool's nodes were replaced in the last day.
+fn churn(pool: &NodePool, member: &Member, outcome: &Outcome) -> String {
+    let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
+    let Some(excess) =
+        excess.filter(|_| outcome.decision == Decision::Drain && pool.protected_from_consolidation())
+    else {
+        return String::new();
+    };
+    match member.launched.fraction_of(excess) {
+        Some(days) if days > 0.0 => {
+            let hours = (24.0 / days).ceil().min(9999.0);
+            format!("; protected from consolidation, it shrinks as pods go: about {hours:.0} h at the pace of the last day")
+        }
+        _ => "; protected from consolidation, it shrinks as pods go, of which there was no sign in the last day".to_owned(),
+    }
+}
+
+/// What a decision asks of the weight, without a word about it.
+fn quiet_want(pool: &NodePool, decision: Decision) -> Want {
+    match decision {
+        Decision::Fill => Want::Fill,
+        Decision::Hold | Decision::Drain if pool.protected_from_consolidation() => Want::Yield,
+        _ => Want::Keep,
+    }
+}

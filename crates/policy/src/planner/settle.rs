@@ -1,0 +1,95 @@
+//! What a pool's plan says once all weights and limits are known: the values, the reason, what fits.
+
+use super::Planner;
+use super::limits::show_limits;
+use super::standing::rivals;
+use crate::Decision;
+use crate::eligibility::Eligible;
+use crate::groups::GroupNow;
+use crate::plan::{Fit, PoolPlan};
+use crate::records::MANAGED_LABEL;
+use crate::weights::{Weights, show};
+
+impl Planner<'_> {
+    /// Sets the proposed weight, and says so in the reason.
+    pub(super) fn settle(&self, name: &str, plan: &mut PoolPlan, moved: &Weights, wished: &Weights) {
+        let now = plan.pool.weight;
+        if let Some(for_pool) = moved.made_room.get(name) {
+            plan.outcome.reason = format!("makes room for {for_pool}");
+        }
+        if let Some(weight) = moved.proposed.get(name).filter(|_| plan.managed_or_restored()) {
+            plan.proposed = *weight;
+            plan.outcome.reason = format!(
+                "{}; weight {} → {}{}",
+                plan.outcome.reason,
+                show(now),
+                show(*weight),
+                self.neighbour(plan)
+            );
+        }
+        if plan.changes_limits() {
+            let change = show_limits(&plan.pool.limits, &plan.limits);
+            plan.outcome.reason = format!("{}; {change}", plan.outcome.reason);
+        }
+        if let Some(weight) = wished.proposed.get(name).filter(|_| !plan.managed_or_restored()) {
+            plan.outcome.reason = format!(
+                "{}; labelled {MANAGED_LABEL}=true, its weight would go {} → {}",
+                plan.outcome.reason,
+                show(now),
+                show(*weight)
+            );
+        }
+    }
+
+    /// Which pool the new weight is above or below.
+    fn neighbour(&self, plan: &PoolPlan) -> String {
+        let own = plan.proposed.unwrap_or(0);
+        let rivals = || rivals(&plan.pool, &self.pools);
+        let found = match plan.outcome.decision {
+            Decision::Fill | Decision::Hold | Decision::Drain
+                if plan.by_limits || plan.outcome.decision == Decision::Fill =>
+            {
+                rivals()
+                    .filter(|r| r.effective_weight() < own)
+                    .max_by_key(|r| r.effective_weight())
+                    .map(|r| ("above", r))
+            }
+            Decision::Hold | Decision::Drain => rivals()
+                .filter(|r| r.effective_weight() > own)
+                .min_by_key(|r| r.effective_weight())
+                .map(|r| ("below", r)),
+            _ => None,
+        };
+        found.map_or(String::new(), |(side, rival)| {
+            format!(", {side} {} ({})", rival.name, show(rival.weight))
+        })
+    }
+
+    pub(super) fn fits(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Vec<Fit> {
+        let Some(first) = groups.first() else {
+            return Vec::new();
+        };
+        let priced = eligible.priced(&first.id, self.scale.prices).into_iter();
+        let count = |name: &str| -> u64 {
+            let of_group = |group: &&GroupNow| {
+                let headroom = group.shared(group.headroom()?).or_zero();
+                Some(
+                    headroom.fits(
+                        self.scale
+                            .prices
+                            .seen(&group.id, name, eligible.placement())?
+                            .rate,
+                    ),
+                )
+            };
+            groups.iter().filter_map(of_group).sum()
+        };
+        priced
+            .map(|(instance_type, price)| Fit {
+                count: count(&instance_type),
+                rate: price.rate,
+                instance_type,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! Where a pool's weight stands among the Spot pools beside it, and when it last went past them.
+
+use std::collections::BTreeMap;
+
+use super::Planner;
+use brimful_karpenter::{NodePool, Role};
+use crate::decision::turns::with_one;
+use crate::eligibility::competitors;
+use crate::plan::PoolPlan;
+use crate::state::Turns;
+use crate::weights::Want;
+
+impl Planner<'_> {
+    /// When its weight went up or down lately, where decisions move it so.
+    pub(super) fn turned(&self, pool: &NodePool, managed: bool, by_limits: bool) -> Option<Turns> {
+        let steered = managed && !by_limits && pool.protected_from_consolidation();
+        let previous = self.inputs.state.node_pools.get(&pool.name);
+        steered.then(|| previous.map(|p| p.memory.turned).unwrap_or_default())
+    }
+
+    /// The same, the move that is proposed included: one that takes the weight past those of Spot pools.
+    pub(super) fn turned_by(&self, plan: &PoolPlan, want: Want) -> Turns {
+        let turned = plan.outcome.memory.turned;
+        let own = plan.pool.effective_weight();
+        let mut rivals = rivals(&plan.pool, &self.pools);
+        let turns = match want {
+            Want::Fill => rivals.any(|rival| rival.effective_weight() >= own),
+            Want::Yield => rivals.any(|rival| rival.effective_weight() <= own),
+            Want::Keep | Want::Restore(_) => false,
+        };
+        if turns && !plan.by_limits {
+            with_one(turned, self.inputs.now)
+        } else {
+            turned
+        }
+    }
+
+    /// Whether its weight is above those of all Spot pools beside it.
+    pub(super) fn stands_above(&self, pool: &NodePool) -> bool {
+        let own = pool.effective_weight();
+        rivals(pool, &self.pools).all(|rival| rival.effective_weight() < own)
+    }
+}
+
+/// The Spot and mixed pools that could take a pool's pods.
+pub(super) fn rivals<'a>(
+    pool: &NodePool,
+    pools: &'a BTreeMap<String, NodePool>,
+) -> impl Iterator<Item = &'a NodePool> {
+    let others = competitors(pool, pools).into_iter();
+    others.filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
+}

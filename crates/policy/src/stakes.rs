@@ -1,0 +1,77 @@
+//! What erring costs, and which estimate of demand is the right one to reckon with, therefore.
+//!
+//! An on-demand node too many is billed at its on-demand price where Spot would have served; one too few leaves
+//! commitment unused that was paid for, and pays Spot beside it. Where demand lies above an estimate with the
+//! probability Spot ÷ on-demand, both weigh the same: the next node is worth launching exactly below that. And since a
+//! node stays for hours once it is launched, and Karpenter does not move running Spot nodes to on-demand, it is the
+//! demand of the hours ahead that counts, not just this moment's.
+
+use chrono::Duration;
+
+use brimful_savings_plans::ledger::{Ledger, UsageClass};
+use brimful_types::money::Money;
+
+/// Spot price over on-demand price where the report shows no Spot. AWS advertises up to 90 % off; the Spot Instance
+/// Advisor shows most types at 50 to 70 %.
+pub const USUAL_RATIO: f64 = 0.4;
+/// A report with few Spot rows must not make the policy reckless or timid.
+const LEAST_RATIO: f64 = 0.1;
+const MOST_RATIO: f64 = 0.9;
+
+/// A drain takes minutes, filling up again takes hours: excess counts that lasts so many hours, this one included, ...
+pub const LASTING_HOURS: usize = 6;
+/// ... and that demand reaches in all but so many cases.
+pub(super) const LASTING_QUANTILE: f64 = 0.2;
+
+/// What erring costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stakes {
+    /// Spot price over on-demand price.
+    pub spot_ratio: f64,
+    /// True when the report's own Spot rows tell it.
+    pub learned: bool,
+    /// So many hours, this one included, a node that is launched now is taken to stay.
+    pub lookahead: usize,
+}
+
+impl Stakes {
+    /// What the report tells: cost of Spot instances over what the same hours would have cost on demand.
+    #[must_use]
+    pub fn learn(ledger: &Ledger, lookahead: Duration) -> Self {
+        let lookahead = usize::try_from(lookahead.num_hours()).unwrap_or_default().max(1);
+        let prices: Vec<Option<Money>> = ledger
+            .series
+            .iter()
+            .map(|series| {
+                let is_spot = series.class == UsageClass::Spot && series.is_instance;
+                let listed = || ledger.on_demand_prices.get(&series.key().on_demand()).copied();
+                is_spot.then(listed).flatten()
+            })
+            .collect();
+        let (mut paid, mut listed) = (Money::ZERO, Money::ZERO);
+        for cell in &ledger.cells {
+            if let Some(price) = prices.get(cell.series as usize).copied().flatten() {
+                paid += cell.cost();
+                listed += cell.amount.at(price);
+            }
+        }
+        match paid.fraction_of(listed).filter(|_| paid > Money::ZERO) {
+            Some(ratio) => Self {
+                spot_ratio: ratio.clamp(LEAST_RATIO, MOST_RATIO),
+                learned: true,
+                lookahead,
+            },
+            None => Self {
+                spot_ratio: USUAL_RATIO,
+                learned: false,
+                lookahead,
+            },
+        }
+    }
+
+    /// The probability with which demand stays below the estimate to reckon with.
+    #[must_use]
+    pub fn quantile(self) -> f64 {
+        1.0 - self.spot_ratio
+    }
+}

@@ -1,0 +1,307 @@
+//! Weights: where a pool must stand so that new nodes come from it, or do not.
+//!
+//! Karpenter tries pools by weight, highest first, whatever their price (`scheduler.go`); absent counts as 0, equal
+//! weights go to the later name (`pkg/utils/nodepool/nodepool.go`), so ties are never used. Only 1–100 or absent are
+//! valid (`pkg/apis/v1/nodepool.go`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::eligibility::{competitors, launches_reservations};
+use crate::settings::WeightsConfig;
+use brimful_karpenter::{NodePool, Role};
+use brimful_types::warning::Warning;
+
+mod told;
+
+/// The highest weight that the API accepts.
+const MAX: i32 = 100;
+/// Distance to the next pool where there is room, so that people can put others in between.
+const STEP: i32 = 10;
+
+/// What should become of a pool's weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Above every competing pool.
+    Fill,
+    /// Below every competing Spot and mixed pool.
+    Yield,
+    /// As it is.
+    Keep,
+    /// As it was before Brimful: this weight, or absent.
+    Restore(Option<i32>),
+}
+
+/// What Brimful may do to one pool, and wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stand {
+    /// What should become of it.
+    pub want: Want,
+    /// True when it is opted in.
+    pub managed: bool,
+    /// True when it may be moved, if only to make room for another.
+    pub movable: bool,
+    /// True when a plan still has room for what it launches: no competitor of a pool that fills.
+    pub committed: bool,
+    /// The weight before Brimful's first change, where one is recorded.
+    pub baseline: Option<i32>,
+}
+
+/// Proposed weights by pool; pools that stay are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weights {
+    /// Pools that move, and where to; `None` is an absent weight.
+    pub proposed: BTreeMap<String, Option<i32>>,
+    /// Pools moved only to make room, and for which pool.
+    pub made_room: BTreeMap<String, String>,
+    /// What stood in the way.
+    pub warnings: Vec<Warning>,
+}
+
+/// Computes the weights of all pools together.
+#[must_use]
+pub fn weights(
+    pools: &BTreeMap<String, NodePool>,
+    stands: &BTreeMap<String, Stand>,
+    config: WeightsConfig,
+) -> Weights {
+    let mut work = Work {
+        pools,
+        stands,
+        config,
+        jumped: BTreeMap::new(),
+        found: Weights::default(),
+    };
+    let wanting = |want: fn(&Want) -> bool| {
+        let stands = stands.iter().filter(move |(_, stand)| want(&stand.want));
+        stands.map(|(name, stand)| (&pools[name], *stand))
+    };
+    for (pool, stand) in wanting(|want| matches!(want, Want::Restore(_))) {
+        if let Want::Restore(weight) = stand.want {
+            work.propose(pool, weight);
+        }
+    }
+    for (pool, stand) in wanting(|want| *want == Want::Yield) {
+        work.lower(pool, stand);
+    }
+    for (pool, _) in wanting(|want| *want == Want::Fill) {
+        work.raise(pool);
+    }
+    for (pool, stand) in wanting(|want| *want == Want::Keep) {
+        if stand.movable {
+            work.check_tie(pool);
+        }
+    }
+    for (name, stand) in stands {
+        if stand.managed && stand.movable && pools[name].role() == Role::Committed {
+            work.warn_between(&pools[name]);
+        }
+    }
+    work.found
+}
+
+struct Work<'a> {
+    pools: &'a BTreeMap<String, NodePool>,
+    stands: &'a BTreeMap<String, Stand>,
+    config: WeightsConfig,
+    /// Third pools that a raise leaves behind, by the raised pool, with their weights.
+    jumped: BTreeMap<String, BTreeSet<String>>,
+    found: Weights,
+}
+
+impl<'a> Work<'a> {
+    /// The weight a pool will have, as far as decided yet.
+    fn weight(&self, pool: &NodePool) -> i32 {
+        match self.found.proposed.get(&pool.name) {
+            Some(weight) => weight.unwrap_or(0),
+            None => pool.effective_weight(),
+        }
+    }
+
+    fn propose(&mut self, pool: &NodePool, weight: Option<i32>) {
+        if weight == pool.weight {
+            self.found.proposed.remove(&pool.name);
+        } else {
+            self.found.proposed.insert(pool.name.clone(), weight);
+        }
+    }
+
+    fn others(&self, pool: &NodePool) -> Vec<&'a NodePool> {
+        competitors(pool, self.pools)
+    }
+
+    fn taken(&self, pool: &NodePool) -> BTreeSet<i32> {
+        self.others(pool)
+            .into_iter()
+            .map(|other| self.weight(other))
+            .collect()
+    }
+
+    /// Puts a pool above every competitor: Spot, mixed, and on-demand that no plan has room for.
+    fn raise(&mut self, pool: &NodePool) {
+        let others = self.others(pool);
+        let reserved: Vec<&NodePool> = others
+            .iter()
+            .copied()
+            .filter(|other| launches_reservations(other))
+            .collect();
+        let rivals: Vec<&NodePool> = others
+            .into_iter()
+            .filter(|other| {
+                !launches_reservations(other)
+                    && !self.stands.get(&other.name).is_some_and(|stand| stand.committed)
+            })
+            .collect();
+        // Without a rival nothing takes the pool's pods, whatever its weight.
+        let Some(highest) = rivals.iter().map(|rival| self.weight(rival)).max() else {
+            self.warn_no_rival(pool);
+            return;
+        };
+        // Reserved capacity is paid for too: a pool that can launch it is not jumped.
+        let now = pool.effective_weight();
+        let ceiling = reserved
+            .iter()
+            .map(|r| self.weight(r))
+            .filter(|w| *w > now)
+            .min()
+            .map_or(MAX, |weight| weight - 1);
+        let taken = self.taken(pool);
+        let fits = |weight: i32| weight > highest && weight <= ceiling && !taken.contains(&weight);
+        let preferred = (highest + STEP).clamp(1, MAX);
+        let candidates = std::iter::once(now)
+            .chain(self.config.fill)
+            .chain((1..=preferred).rev())
+            .chain(preferred..=MAX);
+        if let Some(weight) = candidates.into_iter().find(|weight| fits(*weight)) {
+            self.note_jumped(pool, &rivals, weight);
+            self.propose(pool, Some(weight));
+            return;
+        }
+        let blockers: Vec<&NodePool> = rivals
+            .into_iter()
+            .filter(|rival| self.weight(rival) >= ceiling)
+            .collect();
+        if ceiling == MAX && !blockers.is_empty() && blockers.iter().all(|b| self.is_movable(b)) {
+            self.make_room_above(pool, &blockers);
+            return;
+        }
+        let (blocker, suggestion) = match reserved
+            .iter()
+            .find(|r| ceiling < MAX && self.weight(r) == ceiling + 1)
+        {
+            Some(reserved) => (*reserved, highest + STEP),
+            None => (blockers.first().copied().unwrap_or(pool), MAX - STEP),
+        };
+        let message = format!(
+            "no legal weight is left above {} ({}): the pool stays at {}. Make room with\n{}",
+            blocker.name,
+            self.weight(blocker),
+            show(pool.weight),
+            weight_yaml(&blocker.name, &suggestion.clamp(1, MAX - 1).to_string())
+        );
+        self.found
+            .warnings
+            .push(Warning::of_pool("no-room", &pool.name, message));
+    }
+
+    /// Puts a pool below every competing Spot and mixed pool.
+    fn lower(&mut self, pool: &NodePool, stand: Stand) {
+        let rivals: Vec<&NodePool> = self
+            .others(pool)
+            .into_iter()
+            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
+            .collect();
+        let Some(lowest) = rivals.iter().map(|rival| self.weight(rival)).min() else {
+            return;
+        };
+        let taken = self.taken(pool);
+        let fits = |weight: i32| (1..lowest).contains(&weight) && !taken.contains(&weight);
+        let now = pool.effective_weight();
+        if now < lowest {
+            return;
+        }
+        let preferred = (lowest - STEP).max(1);
+        let known = [self.config.r#yield, stand.baseline].into_iter().flatten();
+        let candidates = known.chain((1..=preferred).rev()).chain(preferred..lowest);
+        if let Some(weight) = candidates.into_iter().find(|weight| fits(*weight)) {
+            self.propose(pool, Some(weight));
+            return;
+        }
+        if lowest > 0 {
+            self.propose(pool, None);
+            return;
+        }
+        let blockers: Vec<&NodePool> = rivals
+            .into_iter()
+            .filter(|rival| self.weight(rival) == 0)
+            .collect();
+        if blockers.iter().all(|blocker| self.is_movable(blocker)) {
+            self.make_room_below(pool, &blockers);
+            return;
+        }
+        let blocker = blockers[0];
+        let message = format!(
+            "{} has no weight, so nothing lies below it: the pool stays at {}. Make room with\n{}",
+            blocker.name,
+            show(pool.weight),
+            weight_yaml(&blocker.name, &STEP.to_string())
+        );
+        self.found
+            .warnings
+            .push(Warning::of_pool("no-room", &pool.name, message));
+    }
+
+    fn is_movable(&self, pool: &NodePool) -> bool {
+        self.stands.get(&pool.name).is_some_and(|stand| stand.movable)
+    }
+
+    /// Moves managed pools that stand at the top down, in their order, and the filling pool above them.
+    fn make_room_above(&mut self, pool: &NodePool, blockers: &[&NodePool]) {
+        let mut taken = self.taken(pool);
+        for blocker in blockers {
+            let Some(weight) = (1..MAX - 1)
+                .rev()
+                .skip_while(|w| *w > MAX - STEP)
+                .find(|w| !taken.contains(w))
+            else {
+                return;
+            };
+            taken.insert(weight);
+            self.propose(blocker, Some(weight));
+            self.found
+                .made_room
+                .insert(blocker.name.clone(), pool.name.clone());
+        }
+        self.propose(pool, Some(MAX));
+    }
+
+    /// Gives managed pools without a weight one, so that the yielding pool fits below them.
+    fn make_room_below(&mut self, pool: &NodePool, blockers: &[&NodePool]) {
+        let mut taken = self.taken(pool);
+        for blocker in blockers {
+            let Some(weight) = (STEP..MAX).find(|w| !taken.contains(w)) else {
+                return;
+            };
+            taken.insert(weight);
+            self.propose(blocker, Some(weight));
+            self.found
+                .made_room
+                .insert(blocker.name.clone(), pool.name.clone());
+        }
+        self.propose(pool, None);
+    }
+}
+
+/// A weight for people: `none` when absent.
+#[must_use]
+pub fn show(weight: Option<i32>) -> String {
+    weight.map_or_else(|| "none".to_owned(), |weight| weight.to_string())
+}
+
+fn weight_yaml(name: &str, weight: &str) -> String {
+    format!(
+        "  apiVersion: karpenter.sh/v1\n  kind: NodePool\n  metadata: {{name: {name}}}\n  spec: {{weight: {weight}}}"
+    )
+}
+
+#[cfg(test)]
+mod tests;

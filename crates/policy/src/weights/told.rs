@@ -1,0 +1,105 @@
+//! What is told of weights: pools that stand in between, ties, and pools that nothing competes with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{STEP, Work, weight_yaml};
+use brimful_karpenter::{NodePool, Role};
+use crate::eligibility::{before_spot, list};
+use brimful_types::warning::Warning;
+
+impl Work<'_> {
+    /// Pools separated by taints or labels may still share pods that name neither: a filling pool without any rival,
+    /// beside pools that launch Spot, deserves a word.
+    pub(super) fn warn_no_rival(&mut self, pool: &NodePool) {
+        let spot = self
+            .pools
+            .values()
+            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
+        let names: BTreeSet<String> = spot
+            .filter(|other| other.name != pool.name)
+            .map(|other| other.name.clone())
+            .collect();
+        if !names.is_empty() {
+            let names = list(&names);
+            let message = format!(
+                "taints or user-defined labels keep it apart from {names}, so its weight is left as it is; pods that name none of these \
+                 labels still go by weight"
+            );
+            self.found
+                .warnings
+                .push(Warning::of_pool("no-rival", &pool.name, message));
+        }
+    }
+
+    /// Which third pools a raise leaves behind: their pods now go to the committed pool first.
+    pub(super) fn note_jumped(&mut self, pool: &NodePool, rivals: &[&NodePool], weight: i32) {
+        let now = pool.effective_weight();
+        let jumped =
+            |rival: &&&NodePool| rival.role() != Role::Spot && (now..weight).contains(&self.weight(rival));
+        let names: BTreeSet<String> = rivals.iter().filter(jumped).map(|r| self.named(r)).collect();
+        if !names.is_empty() && weight != now {
+            self.jumped.insert(pool.name.clone(), names);
+        }
+    }
+
+    fn named(&self, pool: &NodePool) -> String {
+        format!("{} ({})", pool.name, self.weight(pool))
+    }
+
+    /// Says what stands between a committed pool and Spot: pools that a raise jumps, and on-demand pools that take at
+    /// list price, whatever Brimful does, what the plans cannot.
+    pub(super) fn warn_between(&mut self, pool: &NodePool) {
+        let is_steered = |other: &NodePool| self.stands.get(&other.name).is_some_and(|stand| stand.managed);
+        let before = before_spot(pool, self.pools, |pool| self.weight(pool), is_steered);
+        let jumped = self.jumped.remove(&pool.name).map(|names| {
+            format!(
+                "{} stands in between and is jumped: left there, it would take the pods meant for this pool",
+                list(&names)
+            )
+        });
+        let message = if before.is_empty() {
+            jumped
+        } else {
+            let names = list(&before.iter().map(|found| self.named(found.pool)).collect());
+            let passed: BTreeMap<&str, &NodePool> = before
+                .iter()
+                .flat_map(|found| &found.spot)
+                .map(|spot| (spot.name.as_str(), *spot))
+                .collect();
+            let spot = list(&passed.values().map(|spot| self.named(spot)).collect());
+            // Without a weight the on-demand pools come last, once every Spot pool has one.
+            let lifted = passed.values().filter(|spot| self.weight(spot) == 0);
+            let lifted = lifted.map(|spot| weight_yaml(&spot.name, &STEP.to_string()));
+            let lowered = before.iter().filter(|found| self.weight(found.pool) > 0);
+            let lowered = lowered.map(|found| weight_yaml(&found.pool.name, "null"));
+            let yaml: Vec<String> = lifted.chain(lowered).collect();
+            let jumped = jumped.map(|jumped| format!("; {jumped}")).unwrap_or_default();
+            Some(format!(
+                "what its plans cannot take goes to {names} at list price, before {spot}{jumped}. Put Spot first with\n{}",
+                yaml.join("\n  ---\n")
+            ))
+        };
+        if let Some(message) = message {
+            self.found
+                .warnings
+                .push(Warning::of_pool("in-between", &pool.name, message));
+        }
+    }
+
+    pub(super) fn check_tie(&mut self, pool: &NodePool) {
+        let own = self.weight(pool);
+        let tied = self
+            .others(pool)
+            .into_iter()
+            .find(|other| self.weight(other) == own && other.role() != Role::Committed);
+        if let Some(other) = tied.filter(|_| pool.role() == Role::Committed) {
+            let message = format!(
+                "{} has the same weight ({own}): Karpenter then takes the later name first; give them different weights",
+                other.name
+            );
+            self.found
+                .warnings
+                .push(Warning::of_pool("tie", &pool.name, message));
+        }
+    }
+}

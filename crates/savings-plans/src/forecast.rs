@@ -1,0 +1,304 @@
+//! Where a level stands at an hour that no report shows yet, told from hours that are a day or more old, and how far
+//! such telling has been off on the very same history.
+//!
+//! There is no model to tune: a few plain ways to tell are replayed on the past at the lag that stands between the
+//! newest hour and the one asked for, and the one that would have erred least is believed. What it erred then is the
+//! forecast's own error.
+
+use std::collections::BTreeMap;
+
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
+
+/// Hours.
+const DAY: i32 = 24;
+const WEEK: i32 = 7 * DAY;
+/// Weeks back whose hour of the week counts: one holiday or incident among them is outvoted.
+const WEEKS: i32 = 4;
+/// Days back whose hour of the day counts.
+const DAYS: usize = 3;
+/// No way looks at more hours.
+const MOST_TOLD: usize = 4;
+/// Hours on which the ways are replayed: long enough for every hour of the week, twice.
+const REPLAYED: i32 = 2 * WEEK;
+/// Fewer replays than these say nothing.
+const ENOUGH: usize = 24;
+/// Hours of a day, as a count.
+const HOURS: usize = 24;
+/// A mean over a day may lack so many of its hours.
+const MAY_LACK: usize = 4;
+/// Errors differ by the time of day: those within so many hours of it count, where there are enough.
+const NEAR: i32 = 3;
+
+/// A way to tell a level from older ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The same hour of the last weeks, moved by what the daily mean has changed since.
+    HourOfWeek,
+    /// The same hour of the last days, moved likewise.
+    HourOfDay,
+    /// The mean of the newest day.
+    DailyMean,
+    /// The newest hours.
+    Newest,
+}
+
+/// In the order in which they are preferred where they err alike.
+const WAYS: [Way; 4] = [Way::HourOfWeek, Way::HourOfDay, Way::DailyMean, Way::Newest];
+
+/// A level that was not seen, and how sure it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forecast {
+    /// How it was told.
+    pub way: Way,
+    /// The best guess, $/h.
+    pub level: Money,
+    /// What such guesses were off by, seen − told, ascending. Never empty.
+    pub errors: Vec<Money>,
+    /// The hours that the guess rests on, newest first: it is the median of their levels, each moved by its part.
+    pub basis: Vec<Basis>,
+    /// The hours after it, nearest first: what each may be, ascending.
+    pub ahead: Vec<Vec<Money>>,
+}
+
+/// An old hour that a forecast rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Basis {
+    /// The hour.
+    pub hour: Hour,
+    /// What the daily mean has changed since then, $/h.
+    pub moved: Money,
+}
+
+impl Forecast {
+    /// The level that is not exceeded with a probability of `quantile` (0 to 1).
+    #[must_use]
+    pub fn at(&self, quantile: f64) -> Money {
+        let error = self.errors.get(rank(self.errors.len(), quantile));
+        self.level + error.copied().unwrap_or_default()
+    }
+
+    /// The same of a level taken at random from this hour and the `hours` − 1 after it.
+    #[must_use]
+    pub fn over(&self, hours: usize, quantile: f64) -> Money {
+        let now = self.errors.iter().map(|error| self.level + *error);
+        let after = self.ahead.iter().take(hours.saturating_sub(1)).flatten().copied();
+        let mut levels: Vec<Money> = now.chain(after).collect();
+        let rank = rank(levels.len(), quantile);
+        if levels.is_empty() {
+            return Money::ZERO;
+        }
+        *levels.select_nth_unstable(rank).1
+    }
+}
+
+/// The place of a quantile among so many sorted values.
+#[must_use]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank among a few thousand values"
+)]
+fn rank(count: usize, quantile: f64) -> usize {
+    (quantile.clamp(0.0, 1.0) * count.saturating_sub(1) as f64).round() as usize
+}
+
+/// Tells the level at `target` from the hours known before it; `None` when there are none.
+#[must_use]
+pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast> {
+    let past = Past::of(known, target)?;
+    let lag = target.index() - past.newest;
+    let tried = WAYS.map(|way| (way, past.replay(way, lag)));
+    let mean_error = |errors: &[(i32, Money)]| {
+        let sum: Money = errors.iter().map(|(_, error)| error.abs()).sum();
+        sum.picos() / i128::try_from(errors.len()).unwrap_or(1).max(1)
+    };
+    let best = tried
+        .iter()
+        .filter(|(way, errors)| {
+            errors.len() >= ENOUGH && past.tell(*way, target.index(), past.newest).is_some()
+        })
+        .min_by_key(|(_, errors)| mean_error(errors));
+    if let Some((way, errors)) = best {
+        let (level, basis) = past.tell(*way, target.index(), past.newest)?;
+        let ahead = (1..DAY).map_while(|hour| {
+            let (level, _) = past.tell(*way, target.index() + hour, past.newest)?;
+            let errors = near(errors, target.plus(hour));
+            Some(errors.into_iter().map(|error| level + error).collect())
+        });
+        return Some(Forecast {
+            way: *way,
+            level,
+            errors: near(errors, target),
+            basis,
+            ahead: ahead.collect(),
+        });
+    }
+    // Too young to replay anything: what was seen at all makes the band.
+    let (way, (level, basis)) = [Way::HourOfDay, Way::Newest]
+        .into_iter()
+        .find_map(|way| Some((way, past.tell(way, target.index(), past.newest)?)))?;
+    let mut errors: Vec<Money> = past.levels.iter().flatten().map(|seen| *seen - level).collect();
+    errors.sort_unstable();
+    Some(Forecast {
+        way,
+        level,
+        errors,
+        basis,
+        ahead: Vec::new(),
+    })
+}
+
+/// Errors of replays at about the target's hour of the day, else all; ascending, as they are given.
+fn near(errors: &[(i32, Money)], target: Hour) -> Vec<Money> {
+    let is_near = |hour: i32| {
+        let apart = (hour - target.index()).rem_euclid(DAY);
+        apart.min(DAY - apart) <= NEAR
+    };
+    let close: Vec<Money> = errors
+        .iter()
+        .filter(|(hour, _)| is_near(*hour))
+        .map(|(_, error)| *error)
+        .collect();
+    if close.len() >= ENOUGH {
+        close
+    } else {
+        errors.iter().map(|(_, error)| *error).collect()
+    }
+}
+
+/// Levels by hour, without gaps in the numbering.
+struct Past {
+    first: i32,
+    newest: i32,
+    levels: Vec<Option<Money>>,
+    /// Sum and count of the levels before each hour.
+    sums: Vec<(Money, usize)>,
+}
+
+impl Past {
+    fn of(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Self> {
+        let before = || known.range(..target);
+        let (first, newest) = (before().next()?.0.index(), before().next_back()?.0.index());
+        let mut levels = vec![None; usize::try_from(newest - first + 1).ok()?];
+        for (hour, level) in before() {
+            if let Some(place) = usize::try_from(hour.index() - first)
+                .ok()
+                .and_then(|i| levels.get_mut(i))
+            {
+                *place = Some(*level);
+            }
+        }
+        let mut sums = vec![(Money::ZERO, 0)];
+        let (mut sum, mut count) = (Money::ZERO, 0);
+        for level in &levels {
+            if let Some(level) = level {
+                sum += *level;
+                count += 1;
+            }
+            sums.push((sum, count));
+        }
+        Some(Self {
+            first,
+            newest,
+            levels,
+            sums,
+        })
+    }
+
+    fn seen(&self, hour: i32) -> Option<Money> {
+        let index = usize::try_from(hour - self.first).ok()?;
+        self.levels.get(index).copied().flatten()
+    }
+
+    /// Mean of the day that ends with an hour, if nearly all of it was seen.
+    fn daily_mean(&self, last: i32) -> Option<Money> {
+        let end = usize::try_from(last + 1 - self.first).ok()?;
+        let start = end.checked_sub(HOURS)?;
+        let (until, before) = (self.sums.get(end)?, self.sums.get(start)?);
+        let count = until.1 - before.1;
+        (count + MAY_LACK >= HOURS)
+            .then(|| Money::from_picos((until.0 - before.0).picos() / i128::try_from(count).unwrap_or(1)))
+    }
+
+    /// The level at `target` as it would have been told when `newest` was the newest hour, and from which hours.
+    fn tell(&self, way: Way, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
+        let mut told = Vec::new();
+        let level = self.level(way, target, newest, &mut told)?;
+        let basis = told.into_iter().map(|(hour, _, moved)| Basis {
+            hour: Hour::from_index(hour),
+            moved,
+        });
+        Some((level, basis.collect()))
+    }
+
+    /// The same level; `told` becomes the hours with their levels and by how much each is moved.
+    fn level(
+        &self,
+        way: Way,
+        target: i32,
+        newest: i32,
+        told: &mut Vec<(i32, Money, Money)>,
+    ) -> Option<Money> {
+        told.clear();
+        let change = |back: i32| Some(self.daily_mean(newest)? - self.daily_mean(newest - back)?);
+        match way {
+            Way::HourOfWeek => told.extend(
+                (1..=WEEKS)
+                    .map(|weeks| weeks * WEEK)
+                    .filter(|back| target - back <= newest)
+                    .filter_map(|back| Some((target - back, self.seen(target - back)?, change(back)?))),
+            ),
+            Way::HourOfDay => {
+                let nearest = (target - newest + DAY - 1).div_euclid(DAY);
+                let days = (nearest..nearest + 7).filter_map(|days| {
+                    let level = self.seen(target - days * DAY)?;
+                    let moved = change((days - nearest) * DAY).unwrap_or_default();
+                    Some((target - days * DAY, level, moved))
+                });
+                told.extend(days.take(DAYS));
+            }
+            Way::DailyMean => told.push((newest, self.daily_mean(newest)?, Money::ZERO)),
+            Way::Newest => told.extend(
+                (0..6)
+                    .filter_map(|back| Some((newest - back, self.seen(newest - back)?, Money::ZERO)))
+                    .take(DAYS),
+            ),
+        }
+        median(told.iter().map(|(_, level, moved)| *level + *moved))
+    }
+
+    /// What a way would have erred in the hours that were seen since, seen − told; by the error, ascending.
+    fn replay(&self, way: Way, lag: i32) -> Vec<(i32, Money)> {
+        let mut told = Vec::new();
+        let replayed = (self.newest - REPLAYED + 1..=self.newest).filter_map(|hour| {
+            let seen = self.seen(hour)?;
+            Some((hour, seen - self.level(way, hour, hour - lag, &mut told)?))
+        });
+        let mut errors: Vec<(i32, Money)> = replayed.collect();
+        errors.sort_unstable_by_key(|(_, error)| *error);
+        errors
+    }
+}
+
+/// The middle value of a few; the mean of the two middle ones of an even number.
+fn median(levels: impl Iterator<Item = Money>) -> Option<Money> {
+    let mut sorted = [Money::ZERO; MOST_TOLD];
+    let mut count = 0;
+    for (place, level) in sorted.iter_mut().zip(levels) {
+        *place = level;
+        count += 1;
+    }
+    let sorted = sorted.get_mut(..count)?;
+    sorted.sort_unstable();
+    let middle = count / 2;
+    let upper = *sorted.get(middle)?;
+    if count % 2 == 1 {
+        return Some(upper);
+    }
+    Some(Money::from_picos((sorted[middle - 1] + upper).picos() / 2))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! The ledger: what a report says of plans, their hours, their rates, and the usage they might have covered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::savings_plan::Plan;
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
+
+/// How finely a report tells time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Granularity {
+    /// The only one on which decisions rest.
+    Hourly,
+    /// Totals are per day: good for a look at utilization, no more.
+    Daily,
+    /// Tells nothing that Brimful could use.
+    Monthly,
+}
+
+/// One plan in one hour (or day, in a daily report).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanHour {
+    /// The commitment; `None` when the report has no `RecurringFee` row, as for another account's plan.
+    pub commitment: Option<Money>,
+    /// The part of it that was used, as AWS says it, at SP rates.
+    pub used: Money,
+    /// The same as the sum of covered usage, at SP rates; must equal `used` once the hour is complete.
+    pub covered: Money,
+    /// True when a number in one of its rows could not be read.
+    pub suspect: bool,
+}
+
+/// One plan and its hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanLedger {
+    /// The plan.
+    pub plan: Plan,
+    /// Its hours, future ones included: AWS writes `RecurringFee` rows ahead, with nothing used.
+    pub hours: BTreeMap<Hour, PlanHour>,
+}
+
+/// Who used or paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UsageClass {
+    /// On demand, covered by no plan.
+    OnDemand,
+    /// Spot.
+    Spot,
+    /// Covered by a Reserved Instance, before any plan. Kept only for instances with a cluster or NodePool tag.
+    Reserved,
+    /// Covered by the plan of that index in [`Ledger::plans`]: everyone's usage, tagged or not. Not kept in a ledger
+    /// made for plans alone ([`Detail::Plans`](crate::cur::columns::Detail::Plans)).
+    Covered(usize),
+}
+
+/// What all cells of one series have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)] // plain names of the field
+pub struct Series {
+    pub class: UsageClass,
+    /// True for EC2 instances, false for Fargate and Lambda.
+    pub is_instance: bool,
+    pub usage_type: Arc<str>,
+    pub operation: Arc<str>,
+    /// Region code.
+    pub region: Arc<str>,
+    /// Who used it; empty in a ledger made for plans alone, and for usage without tags in one made for decisions
+    /// ([`Detail`](crate::cur::columns::Detail)).
+    pub account: Arc<str>,
+    pub cluster: Arc<str>,
+    pub node_pool: Arc<str>,
+}
+
+impl Series {
+    /// The key of its rate.
+    #[must_use]
+    pub fn key(&self) -> UsageKey {
+        UsageKey {
+            usage_type: Arc::clone(&self.usage_type),
+            operation: Arc::clone(&self.operation),
+        }
+    }
+}
+
+/// Usage of one series in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// The hour.
+    pub hour: Hour,
+    /// Index into [`Ledger::series`].
+    pub series: u32,
+    /// Instance-hours, or the usage type's own unit.
+    pub amount: Quantity,
+    /// Whole picodollars, as narrow as they come: a large report has a million cells.
+    pub picos: i64,
+}
+
+impl Cell {
+    /// Unblended cost; for covered usage its cost at the SP rate.
+    #[must_use]
+    pub fn cost(&self) -> Money {
+        Money::from_picos(i128::from(self.picos))
+    }
+}
+
+/// Key of a rate: what is used, and how. Usage types carry the region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsageKey {
+    /// `USE2-BoxUsage:m5.large`.
+    pub usage_type: Arc<str>,
+    /// `RunInstances`, `RunInstances:0002` (Windows), …
+    pub operation: Arc<str>,
+}
+
+impl UsageKey {
+    /// The same instance on demand: `SpotUsage:m5.large` by `RunInstances:SV001` is `BoxUsage:m5.large` by
+    /// `RunInstances`.
+    #[must_use]
+    pub fn on_demand(&self) -> Self {
+        Self {
+            usage_type: self.usage_type.replace("SpotUsage:", "BoxUsage:").into(),
+            operation: self.operation.split(":SV").next().unwrap_or_default().into(),
+        }
+    }
+}
+
+/// A report, added up. Equal reports give equal ledgers, whatever the order of files and rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// Plans, sorted by ARN.
+    pub plans: Vec<PlanLedger>,
+    /// SP rate ($/unit) of each plan (by index) for each usage, at the newest hour it was seen.
+    pub rates: BTreeMap<(usize, UsageKey), Money>,
+    /// The same for usage that the report has not seen, as AWS describes it elsewhere; empty as the report is read.
+    pub described_rates: BTreeMap<(usize, UsageKey), Money>,
+    /// On-demand list price ($/unit) for each usage, at the newest hour it was seen.
+    pub on_demand_prices: BTreeMap<UsageKey, Money>,
+    /// What the cells are about, sorted.
+    pub series: Vec<Series>,
+    /// Usage by hour and series, sorted.
+    pub cells: Vec<Cell>,
+    /// End of the newest hour with EC2 instance usage, by region code.
+    pub newest_by_region: BTreeMap<String, DateTime<Utc>>,
+    /// Regions in which each plan (by index) covered usage.
+    pub covered_regions: BTreeSet<(usize, String)>,
+    /// End of the newest hour with covered or coverable usage of any sort.
+    pub newest_usage: Option<DateTime<Utc>>,
+    /// `None` when no row tells.
+    pub granularity: Option<Granularity>,
+    /// Rows that matter and hold something that is not a number or a time.
+    pub unreadable_rows: u64,
+    /// Region code of each usage type of EC2 instances.
+    pub regions: BTreeMap<Arc<str>, Arc<str>>,
+    /// Currencies of the plans' rows.
+    pub currencies: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// End of the newest hour with real EC2 instance usage, at most `now`; in a report without any instance, of the
+    /// newest usage that a plan could cover. `None` when the report holds only fees, such as future ones.
+    #[must_use]
+    pub fn horizon(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let instances = self.newest_by_region.values().max().copied();
+        instances.or(self.newest_usage).map(|end| end.min(now))
+    }
+
+    /// True when no EC2 instance tells how far the report reaches.
+    #[must_use]
+    pub fn has_no_instances(&self) -> bool {
+        self.newest_by_region.is_empty()
+    }
+
+    /// Marks plans whose fee rows stop long before the report does as stopped. AWS writes those rows ahead, so a plan
+    /// without them was returned, or has ended without the report saying so. Returns the plans' indices.
+    pub fn mark_stopped(&mut self, horizon: DateTime<Utc>, maturity: Duration) -> Vec<usize> {
+        let mut marked = Vec::new();
+        for (index, entry) in self.plans.iter_mut().enumerate() {
+            let fees = entry
+                .hours
+                .iter()
+                .rev()
+                .find(|(_, amounts)| amounts.commitment.is_some());
+            let Some(last) = fees.map(|(hour, _)| hour.end()) else {
+                continue;
+            };
+            if last <= horizon - maturity && entry.plan.end.is_none_or(|end| end > last) {
+                entry.plan.stopped = Some(last);
+                marked.push(index);
+            }
+        }
+        marked
+    }
+
+    /// The series of a cell.
+    #[must_use]
+    pub fn series_of(&self, cell: &Cell) -> &Series {
+        &self.series[cell.series as usize]
+    }
+
+    /// The cells of one hour.
+    #[must_use]
+    pub fn cells_at(&self, hour: Hour) -> &[Cell] {
+        let from = self.cells.partition_point(|cell| cell.hour < hour);
+        let to = self.cells.partition_point(|cell| cell.hour <= hour);
+        &self.cells[from..to]
+    }
+}

@@ -1,0 +1,159 @@
+//! What each way of acting would have cost on a report's own history.
+//!
+//! Taken from the report: commitments, what everybody else used, how much ran on Spot and at what price, hour by hour.
+//! Simulated (`simulation`): Karpenter, the reports as they would have come in, and each policy's decisions. The
+//! result says what was assumed.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "counts of nodes, steps and hours are small"
+)]
+
+pub mod history;
+pub mod steerable;
+pub mod thresholds;
+pub mod trace;
+
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::history::History;
+use self::thresholds::{Verdict, candidates, verdict};
+use brimful_policy::settings::Settings;
+use crate::closed_loop::{Run, run_configured};
+use crate::oracle;
+use crate::parallel::in_parallel;
+use crate::policies::Kind;
+use crate::trace::{STEPS_PER_DAY, Trace};
+use brimful_types::{Error, Result};
+
+/// Days that a policy sees before it acts, at most, and the part of the history that they may be: decisions need old
+/// hours to forecast from.
+const MOST_WARM_UP: usize = 14;
+const WARM_UP_PART: f64 = 0.4;
+/// Days of history without which nothing can be said.
+const LEAST_DAYS: usize = 4;
+
+/// A policy's run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// The policy.
+    pub kind: Kind,
+    /// What it came to.
+    pub run: Run,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Backtest {
+    /// Days before the first in which policies acted.
+    pub warm_up_days: usize,
+    /// Days in which they acted.
+    pub days: usize,
+    /// What they met.
+    pub trace: Trace,
+    /// Policies as [`Kind::ALL`] lists them.
+    pub played: Vec<Played>,
+    /// The best sequence of the same actions.
+    pub foresight: Run,
+    /// Brimful with other thresholds.
+    pub verdict: Verdict,
+}
+
+/// One run to do.
+#[derive(Debug, Clone, Copy)]
+struct Job<'a> {
+    kind: Kind,
+    config: &'a Settings,
+}
+
+impl Backtest {
+    /// Plays all policies. `done` is told how many of how many runs are over.
+    ///
+    /// # Errors
+    /// The history is too short; the model could not carry a change out.
+    pub fn run(
+        history: &History,
+        config: &Settings,
+        threads: usize,
+        done: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Self> {
+        let whole = history.hours.len() / 24;
+        if whole < LEAST_DAYS {
+            let what = format!(
+                "the report holds {whole} whole days of complete hours: a backtest needs {LEAST_DAYS}, better 30"
+            );
+            return Err(
+                Error::report(what).hint("look further back with --since, or wait for more of the report")
+            );
+        }
+        let warm_up_days = ((whole as f64 * WARM_UP_PART) as usize).clamp(1, MOST_WARM_UP);
+        let days = whole - warm_up_days;
+        let trace = trace::trace(history, warm_up_days, days);
+        let candidates = candidates(config);
+        let policies = Kind::ALL.into_iter().map(|kind| Job { kind, config });
+        // The first candidate is the configuration itself, which one of the policies plays.
+        let thresholds = candidates.iter().skip(1).map(|candidate| Job {
+            kind: candidate.kind,
+            config: &candidate.config,
+        });
+        let jobs: Vec<Job<'_>> = policies.chain(thresholds).collect();
+        let mut runs = play(&trace, days, &jobs, threads, done)?;
+        let tried = runs.split_off(Kind::ALL.len());
+        let played: Vec<Played> = Kind::ALL
+            .into_iter()
+            .zip(runs)
+            .map(|(kind, run)| Played { kind, run })
+            .collect();
+        let configured = played.iter().filter(|played| played.kind == candidates[0].kind);
+        let of_candidates = configured.map(|played| &played.run).chain(&tried);
+        let verdict = verdict(candidates.iter().cloned().zip(of_candidates).collect());
+        Ok(Self {
+            warm_up_days,
+            days,
+            foresight: foresight(&trace, days),
+            verdict,
+            trace,
+            played,
+        })
+    }
+}
+
+fn foresight(trace: &Trace, days: usize) -> Run {
+    let (on_demand, bill) = oracle::path(trace, days * STEPS_PER_DAY);
+    Run {
+        bill,
+        on_demand,
+        ..Run::default()
+    }
+}
+
+/// Carries all jobs out; the results are in their order, whatever the number of threads.
+fn play(
+    trace: &Trace,
+    days: usize,
+    jobs: &[Job<'_>],
+    threads: usize,
+    done: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Vec<Run>> {
+    let over = AtomicU64::new(0);
+    let runs = in_parallel(jobs, threads, |job| {
+        let run = run_configured(trace, job.kind, &acting(job.config), days);
+        done(over.fetch_add(1, Ordering::Relaxed) + 1, jobs.len() as u64);
+        run
+    });
+    runs.into_iter().collect()
+}
+
+/// What of the settings holds in the model: how decisions are made, not where.
+fn acting(settings: &Settings) -> Settings {
+    Settings {
+        policy: settings.policy.clone(),
+        maturity: settings.maturity,
+        lookback: settings.lookback,
+        ..Settings::default()
+    }
+}

@@ -1,0 +1,168 @@
+//! The cluster's three `NodePools` as the API server would hold them.
+
+use serde_json::{Value, json};
+
+use brimful_types::Result;
+use brimful_karpenter::NodePool;
+use brimful_policy::limits::Vcpu;
+
+/// vCPU of a node.
+pub const NODE_VCPU: u32 = 4;
+/// Memory of a node, MiB.
+pub const NODE_MEMORY: u64 = 16_384;
+/// The one instance type.
+pub const INSTANCE_TYPE: &str = "m5.xlarge";
+
+/// The pools, in the order of a cluster's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum Pool {
+    /// On demand, managed; the plans pay for it.
+    Committed = 0,
+    /// On demand, without a weight: takes what nothing else can.
+    Overflow = 1,
+    /// Spot.
+    Spot = 2,
+}
+
+impl Pool {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Committed, Self::Overflow, Self::Spot];
+
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Overflow => "overflow",
+            Self::Spot => "spot",
+        }
+    }
+
+    /// The value of the capacity type's label.
+    #[must_use]
+    pub fn capacity(self) -> &'static str {
+        match self {
+            Self::Spot => "spot",
+            _ => "on-demand",
+        }
+    }
+}
+
+/// `spec.weight` of the Spot pool.
+pub const SPOT_WEIGHT: i32 = 10;
+/// `spec.weight` of the committed pool while nobody steers it.
+pub const LOW: i32 = 5;
+/// Its weight above Spot, for policies that are not Brimful.
+pub const HIGH: i32 = 20;
+
+/// One pool, as the API server and as the program sees it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    object: Value,
+    revision: u64,
+    /// What the program reads; its `resources` follow the nodes.
+    pub seen: NodePool,
+    /// What Karpenter makes of weight and limits.
+    pub terms: Terms,
+}
+
+/// What of a pool the model of Karpenter looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Absent counts as 0.
+    pub weight: i32,
+    /// The most nodes that the limits allow.
+    pub most: usize,
+    /// True when consolidation leaves its nodes alone.
+    pub protected: bool,
+}
+
+impl Terms {
+    fn of(pool: &NodePool) -> Self {
+        let most = Vcpu::of(&pool.limits).map_or(usize::MAX, |limit| {
+            (limit.0 / Vcpu::cores(NODE_VCPU).0).max(0) as usize
+        });
+        Self {
+            weight: pool.effective_weight(),
+            most,
+            protected: pool.protected_from_consolidation(),
+        }
+    }
+}
+
+impl Stored {
+    /// A pool as its owner made it. `protected` concerns the committed pool.
+    ///
+    /// # Errors
+    /// Never, as long as the crate reads what it should.
+    pub fn new(pool: Pool, protected: bool) -> Result<Self> {
+        let weight = match pool {
+            Pool::Committed => json!(LOW),
+            Pool::Overflow => Value::Null,
+            Pool::Spot => json!(SPOT_WEIGHT),
+        };
+        let managed = (pool == Pool::Committed).then_some("true");
+        let policy = if protected && pool == Pool::Committed {
+            "WhenEmpty"
+        } else {
+            "WhenEmptyOrUnderutilized"
+        };
+        let object = json!({
+            "apiVersion": "karpenter.sh/v1", "kind": "NodePool",
+            "metadata": {
+                "name": pool.name(), "uid": pool.name(), "resourceVersion": "1", "generation": 1,
+                "labels": { "brimful.dev/managed": managed },
+            },
+            "spec": {
+                "weight": weight,
+                "disruption": { "consolidationPolicy": policy, "consolidateAfter": "0s" },
+                "template": { "spec": { "expireAfter": "Never", "requirements": [
+                    { "key": "karpenter.sh/capacity-type", "operator": "In", "values": [pool.capacity()] },
+                    { "key": "node.kubernetes.io/instance-type", "operator": "In", "values": [INSTANCE_TYPE] },
+                ] } },
+            },
+            "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
+        });
+        let object = without_nulls(&object);
+        let seen = NodePool::from_json(&object)?;
+        Ok(Self {
+            terms: Terms::of(&seen),
+            object,
+            revision: 1,
+            seen,
+        })
+    }
+
+    /// A merge patch (RFC 7386), as the API server carries it out.
+    ///
+    /// # Errors
+    /// The patched object is no `NodePool` any more.
+    pub fn patch(&mut self, patch: &Value) -> Result<()> {
+        json_patch::merge(&mut self.object, patch);
+        self.revision += 1;
+        self.object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        self.object["metadata"]["generation"] = json!(self.revision);
+        let resources = std::mem::take(&mut self.seen.resources);
+        self.seen = NodePool::from_json(&self.object)?;
+        self.seen.resources = resources;
+        self.terms = Terms::of(&self.seen);
+        Ok(())
+    }
+
+    /// Tells in the status how many nodes the pool has.
+    pub fn count(&mut self, nodes: usize) {
+        let amount = |name: &str, text: String| (name.to_owned(), text);
+        self.seen.resources = [
+            amount("cpu", (nodes * NODE_VCPU as usize).to_string()),
+            amount("memory", format!("{}Mi", nodes as u64 * NODE_MEMORY)),
+        ]
+        .into();
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    let mut clean = json!({});
+    json_patch::merge(&mut clean, value);
+    clean
+}

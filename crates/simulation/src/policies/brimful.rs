@@ -1,0 +1,88 @@
+//! Brimful itself: what `apply` does in one run, with the clock, the report and the cluster handed in.
+
+use super::{Policy, Reads, Scene};
+use brimful_types::Result;
+use brimful_savings_plans::utilization::stale;
+use brimful_policy::settings::Settings;
+use brimful_policy::patch::patch;
+use brimful_policy::peers::{Note, Peers, Reader, file_name};
+use brimful_policy::plan::{Inputs, propose};
+use brimful_policy::state::State;
+use crate::cluster::Cluster;
+use crate::trace::cluster_name;
+
+/// The real policy code, one configuration and one state per cluster. Several clusters tell each other their demand
+/// (`coordination.uri`).
+#[derive(Debug, Clone)]
+pub struct Brimful {
+    clusters: Vec<(Settings, State)>,
+    notes: Vec<Note>,
+    told: bool,
+}
+
+impl Brimful {
+    /// For so many clusters, that have not been steered yet; `told` what others use now, or not.
+    #[must_use]
+    pub fn new(clusters: usize, config: &Settings, told: bool) -> Self {
+        let clusters = (0..clusters).map(|index| {
+            let mut config = config.clone();
+            config.cluster.name = Some(cluster_name(index));
+            (config, State::default())
+        });
+        Self {
+            clusters: clusters.collect(),
+            notes: Vec::new(),
+            told,
+        }
+    }
+}
+
+impl Policy for Brimful {
+    fn reads(&self) -> Reads {
+        if self.told { Reads::Truth } else { Reads::Reports }
+    }
+
+    fn act(&mut self, scene: &Scene<'_>, index: usize, cluster: &mut Cluster) -> Result<()> {
+        let Some(report) = scene.report else { return Ok(()) };
+        let (config, state) = &mut self.clusters[index];
+        let doubt = match report.utilization.horizon {
+            Some(horizon) => stale(horizon, scene.now, config.policy.max_data_age.0),
+            None => Some("the report holds no usage yet".to_owned()),
+        };
+        let node_pools = cluster.node_pools();
+        let reader = Reader {
+            cluster: &cluster.name,
+            pools: &node_pools,
+        };
+        let peers = Peers::judge(reader, &self.notes, scene.now, config.peer_max_age.0);
+        let proposal = propose(&Inputs {
+            now: scene.now,
+            config,
+            ledger: &report.ledger,
+            utilization: &report.utilization,
+            node_pools: &node_pools,
+            nodes: Some(cluster.nodes()),
+            node_claims: Some(&[]),
+            state,
+            peers: &peers,
+            doubt: doubt.as_deref(),
+        });
+        let changing = proposal
+            .pools
+            .iter()
+            .filter(|pool| pool.changes() || pool.restore);
+        for pool in changing {
+            cluster.patch(&pool.pool.name, &patch(pool, scene.now))?;
+        }
+        if let Some(demand) = &proposal.demand {
+            let name = file_name(&cluster.name);
+            self.notes.retain(|note| note.name != name);
+            self.notes.push(Note {
+                name,
+                content: Ok(demand.to_text()),
+            });
+        }
+        *state = proposal.state;
+        Ok(())
+    }
+}

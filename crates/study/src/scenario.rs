@@ -1,0 +1,255 @@
+//! Scenarios: each is a function from a seed to a trace.
+
+use brimful_simulation::dice::Dice;
+use brimful_simulation::trace::{
+    Delivery, Lateness, Prices, STEPS_PER_DAY, STEPS_PER_HOUR, Term, Trace, WARM_UP, WARM_UP_DAYS, Workload,
+};
+
+mod recipes;
+
+pub use recipes::Scenario;
+
+/// Days in a simulated month.
+pub const MONTH_DAYS: usize = 30;
+const DAYS: usize = WARM_UP_DAYS + MONTH_DAYS;
+const HOURS: usize = DAYS * 24;
+const STEPS: usize = DAYS * STEPS_PER_DAY;
+
+/// A moment of a scenario.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Days since the month's first; negative before.
+    pub(crate) day: f64,
+}
+
+impl Moment {
+    fn of_hours(hours: f64) -> Self {
+        Self {
+            day: hours / 24.0 - WARM_UP_DAYS as f64,
+        }
+    }
+
+    /// 1 at the busiest time of the day, −1 at the quietest.
+    pub(crate) fn tide(self) -> f64 {
+        (std::f64::consts::TAU * (self.day - 15.0 / 24.0)).cos()
+    }
+
+    pub(crate) fn is_weekend(self) -> bool {
+        self.day.rem_euclid(7.0) >= 5.0
+    }
+}
+
+/// A level over time.
+pub(crate) type Shape = fn(Moment) -> f64;
+
+/// Irregularity: what a level keeps of its deviation from hour to hour, and how large that is, as parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noise {
+    pub(crate) keep: f64,
+    pub(crate) spread: f64,
+}
+
+/// What a scenario is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    pub(crate) plans: Vec<Term>,
+    /// $/h at SP rates.
+    pub(crate) others: Shape,
+    pub(crate) others_noise: Noise,
+    /// Nodes, by cluster.
+    pub(crate) workloads: Vec<Shape>,
+    pub(crate) workload_noise: Noise,
+    /// Batches a day, each of so many nodes for one to three hours.
+    pub(crate) bursts: (f64, f64),
+    /// Part of the nodes that ends in an hour because pods finish or nodes expire.
+    pub(crate) churn: f64,
+    /// Part of the Spot nodes that is interrupted in an hour.
+    pub(crate) interruptions: f64,
+    pub(crate) spot_price: f64,
+    /// Episodes in the month in which Spot costs twice as much.
+    pub(crate) spikes: usize,
+    /// Episodes in the month in which there is no Spot, and a tenth of it is interrupted every hour.
+    pub(crate) shortages: usize,
+    /// From the end of the newest hour in a delivery to its arrival, hours.
+    pub(crate) lag: (f64, f64),
+    /// One in so many hours has rows that come up to 60 hours late; 0 is none.
+    pub(crate) late_hours: f64,
+    /// One in so many hours is restated a day or more later.
+    pub(crate) restated: f64,
+    /// Outages in the month of the API server or the report's bucket.
+    pub(crate) outages: usize,
+    /// Days in which no delivery comes, from and to.
+    pub(crate) silence: (f64, f64),
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            plans: vec![Term {
+                commitment: 14.0,
+                from: i32::MIN,
+                to: i32::MAX,
+            }],
+            others: |_| 7.0,
+            others_noise: Noise {
+                keep: 0.9,
+                spread: 0.03,
+            },
+            workloads: vec![|_| 90.0],
+            workload_noise: Noise {
+                keep: 0.95,
+                spread: 0.03,
+            },
+            bursts: (0.0, 0.0),
+            churn: 0.03,
+            interruptions: 0.002,
+            spot_price: 0.076,
+            spikes: 0,
+            shortages: 0,
+            lag: (6.0, 14.0),
+            late_hours: 0.0,
+            restated: 0.0,
+            outages: 0,
+            silence: (0.0, 0.0),
+        }
+    }
+}
+
+impl Recipe {
+    /// Draws a trace. Each fact has its own stream of numbers, so that one does not shift another.
+    pub(crate) fn draw(&self, seed: u64) -> Trace {
+        let dice = |stream: u64| Dice::new(seed, stream);
+        let has_spot = episodes(dice(1), self.shortages, (3.0, 10.0));
+        let spikes = episodes(dice(2), self.spikes, (12.0, 36.0));
+        let price = |hour: usize| {
+            let normal = spikes[hour * STEPS_PER_HOUR];
+            self.spot_price * if normal { 1.0 } else { 2.0 }
+        };
+        let clusters = self.workloads.iter().enumerate();
+        Trace {
+            steps: STEPS,
+            warm_up: WARM_UP,
+            prices: Prices {
+                on_demand: 0.192,
+                savings_plan: 0.140,
+            },
+            plans: self.plans.clone(),
+            others: self.others(dice(3)),
+            spot_price: (0..HOURS).map(price).collect(),
+            clusters: clusters
+                .map(|(index, shape)| self.workload(seed, 100 + 10 * index as u64, *shape, &has_spot))
+                .collect(),
+            deliveries: self.deliveries(dice(4)),
+            lateness: self.lateness(dice(5)),
+            can_run: episodes(dice(6), self.outages, (2.0, 12.0)),
+            has_spot,
+        }
+    }
+
+    fn others(&self, mut dice: Dice) -> Vec<f64> {
+        let noise = dice.wander(HOURS, self.others_noise.keep, self.others_noise.spread);
+        let hours = noise.into_iter().enumerate();
+        hours
+            .map(|(hour, noise)| {
+                ((self.others)(Moment::of_hours(hour as f64 + 0.5)) * (1.0 + noise)).max(0.0)
+            })
+            .collect()
+    }
+
+    fn workload(&self, seed: u64, stream: u64, shape: Shape, has_spot: &[bool]) -> Workload {
+        let mut dice = Dice::new(seed, stream);
+        let noise = dice.wander(HOURS + 1, self.workload_noise.keep, self.workload_noise.spread);
+        let bursts = self.bursts_by_step(Dice::new(seed, stream + 1));
+        let nodes: Vec<usize> = (0..STEPS)
+            .map(|step| {
+                let hours = step as f64 / STEPS_PER_HOUR as f64;
+                let (hour, part) = (step / STEPS_PER_HOUR, hours.fract());
+                let noise = noise[hour] * (1.0 - part) + noise[hour + 1] * part;
+                let level = shape(Moment::of_hours(hours)) * (1.0 + noise) + bursts[step];
+                level.round().max(0.0) as usize
+            })
+            .collect();
+        let slots = nodes.iter().copied().max().unwrap_or(0);
+        let mut rounding = Dice::new(seed, stream + 2);
+        let mut on_demand = Dice::new(seed, stream + 3);
+        let mut spot = Dice::new(seed, stream + 4);
+        let per_step = |hourly: f64| hourly / STEPS_PER_HOUR as f64;
+        let interruptions = |step: usize| if has_spot[step] { self.interruptions } else { 0.1 };
+        Workload {
+            on_demand_ends: (0..STEPS)
+                .map(|_| on_demand.ends(slots, per_step(self.churn)))
+                .collect(),
+            spot_ends: (0..STEPS)
+                .map(|step| spot.ends(slots, per_step(self.churn + interruptions(step))))
+                .collect(),
+            rounding: (0..STEPS).map(|_| rounding.unit()).collect(),
+            dearest_first: 1.0,
+            nodes,
+        }
+    }
+
+    fn bursts_by_step(&self, mut dice: Dice) -> Vec<f64> {
+        let mut nodes = vec![0.0; STEPS];
+        let (per_day, size) = self.bursts;
+        for step in 0..STEPS {
+            if dice.chance(per_day / STEPS_PER_DAY as f64) {
+                let length = (dice.between(1.0, 3.0) * STEPS_PER_HOUR as f64) as usize;
+                let size = size * dice.between(0.5, 1.5);
+                for burst in &mut nodes[step..(step + length).min(STEPS)] {
+                    *burst += size;
+                }
+            }
+        }
+        nodes
+    }
+
+    /// About three a day; one in ten fails to come.
+    fn deliveries(&self, mut dice: Dice) -> Vec<Delivery> {
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        for turn in 1..DAYS * 3 {
+            let hours = turn as f64 * 8.0 + dice.between(0.0, 3.0);
+            let lag = dice.between(self.lag.0, self.lag.1);
+            let day = Moment::of_hours(hours).day;
+            let comes = !dice.chance(0.1) && !(self.silence.0..self.silence.1).contains(&day);
+            let newest = deliveries.last().map_or(0, |delivery| delivery.reaches);
+            if comes && hours > lag {
+                deliveries.push(Delivery {
+                    step: (hours * STEPS_PER_HOUR as f64) as usize,
+                    reaches: ((hours - lag) as usize).max(newest),
+                });
+            }
+        }
+        deliveries
+    }
+
+    fn lateness(&self, mut dice: Dice) -> Vec<Lateness> {
+        let late = |dice: &mut Dice| {
+            let very = dice.chance(self.late_hours);
+            let hours = if very {
+                dice.between(36.0, 60.0)
+            } else {
+                dice.between(12.0, 24.0)
+            };
+            let lacking = dice.between(0.05, 0.3);
+            let restated = (dice.between(0.0, 0.03), dice.between(36.0, 200.0));
+            Lateness {
+                hours,
+                lacking,
+                restated: dice.chance(self.restated).then_some(restated),
+            }
+        };
+        (0..HOURS).map(|_| late(&mut dice)).collect()
+    }
+}
+
+/// True outside of so many episodes of the month, by step.
+fn episodes(mut dice: Dice, count: usize, hours: (f64, f64)) -> Vec<bool> {
+    let mut outside = vec![true; STEPS];
+    for _ in 0..count {
+        let first = (WARM_UP_DAYS as f64 + dice.between(1.0, MONTH_DAYS as f64 - 2.0)) * 24.0;
+        let last = first + dice.between(hours.0, hours.1);
+        let step = |hour: f64| ((hour * STEPS_PER_HOUR as f64) as usize).min(STEPS);
+        outside[step(first)..step(last)].fill(false);
+    }
+    outside
+}
