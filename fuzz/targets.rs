@@ -7,16 +7,16 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use brimful_savings_plans::ledger::Ledger;
-use brimful::cur::ledger_builder::LedgerBuilder;
 use brimful::config::Config;
 use brimful::cur::columns::Detail;
+use brimful::cur::ledger_builder::LedgerBuilder;
 use brimful::cur::manifest::Manifest;
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
 use brimful::cur::symbols::Symbols;
 use brimful_policy::peers::Demand;
 use brimful_policy::state::State;
+use brimful_savings_plans::ledger::Ledger;
 use tokio::runtime::{Builder, Runtime};
 
 /// A target by name.

@@ -8,7 +8,9 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use crate::cur::location::Place;
-use brimful_policy::settings::{ClusterConfig, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig};
+use brimful_policy::settings::{
+    ClusterConfig, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig,
+};
 use brimful_types::span::Span;
 use brimful_types::{Error, Result};
 

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use aws_config::SdkConfig;
 use futures::{StreamExt, stream};
 
-use brimful_types::Result;
 pub use crate::cur::location::Place;
 use crate::cur::s3::{AwsAccess, Listed, Put, S3Store};
 use brimful_policy::peers::{MAX_BYTES, Note};
+use brimful_types::Result;
 
 mod directory;
 

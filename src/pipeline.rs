@@ -4,8 +4,6 @@ use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Datelike, Duration, Utc};
 
-use brimful_savings_plans::ledger::{Granularity, Ledger};
-use brimful_savings_plans::utilization::{Check, Terms, Utilization, stale};
 use crate::config::Config;
 use crate::cur::columns::{Detail, Format};
 use crate::cur::ledger_cache::LedgerCache;
@@ -15,14 +13,16 @@ use crate::cur::reader::{ReportData, Request, read};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
 use crate::cur::snapshot::Periods;
-use brimful_types::hour::{Hour, human_duration, rfc3339};
+use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
 use brimful_karpenter::{Node, NodeClaim, NodePool};
-use brimful_types::money::Money;
 use brimful_policy::groups::commitment_now;
 use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, Proposal, propose};
 use brimful_policy::state::State;
-use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
+use brimful_savings_plans::ledger::{Granularity, Ledger};
+use brimful_savings_plans::utilization::{Check, Terms, Utilization, stale};
+use brimful_types::hour::{Hour, human_duration, rfc3339};
+use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind, Result};
 

@@ -8,19 +8,19 @@ use super::context::Context;
 use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
-use brimful_simulation::backtest::Backtest;
-use brimful_simulation::backtest::history::History;
-use brimful_savings_plans::replay::replay;
 use crate::cur::columns::Detail;
 use crate::doctor::application::sharing;
-use brimful_types::hour::rfc3339;
-use brimful_karpenter::{NodePool, Role, manifest};
 use crate::pipeline::{Judged, judge_history};
-use brimful_policy::identity::Identity;
-use brimful_policy::restraint::is_managed;
 use crate::report::backtest::{Document, Facts};
 use crate::report::backtest_table::render;
 use crate::report::picture;
+use brimful_karpenter::{NodePool, Role, manifest};
+use brimful_policy::identity::Identity;
+use brimful_policy::restraint::is_managed;
+use brimful_savings_plans::replay::replay;
+use brimful_simulation::backtest::Backtest;
+use brimful_simulation::backtest::history::History;
+use brimful_types::hour::rfc3339;
 use brimful_types::{Error, Result};
 
 pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> {

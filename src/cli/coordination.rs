@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::coordination::{Board, Entry, Place, Written};
-use brimful_karpenter::NodePool;
 use crate::pipeline::{ClusterView, Judged, plan};
+use brimful_karpenter::NodePool;
 use brimful_policy::identity::Identity;
 use brimful_policy::peers::{Note, Peers, Reader, file_name};
 use brimful_policy::plan::Proposal;
@@ -169,9 +169,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use brimful_types::ErrorKind;
     use crate::cur::location::Location;
     use brimful_policy::peers::Demand;
+    use brimful_types::ErrorKind;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 

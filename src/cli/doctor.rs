@@ -10,15 +10,15 @@ use super::progress::waiting;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::config::Config;
-use brimful_policy::settings::Mode;
 use crate::cur::location::Location;
 use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
+use crate::pipeline::{ClusterView, Judged, plan, unread};
+use crate::report::doctor_table;
 use brimful_karpenter::rights::RIGHTS;
 use brimful_karpenter::{NodePool, manifest};
 use brimful_kube::{Cluster, Overlays};
-use crate::pipeline::{ClusterView, Judged, plan, unread};
 use brimful_policy::restraint::is_managed;
-use crate::report::doctor_table;
+use brimful_policy::settings::Mode;
 use brimful_types::{Error, Result};
 
 mod read;

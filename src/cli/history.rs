@@ -7,14 +7,14 @@ use super::context::{Context, start_logs, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
-use brimful_types::Result;
 use crate::config::Config;
 use crate::cur::columns::Detail;
-use brimful_types::hour::rfc3339;
-use brimful_kube::Cluster;
 use crate::pipeline::{Judged, judge_history};
-use brimful_policy::effect::{Effect, Told};
 use crate::report::history::{self, Document, Row};
+use brimful_kube::Cluster;
+use brimful_policy::effect::{Effect, Told};
+use brimful_types::Result;
+use brimful_types::hour::rfc3339;
 
 pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
     let HistoryArgs {

@@ -9,6 +9,8 @@ use super::context::{start_logs, wall_clock};
 use super::state_store::Next;
 use super::{output, state_store};
 use crate::config::LogFormat;
+use crate::report::json::{Applied, ApplyResult};
+use crate::report::plan_table::applied_line;
 use brimful_karpenter::NodePool;
 use brimful_kube::{Cluster, PatchError, PoolEvent};
 use brimful_policy::history::{Entry, History};
@@ -16,8 +18,6 @@ use brimful_policy::patch::{Restored, reset, restore};
 use brimful_policy::plan::show_limits;
 use brimful_policy::records::is_marked;
 use brimful_policy::weights::show;
-use crate::report::json::{Applied, ApplyResult};
-use crate::report::plan_table::applied_line;
 use brimful_types::{Error, ErrorKind, Result};
 
 /// Tries to patch a pool whose resourceVersion keeps moving.

@@ -1,12 +1,12 @@
 //! Who asks, and what they may: AWS and the cluster.
 
 use super::{Check, Group};
-use brimful_policy::settings::Mode;
 use crate::cur::caller::{Caller, NoCaller};
-use brimful_types::error::Error;
 use brimful_karpenter::api::{NEWEST, NodePoolSchema, OLDEST, Version};
 use brimful_karpenter::rights::Right;
 use brimful_kube::{Overlays, Served};
+use brimful_policy::settings::Mode;
+use brimful_types::error::Error;
 
 /// The credentials in use.
 #[must_use]

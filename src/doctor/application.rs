@@ -1,11 +1,11 @@
 //! The application order, replayed on the report: a measure of how well Brimful knows who pays for what.
 
 use super::{Check, Group};
+use crate::config::Config;
+use crate::pipeline::Judged;
 use brimful_savings_plans::replay::{Deviation, Replay, replay};
 use brimful_savings_plans::savings_plan::Plan;
 use brimful_savings_plans::sharing::Sharing;
-use crate::config::Config;
-use crate::pipeline::Judged;
 
 /// The check's id.
 pub(super) const ID: &str = "application-order";

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Check, Group};
 use crate::config::Config;
-use brimful_types::hour::human_duration;
 use brimful_policy::peers::Peers;
 use brimful_policy::plan::Proposal;
+use brimful_types::hour::human_duration;
 
 const ID: &str = "coordination";
 /// One cluster's silence: told one by one.

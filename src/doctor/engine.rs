@@ -3,8 +3,8 @@
 use super::{Check, Group};
 use crate::config::Config;
 use crate::cur::athena::{price, size};
-use brimful_types::hour::human_duration;
 use crate::pipeline::Judged;
+use brimful_types::hour::human_duration;
 
 pub(super) const ID: &str = "report-engine";
 
@@ -71,9 +71,9 @@ mod tests {
     use super::*;
     use crate::cur::location::Location;
     use crate::doctor::Status;
-    use brimful_types::money::Money;
-    use brimful_types::Error;
     use crate::pipeline;
+    use brimful_types::Error;
+    use brimful_types::money::Money;
 
     fn told(bytes: u64, rows: u64, is_asked: bool) -> (Status, String) {
         let mut judged = pipeline::unread(&Location::Path("x".into()), &Error::report("x"));

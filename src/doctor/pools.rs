@@ -174,7 +174,10 @@ impl Look<'_> {
             self.hold(pool, &mut checks);
         }
         checks.extend(at_limit(pool));
-        checks.extend(owners(pool, wished(pool, &self.config.settings()).unwrap_or(false)));
+        checks.extend(owners(
+            pool,
+            wished(pool, &self.config.settings()).unwrap_or(false),
+        ));
         checks
     }
 

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{Check, Group, Status, application, engine};
-use brimful_savings_plans::ledger::Granularity;
-use brimful_savings_plans::utilization::stale;
 use crate::config::Config;
 use crate::cur::discover::choice::Choice;
+use crate::pipeline::Judged;
+use brimful_policy::plan::Proposal;
+use brimful_savings_plans::ledger::Granularity;
+use brimful_savings_plans::utilization::stale;
 use brimful_types::error::Error;
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::money::Money;
-use crate::pipeline::Judged;
-use brimful_policy::plan::Proposal;
 use brimful_types::warning::Warning;
 
 /// Checks that need a report that could be read.

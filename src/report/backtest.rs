@@ -8,8 +8,8 @@ use brimful_simulation::backtest::history::{History, Past};
 use brimful_simulation::backtest::steerable::Own;
 use brimful_simulation::backtest::thresholds::Tried;
 use brimful_simulation::backtest::trace::{DELIVERED_EVERY, LAG};
-use brimful_types::hour::{human_duration, rfc3339};
 use brimful_simulation::billing::Bill;
+use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::warning::Warning;
 
 /// Hours in a month.

@@ -5,17 +5,17 @@ use std::fmt::Write as _;
 use super::json::Source;
 use super::plan_table::style;
 use super::text::{FAINT, HEADING, paragraph, table};
-use brimful_savings_plans::nowcast::{Method, Nowcast};
-use brimful_savings_plans::utilization::Utilization;
 use crate::config::Config;
-use brimful_types::hour::{human_duration, rfc3339};
-use brimful_types::money::Money;
 use brimful_policy::arithmetic::{Arithmetic, GroupWorking, HourLevel, PlanInForce, Rule};
 use brimful_policy::decision::names;
 use brimful_policy::groups::GroupNow;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::prices::Source as PriceSource;
 use brimful_policy::stakes::LASTING_HOURS;
+use brimful_savings_plans::nowcast::{Method, Nowcast};
+use brimful_savings_plans::utilization::Utilization;
+use brimful_types::hour::{human_duration, rfc3339};
+use brimful_types::money::Money;
 
 mod steering;
 

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::json::Source;
 use super::text::{BAD, FAINT, GOOD, HEADING, paragraph};
-use brimful_types::hour::rfc3339;
-use brimful_types::money::Money;
 use brimful_policy::Decision;
 use brimful_policy::effect::Effect;
 use brimful_policy::history::{Action, Change, Entry, Fate};
 use brimful_policy::limits::Limits;
 use brimful_policy::plan::show_limits;
 use brimful_policy::weights::show;
+use brimful_types::hour::rfc3339;
+use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
 

@@ -6,15 +6,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use brimful_savings_plans::nowcast::Method;
-use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
-use brimful_savings_plans::utilization::{HourUse, PlanUse, Utilization};
 use crate::cur::athena::size;
-use brimful_types::hour::{Hour, rfc3339};
-use brimful_types::money::Money;
 use brimful_policy::Decision;
 use brimful_policy::limits::Limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
+use brimful_savings_plans::nowcast::Method;
+use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
+use brimful_savings_plans::utilization::{HourUse, PlanUse, Utilization};
+use brimful_types::hour::{Hour, rfc3339};
+use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 
 /// Where the figures come from.

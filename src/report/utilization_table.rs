@@ -153,7 +153,9 @@ pub fn csv(report: &UtilizationReport) -> Result<String> {
             .unwrap_or_default();
         for hour in &plan.hours {
             let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-            let money = |value: Option<brimful_types::money::Money>| number(value.map(brimful_types::money::Money::dollars));
+            let money = |value: Option<brimful_types::money::Money>| {
+                number(value.map(brimful_types::money::Money::dollars))
+            };
             let record = [
                 plan.arn.clone(),
                 kind.clone(),

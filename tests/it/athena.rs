@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use brimful_types::Error;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{ReadOptions, judge_history};
+use brimful_types::Error;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::support::athena::{Athena, settings};

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 
 use super::labels;
+use super::launchable::os;
 use super::requirement::Requirements;
+use super::units::quantity;
 
 mod parse;
 
@@ -248,20 +250,21 @@ impl NodePool {
             || disruption.budgets.iter().any(Budget::forbids_underutilized)
     }
 
-    /// True unless taints or labels that users define make a pod impossible that fits both pools.
+    /// True if the pods of `other` that ask for nothing in particular also fit this pool.
     ///
-    /// Pods are taken to tolerate what their own pool needs and no more, so one pool's taints must be among the
-    /// other's. A label that users define separates two pools if both define it and no value is common. Keys
-    /// that Karpenter gives a meaning to never separate: a pod that names none of them fits both.
+    /// Pods are taken to tolerate what their own pool needs and no more, so this pool's taints must be among those of
+    /// the other; and they run on one operating system. No label parts two pools: a pod that names none fits both, and
+    /// Karpenter then goes by weight (`scheduler.go`, `add`).
     #[must_use]
-    pub fn can_share_pods_with(&self, other: &Self) -> bool {
-        let (mine, theirs) = (self.hard_taints(), other.hard_taints());
-        (mine.is_subset(&theirs) || theirs.is_subset(&mine))
-            && self
-                .requirements
-                .iter()
-                .filter(|(key, _)| !labels::is_well_known(key) && other.requirements.contains(key))
-                .all(|(key, values)| values.intersects(other.requirements.get(key)))
+    pub fn is_open_to_pods_of(&self, other: &Self) -> bool {
+        self.hard_taints().is_subset(&other.hard_taints()) && !os(self).is_disjoint(&os(other))
+    }
+
+    /// False for a pool from which nothing is launched: not Ready, being deleted, or with a limit of zero.
+    #[must_use]
+    pub fn is_switched_on(&self) -> bool {
+        let is_zero = |limit: &String| quantity(limit).is_some_and(|limit| limit <= 0.0);
+        self.ready != Some(false) && !self.deleting && !self.limits.values().any(is_zero)
     }
 
     /// True if every pod that the other pool takes fits this one, as far as taints and labels that users define say:

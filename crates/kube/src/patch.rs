@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::call::answer;
 use super::{Cluster, MANAGER, NODE_POOLS, parse_one};
-use brimful_types::Error;
 use brimful_karpenter::nodepool::NodePool;
+use brimful_types::Error;
 
 /// Why a patch did not go through. Nothing was changed in any case but [`PatchError::Other`], where it is unknown.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use super::groups::{self, GroupNow, commitment_now, ends_shortly};
 use super::own_use::{Scale, is_billed_on_demand};
 use super::plan::PoolPlan;
 use super::prices::Price;
+use brimful_karpenter::{Node, NodePool, Role};
 use brimful_savings_plans::forecast::Basis;
 use brimful_savings_plans::nowcast::OwnUse;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::Hour;
-use brimful_karpenter::{Node, NodePool, Role};
 use brimful_types::money::Money;
 
 /// Which rule of [`super::decision::decide`] spoke.

@@ -14,9 +14,9 @@ use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::prices::{Price, Prices};
 use super::state::{Filling, Memory, Turns};
+use crate::settings::PolicyConfig;
 use brimful_savings_plans::nowcast::Method;
 use brimful_savings_plans::savings_plan::GroupId;
-use crate::settings::PolicyConfig;
 use brimful_types::money::Money;
 
 mod reasons;

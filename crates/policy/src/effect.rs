@@ -19,10 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 
 use super::history::{Entry, Fate, History};
+use crate::settings::ClusterConfig;
 use brimful_savings_plans::ledger::{Cell, Ledger, Series, UsageClass};
 use brimful_savings_plans::usage::instance_type;
 use brimful_savings_plans::utilization::Utilization;
-use crate::settings::ClusterConfig;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;

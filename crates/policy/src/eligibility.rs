@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::Identity;
 use super::prices::{Placement, Price, Prices};
+use brimful_karpenter::{
+    CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, os, regions,
+};
 use brimful_savings_plans::savings_plan::GroupId;
-use brimful_karpenter::{CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, os, regions};
 use brimful_types::warning::Warning;
 
 /// A `NodePool` as the plans see it.
@@ -162,14 +164,14 @@ fn family_requirement(family: &str) -> String {
     )
 }
 
-/// Pools that could take pods of a committed pool, by name: those that share pods with it and launch Spot or
-/// on-demand capacity that no plan pays.
+/// Pools that could take pods of a committed pool, by name: those that launch something and ask of its pods nothing
+/// that they lack.
 #[must_use]
 pub fn competitors<'a>(pool: &NodePool, pools: &'a BTreeMap<String, NodePool>) -> Vec<&'a NodePool> {
     pools
         .values()
-        .filter(|other| other.name != pool.name && other.role() != Role::None && !other.deleting)
-        .filter(|other| pool.can_share_pods_with(other))
+        .filter(|other| other.name != pool.name && other.role() != Role::None && other.is_switched_on())
+        .filter(|other| other.is_open_to_pods_of(pool))
         .collect()
 }
 
@@ -202,7 +204,7 @@ pub fn before_spot<'a>(
     });
     let found = on_demand.map(|on_demand| {
         let is_after = |other: &&NodePool| {
-            matches!(other.role(), Role::Spot | Role::Mixed) && other.can_share_pods_with(on_demand)
+            matches!(other.role(), Role::Spot | Role::Mixed) && other.is_open_to_pods_of(on_demand)
         };
         let spot = others.iter().copied().filter(is_after);
         BeforeSpot {
@@ -321,13 +323,13 @@ mod tests {
         );
         for harmless in [
             default().weight(50).managed(),
-            default().weight(50).taint("team", "x").label("team", "x"),
+            default().weight(50).taint("team", "x"),
             default().weight(50).replicas(2),
             NodePool::test("odcr")
                 .requirement(labels::CAPACITY_TYPE, "In", &["reserved", "on-demand"])
                 .weight(50),
         ] {
-            let apart = spot().weight(10).label("team", "y");
+            let apart = spot().weight(10).taint("team", "y");
             assert_eq!(found(vec![harmless, apart]), Vec::<String>::new());
         }
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use brimful_savings_plans::ledger::{Ledger, Series};
 use crate::settings::ClusterConfig;
 use brimful_karpenter::{Node, NodePool};
+use brimful_savings_plans::ledger::{Ledger, Series};
 
 /// This cluster, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

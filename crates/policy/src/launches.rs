@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::own_use::is_billed_on_demand;
 use super::prices::{Placement, Prices};
-use brimful_savings_plans::savings_plan::GroupId;
 use brimful_karpenter::Node;
+use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
 /// Seconds of history that count.
@@ -55,8 +55,8 @@ pub fn joint_launches(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brimful_savings_plans::ledger::Ledger;
     use brimful_karpenter::NodeCapacity;
+    use brimful_savings_plans::ledger::Ledger;
 
     fn node(minutes_ago: i64, pool: &str) -> Node {
         Node {

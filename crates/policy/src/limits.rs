@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Decision;
-use brimful_savings_plans::savings_plan::GroupId;
 use brimful_karpenter::units::quantity;
+use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
 mod overflow;

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::identity::Identity;
 use super::peers::Demand;
 use super::prices::{Placement, Price, Prices};
+use brimful_karpenter::{InstanceTypes, Node, NodeCapacity};
 use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
 use brimful_savings_plans::nowcast::OwnUse;
 use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::hour::Hour;
-use brimful_karpenter::{InstanceTypes, Node, NodeCapacity};
 use brimful_types::money::Money;
 
 mod recorded;

@@ -154,11 +154,11 @@ fn text(record: &impl serde::Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brimful_types::money::Money;
     use crate::Decision;
     use crate::arithmetic::{Arithmetic, Rule};
     use crate::decision::outcome;
     use crate::prices::{Price, Source};
+    use brimful_types::money::Money;
 
     fn plan(pool: NodePool, proposed: Option<i32>) -> PoolPlan {
         PoolPlan {

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
+use brimful_karpenter::NodePool;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::human_duration;
-use brimful_karpenter::NodePool;
 use brimful_types::warning::Warning;
 
 mod demand;

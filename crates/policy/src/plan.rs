@@ -18,12 +18,12 @@ pub use super::planner::show_limits;
 use super::prices::Prices;
 use super::state::State;
 use super::weights::show;
+use crate::settings::Settings;
+use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool};
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::Utilization;
-use crate::settings::Settings;
-use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool};
 use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 

@@ -15,10 +15,10 @@ use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
 use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
 use super::state::State;
 use super::weights::{Stand, Want, weights};
-use brimful_savings_plans::savings_plan::GroupId;
 use crate::settings::OnMaxHold;
-use brimful_types::hour::human_duration;
 use brimful_karpenter::{NodePool, Role};
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use brimful_karpenter::InstanceType;
 use brimful_savings_plans::ledger::{Ledger, Series};
 use brimful_savings_plans::rates::Rates;
 use brimful_savings_plans::region;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::{family, instance_type};
-use brimful_karpenter::InstanceType;
 use brimful_types::money::Money;
 
 /// Where a rate comes from, best first.

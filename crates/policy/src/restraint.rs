@@ -7,7 +7,7 @@ use super::limits::same;
 use super::plan::show_limits;
 use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, FIELD_MANAGER, MANAGED_LABEL, is_paused};
 use super::weights::show;
-use crate::settings::{Settings, NodePoolsConfig};
+use crate::settings::{NodePoolsConfig, Settings};
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_karpenter::{NodeClaim, NodePool, Role};
 use brimful_types::money::Money;
@@ -208,8 +208,8 @@ pub fn unprotected(pool: &NodePool, below: bool, excess: Money) -> Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brimful_karpenter::nodepool::ExpireAfter;
     use crate::records::DECISION;
+    use brimful_karpenter::nodepool::ExpireAfter;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 

@@ -6,11 +6,11 @@ use super::groups::active_groups;
 use super::identity::Identity;
 use super::prices::{Placement, Prices, Source};
 use super::restraint::is_managed;
+use crate::settings::Settings;
+use brimful_karpenter::{InstanceTypes, Node, NodePool, Role, launchable};
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::family;
-use crate::settings::Settings;
-use brimful_karpenter::{InstanceTypes, Node, NodePool, Role, launchable};
 use chrono::{DateTime, Utc};
 
 /// More plans are not asked for: each is a request or two.

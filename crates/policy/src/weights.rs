@@ -1,12 +1,12 @@
 //! Weights: where a pool must stand so that new nodes come from it, or do not.
 //!
 //! Karpenter tries pools by weight, highest first, whatever their price (`scheduler.go`); absent counts as 0, equal
-//! weights go to the later name (`pkg/utils/nodepool/nodepool.go`), so ties are never used. Only 1–100 or absent are
-//! valid (`pkg/apis/v1/nodepool.go`).
+//! weights go to the later name (`pkg/utils/nodepool/nodepool.go`), so a tie with a pool that wants the opposite is never
+//! used. Only 1–100 or absent are valid (`pkg/apis/v1/nodepool.go`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::eligibility::{competitors, launches_reservations};
+use super::eligibility::{competitors, launches_reservations, list};
 use crate::settings::WeightsConfig;
 use brimful_karpenter::{NodePool, Role};
 use brimful_types::warning::Warning;
@@ -129,9 +129,14 @@ impl<'a> Work<'a> {
         competitors(pool, self.pools)
     }
 
+    /// Weights of pools beside it that do not want the same: with those that do a tie is harmless.
     fn taken(&self, pool: &NodePool) -> BTreeSet<i32> {
-        self.others(pool)
-            .into_iter()
+        let want = self.stands.get(&pool.name).map(|stand| stand.want);
+        let wants_the_same =
+            |other: &NodePool| want.is_some() && self.stands.get(&other.name).map(|stand| stand.want) == want;
+        let others = self.others(pool).into_iter();
+        others
+            .filter(|other| !wants_the_same(other))
             .map(|other| self.weight(other))
             .collect()
     }
@@ -177,12 +182,19 @@ impl<'a> Work<'a> {
             return;
         }
         let blockers: Vec<&NodePool> = rivals
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|rival| self.weight(rival) >= ceiling)
             .collect();
         if ceiling == MAX && !blockers.is_empty() && blockers.iter().all(|b| self.is_movable(b)) {
             self.make_room_above(pool, &blockers);
             return;
+        }
+        let (beaten, reached) = self.above_the_most(pool, &rivals, |weight| {
+            (1..=ceiling).contains(&weight) && !taken.contains(&weight)
+        });
+        if let Some(weight) = reached {
+            self.propose(pool, Some(weight));
         }
         let (blocker, suggestion) = match reserved
             .iter()
@@ -192,15 +204,40 @@ impl<'a> Work<'a> {
             None => (blockers.first().copied().unwrap_or(pool), MAX - STEP),
         };
         let message = format!(
-            "no legal weight is left above {} ({}): the pool stays at {}. Make room with\n{}",
+            "no legal weight is left above {} ({}): the pool {}{}. Make room with\n{}",
             blocker.name,
             self.weight(blocker),
-            show(pool.weight),
+            place(pool.weight, reached),
+            above(&beaten),
             weight_yaml(&blocker.name, &suggestion.clamp(1, MAX - 1).to_string())
         );
         self.found
             .warnings
             .push(Warning::of_pool("no-room", &pool.name, message));
+    }
+
+    /// The rivals that some legal weight beats where none beats all, and that weight, if it beats more of them than the
+    /// pool's own does.
+    fn above_the_most<'r>(
+        &self,
+        pool: &NodePool,
+        rivals: &[&'r NodePool],
+        is_legal: impl Fn(i32) -> bool,
+    ) -> (Vec<&'r NodePool>, Option<i32>) {
+        let below = |weight: i32| -> Vec<&'r NodePool> {
+            let beaten = rivals.iter().copied();
+            beaten.filter(|rival| self.weight(rival) < weight).collect()
+        };
+        let own = below(pool.effective_weight());
+        // More weight never beats fewer: the least weight that beats as many as the highest one.
+        let Some(most) = (1..=MAX).rev().find(|weight| is_legal(*weight)).map(below) else {
+            return (own, None);
+        };
+        if most.len() <= own.len() {
+            return (own, None);
+        }
+        let reached = (1..=MAX).find(|weight| is_legal(*weight) && below(*weight).len() == most.len());
+        (most, reached)
     }
 
     /// Puts a pool below every competing Spot and mixed pool.
@@ -230,19 +267,34 @@ impl<'a> Work<'a> {
             self.propose(pool, None);
             return;
         }
-        let blockers: Vec<&NodePool> = rivals
-            .into_iter()
-            .filter(|rival| self.weight(rival) == 0)
-            .collect();
+        let (blockers, weighted): (Vec<&NodePool>, Vec<&NodePool>) =
+            rivals.into_iter().partition(|rival| self.weight(rival) == 0);
         if blockers.iter().all(|blocker| self.is_movable(blocker)) {
             self.make_room_below(pool, &blockers);
             return;
         }
+        // Below those that have a weight, at least.
+        let reached = weighted
+            .iter()
+            .map(|rival| self.weight(rival))
+            .min()
+            .and_then(|lowest| {
+                let legal = |weight: &i32| !taken.contains(weight) && *weight < lowest && *weight < now;
+                (1..=(lowest - STEP).max(1)).rev().chain(1..lowest).find(legal)
+            });
+        if let Some(weight) = reached {
+            self.propose(pool, Some(weight));
+        }
         let blocker = blockers[0];
         let message = format!(
-            "{} has no weight, so nothing lies below it: the pool stays at {}. Make room with\n{}",
+            "{} has no weight, so nothing lies below it: the pool {}{}. Make room with\n{}",
             blocker.name,
-            show(pool.weight),
+            place(pool.weight, reached),
+            if reached.is_some() {
+                ", below all others"
+            } else {
+                ""
+            },
             weight_yaml(&blocker.name, &STEP.to_string())
         );
         self.found
@@ -295,6 +347,25 @@ impl<'a> Work<'a> {
 #[must_use]
 pub fn show(weight: Option<i32>) -> String {
     weight.map_or_else(|| "none".to_owned(), |weight| weight.to_string())
+}
+
+/// Where a pool goes that cannot go where it should.
+fn place(now: Option<i32>, reached: Option<i32>) -> String {
+    match reached {
+        Some(weight) => format!("goes to {weight}"),
+        None => format!("stays at {}", show(now)),
+    }
+}
+
+/// Which rivals it is above there.
+fn above(beaten: &[&NodePool]) -> String {
+    if beaten.is_empty() {
+        return String::new();
+    }
+    format!(
+        ", above {}",
+        list(&beaten.iter().map(|rival| rival.name.clone()).collect())
+    )
 }
 
 fn weight_yaml(name: &str, weight: &str) -> String {

@@ -8,8 +8,8 @@ use super::oracle::{free_migration, oracle};
 use super::policies::{Kind, Reads, Scene};
 use super::report::{History, Report, tariff};
 use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, Trace, cluster_name, time_of};
-use brimful_types::Result;
 use brimful_policy::settings::Settings;
+use brimful_types::Result;
 
 /// What became of a run.
 #[derive(Debug, Clone, Default, PartialEq)]

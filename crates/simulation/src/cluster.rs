@@ -2,9 +2,9 @@
 //!
 //! The rules are those that `docs/karpenter-behaviour.md` measured; how fast nodes move is a parameter.
 
+use brimful_karpenter::{Node, NodeCapacity, NodePool};
 use brimful_types::Result;
 use brimful_types::hour::rfc3339;
-use brimful_karpenter::{Node, NodeCapacity, NodePool};
 use chrono::Duration;
 use serde_json::Value;
 

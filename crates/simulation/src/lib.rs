@@ -24,4 +24,3 @@ pub mod parallel;
 pub mod policies;
 pub mod report;
 pub mod trace;
-

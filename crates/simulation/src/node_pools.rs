@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use brimful_types::Result;
 use brimful_karpenter::NodePool;
 use brimful_policy::limits::Vcpu;
+use brimful_types::Result;
 
 /// vCPU of a node.
 pub const NODE_VCPU: u32 = 4;

@@ -4,13 +4,13 @@ use super::cluster::Cluster;
 use super::node_pools::{HIGH, LOW, NODE_VCPU, Pool};
 use super::report::Report;
 use super::trace::{Prices, STEPS_PER_HOUR, Trace};
-use brimful_types::Result;
+use brimful_policy::settings::{Settings, Share};
 use brimful_savings_plans::ledger::UsageClass;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::GroupHour;
-use brimful_policy::settings::{Settings, Share};
-use brimful_types::span::Span;
+use brimful_types::Result;
 use brimful_types::hour::Hour;
+use brimful_types::span::Span;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 

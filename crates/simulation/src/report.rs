@@ -9,12 +9,12 @@ use super::billing::Tariff;
 use super::cluster::{Cluster, REGION};
 use super::node_pools::{INSTANCE_TYPE, Pool};
 use super::trace::{Delivery, STEPS_PER_HOUR, Trace, cluster_name, time_of};
+use brimful_policy::settings::Settings;
 use brimful_savings_plans::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
 use brimful_savings_plans::savings_plan::{Plan, PlanKind};
 use brimful_savings_plans::utilization::{Check, Terms, Utilization};
-use brimful_policy::settings::Settings;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;

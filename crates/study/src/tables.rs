@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::scenario::Scenario;
 use brimful_simulation::closed_loop::Yardstick;
 use brimful_simulation::figures::Figures;
 use brimful_simulation::oracle;
 use brimful_simulation::policies::Kind;
 use brimful_simulation::report::tariff;
-use super::scenario::Scenario;
 use brimful_simulation::trace::{STEPS_PER_HOUR, Trace};
 
 mod targets;

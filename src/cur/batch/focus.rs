@@ -4,11 +4,11 @@ use arrow::array::{Array, Float64Array};
 use rustc_hash::FxHashMap;
 
 use super::{Arrays, BatchDecoder, TextColumn};
-use brimful_types::Result;
-use brimful_savings_plans::usage::{UsageKind, family, focus_line_type, instance_type, product_of};
 use crate::cur::columns::focus::FocusColumns;
 use crate::cur::columns::{NUMBERS, Number, TEXTS, Text};
 use crate::cur::symbols::{Symbol, Symbols};
+use brimful_savings_plans::usage::{UsageKind, family, focus_line_type, instance_type, product_of};
+use brimful_types::Result;
 
 /// Answers computed once per combination of strings.
 #[derive(Debug, Default)]

@@ -5,11 +5,11 @@ use rustc_hash::FxHashMap;
 
 use super::newest::{Ends, Newest, latest, newest};
 use super::{Class, FACTS, LedgerBuilder, Used};
-use brimful_savings_plans::region;
-use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use crate::cur::columns::Text;
 use crate::cur::facts::Facts;
 use crate::cur::symbols::{Symbol, Symbols};
+use brimful_savings_plans::region;
+use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use brimful_types::hour::Hour;
 
 /// The groups met so far, by number.

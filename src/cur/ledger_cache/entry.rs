@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cur::ledger_builder::partial::Partial;
 use crate::cur::columns::{Detail, Format};
+use crate::cur::ledger_builder::partial::Partial;
 use crate::cur::scan::ScanSummary;
 use crate::cur::snapshot::Part;
 use brimful_types::hour::Hour;

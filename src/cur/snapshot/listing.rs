@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use brimful_types::Result;
 use crate::cur::layout::{self, PeriodObjects, Report};
 use crate::cur::manifest::Manifest;
 use crate::cur::object::{Object, ReadError};
 use crate::cur::period::BillingPeriod;
 use crate::cur::store::Store;
+use brimful_types::Result;
 
 /// Which billing periods to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use super::owners::LAST_APPLIED;
 use super::*;
 use crate::cur::location::Location;
 use crate::doctor::Status;
+use crate::pipeline::{ClusterView, plan, unread};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::FieldManager;
-use crate::pipeline::{ClusterView, plan, unread};
 use brimful_policy::state::State;
 use brimful_types::{Error, ErrorKind};
 

@@ -1,15 +1,15 @@
 //! What becomes of a decision: the weight among its rivals, the limits, and what was left out.
 
 use super::{Facts, Page, rfc3339};
-use brimful_types::hour::human_duration;
 use brimful_karpenter::Role;
-use brimful_types::money::Money;
 use brimful_policy::Decision;
 use brimful_policy::arithmetic::rivals;
 use brimful_policy::decision::names;
 use brimful_policy::limits::{LimitSum, Vcpu};
 use brimful_policy::plan::{PoolPlan, show_limits};
 use brimful_policy::weights::show;
+use brimful_types::hour::human_duration;
+use brimful_types::money::Money;
 
 /// The pool among those that could take its pods.
 pub(super) fn weight(page: &mut Page, facts: &Facts<'_>, plan: &PoolPlan) {

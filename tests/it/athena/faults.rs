@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use brimful_types::ErrorKind;
 use brimful::cur::athena::AthenaTable;
+use brimful_types::ErrorKind;
 use serde_json::{Value, json};
 
 use super::history;

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use brimful_savings_plans::ledger::{Ledger, Series};
-use brimful::cur::ledger_builder::LedgerBuilder;
 use brimful::cur::columns::Detail;
+use brimful::cur::ledger_builder::LedgerBuilder;
 use brimful::cur::object::Object;
 use brimful::cur::scan::Scan;
 use brimful::cur::store::{LocalStore, Store};
 use brimful::cur::symbols::Symbols;
+use brimful_savings_plans::ledger::{Ledger, Series};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 

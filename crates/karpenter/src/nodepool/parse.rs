@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::{
     API_VERSION, Budget, ConsolidationPolicy, Disruption, ExpireAfter, FieldManager, NodePool, Taint,
 };
-use brimful_types::Result;
 use crate::json::{At, owner};
 use crate::requirement::{Requirements, ValueSet};
 use crate::units;
+use brimful_types::Result;
 
 impl NodePool {
     /// Reads a `NodePool` object of any API version.
@@ -54,7 +54,12 @@ impl NodePool {
             ready: status
                 .field("conditions")
                 .condition("Ready")?
-                .map(|status| status == "True"),
+                // Unknown for a moment after each change of the spec.
+                .and_then(|status| match status {
+                    "True" => Some(true),
+                    "False" => Some(false),
+                    _ => None,
+                }),
             deleting: !metadata.field("deletionTimestamp").is_absent(),
             weight_managers: managers(&metadata.field("managedFields"), "f:weight")?,
             limits_managers: managers(&metadata.field("managedFields"), "f:limits")?,
@@ -64,7 +69,7 @@ impl NodePool {
 
 impl ExpireAfter {
     /// `Never` or a duration; absent = the CRD's default.
-    pub(in crate) fn read(at: &At<'_>) -> Result<Self> {
+    pub(crate) fn read(at: &At<'_>) -> Result<Self> {
         match at.text()? {
             None => Ok(Self::default()),
             Some("Never") => Ok(Self::Never),

@@ -173,44 +173,63 @@ fn only_standing_protection_counts() {
 }
 
 #[test]
-fn well_known_labels_never_separate_two_pools() {
+fn labels_never_part_two_pools_because_a_pod_may_name_none() {
     let a = NodePool::test("a")
         .committed()
         .families(&["m5"])
-        .zones(&["us-east-2a"]);
+        .zones(&["us-east-2a"])
+        .label("lifecycle", "on-demand");
     let b = NodePool::test("b")
         .spot()
         .families(&["c7g"])
-        .requirement("kubernetes.io/arch", "In", &["arm64"]);
-    assert!(a.can_share_pods_with(&b) && b.can_share_pods_with(&a));
+        .requirement("kubernetes.io/arch", "In", &["arm64"])
+        .label("lifecycle", "spot");
+    assert!(a.is_open_to_pods_of(&b) && b.is_open_to_pods_of(&a));
 }
 
 #[test]
-fn taints_separate_unless_one_set_includes_the_other() {
+fn a_pool_takes_no_pods_that_need_not_tolerate_its_taints() {
     let plain = || NodePool::test("plain");
     let a = plain().taint("team", "a");
     let b = plain().taint("team", "b");
     let both = plain().taint("team", "a").taint("gpu", "yes");
+    assert!(!a.is_open_to_pods_of(&plain()), "plain pods tolerate nothing");
     assert!(
-        plain().can_share_pods_with(&a),
-        "a pod that tolerates the taint fits both"
+        plain().is_open_to_pods_of(&a),
+        "who tolerates a taint need not seek it"
     );
-    assert!(a.can_share_pods_with(&both));
-    assert!(!a.can_share_pods_with(&b) && !b.can_share_pods_with(&a));
+    assert!(a.is_open_to_pods_of(&both) && !both.is_open_to_pods_of(&a));
+    assert!(!a.is_open_to_pods_of(&b) && !b.is_open_to_pods_of(&a));
     let mut soft = a.clone();
     soft.taints[0].effect = "PreferNoSchedule".into();
-    assert!(soft.can_share_pods_with(&b));
+    assert!(soft.is_open_to_pods_of(&b));
 }
 
 #[test]
-fn labels_of_the_users_own_separate_only_if_no_value_is_common() {
-    let plain = || NodePool::test("plain");
+fn pods_of_one_operating_system_do_not_run_on_another() {
+    let os = |name: &str| NodePool::test(name).requirement("kubernetes.io/os", "In", &[name]);
+    assert!(!os("windows").is_open_to_pods_of(&os("linux")));
+    assert!(os("linux").is_open_to_pods_of(&NodePool::test("any")));
+}
+
+#[test]
+fn a_pool_that_is_not_ready_or_has_a_limit_of_zero_launches_nothing() {
+    let pool = || NodePool::test("spot").spot();
+    assert!(pool().is_switched_on() && pool().limit("cpu", "100").is_switched_on());
+    for limits in [("cpu", "0"), ("nodes", "0"), ("memory", "0Gi")] {
+        assert!(!pool().limit(limits.0, limits.1).is_switched_on(), "{limits:?}");
+    }
+    let not_ready = NodePool {
+        ready: Some(false),
+        ..pool()
+    };
+    assert!(!not_ready.is_switched_on());
+    let unknown = NodePool {
+        ready: None,
+        ..pool()
+    };
     assert!(
-        !plain()
-            .label("team", "a")
-            .can_share_pods_with(&plain().label("team", "b"))
+        unknown.is_switched_on(),
+        "a condition that is being worked out says nothing"
     );
-    assert!(plain().label("team", "a").can_share_pods_with(&plain()));
-    let several = plain().requirement("team", "In", &["a", "b"]);
-    assert!(several.can_share_pods_with(&plain().label("team", "b")));
 }

@@ -1,11 +1,11 @@
 //! What a decision says for itself: one sentence with the numbers.
 
 use super::{Facts, Level, has_room, names};
+use crate::groups::GroupNow;
+use crate::prices::{Price, Source};
 use brimful_savings_plans::nowcast::Method;
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
-use crate::groups::GroupNow;
-use crate::prices::{Price, Source};
 
 pub(super) fn drain(facts: &Facts<'_>, level: &Level) -> String {
     format!(

@@ -33,7 +33,7 @@ pub(super) fn rests(turned: Option<Turns>, now: DateTime<Utc>) -> bool {
 }
 
 /// The turns, with one made now.
-pub(in crate) fn with_one(mut turned: Turns, now: DateTime<Utc>) -> Turns {
+pub(crate) fn with_one(mut turned: Turns, now: DateTime<Utc>) -> Turns {
     turned.rotate_right(1);
     turned[0] = Some(now);
     turned

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::limits::Limits;
+use brimful_karpenter::NodePool;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::{GroupHour, GroupUse};
-use brimful_karpenter::NodePool;
-use crate::limits::Limits;
 
 fn dollars(amount: f64) -> Money {
     Money::from_dollars(amount).unwrap()

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{CPU, Limits, Vcpu};
+use crate::records::MANAGE_LIMITS;
 use crate::settings::Settings;
 use brimful_karpenter::units::quantity;
 use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, labels, launchable, tells_types};
-use crate::records::MANAGE_LIMITS;
 use brimful_types::warning::Warning;
 
 /// Why no pool takes what a full one cannot, and the one to add.

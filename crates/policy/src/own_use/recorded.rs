@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::{OwnUse, Scale, TAG_SLACK, add_now, add_then, billed};
+use crate::burn::Burn;
+use brimful_karpenter::Node;
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::{GroupUse, Utilization};
 use brimful_types::hour::Hour;
-use brimful_karpenter::Node;
 use brimful_types::money::Money;
-use crate::burn::Burn;
 
 /// Complete hours that the record must hold: with fewer, no hour of the day may be among them, and the report alone tells
 /// more.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use brimful_types::money::Money;
 use crate::identity::Identity;
+use brimful_types::money::Money;
 
 /// Name and version of the document's shape.
 const SCHEMA: &str = "brimful/demand/v1";

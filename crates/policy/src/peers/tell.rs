@@ -3,30 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Demand, GroupDemand};
-use brimful_savings_plans::nowcast::OwnUse;
-use brimful_savings_plans::savings_plan::GroupId;
-use crate::settings::Mode;
-use brimful_types::money::Money;
 use crate::Decision;
 use crate::groups::GroupNow;
 use crate::identity::Identity;
 use crate::plan::{Inputs, PoolPlan};
+use crate::settings::Mode;
+use brimful_savings_plans::nowcast::OwnUse;
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_types::money::Money;
 
 /// A plan, and what it rests on.
-pub(in crate) struct Telling<'a> {
-    pub(in crate) inputs: &'a Inputs<'a>,
-    pub(in crate) identity: &'a Identity,
+pub(crate) struct Telling<'a> {
+    pub(crate) inputs: &'a Inputs<'a>,
+    pub(crate) identity: &'a Identity,
     /// This cluster's use alone; `None` when the report cannot be compared with live Nodes.
-    pub(in crate) own: Option<&'a OwnUse>,
+    pub(crate) own: Option<&'a OwnUse>,
     /// Live Nodes, compared or not.
-    pub(in crate) live: &'a BTreeMap<GroupId, Money>,
-    pub(in crate) groups: &'a [GroupNow],
-    pub(in crate) pools: &'a [PoolPlan],
-    pub(in crate) launches: Money,
+    pub(crate) live: &'a BTreeMap<GroupId, Money>,
+    pub(crate) groups: &'a [GroupNow],
+    pub(crate) pools: &'a [PoolPlan],
+    pub(crate) launches: Money,
 }
 
 /// The document; `None` while the cluster's name is unknown.
-pub(in crate) fn tell(telling: &Telling<'_>) -> Option<Demand> {
+pub(crate) fn tell(telling: &Telling<'_>) -> Option<Demand> {
     let identity = telling.identity;
     let pools = telling.inputs.node_pools.iter();
     let seen: BTreeSet<&GroupId> = telling

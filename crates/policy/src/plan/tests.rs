@@ -3,16 +3,16 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 
 use super::*;
-use brimful_savings_plans::ledger::{Granularity, PlanHour, PlanLedger, UsageKey};
-use brimful_savings_plans::savings_plan::{Plan, PlanKind};
-use brimful_savings_plans::utilization::{Check, Terms};
-use crate::settings::OnMaxHold;
-use brimful_types::hour::Hour;
-use brimful_karpenter::NodeCapacity;
 use crate::Decision;
 use crate::arithmetic::Rule;
 use crate::records::{BASELINE, DECISION, MANAGED_LABEL};
+use crate::settings::OnMaxHold;
 use crate::state::Memory;
+use brimful_karpenter::NodeCapacity;
+use brimful_savings_plans::ledger::{Granularity, PlanHour, PlanLedger, UsageKey};
+use brimful_savings_plans::savings_plan::{Plan, PlanKind};
+use brimful_savings_plans::utilization::{Check, Terms};
+use brimful_types::hour::Hour;
 
 mod fleet;
 mod limits;

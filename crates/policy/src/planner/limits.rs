@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
-use brimful_types::hour::human_duration;
-use brimful_karpenter::{Node, NodePool, Role};
-use brimful_types::money::Money;
 use crate::Decision;
 use crate::decision::Outcome;
 use crate::eligibility::{Eligible, before_spot, list};
@@ -18,6 +15,9 @@ use crate::patch::own_limits;
 use crate::plan::PoolPlan;
 use crate::records::{DecisionRecord, has_set_limits};
 use crate::state::PoolState;
+use brimful_karpenter::{Node, NodePool, Role};
+use brimful_types::hour::human_duration;
+use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 
 /// What counts as launched lately.

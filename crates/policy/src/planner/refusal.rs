@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
-use brimful_savings_plans::savings_plan::GroupId;
-use brimful_types::hour::rfc3339;
-use brimful_karpenter::NodePool;
 use crate::Decision;
 use crate::decision::{self, Outcome, frozen, none};
 use crate::eligibility::Eligible;
 use crate::groups::GroupNow;
 use crate::records::{Baseline, is_marked};
 use crate::restraint::{hands_off, is_held_on_purpose, not_committed, replaced_whole};
+use brimful_karpenter::NodePool;
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_types::hour::rfc3339;
 
 /// A pool whose last plan has ended drains so many hours before it gets its baseline back.
 const LAST_DRAIN: i64 = 48;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Planner;
-use brimful_karpenter::{NodePool, Role};
 use crate::decision::turns::with_one;
 use crate::eligibility::competitors;
 use crate::plan::PoolPlan;
 use crate::state::Turns;
 use crate::weights::Want;
+use brimful_karpenter::{NodePool, Role};
 
 impl Planner<'_> {
     /// When its weight went up or down lately, where decisions move it so.

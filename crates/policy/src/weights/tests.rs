@@ -241,20 +241,15 @@ fn a_pool_with_reserved_capacity_is_not_jumped() {
 }
 
 #[test]
-fn two_filling_pools_get_different_weights_and_do_not_compete() {
+fn two_filling_pools_do_not_compete_and_may_share_a_weight() {
+    // One legal weight is left for two pools: among pools that fill a tie is harmless.
     let other = NodePool::test("other").committed();
     let found = run(
         vec![committed(Some(10)), other, spot(Some(99))],
         &[("committed", Want::Fill), ("other", Want::Fill)],
     );
-    // One legal weight is left for two pools: the second is told so.
-    assert_eq!((found.proposed.len(), codes(&found)), (1, vec!["no-room"]));
-    let other = NodePool::test("other").committed();
-    let found = run(
-        vec![committed(None), other, spot(Some(50))],
-        &[("committed", Want::Fill), ("other", Want::Fill)],
-    );
-    assert_ne!(found.proposed["committed"], found.proposed["other"]);
+    let both = ["committed", "other"].map(|name| (name.to_owned(), Some(100)));
+    assert_eq!((found.proposed, found.warnings), (both.into(), vec![]));
 }
 
 #[test]
@@ -267,6 +262,42 @@ fn a_configured_weight_is_used_only_where_it_does_its_work() {
     let all = pools(vec![committed(Some(10)), spot(Some(50))]);
     assert_eq!(weights(&all, &stands, config(77)).proposed["committed"], Some(77));
     assert_eq!(weights(&all, &stands, config(40)).proposed["committed"], Some(60));
+}
+
+#[test]
+fn where_no_weight_is_above_all_rivals_the_pool_goes_above_the_others() {
+    let spots = || {
+        let low = NodePool::test("low").spot().weight(40);
+        vec![committed(Some(10)), spot(Some(100)), low]
+    };
+    let found = run(spots(), &[("committed", Want::Fill)]);
+    assert_eq!(
+        (found.proposed["committed"], codes(&found)),
+        (Some(41), vec!["no-room"])
+    );
+    assert!(
+        found.warnings[0]
+            .message
+            .contains("above spot (100): the pool goes to 41, above low."),
+        "{}",
+        found.warnings[0].message
+    );
+    let mut list = spots();
+    list[1].weight = None;
+    list[0].weight = Some(60);
+    let found = run(list, &[("committed", Want::Yield)]);
+    assert_eq!(
+        (found.proposed["committed"], codes(&found)),
+        (Some(30), vec!["no-room"])
+    );
+}
+
+#[test]
+fn what_launches_nothing_is_no_rival() {
+    let off = spot(Some(100)).limit("cpu", "0");
+    let on = NodePool::test("b").spot().weight(50);
+    let found = run(vec![committed(Some(10)), off, on], &[("committed", Want::Fill)]);
+    assert_eq!((found.proposed["committed"], found.warnings.len()), (Some(60), 0));
 }
 
 #[test]
@@ -309,7 +340,7 @@ proptest! {
             }
             for rival in all.values().filter(|p| matches!(p.role(), Role::Spot | Role::Mixed)) {
                 match stand.want {
-                    Want::Fill => prop_assert!(after(&all[name]) > after(rival)),
+                    Want::Fill => prop_assert!(after(&all[name]) > after(rival), "{name} is not above {}", rival.name),
                     _ => prop_assert!(after(&all[name]) < after(rival)),
                 }
             }

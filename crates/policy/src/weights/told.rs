@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{STEP, Work, weight_yaml};
-use brimful_karpenter::{NodePool, Role};
 use crate::eligibility::{before_spot, list};
+use brimful_karpenter::{NodePool, Role};
 use brimful_types::warning::Warning;
 
 impl Work<'_> {
-    /// Pools separated by taints or labels may still share pods that name neither: a filling pool without any rival,
-    /// beside pools that launch Spot, deserves a word.
+    /// A filling pool without any rival, beside pools that launch Spot, deserves a word.
     pub(super) fn warn_no_rival(&mut self, pool: &NodePool) {
         let spot = self
             .pools
@@ -22,8 +21,8 @@ impl Work<'_> {
         if !names.is_empty() {
             let names = list(&names);
             let message = format!(
-                "taints or user-defined labels keep it apart from {names}, so its weight is left as it is; pods that name none of these \
-                 labels still go by weight"
+                "nothing takes its pods from it: {names} ask for a toleration that they lack, run another operating system, or \
+                 launch nothing (not Ready, or a limit of 0), so its weight is left as it is"
             );
             self.found
                 .warnings

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::steerable::{HourRun, Own, Steerable};
+use crate::trace::Term;
+use brimful_policy::identity::Identity;
+use brimful_policy::stakes::USUAL_RATIO;
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::savings_plan::{GroupId, Plan};
 use brimful_savings_plans::utilization::{GroupUse, Utilization};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
-use brimful_policy::identity::Identity;
-use brimful_policy::stakes::USUAL_RATIO;
-use crate::trace::Term;
 use brimful_types::{Error, Result};
 
 /// No more than so many nodes are simulated: of a larger cluster, one stands for several.

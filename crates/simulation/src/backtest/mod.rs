@@ -17,17 +17,16 @@ pub mod steerable;
 pub mod thresholds;
 pub mod trace;
 
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::history::History;
 use self::thresholds::{Verdict, candidates, verdict};
-use brimful_policy::settings::Settings;
 use crate::closed_loop::{Run, run_configured};
 use crate::oracle;
 use crate::parallel::in_parallel;
 use crate::policies::Kind;
 use crate::trace::{STEPS_PER_DAY, Trace};
+use brimful_policy::settings::Settings;
 use brimful_types::{Error, Result};
 
 /// Days that a policy sees before it acts, at most, and the part of the history that they may be: decisions need old

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use brimful_karpenter::InstanceTypes;
+use brimful_policy::identity::Identity;
+use brimful_policy::prices::{Placement, Prices};
 use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_types::hour::Hour;
-use brimful_karpenter::InstanceTypes;
-use brimful_policy::identity::Identity;
-use brimful_policy::prices::{Placement, Prices};
 
 /// How this cluster's usage was told from everybody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use chrono::Duration;
 
-use brimful_policy::settings::{Settings, PolicyConfig, Thresholds};
-use brimful_types::span::Span;
 use crate::billing::Bill;
 use crate::closed_loop::Run;
 use crate::policies::Kind;
+use brimful_policy::settings::{PolicyConfig, Settings, Thresholds};
+use brimful_types::span::Span;
 
 /// Days of a week; a last one of fewer than half of them tells nothing.
 const WEEK: usize = 7;

@@ -1,15 +1,15 @@
 //! Brimful itself: what `apply` does in one run, with the clock, the report and the cluster handed in.
 
 use super::{Policy, Reads, Scene};
-use brimful_types::Result;
-use brimful_savings_plans::utilization::stale;
-use brimful_policy::settings::Settings;
+use crate::cluster::Cluster;
+use crate::trace::cluster_name;
 use brimful_policy::patch::patch;
 use brimful_policy::peers::{Note, Peers, Reader, file_name};
 use brimful_policy::plan::{Inputs, propose};
+use brimful_policy::settings::Settings;
 use brimful_policy::state::State;
-use crate::cluster::Cluster;
-use crate::trace::cluster_name;
+use brimful_savings_plans::utilization::stale;
+use brimful_types::Result;
 
 /// The real policy code, one configuration and one state per cluster. Several clusters tell each other their demand
 /// (`coordination.uri`).

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::{Outcome, Sample, percent};
+use crate::scenario::Scenario;
 use brimful_simulation::figures::Figures;
 use brimful_simulation::policies::Kind;
-use crate::scenario::Scenario;
 
 /// Parts of the commitment.
 struct Share {

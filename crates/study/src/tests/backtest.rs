@@ -4,24 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Duration;
 
+use crate::scenario::Scenario;
+use brimful_policy::identity::Identity;
+use brimful_policy::settings::Settings;
+use brimful_savings_plans::ledger::Ledger;
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::utilization::{Check, Terms, Utilization};
 use brimful_simulation::backtest::history::History;
 use brimful_simulation::backtest::steerable::{Own, turnover};
 use brimful_simulation::backtest::thresholds::{Candidate, candidates, verdict};
 use brimful_simulation::backtest::{Backtest, trace};
-use brimful_types::ErrorKind;
-use brimful_savings_plans::ledger::Ledger;
-use brimful_savings_plans::savings_plan::GroupId;
-use brimful_savings_plans::utilization::{Check, Terms, Utilization};
-use brimful_policy::settings::Settings;
-use brimful_types::hour::Hour;
-use brimful_policy::identity::Identity;
 use brimful_simulation::billing::Bill;
 use brimful_simulation::closed_loop::Run;
 use brimful_simulation::cluster::Cluster;
 use brimful_simulation::policies::Kind;
 use brimful_simulation::report::{self, Report};
-use crate::scenario::Scenario;
 use brimful_simulation::trace::{STEPS_PER_HOUR, Trace, WARM_UP, cluster_name};
+use brimful_types::ErrorKind;
+use brimful_types::hour::Hour;
 
 /// A month of a cluster that is left alone, and its report.
 fn month(scenario: Scenario) -> (Trace, report::History, Report) {

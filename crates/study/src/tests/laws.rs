@@ -1,5 +1,8 @@
 //! Laws of the model, on short runs.
 
+use crate::scenario::Scenario;
+use brimful_policy::limits::Vcpu;
+use brimful_policy::settings::Settings;
 use brimful_simulation::billing::Tariff;
 use brimful_simulation::closed_loop::{Yardstick, run};
 use brimful_simulation::cluster::Cluster;
@@ -7,10 +10,7 @@ use brimful_simulation::node_pools::{HIGH, Pool};
 use brimful_simulation::oracle;
 use brimful_simulation::policies::Kind;
 use brimful_simulation::report::{History, Report, tariff};
-use crate::scenario::Scenario;
 use brimful_simulation::trace::{Prices, STEPS_PER_HOUR, Trace, WARM_UP};
-use brimful_policy::settings::Settings;
-use brimful_policy::limits::Vcpu;
 use serde_json::json;
 
 /// All clusters of several share one oracle, with other luck.
@@ -214,7 +214,8 @@ fn a_report_tells_the_plans_use_in_its_mature_hours() {
     let report = Report::new(&trace, &history, delivery, &Settings::default(), None);
     let group = &report.utilization.groups[0];
     let (hour, use_) = group.hours.iter().rev().find(|(_, hour)| hour.mature).unwrap();
-    let index = (hour.index() - brimful_types::hour::Hour::of(brimful_simulation::trace::time_of(0)).index()) as usize;
+    let index = (hour.index() - brimful_types::hour::Hour::of(brimful_simulation::trace::time_of(0)).index())
+        as usize;
     let age = delivery.step / STEPS_PER_HOUR - index;
     assert!((30..50).contains(&age), "{age} hours old");
     let run = history.0[index].0[0];

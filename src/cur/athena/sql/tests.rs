@@ -1,6 +1,6 @@
 use super::*;
-use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use crate::cur::athena::table::Described;
+use brimful_savings_plans::usage::{LineItemType, UsageKind};
 
 /// The columns of a table, one a line: name and type; partition keys stand behind a dash.
 fn described(text: &str) -> Described {

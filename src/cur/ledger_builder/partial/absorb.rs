@@ -1,10 +1,10 @@
 //! Adds a kept part of a ledger to what was counted, cut to the window.
 
 use super::{Amounts, CellsOfHour, ClassText, EndsText, Index, Partial, SeriesText, Text};
-use brimful_savings_plans::ledger::PlanHour;
 use crate::cur::ledger_builder::newest::{Ends, Lengths, latest, newest};
 use crate::cur::ledger_builder::{Class, FACTS, LedgerBuilder, SeriesKey, Used};
 use crate::cur::symbols::Symbol;
+use brimful_savings_plans::ledger::PlanHour;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;

@@ -1,8 +1,8 @@
 //! Several clusters on one plan that tell each other their demand.
 
 use super::*;
-use brimful_savings_plans::ledger::{Cell, Series, UsageClass};
 use crate::peers::{Demand, GroupDemand};
+use brimful_savings_plans::ledger::{Cell, Series, UsageClass};
 use brimful_types::quantity::Quantity;
 
 /// A plan of $4/h, of which prod and staging have used $1.5/h each, and prod's 25 nodes that still run.
