@@ -44,6 +44,9 @@ pub struct Facts<'a> {
     pub over_since: Option<DateTime<Utc>>,
     /// What all managed pools together launch in one interval, $/h.
     pub launches: Money,
+    /// What the Spot pools beside it launch in one interval, $/h at SP rates: with its weight above theirs all of that
+    /// is this pool's. Nothing for a pool whose limits bound it.
+    pub rivals_launch: Money,
     /// Live on-demand nodes of this cluster in the groups' scopes, $/h, where Nodes are at hand.
     pub live: Option<Money>,
     /// Where the last fill began, if it did lately.
@@ -109,13 +112,18 @@ impl Level {
             excess: Money::ZERO,
             method: Method::Live,
         };
-        let (mut headrooms, mut rooms) = (Vec::new(), Vec::new());
+        let (mut headrooms, mut rooms, mut is_paid) = (Vec::new(), Vec::new(), false);
         for group in groups {
             let nowcast = group.nowcast.as_ref()?;
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
             level.planned += group.planned?;
-            level.excess += group.lasting? - group.in_force;
+            if !is_paid {
+                let excess = group.lasting? - group.in_force;
+                level.excess += excess;
+                // What the pool runs is paid here in full, whatever happens to the groups that come after.
+                is_paid = excess <= Money::ZERO;
+            }
             level.method = nowcast.method;
             headrooms.push(group.shared(group.headroom()?));
             rooms.push(group.shared(group.room()?));
@@ -144,7 +152,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         return frozen("the demand on its plans is unknown".into());
     };
     let thresholds = facts.policy.thresholds;
-    let Some((node, price)) = cheapest(facts) else {
+    let Some((node, price)) = next_node(facts) else {
         return frozen("no instance type that it can launch is known, so what fits cannot be told".into());
     };
     let to_start = to_start(facts, price.rate.scale(thresholds.fill));
@@ -241,6 +249,10 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
 /// From how much room on a fill starts. Small room that opens again and again is not worth a weight that goes up and
 /// down: each time in a day that it did, it takes twice as much.
 fn to_start(facts: &Facts<'_>, node: Money) -> Money {
+    // What is launched beyond the room before the next run costs on-demand − Spot, what stays unused costs Spot: with
+    // room for this part of the launches both weigh the same.
+    let dearer = facts.groups.iter().map(|group| 1.0 - group.stakes.spot_ratio);
+    let node = node.max(facts.rivals_launch.scale(dearer.fold(0.0, f64::max)));
     match facts.turned {
         Some(turned) => node.max(facts.launches * 2) * (1 << turns::lately(&turned, facts.now).div_ceil(2)),
         None => node.max(facts.launches),
@@ -325,14 +337,14 @@ fn has_room(group: &GroupNow) -> bool {
     group.room().is_some_and(|room| room > Money::ZERO)
 }
 
-/// The cheapest node, and what it costs the first group that has room, else the first group.
-fn cheapest(facts: &Facts<'_>) -> Option<(String, Price)> {
+/// The next node, and what it costs the first group that has room, else the first group.
+fn next_node(facts: &Facts<'_>) -> Option<(String, Price)> {
     let group = facts
         .groups
         .iter()
         .find(|group| has_room(group))
         .or(facts.groups.first())?;
-    facts.eligible.cheapest(&group.id, facts.prices)
+    facts.eligible.next_node(&group.id, facts.prices)
 }
 
 /// True when the excess has lasted: since an earlier run saw it, or in the report's own newest hours.

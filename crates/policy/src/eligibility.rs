@@ -28,6 +28,8 @@ pub struct Eligible<'a> {
     pub warnings: Vec<Warning>,
     /// Groups in force that do not pay for it, and why.
     pub left_out: Vec<(GroupId, String)>,
+    /// The instance type that it will most likely launch, where Nodes tell.
+    pub likely: Option<String>,
 }
 
 impl<'a> Eligible<'a> {
@@ -57,6 +59,7 @@ impl<'a> Eligible<'a> {
             launchable,
             warnings: Vec::new(),
             left_out: Vec::new(),
+            likely: None,
         };
         if pool.role() == Role::Committed && pool.can_launch(CapacityType::OnDemand) {
             for group in active {
@@ -134,18 +137,27 @@ impl<'a> Eligible<'a> {
         found
     }
 
-    /// The cheapest node that the pool can launch and `group` would pay: of types the report has priced, else of all.
+    /// The node that the pool most likely launches next and `group` would pay: of the type that Nodes tell, else the
+    /// cheapest that it can launch, of types the report has priced, else of all. What merely occurs in the report says
+    /// nothing of this pool's pods.
     #[must_use]
-    pub fn cheapest(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
+    pub fn next_node(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
+        let priced = |name: &str, vcpu: u32| {
+            let price = prices.of(group, name, self.placement(), Some(vcpu))?;
+            Some((name.to_owned(), price))
+        };
+        let types = || self.launchable.types.iter();
+        let likely = self.likely.as_deref().and_then(|likely| {
+            let kind = types().find(|kind| kind.name == likely)?;
+            priced(likely, kind.vcpu)
+        });
         let assumed = || {
-            let types = self.launchable.types.iter();
-            let nodes = types.filter_map(|kind| {
-                let price = prices.of(group, &kind.name, self.placement(), Some(kind.vcpu))?;
-                Some((kind.name.clone(), price))
-            });
+            let nodes = types().filter_map(|kind| priced(&kind.name, kind.vcpu));
             nodes.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
         };
-        self.priced(group, prices).into_iter().next().or_else(assumed)
+        likely
+            .or_else(|| self.priced(group, prices).into_iter().next())
+            .or_else(assumed)
     }
 }
 
@@ -158,7 +170,7 @@ pub(crate) fn list(names: &BTreeSet<String>) -> String {
     }
 }
 
-fn family_requirement(family: &str) -> String {
+pub(crate) fn family_requirement(family: &str) -> String {
     format!(
         "      - key: karpenter.k8s.aws/instance-family\n        operator: In\n        values: [{family}]"
     )

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Datelike, Duration, Timelike, Utc};
 
 use super::identity::Identity;
 use super::own_use::by_cluster;
 use super::peers::{Demand, split};
 use super::stakes::{LASTING_HOURS, LASTING_QUANTILE, Stakes};
 use crate::settings::Settings;
-use brimful_savings_plans::ledger::Ledger;
+use brimful_savings_plans::ledger::{Ledger, PlanLedger};
 use brimful_savings_plans::nowcast::Nowcast;
 use brimful_savings_plans::savings_plan::{GroupId, Plan};
 use brimful_savings_plans::utilization::{GroupUse, Utilization, stale};
@@ -19,6 +19,9 @@ use brimful_types::warning::Warning;
 
 /// A drop of all of a group's use to nothing is taken for missing data for so many hours, and believed after.
 const UNBELIEVED_ZERO_HOURS: usize = 24;
+/// Hours.
+const DAY: i32 = 24;
+const WEEK: i32 = 168;
 /// Hours before the newest mature one that must be free of contradictions.
 const TRUSTED_HOURS: i64 = 24;
 
@@ -32,9 +35,9 @@ pub struct GroupNow {
     pub id: GroupId,
     /// ARNs of its plans in force.
     pub plans: Vec<String>,
-    /// Σ commitments of plans in force that do not end shortly, $/h: what may be filled.
+    /// Σ commitments of plans that are surely in force and do not end shortly, $/h: what may be filled.
     pub commitment: Money,
-    /// Σ commitments of all plans in force, $/h: what may stay.
+    /// Σ commitments of all plans that may be in force, $/h: what may stay. One that has just ended may have been renewed.
     pub in_force: Money,
     /// Demand now; `None` without a mature hour.
     pub nowcast: Option<Nowcast>,
@@ -65,6 +68,16 @@ impl GroupNow {
     #[must_use]
     pub fn room(&self) -> Option<Money> {
         Some(self.commitment - self.planned?)
+    }
+
+    /// Raises the demand to what this cluster's live Nodes alone cost, $/h. What the demand most likely stays above is
+    /// left: whose the use in the report was is not known.
+    pub(super) fn uses_at_least(&mut self, live: Money) {
+        if let Some(nowcast) = &mut self.nowcast {
+            nowcast.demand = nowcast.demand.max(live);
+            nowcast.high = nowcast.high.max(live);
+        }
+        self.planned = self.planned.map(|planned| planned.max(live));
     }
 
     /// What of a headroom this cluster may take.
@@ -160,7 +173,14 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
     let within = facts.config.policy.ending_within.0;
     for (index, entry) in facts.ledger.plans.iter().enumerate() {
         let plan = &entry.plan;
-        if !plan.is_active(facts.now) || plan.group().as_ref() != Some(&group.id) {
+        if plan.group().as_ref() != Some(&group.id) {
+            continue;
+        }
+        if !plan.is_active(facts.now) {
+            // Until a report reaches beyond its end, a renewal could not be seen.
+            if ended_unseen(plan, facts) {
+                group.in_force += commitment_now(facts.ledger, index, facts.now).unwrap_or_default();
+            }
             continue;
         }
         group.plans.push(plan.arn.clone());
@@ -173,6 +193,15 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
             continue;
         };
         group.in_force += commitment;
+        if !is_surely_in_force(facts, index) {
+            let message = format!(
+                "the report has no row of this plan ({}) for the current hour, although it has of others: it may have been returned. Its \
+                 headroom is not filled, and nothing is drained for want of it",
+                commitment.per_hour()
+            );
+            warnings.push(Warning::of_plan("plan-unseen", &plan.arn, message));
+            continue;
+        }
         if ends_shortly(plan, facts.now, within) {
             let end = plan.end.map(rfc3339).unwrap_or_default();
             let message = format!(
@@ -184,6 +213,32 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
             group.commitment += commitment;
         }
     }
+}
+
+/// True for a plan that ended so lately that no report could show what came after it.
+fn ended_unseen(plan: &Plan, facts: &Facts<'_>) -> bool {
+    let horizon = facts.utilization.horizon;
+    let ended = plan.ends().filter(|end| *end <= facts.now);
+    ended.zip(horizon).is_some_and(|(end, horizon)| horizon <= end)
+}
+
+/// True for a plan whose fee row of the current hour is there. AWS writes these rows ahead to the end of the month, so
+/// before a month's first delivery those of the last one must run to its end; a report that has none ahead of any plan
+/// (FOCUS) tells nothing.
+fn is_surely_in_force(facts: &Facts<'_>, plan: usize) -> bool {
+    let current = Hour::of(facts.now);
+    let newest = |plan: &PlanLedger| {
+        let fees = plan.hours.iter().rev();
+        let mut fees = fees.filter(|(_, amounts)| amounts.commitment.is_some());
+        fees.next().map(|(hour, _)| *hour)
+    };
+    let runs_to = |plan: &PlanLedger| newest(plan).map(Hour::end);
+    let is_months_end = |end: DateTime<Utc>| end.day() == 1 && end.hour() == 0 && end <= facts.now;
+    let plans = &facts.ledger.plans;
+    let written_ahead = plans.iter().any(|entry| newest(entry).is_some_and(|hour| hour >= current));
+    !written_ahead
+        || newest(&plans[plan]).is_some_and(|hour| hour >= current)
+        || runs_to(&plans[plan]).is_some_and(is_months_end)
 }
 
 /// Why the group's figures cannot be trusted, if so.
@@ -219,16 +274,29 @@ fn doubt(facts: &Facts<'_>, use_: Option<&GroupUse>) -> Option<String> {
             facts.config.maturity.0.num_hours()
         ));
     }
-    let mature: Vec<bool> = use_
-        .hours
-        .values()
-        .filter(|h| h.mature)
-        .map(|h| h.used == Money::ZERO)
-        .collect();
-    let zeros = mature.iter().rev().take_while(|is_zero| **is_zero).count();
-    (zeros > 0 && zeros < mature.len() && zeros < UNBELIEVED_ZERO_HOURS).then(|| {
+    let zeros = strange_zeros(use_);
+    (zeros > 0 && zeros < UNBELIEVED_ZERO_HOURS).then(|| {
         format!("its use fell to nothing in the newest {zeros} mature hours: more likely rows that are still missing than idleness")
     })
+}
+
+/// How many of the newest mature hours show no use at all, where that is no part of the day's or week's shape.
+fn strange_zeros(use_: &GroupUse) -> usize {
+    let is_zero = |hour: Hour| {
+        let of_hour = use_.hours.get(&hour).filter(|h| h.mature);
+        of_hour.map(|h| h.used == Money::ZERO)
+    };
+    let mature = use_.hours.iter().rev().filter(|(_, h)| h.mature);
+    let zeros: Vec<Hour> = mature
+        .take_while(|(_, h)| h.used == Money::ZERO)
+        .map(|(hour, _)| *hour)
+        .collect();
+    let is_usual = |hour: &Hour| [DAY, WEEK].iter().any(|back| is_zero(hour.plus(-back)) == Some(true));
+    let all_idle = !use_.hours.values().any(|h| h.mature && h.used > Money::ZERO);
+    if all_idle || zeros.iter().all(is_usual) {
+        return 0;
+    }
+    zeros.len()
 }
 
 fn recent_excess(use_: &GroupUse) -> Vec<Money> {

@@ -1,10 +1,9 @@
-//! How much on-demand capacity the steered pools launch at a time.
+//! How much capacity pools launch at a time.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::own_use::is_billed_on_demand;
 use super::prices::{Placement, Prices};
 use brimful_karpenter::Node;
 use brimful_savings_plans::savings_plan::GroupId;
@@ -15,27 +14,27 @@ const DAY: i64 = 86_400;
 /// Launches are counted per interval of so many seconds, which is how often the job runs.
 const INTERVAL: i64 = 600;
 
-/// What the managed committed pools together launch in one interval, $/h: the 95th percentile of the last day's
-/// intervals, as far as living Nodes tell.
+/// What some pools together launch in one interval, $/h at SP rates: the 95th percentile of the last day's intervals, as
+/// far as living Nodes tell.
 #[must_use]
 pub fn joint_launches(
     nodes: &[Node],
-    steered: &BTreeSet<&str>,
+    pools: &BTreeSet<&str>,
     prices: &Prices,
     region: Option<&str>,
     now: DateTime<Utc>,
 ) -> Money {
     let intervals = DAY / INTERVAL;
     let mut launched = vec![Money::ZERO; usize::try_from(intervals).unwrap_or(0)];
-    for node in nodes.iter().filter(|node| is_billed_on_demand(node)) {
-        let is_steered = node
+    for node in nodes.iter().filter(|node| !node.deleting) {
+        let is_theirs = node
             .node_pool
             .as_deref()
-            .is_some_and(|name| steered.contains(name));
+            .is_some_and(|name| pools.contains(name));
         let slot =
             usize::try_from((now - node.created).num_seconds().div_euclid(INTERVAL)).unwrap_or(usize::MAX);
         let (true, Some(slot), Some(name)) =
-            (is_steered, launched.get_mut(slot), node.instance_type.as_deref())
+            (is_theirs, launched.get_mut(slot), node.instance_type.as_deref())
         else {
             continue;
         };

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
 use super::decision::Outcome;
+use super::eligibility::family_requirement;
 use super::fleet::fleet;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
@@ -227,12 +228,18 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         identity: &identity,
         peers: &peers,
     };
-    let (groups, more) = groups_now(&facts);
+    let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
+    if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
+        for group in &mut groups {
+            group.uses_at_least(live.get(&group.id).copied().unwrap_or_default());
+        }
+    }
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
     let launches = planner.launches();
     let (pools, mut state, more) = planner.run();
+    warnings.extend(idle(&groups, &pools));
     state.burn = inputs.state.burn.clone();
     if let Some(nodes) = inputs.nodes {
         record(&mut state.burn, &scale, nodes, inputs.now);
@@ -264,6 +271,33 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         doubt: inputs.doubt.map(str::to_owned),
         groups,
     }
+}
+
+/// Idle commitment of less than ten cents a day is not worth a word.
+const WORTH_A_DAY: Money = Money::from_picos(100_000_000_000);
+
+/// Plans with room that no on-demand pool can use: no weight helps there.
+fn idle(groups: &[GroupNow], pools: &[PoolPlan]) -> Vec<Warning> {
+    let unused = |group: &&GroupNow| {
+        let worth = group.headroom().is_some_and(|headroom| headroom * 24 >= WORTH_A_DAY);
+        worth && group.doubt.is_none() && !pools.iter().any(|pool| pool.groups.contains(&group.id))
+    };
+    let told = groups.iter().filter(unused).map(|group| {
+        let headroom = group.headroom().unwrap_or_default().per_hour();
+        let cure = match &group.id {
+            GroupId::Compute => "make an on-demand NodePool for them".to_owned(),
+            GroupId::Ec2Instance { family, region } => format!(
+                "give {family} in {region} an on-demand NodePool of its own, with the requirement\n{}",
+                family_requirement(family)
+            ),
+        };
+        let message = format!(
+            "{headroom} of group {} is unused, and no on-demand NodePool launches what it alone pays for: {cure}",
+            group.id
+        );
+        Warning::new("plan-without-pool", message)
+    });
+    told.collect()
 }
 
 /// This cluster's part of the use, then and now: by the report's tags, else by its own record. Where the tags do not

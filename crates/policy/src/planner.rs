@@ -8,7 +8,7 @@ use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::launches::joint_launches;
 use super::limits::Member;
-use super::own_use::Scale;
+use super::own_use::{Scale, is_billed_on_demand};
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
@@ -83,13 +83,20 @@ impl<'a> Planner<'a> {
             .pools
             .values()
             .filter(|pool| pool.role() == Role::Committed && self.is_managed(pool));
-        let steered: BTreeSet<&str> = steered.map(|pool| pool.name.as_str()).collect();
-        let region = self.scale.identity.region.as_deref();
+        self.launched_by(&steered.map(|pool| pool.name.as_str()).collect())
+    }
+
+    /// What the Spot pools beside a pool launch in one interval.
+    fn rivals_launch(&self, pool: &NodePool) -> Money {
+        self.launched_by(&rivals(pool, &self.pools).map(|rival| rival.name.as_str()).collect())
+    }
+
+    fn launched_by(&self, pools: &BTreeSet<&str>) -> Money {
         joint_launches(
             self.inputs.nodes.unwrap_or_default(),
-            &steered,
+            pools,
             self.scale.prices,
-            region,
+            self.scale.identity.region.as_deref(),
             self.inputs.now,
         )
     }
@@ -141,7 +148,9 @@ impl<'a> Planner<'a> {
     /// Decides one pool, and says what should become of its weight and limits.
     fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand, Option<Member>) {
         let managed = self.is_managed(pool);
-        let eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, self.scale.types);
+        let mut eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, self.scale.types);
+        let types = &eligible.launchable.types;
+        eligible.likely = self.likely(pool, |name| types.iter().any(|kind| kind.name == name));
         let groups = self.groups_of(&eligible);
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
@@ -284,6 +293,11 @@ impl<'a> Planner<'a> {
             last: last_decision(previous, record.as_ref()),
             over_since: previous.and_then(|p| p.memory.over_since),
             launches: self.launches,
+            rivals_launch: if by_limits {
+                Money::ZERO
+            } else {
+                self.rivals_launch(pool)
+            },
             live,
             filling: previous.and_then(|p| p.memory.filling),
             turned: self.turned(pool, managed, by_limits),
@@ -339,7 +353,10 @@ impl<'a> Planner<'a> {
         if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
             return Want::Fill;
         }
-        let want = quiet_want(pool, decision);
+        let mut want = quiet_want(pool, decision);
+        if want == Want::Keep && self.costs_more_above(pool, outcome) {
+            want = Want::Yield;
+        }
         if decision == Decision::Fill || want == Want::Keep {
             let has_rivals = rivals(pool, &self.pools).next().is_some();
             if matches!(decision, Decision::Hold | Decision::Drain) && has_rivals {
@@ -364,6 +381,27 @@ impl<'a> Planner<'a> {
         self.warnings
             .push(Warning::of_pool("roll-out", &pool.name, message));
         Want::Fill
+    }
+
+    /// Whether a full pool that consolidation may empty loses more above Spot than below. Above, the part that no plan
+    /// pays costs on-demand − Spot an hour; below, the part that the plan pays goes to Spot as well, and costs Spot.
+    fn costs_more_above(&self, pool: &NodePool, outcome: &Outcome) -> bool {
+        let full = matches!(outcome.decision, Decision::Hold | Decision::Drain);
+        let Some(arithmetic) = outcome.arithmetic.as_deref().filter(|_| full) else {
+            return false;
+        };
+        let billed = self.own_nodes(pool).filter(|node| is_billed_on_demand(node));
+        let own: Money = billed
+            .filter_map(|node| self.scale.node(node))
+            .map(|(_, cost, _)| cost)
+            .sum();
+        let uncovered = arithmetic.excess.or_zero().min(own);
+        let ratio = arithmetic.groups.iter().filter_map(|id| {
+            let group = self.groups.iter().find(|group| group.id == *id)?;
+            Some(group.stakes.spot_ratio)
+        });
+        let ratio = ratio.fold(0.0, f64::max);
+        uncovered.scale(1.0 - ratio) > (own - uncovered).scale(ratio)
     }
 
     fn is_managed(&self, pool: &NodePool) -> bool {

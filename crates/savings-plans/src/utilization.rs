@@ -22,6 +22,10 @@ const TOLERATED_GAP: f64 = 0.005;
 /// A region whose newest instance hour lags further behind is taken to have stopped, not to be late.
 const REGION_LAG: i64 = 48;
 
+/// Of so many hours before its newest one a region must show instances in so many for its silence to count as delay.
+const STEADY_OF: i32 = 24;
+const STEADY: usize = 12;
+
 /// How to judge the hours of a report.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -336,7 +340,8 @@ fn group_commitments(ledger: &Ledger) -> BTreeMap<(GroupId, Hour), Money> {
 }
 
 /// The horizon of each group: the least over the regions where it covers instances, for regions report at their own
-/// pace; a region silent for longer than [`REGION_LAG`] hours is taken to have stopped.
+/// pace; a region silent for longer than [`REGION_LAG`] hours is taken to have stopped, and the silence of one that runs
+/// something now and then says nothing.
 fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, DateTime<Utc>> {
     let mut horizons: BTreeMap<GroupId, DateTime<Utc>> = BTreeMap::new();
     for entry in &ledger.plans {
@@ -351,12 +356,26 @@ fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, 
         let Some(newest) = ledger.newest_by_region.get(region) else {
             continue;
         };
-        if *newest > horizon - Duration::hours(REGION_LAG) {
+        if *newest > horizon - Duration::hours(REGION_LAG) && runs_steadily(ledger, region, *newest) {
             let least = horizons.entry(group).or_insert(horizon);
             *least = (*least).min(*newest);
         }
     }
     horizons
+}
+
+/// True for a region whose instances show in most hours of the day before its newest one, as far as the ledger keeps
+/// them.
+fn runs_steadily(ledger: &Ledger, region: &str, newest: DateTime<Utc>) -> bool {
+    let newest = Hour::of(newest).plus(-1);
+    let hours = (0..STEADY_OF).map(|back| newest.plus(-back));
+    let runs = |hour: &Hour| {
+        let mut cells = ledger.cells_at(*hour).iter().map(|cell| ledger.series_of(cell));
+        cells.any(|series| series.is_instance && *series.region == *region)
+    };
+    let seen = hours.filter(runs).count();
+    // A ledger made for plans alone keeps no covered usage.
+    seen == 0 || seen >= STEADY
 }
 
 fn groups(

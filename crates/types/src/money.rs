@@ -53,7 +53,7 @@ impl Money {
 
     /// An amount of whole picodollars.
     #[must_use]
-    pub fn from_picos(picos: i128) -> Self {
+    pub const fn from_picos(picos: i128) -> Self {
         Self(picos)
     }
 

@@ -385,11 +385,14 @@ fn live_nodes_that_fill_the_plan_stop_the_fill_without_waiting() {
 }
 
 #[test]
-fn nodes_without_tags_in_the_report_do_not_correct_anything() {
+fn nodes_without_tags_in_the_report_count_at_least_for_themselves() {
     let mut scene = Scene::compute(2.0, 1.5);
-    scene.nodes = Some((0..90).map(node).collect());
+    scene.nodes = Some((0..10).map(node).collect());
     assert_eq!(decided(&scene).0, Decision::Fill);
     assert!(codes(&scene.run()).contains(&"untagged"));
+    // Whoever used the plan in the report's hours: what runs now alone costs more than it pays.
+    scene.nodes = Some((0..90).map(node).collect());
+    assert_eq!(decided(&scene).0, Decision::Hold);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Which pools are steered by their limits, too, and what those become.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
+use super::standing::rivals;
 use crate::Decision;
 use crate::decision::Outcome;
 use crate::eligibility::{Eligible, before_spot, list};
@@ -92,7 +93,7 @@ impl Planner<'_> {
         }
     }
 
-    fn own_nodes(&self, pool: &NodePool) -> impl Iterator<Item = &Node> {
+    pub(super) fn own_nodes(&self, pool: &NodePool) -> impl Iterator<Item = &Node> {
         let nodes = self.inputs.nodes.unwrap_or_default().iter();
         nodes.filter(|node| node.node_pool.as_ref() == Some(&pool.name) && !node.deleting)
     }
@@ -140,7 +141,7 @@ impl Planner<'_> {
             }
         }
         if mix.cpu == Vcpu::default() || mix.costs.values().any(|cost| *cost == Money::ZERO) {
-            mix = self.cheapest_mix(eligible, groups).unwrap_or(mix);
+            mix = self.next_mix(eligible, groups).unwrap_or(mix);
         }
         let record = DecisionRecord::recorded(pool).ok().flatten();
         let known = self.inputs.state.node_pools.get(&pool.name);
@@ -167,11 +168,32 @@ impl Planner<'_> {
         })
     }
 
-    /// Where the pool has no nodes to tell: the cheapest type that it can launch, which Karpenter takes.
-    fn cheapest_mix(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Option<Mix> {
+    /// The type that a pool most likely launches: the one with most vCPU of its own nodes, else of the Spot nodes whose
+    /// pods it would take, else of the cluster's.
+    pub(super) fn likely(&self, pool: &NodePool, can_launch: impl Fn(&str) -> bool) -> Option<String> {
+        let spot: BTreeSet<&str> = rivals(pool, &self.pools).map(|rival| rival.name.as_str()).collect();
+        let nodes = || self.inputs.nodes.unwrap_or_default().iter();
+        let most = |of: &dyn Fn(&Node) -> bool| {
+            let mut vcpus: BTreeMap<&str, i64> = BTreeMap::new();
+            for node in nodes().filter(|node| !node.deleting && of(node)) {
+                if let Some(name) = node.instance_type.as_deref().filter(|name| can_launch(name)) {
+                    *vcpus.entry(name).or_default() += vcpu(node).0;
+                }
+            }
+            let most = vcpus.into_iter().max_by_key(|(name, vcpu)| (*vcpu, std::cmp::Reverse(*name)));
+            most.map(|(name, _)| name.to_owned())
+        };
+        let in_pools = |node: &Node| node.node_pool.as_deref().is_some_and(|name| spot.contains(name));
+        most(&|node| node.node_pool.as_ref() == Some(&pool.name))
+            .or_else(|| most(&in_pools))
+            .or_else(|| most(&|_| true))
+    }
+
+    /// Where the pool has no nodes to tell: the one that it most likely launches.
+    fn next_mix(&self, eligible: &Eligible<'_>, groups: &[&GroupNow]) -> Option<Mix> {
         let (name, _) = groups
             .iter()
-            .find_map(|group| eligible.cheapest(&group.id, self.scale.prices))?;
+            .find_map(|group| eligible.next_node(&group.id, self.scale.prices))?;
         let vcpu = self.scale.types.get(&name)?.vcpu;
         let cost = |group: &&GroupNow| {
             let price = self

@@ -120,9 +120,21 @@ fn a_new_plan_gives_its_commitment_from_its_start_on() {
 }
 
 #[test]
-fn a_plan_that_ends_in_the_next_hours_gives_no_headroom_and_an_ended_one_is_let_go() {
+fn a_plan_that_ends_in_the_next_hours_gives_no_headroom_and_an_ended_one_is_let_go_when_a_report_shows_what_follows() {
     let ending = beside("2026-11-01T00:00:00Z", "2026-11-21T20:00:00Z");
     assert_eq!(group(&ending), (dollars(2.0), dollars(5.0), Some(dollars(1.0))));
-    let ended = beside("2026-11-01T00:00:00Z", "2026-11-21T18:00:00Z");
-    assert_eq!(group(&ended), (dollars(2.0), dollars(2.0), Some(dollars(1.0))));
+    // The report's horizon is at 09:00: a renewal since then could not be seen.
+    let ended = beside("2026-11-01T00:00:00Z", "2026-11-21T12:00:00Z");
+    assert_eq!(group(&ended), (dollars(2.0), dollars(5.0), Some(dollars(1.0))));
+    let seen = beside("2026-11-01T00:00:00Z", "2026-11-21T08:00:00Z");
+    assert_eq!(group(&seen), (dollars(2.0), dollars(2.0), Some(dollars(1.0))));
+}
+
+#[test]
+fn a_plan_whose_rows_are_not_written_ahead_any_more_gives_no_headroom_and_is_not_drained_for() {
+    let mut returned = beside("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+    let rows = &mut returned.ledger.plans[1].hours;
+    rows.retain(|hour, _| hour.end() <= at("2026-11-21T09:00:00Z"));
+    assert_eq!(group(&returned), (dollars(2.0), dollars(5.0), Some(dollars(1.0))));
+    assert!(codes(&returned.run()).contains(&"plan-unseen"));
 }
