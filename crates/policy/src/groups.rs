@@ -235,7 +235,9 @@ fn is_surely_in_force(facts: &Facts<'_>, plan: usize) -> bool {
     let runs_to = |plan: &PlanLedger| newest(plan).map(Hour::end);
     let is_months_end = |end: DateTime<Utc>| end.day() == 1 && end.hour() == 0 && end <= facts.now;
     let plans = &facts.ledger.plans;
-    let written_ahead = plans.iter().any(|entry| newest(entry).is_some_and(|hour| hour >= current));
+    let written_ahead = plans
+        .iter()
+        .any(|entry| newest(entry).is_some_and(|hour| hour >= current));
     !written_ahead
         || newest(&plans[plan]).is_some_and(|hour| hour >= current)
         || runs_to(&plans[plan]).is_some_and(is_months_end)
@@ -291,7 +293,11 @@ fn strange_zeros(use_: &GroupUse) -> usize {
         .take_while(|(_, h)| h.used == Money::ZERO)
         .map(|(hour, _)| *hour)
         .collect();
-    let is_usual = |hour: &Hour| [DAY, WEEK].iter().any(|back| is_zero(hour.plus(-back)) == Some(true));
+    let is_usual = |hour: &Hour| {
+        [DAY, WEEK]
+            .iter()
+            .any(|back| is_zero(hour.plus(-back)) == Some(true))
+    };
     let all_idle = !use_.hours.values().any(|h| h.mature && h.used > Money::ZERO);
     if all_idle || zeros.iter().all(is_usual) {
         return 0;

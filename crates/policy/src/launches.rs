@@ -27,10 +27,7 @@ pub fn joint_launches(
     let intervals = DAY / INTERVAL;
     let mut launched = vec![Money::ZERO; usize::try_from(intervals).unwrap_or(0)];
     for node in nodes.iter().filter(|node| !node.deleting) {
-        let is_theirs = node
-            .node_pool
-            .as_deref()
-            .is_some_and(|name| pools.contains(name));
+        let is_theirs = node.node_pool.as_deref().is_some_and(|name| pools.contains(name));
         let slot =
             usize::try_from((now - node.created).num_seconds().div_euclid(INTERVAL)).unwrap_or(usize::MAX);
         let (true, Some(slot), Some(name)) =

@@ -279,7 +279,9 @@ const WORTH_A_DAY: Money = Money::from_picos(100_000_000_000);
 /// Plans with room that no on-demand pool can use: no weight helps there.
 fn idle(groups: &[GroupNow], pools: &[PoolPlan]) -> Vec<Warning> {
     let unused = |group: &&GroupNow| {
-        let worth = group.headroom().is_some_and(|headroom| headroom * 24 >= WORTH_A_DAY);
+        let worth = group
+            .headroom()
+            .is_some_and(|headroom| headroom * 24 >= WORTH_A_DAY);
         worth && group.doubt.is_none() && !pools.iter().any(|pool| pool.groups.contains(&group.id))
     };
     let told = groups.iter().filter(unused).map(|group| {

@@ -88,7 +88,11 @@ impl<'a> Planner<'a> {
 
     /// What the Spot pools beside a pool launch in one interval.
     fn rivals_launch(&self, pool: &NodePool) -> Money {
-        self.launched_by(&rivals(pool, &self.pools).map(|rival| rival.name.as_str()).collect())
+        self.launched_by(
+            &rivals(pool, &self.pools)
+                .map(|rival| rival.name.as_str())
+                .collect(),
+        )
     }
 
     fn launched_by(&self, pools: &BTreeSet<&str>) -> Money {

@@ -14,6 +14,7 @@ use brimful_savings_plans::savings_plan::{Plan, PlanKind};
 use brimful_savings_plans::utilization::{Check, Terms};
 use brimful_types::hour::Hour;
 
+mod costs;
 mod fleet;
 mod limits;
 mod peers;

@@ -171,7 +171,9 @@ impl Planner<'_> {
     /// The type that a pool most likely launches: the one with most vCPU of its own nodes, else of the Spot nodes whose
     /// pods it would take, else of the cluster's.
     pub(super) fn likely(&self, pool: &NodePool, can_launch: impl Fn(&str) -> bool) -> Option<String> {
-        let spot: BTreeSet<&str> = rivals(pool, &self.pools).map(|rival| rival.name.as_str()).collect();
+        let spot: BTreeSet<&str> = rivals(pool, &self.pools)
+            .map(|rival| rival.name.as_str())
+            .collect();
         let nodes = || self.inputs.nodes.unwrap_or_default().iter();
         let most = |of: &dyn Fn(&Node) -> bool| {
             let mut vcpus: BTreeMap<&str, i64> = BTreeMap::new();
@@ -180,7 +182,9 @@ impl Planner<'_> {
                     *vcpus.entry(name).or_default() += vcpu(node).0;
                 }
             }
-            let most = vcpus.into_iter().max_by_key(|(name, vcpu)| (*vcpu, std::cmp::Reverse(*name)));
+            let most = vcpus
+                .into_iter()
+                .max_by_key(|(name, vcpu)| (*vcpu, std::cmp::Reverse(*name)));
             most.map(|(name, _)| name.to_owned())
         };
         let in_pools = |node: &Node| node.node_pool.as_deref().is_some_and(|name| spot.contains(name));

@@ -120,7 +120,8 @@ fn a_new_plan_gives_its_commitment_from_its_start_on() {
 }
 
 #[test]
-fn a_plan_that_ends_in_the_next_hours_gives_no_headroom_and_an_ended_one_is_let_go_when_a_report_shows_what_follows() {
+fn a_plan_that_ends_in_the_next_hours_gives_no_headroom_and_an_ended_one_is_let_go_when_a_report_shows_what_follows()
+ {
     let ending = beside("2026-11-01T00:00:00Z", "2026-11-21T20:00:00Z");
     assert_eq!(group(&ending), (dollars(2.0), dollars(5.0), Some(dollars(1.0))));
     // The report's horizon is at 09:00: a renewal since then could not be seen.
