@@ -20,6 +20,7 @@ use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, Proposal, propose};
 use brimful_policy::state::State;
 use brimful_savings_plans::ledger::{Granularity, Ledger};
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization, stale};
 use brimful_types::hour::{Hour, human_duration, rfc3339};
 use brimful_types::money::Money;
@@ -246,7 +247,9 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
         .warnings
         .iter()
         .any(|w| w.code == "missing-columns" && w.message.contains(effective_cost));
+    let sharing = sharing(&data.ledger, config);
     let terms = Terms {
+        sharing: &sharing,
         horizon,
         maturity: config.cur.maturity.0,
         check: match data.format {
@@ -291,6 +294,21 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
         warnings,
         doubt: None,
     }
+}
+
+/// Open, AWS's default, unless the configuration says which accounts share.
+pub(crate) fn sharing(ledger: &Ledger, config: &Config) -> Sharing {
+    let name = config.cluster.name.as_deref();
+    let tagged = ledger
+        .series
+        .iter()
+        .find(|series| name == Some(&*series.cluster));
+    let own = config
+        .cluster
+        .account
+        .as_deref()
+        .or_else(|| tagged.map(|series| &*series.account));
+    Sharing::of(config.sharing.accounts.as_deref(), own)
 }
 
 /// The months in which plans have past hours, for files that lie in no period's folder.

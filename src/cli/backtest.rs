@@ -9,7 +9,7 @@ use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
 use crate::cur::columns::Detail;
-use crate::doctor::application::sharing;
+use crate::pipeline::sharing;
 use crate::pipeline::{Judged, judge_history};
 use crate::report::backtest::{Document, Facts};
 use crate::report::backtest_table::render;
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
         .map(|pool| pool.name.clone())
         .collect();
     let history = History::of(&judged.ledger, &judged.utilization, &identity, &committed)?;
-    let replayed = replay(&judged.ledger, &judged.utilization, &sharing(&judged, &config));
+    let replayed = replay(&judged.ledger, &judged.utilization, &sharing(&judged.ledger, &config));
     let progress = ScanProgress::of_runs(context.quiet);
     let threads = context.threads;
     // Minutes of work on a large history: not on a thread that waits for signals.

@@ -72,6 +72,11 @@ impl Context {
 
     /// How to read the report.
     pub(crate) fn read_options<'a>(&'a self, detail: Detail, progress: &'a Progress<'a>) -> ReadOptions<'a> {
+        // Whose usage it is matters where plans do not reach everybody.
+        let detail = match detail {
+            Detail::Usage if self.config.sharing.accounts.is_some() => Detail::Accounts,
+            detail => detail,
+        };
         ReadOptions {
             location: &self.location,
             access: &self.access,

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use super::ledger::PlanHour;
-use super::usage::{LineItemType, UsageKind};
+use brimful_savings_plans::ledger::PlanHour;
+use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use crate::cur::columns::{Detail, Number, Text, Time};
 use crate::cur::facts::Facts;
 use crate::cur::pages::RowFilter;

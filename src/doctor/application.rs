@@ -2,7 +2,7 @@
 
 use super::{Check, Group};
 use crate::config::Config;
-use crate::pipeline::Judged;
+use crate::pipeline::{Judged, sharing};
 use brimful_savings_plans::replay::{Deviation, Replay, replay};
 use brimful_savings_plans::savings_plan::Plan;
 use brimful_savings_plans::sharing::Sharing;
@@ -23,7 +23,7 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
     {
         return Check::skipped(Group::Report, ID, "no plan that nodes can use");
     }
-    let sharing = sharing(judged, config);
+    let sharing = sharing(&judged.ledger, config);
     let replayed = again(judged, &sharing);
     let Some(by_group) = replayed.by_group().fraction() else {
         return Check::skipped(
@@ -40,22 +40,6 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
 
 fn again(judged: &Judged, sharing: &Sharing) -> Replay {
     replay(&judged.ledger, &judged.utilization, sharing)
-}
-
-/// Open, AWS's default, unless the configuration says which accounts share.
-pub(crate) fn sharing(judged: &Judged, config: &Config) -> Sharing {
-    let name = config.cluster.name.as_deref();
-    let tagged = judged
-        .ledger
-        .series
-        .iter()
-        .find(|series| name == Some(&*series.cluster));
-    let own = config
-        .cluster
-        .account
-        .as_deref()
-        .or_else(|| tagged.map(|series| &*series.account));
-    Sharing::of(config.sharing.accounts.as_deref(), own)
 }
 
 fn reproduces(replayed: &Replay, by_group: f64) -> String {

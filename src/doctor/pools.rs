@@ -205,7 +205,7 @@ impl Look<'_> {
         let managed = self.proposal.pools.iter().filter(|plan| is_steered(plan));
         managed
             .into_iter()
-            .any(|plan| plan.pool.name != pool.name && plan.pool.can_share_pods_with(pool))
+            .any(|plan| plan.pool.name != pool.name && pool.is_open_to_pods_of(&plan.pool))
     }
 
     /// What the plan warns of, and what it would if other decisions were due.

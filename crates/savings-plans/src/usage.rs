@@ -38,10 +38,14 @@ impl LineItemType {
     }
 }
 
-pub(crate) const RECURRING_FEE: &str = "SavingsPlanRecurringFee";
-pub(crate) const COVERED_USAGE: &str = "SavingsPlanCoveredUsage";
-pub(crate) const USAGE: &str = "Usage";
-pub(crate) const DISCOUNTED_USAGE: &str = "DiscountedUsage";
+#[allow(missing_docs)]
+pub const RECURRING_FEE: &str = "SavingsPlanRecurringFee";
+#[allow(missing_docs)]
+pub const COVERED_USAGE: &str = "SavingsPlanCoveredUsage";
+#[allow(missing_docs)]
+pub const USAGE: &str = "Usage";
+#[allow(missing_docs)]
+pub const DISCOUNTED_USAGE: &str = "DiscountedUsage";
 const USED: &str = "Used";
 const UNUSED: &str = "Unused";
 const PURCHASE: &str = "Purchase";

@@ -10,6 +10,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::ledger::{Granularity, Ledger, PlanHour, PlanLedger, UsageClass};
 use super::rates::Rates;
 use super::savings_plan::{GroupId, Plan};
+use super::sharing::Sharing;
 use super::usage::{family, instance_type};
 use brimful_types::hour::{Hour, human_duration, rfc3339};
 use brimful_types::money::Money;
@@ -28,13 +29,15 @@ const STEADY: usize = 12;
 
 /// How to judge the hours of a report.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct Terms<'a> {
     /// The newest hour's end that the report reaches; `None` when it holds no usage.
     pub horizon: Option<DateTime<Utc>>,
     /// How long before the horizon an hour must have ended to be complete.
     pub maturity: Duration,
     /// What the figures of an hour can be checked by.
     pub check: Check,
+    /// Which accounts plans reach: what they do not reach is no plan's spill.
+    pub sharing: &'a Sharing,
 }
 
 /// What tells that an hour's figures are sound.
@@ -150,13 +153,13 @@ pub struct Utilization {
 impl Utilization {
     /// Judges every hour of the ledger.
     #[must_use]
-    pub fn of(ledger: &Ledger, terms: &Terms) -> Self {
+    pub fn of(ledger: &Ledger, terms: &Terms<'_>) -> Self {
         let mut warnings = Vec::new();
         let Some(horizon) = terms.horizon else {
             return Self::without_hours(ledger);
         };
         let commitments = group_commitments(ledger);
-        let spill = spill(ledger, horizon, &commitments);
+        let spill = spill(ledger, horizon, &commitments, terms.sharing);
         let hourly = ledger.granularity.is_none_or(|g| g == Granularity::Hourly);
         // A day that has not ended already has its whole commitment, and only a part of its use.
         let entry_length = Duration::hours(if hourly { 1 } else { 24 });
@@ -264,11 +267,13 @@ fn within(a: Money, b: Money, gap: f64) -> bool {
 /// Spill by group and hour, in hours that have ended by `horizon`.
 ///
 /// AWS applies a plan to all eligible usage of an hour. Usage left over while a group's plans are not full is
-/// therefore not eligible (another account, with sharing off or restricted), and no group's spill.
+/// therefore not eligible (another account, with sharing off or restricted), and no group's spill. Nor is usage of an
+/// account that `sharing` keeps from all plans of the group; where the ledger keeps no account, it reaches.
 fn spill(
     ledger: &Ledger,
     horizon: DateTime<Utc>,
     commitments: &BTreeMap<(GroupId, Hour), Money>,
+    sharing: &Sharing,
 ) -> BTreeMap<(GroupId, Hour), Money> {
     let rates = Rates::new(ledger);
     let full = full_groups(ledger, commitments);
@@ -286,7 +291,13 @@ fn spill(
             });
             let key = series.key();
             let both = ec2.into_iter().chain([GroupId::Compute]);
-            both.filter_map(|group| {
+            let reached = |group: &GroupId| {
+                let plans = ledger.plans.iter().map(|entry| &entry.plan);
+                let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
+                series.account.is_empty()
+                    || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
+            };
+            both.filter(reached).filter_map(|group| {
                 let rate = rates.of(&group, &key)?.rate;
                 Some((group, rate))
             })

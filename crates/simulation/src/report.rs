@@ -14,6 +14,7 @@ use brimful_savings_plans::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
 use brimful_savings_plans::savings_plan::{Plan, PlanKind};
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
@@ -87,6 +88,7 @@ impl Report {
             ledger.mark_stopped(horizon, config.maturity.0);
         }
         let terms = Terms {
+            sharing: &Sharing::Open,
             horizon,
             maturity: config.maturity.0,
             check: Check::Reconciling,

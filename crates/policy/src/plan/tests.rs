@@ -11,6 +11,7 @@ use crate::state::Memory;
 use brimful_karpenter::NodeCapacity;
 use brimful_savings_plans::ledger::{Granularity, PlanHour, PlanLedger, UsageKey};
 use brimful_savings_plans::savings_plan::{Plan, PlanKind};
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms};
 use brimful_types::hour::Hour;
 
@@ -131,6 +132,7 @@ impl Scene {
 
     fn run(&self) -> Proposal {
         let terms = Terms {
+            sharing: &Sharing::Open,
             horizon: self.ledger.horizon(self.now),
             maturity: Duration::hours(24),
             check: Check::Reconciling,

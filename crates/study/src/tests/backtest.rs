@@ -9,6 +9,7 @@ use brimful_policy::identity::Identity;
 use brimful_policy::settings::Settings;
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization};
 use brimful_simulation::backtest::history::History;
 use brimful_simulation::backtest::steerable::{Own, turnover};
@@ -174,6 +175,7 @@ fn a_report_without_plans_or_spot_or_days_is_refused() {
     let (_, _, report) = month(Scenario::Steady);
     let none = Ledger::default();
     let terms = Terms {
+            sharing: &Sharing::Open,
         horizon: None,
         maturity: Duration::hours(24),
         check: Check::Reconciling,

@@ -173,6 +173,7 @@ fn an_instance_for_an_hour_in_another_region_holds_nothing_up() {
             .newest_by_region
             .insert("eu-west-1".to_owned(), newest);
         let terms = Terms {
+            sharing: &Sharing::Open,
             horizon: scene.ledger.horizon(scene.now),
             maturity: Duration::hours(24),
             check: Check::Reconciling,
