@@ -239,7 +239,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
     let launches = planner.launches();
     let (pools, mut state, more) = planner.run();
-    warnings.extend(idle(&groups, &pools));
+    warnings.extend(idle(&groups, &pools, identity.region.as_deref()));
     state.burn = inputs.state.burn.clone();
     if let Some(nodes) = inputs.nodes {
         record(&mut state.burn, &scale, nodes, inputs.now);
@@ -276,13 +276,17 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
 /// Idle commitment of less than ten cents a day is not worth a word.
 const WORTH_A_DAY: Money = Money::from_picos(100_000_000_000);
 
-/// Plans with room that no on-demand pool can use: no weight helps there.
-fn idle(groups: &[GroupNow], pools: &[PoolPlan]) -> Vec<Warning> {
+/// Plans with room that no on-demand pool can use: no weight helps there. Those of another region are other clusters'.
+fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warning> {
     let unused = |group: &&GroupNow| {
         let worth = group
             .headroom()
             .is_some_and(|headroom| headroom * 24 >= WORTH_A_DAY);
-        worth && group.doubt.is_none() && !pools.iter().any(|pool| pool.groups.contains(&group.id))
+        let elsewhere = match &group.id {
+            GroupId::Compute => false,
+            GroupId::Ec2Instance { region, .. } => here.is_some_and(|here| here != region),
+        };
+        worth && !elsewhere && group.doubt.is_none() && !pools.iter().any(|pool| pool.groups.contains(&group.id))
     };
     let told = groups.iter().filter(unused).map(|group| {
         let headroom = group.headroom().unwrap_or_default().per_hour();
