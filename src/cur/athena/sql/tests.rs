@@ -27,6 +27,7 @@ const LEGACY: &str = "
     line_item_usage_amount double
     line_item_unblended_cost double
     line_item_currency_code string
+    line_item_line_item_description string
     pricing_public_on_demand_cost double
     product_region string
     resource_tags_user_karpenter_sh_nodepool string
