@@ -164,6 +164,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         None => count(store, request, &snapshot, &symbols).await?,
     };
     let ledger = builder.finish();
+    check_times(&place, totals.format, &ledger)?;
     let missing: Vec<&str> = totals.missing.iter().map(String::as_str).collect();
     let mut warnings = warnings_of(&place, &missing, &ledger);
     warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
@@ -282,6 +283,22 @@ impl Totals {
         self.missing.extend(summary.missing.iter().cloned());
         Ok(())
     }
+}
+
+/// Refuses a report of which no row can be put into an hour: it would look like one without plans.
+pub(super) fn check_times(place: &str, format: Option<Format>, ledger: &Ledger) -> Result<()> {
+    if !ledger.has_no_times {
+        return Ok(());
+    }
+    let columns = match format {
+        Some(Format::Focus) => "ChargePeriodStart and ChargePeriodEnd",
+        _ => "line_item_usage_start_date and line_item_usage_end_date",
+    };
+    Err(Error::report(format!(
+        "{place}: none of the times in {columns} can be read ({} rows)",
+        ledger.unreadable_rows
+    ))
+    .hint("write them as AWS does: timestamps, or text such as 2026-11-21T08:00:00Z"))
 }
 
 /// What should be known of a report that lacks columns, or holds what cannot be read.

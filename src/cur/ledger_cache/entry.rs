@@ -13,7 +13,7 @@ use crate::cur::snapshot::Part;
 use crate::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-pub(crate) const FORM: u32 = 1;
+pub(crate) const FORM: u32 = 2;
 /// No entry is larger once it is decompressed, in bytes; a million cells take 30 MiB.
 const MAX_RAW: usize = 1 << 30;
 const DIGEST: usize = 32;
