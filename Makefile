@@ -69,9 +69,10 @@ lint: need-cargo
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-## audit: check dependencies for advisories, licences and duplicates, where cargo-deny is at hand
-audit:
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; else echo "cargo-deny is not installed: dependency audit skipped"; fi
+## audit: check dependencies' licences, bans and sources, and advisories where their database can be had
+audit: need-cargo
+	@tests/tools/setup.sh venv
+	@tests/tools/audit.sh
 
 ## fixtures: make the bundled fixtures again (same bytes)
 fixtures: test-tools

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::backtest::{Choice, Document, ThresholdsRow, Trust};
+use super::clean;
 use super::text::{CAUTION, FAINT, GOOD, HEADING, paragraph, percent, table};
 
 /// The table.
@@ -19,7 +20,7 @@ pub fn render(document: &Document, width: Option<usize>) -> String {
     let _ = writeln!(
         out,
         "{FAINT}plans {} · {:.0} nodes of {:.1} vCPU in the mean · $/h per vCPU: plan {:.4}, on demand {:.4}, Spot {:.4}{FAINT:#}\n",
-        model.groups.join(", "),
+        clean::name(&model.groups.join(", ")),
         model.mean_nodes,
         model.node_vcpu,
         model.savings_plan_per_vcpu,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use chrono::{DateTime, Utc};
 
+use super::clean;
 use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table};
 use crate::hour::human_duration;
@@ -35,7 +36,7 @@ pub fn render(
     let _ = writeln!(
         out,
         "{HEADING}Report{HEADING:#}  {}, {reach}{scanned}",
-        plan.source.uri
+        clean::name(&plan.source.uri)
     );
     if !plan.groups.is_empty() {
         let _ = writeln!(
@@ -116,7 +117,8 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
     let _ = writeln!(
         out,
         "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}{limits}",
-        pool.name, pool.role
+        clean::name(&pool.name),
+        pool.role
     );
     out.push_str(&paragraph(&pool.reason, 10, width));
     let fitting: Vec<String> = pool
@@ -177,6 +179,7 @@ pub fn applied_line(applied: &Applied) -> String {
     };
     format!(
         "{style}{word:<9}{style:#}  {}  {}\n",
-        applied.node_pool, applied.message
+        clean::name(&applied.node_pool),
+        clean::text(&applied.message)
     )
 }

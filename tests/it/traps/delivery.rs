@@ -21,7 +21,7 @@ fn every_layout_is_read_and_so_is_every_folder_on_the_way_to_it() {
         for folder in ["", "billing", "billing/acme"] {
             let seen = read(&bucket.join(folder)).utilization();
             assert_eq!(
-                seen.plan(COMPUTE).total.used,
+                seen.sum(COMPUTE).used,
                 usd(2.0),
                 "{layout:?} from {folder:?}"
             );
@@ -30,7 +30,7 @@ fn every_layout_is_read_and_so_is_every_folder_on_the_way_to_it() {
         }
         let file = bucket.join(&bucket.key("2026-11", "1", 1));
         assert_eq!(
-            read(&file).utilization().plan(COMPUTE).total.used,
+            read(&file).utilization().sum(COMPUTE).used,
             usd(2.0),
             "{layout:?} as one file"
         );
@@ -44,7 +44,7 @@ fn chunks_without_rows_are_normal() {
         let bucket = Bucket::new(layout);
         bucket.deliver("2026-11", "1", &[&rows(0.5), &[], &[]]);
         let seen = read(bucket.path()).utilization();
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0), "{layout:?}");
+        assert_eq!(seen.sum(COMPUTE).used, usd(2.0), "{layout:?}");
         assert_eq!((seen.document.source.files, seen.document.source.rows), (3, 8));
     }
 }
@@ -58,7 +58,7 @@ fn a_chunk_without_rows_may_lack_columns() {
         .without("savings_plan_used_commitment")
         .write(&bucket.join(&keys[1]), &[]);
     assert_eq!(
-        read(bucket.path()).utilization().plan(COMPUTE).total.used,
+        read(bucket.path()).utilization().sum(COMPUTE).used,
         usd(2.0)
     );
 }
@@ -72,7 +72,7 @@ fn chunks_that_the_manifest_does_not_name_are_left_out() {
         bucket.deliver("2026-11", "2", &[&rows(0.5)]);
         let seen = read(bucket.path()).utilization();
         assert_eq!(
-            (seen.plan(COMPUTE).total.used, seen.document.source.files),
+            (seen.sum(COMPUTE).used, seen.document.source.files),
             (usd(2.0), 1),
             "{layout:?}"
         );
@@ -87,7 +87,7 @@ fn only_the_newest_of_several_kept_versions_is_read() {
         bucket.deliver("2026-11", "3", &[&rows(0.5)]);
         let seen = read(bucket.path()).utilization();
         assert_eq!(
-            (seen.plan(COMPUTE).total.used, seen.document.source.files),
+            (seen.sum(COMPUTE).used, seen.document.source.files),
             (usd(2.0), 1),
             "{layout:?}"
         );
@@ -106,7 +106,7 @@ fn rewrite_while_reading(rewrite: &(dyn Fn(&Bucket, &str) + Sync)) {
     };
     let seen = read(bucket.path()).threads(1).with(&meddle).unwrap();
     assert!(done.load(Ordering::SeqCst));
-    assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0));
+    assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
     assert_eq!(seen.judged.ledger.plans[0].hours.len(), 4);
 }
 
@@ -141,7 +141,7 @@ fn a_report_that_stays_updating_freezes() {
     let bucket = Bucket::of(rows(0.5));
     bucket.write_status("READY");
     assert_eq!(
-        read(bucket.path()).utilization().plan(COMPUTE).total.used,
+        read(bucket.path()).utilization().sum(COMPUTE).used,
         usd(2.0)
     );
     bucket.write_status("UPDATING");
@@ -199,7 +199,7 @@ fn other_files_in_the_tree_are_not_the_report() {
     }
     let seen = read(bucket.path()).utilization();
     assert_eq!(
-        (seen.plan(COMPUTE).total.used, seen.document.source.files),
+        (seen.sum(COMPUTE).used, seen.document.source.files),
         (usd(2.0), 1)
     );
 }
@@ -217,7 +217,7 @@ fn a_month_of_one_digit_is_a_month() {
         assert!(layout != Layout::Legacy || keys[0].contains("/month=1/"));
         let seen = read(bucket.path()).now(at(JANUARY + 9)).utilization();
         assert_eq!(seen.document.source.billing_periods, ["2026-01"], "{layout:?}");
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0));
+        assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
     }
     let bucket = Bucket::new(Layout::Legacy);
     File::legacy().write(
@@ -245,15 +245,14 @@ fn decisions_on_the_first_of_a_month_look_at_both_months() {
             ["2026-10", "2026-11"],
             "{layout:?}"
         );
-        assert_eq!(seen.plan(COMPUTE).total.hours, 64);
+        assert_eq!(seen.sum(COMPUTE).hours, 64);
         assert!(seen.hour(COMPUTE, -21).mature);
         // What is shown without a window is the newest month.
         assert_eq!(
             read(bucket.path())
                 .now(at(5))
                 .utilization()
-                .plan(COMPUTE)
-                .total
+                .sum(COMPUTE)
                 .hours,
             4
         );
@@ -307,7 +306,7 @@ fn a_csv_report_beside_the_parquet_report_is_left_alone() {
     bucket.write_json("billing/csv/20261101-20261201/csv-Manifest.json", &csv);
     bucket.write_bytes("billing/csv/20261101-20261201/x/csv-1.csv.gz", b"\x1f\x8b");
     assert_eq!(
-        read(bucket.path()).utilization().plan(COMPUTE).total.used,
+        read(bucket.path()).utilization().sum(COMPUTE).used,
         usd(2.0)
     );
     fs::remove_dir_all(bucket.join("billing/acme")).unwrap();
@@ -329,8 +328,7 @@ fn two_reports_in_one_place_are_refused_by_name() {
     assert_eq!(
         read(&bucket.join("exports/cur2"))
             .utilization()
-            .plan(COMPUTE)
-            .total
+            .sum(COMPUTE)
             .used,
         usd(2.0)
     );
