@@ -33,10 +33,10 @@ need-cargo:
 ## demo: run the main job on the bundled fixtures, without AWS and without a cluster
 demo: need-cargo
 	@$(DEMO_BUILD)
-	@echo '$$ brimful utilization --cur fixtures/cur/legacy'
+	@echo '$$ brimful utilization --cur fixtures/cur/legacy --now $(NOW)'
 	@target/debug/brimful utilization --cur fixtures/cur/legacy --now $(NOW)
 	@echo
-	@echo '$$ brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml'
+	@echo '$$ brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)'
 	@target/debug/brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)
 
 ## test: run every test, on real servers; sets up what they need

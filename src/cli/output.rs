@@ -16,7 +16,10 @@ use crate::{Error, Result};
 /// Prints data. A reader that has seen enough (`| head`) is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(clean::coloured(text).as_bytes()).and_then(|()| out.flush()) {
+    match out
+        .write_all(clean::coloured(text).as_bytes())
+        .and_then(|()| out.flush())
+    {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::unexpected("cannot write to standard output").source(error))
         }
@@ -76,7 +79,9 @@ pub(crate) fn tell_warnings(warnings: &[Warning]) {
             .plan
             .as_deref()
             .map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
-        let subject = subject.map(|subject| format!("{}: ", clean::name(subject))).unwrap_or_default();
+        let subject = subject
+            .map(|subject| format!("{}: ", clean::name(subject)))
+            .unwrap_or_default();
         let text = paragraph(&format!("{}{}", subject, warning.message), 2, width);
         tell(&format!(
             "{CAUTION}warning{CAUTION:#} {FAINT}[{}]{FAINT:#}\n{text}",
@@ -112,7 +117,11 @@ pub(crate) struct LogLines;
 impl Write for LogLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let safe = if tells_in_json() { clean::json(&text) } else { clean::coloured(&text) };
+        let safe = if tells_in_json() {
+            clean::json(&text)
+        } else {
+            clean::coloured(&text)
+        };
         anstream::stderr().lock().write_all(safe.as_bytes())?;
         Ok(line.len())
     }

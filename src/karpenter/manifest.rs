@@ -57,7 +57,8 @@ fn sources(path: &Path) -> Result<Vec<Source>> {
     let files = manifests_in(path).map_err(|error| unreadable(path, &error))?;
     if files.is_empty() {
         let what = format!("{}: no manifest in this folder", path.display());
-        return Err(Error::usage(what).hint("it takes *.yaml, *.yml and *.json; folders below it are not looked into"));
+        return Err(Error::usage(what)
+            .hint("it takes *.yaml, *.yml and *.json; folders below it are not looked into"));
     }
     files.iter().map(|file| Ok((place(file), read(file)?))).collect()
 }
@@ -205,7 +206,10 @@ impl Object {
         } else if kind == NODE_POOL.0 && version.is_empty() {
             format!("{} has no apiVersion", owner(kind, &self.value))
         } else if kind == NODE_POOL.0 && self.group() != NODE_POOL.1 && is_misspelled(version) {
-            format!("{}: apiVersion {version:?} is not Karpenter's", owner(kind, &self.value))
+            format!(
+                "{}: apiVersion {version:?} is not Karpenter's",
+                owner(kind, &self.value)
+            )
         } else {
             return Ok(());
         };
@@ -316,7 +320,10 @@ fn malformed(file: &str, text: &str, error: &serde_saphyr::Error) -> Error {
         let indent = line.len() - line.trim_start().len();
         line[..indent].contains('\t')
     };
-    if matches!(error.without_snippet(), serde_saphyr::Error::DuplicateMappingKey { .. }) {
+    if matches!(
+        error.without_snippet(),
+        serde_saphyr::Error::DuplicateMappingKey { .. }
+    ) {
         told.hint("a key may stand once in a mapping: keep the one that is meant")
     } else if line.is_some_and(is_tabbed) {
         told.hint("YAML is indented by blanks: replace the tab")

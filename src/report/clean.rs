@@ -68,7 +68,9 @@ pub fn coloured(styled: &str) -> Cow<'_, str> {
 
 /// How long the colour sequence (`[1;31m`) is that a text begins with; 0 without.
 fn colour(text: &str) -> usize {
-    let Some(rest) = text.strip_prefix('[') else { return 0 };
+    let Some(rest) = text.strip_prefix('[') else {
+        return 0;
+    };
     let digits = rest
         .bytes()
         .take_while(|b| b.is_ascii_digit() || *b == b';')

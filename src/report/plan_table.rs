@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::clean;
 use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
-use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table};
+use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table, titled};
 use crate::hour::human_duration;
 use crate::policy::Decision;
 use crate::policy::plan::show_limits;
@@ -21,7 +21,6 @@ pub fn render(
     now: DateTime<Utc>,
     width: Option<usize>,
 ) -> String {
-    let mut out = String::new();
     let reach = horizon.map_or_else(
         || "no past hours".to_owned(),
         |h| {
@@ -33,11 +32,8 @@ pub fn render(
         },
     );
     let scanned = plan.source.scanned();
-    let _ = writeln!(
-        out,
-        "{HEADING}Report{HEADING:#}  {}, {reach}{scanned}",
-        clean::name(&plan.source.uri)
-    );
+    let report = format!("{}, {reach}{scanned}", plan.source.uri);
+    let mut out = titled("Report", &report, width);
     if !plan.groups.is_empty() {
         let _ = writeln!(
             out,

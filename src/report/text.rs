@@ -88,6 +88,14 @@ pub fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
     out
 }
 
+/// A paragraph that goes on beside its bold title.
+#[must_use]
+pub fn titled(title: &str, text: &str, width: Option<usize>) -> String {
+    let indent = title.chars().count() + 2;
+    let body = paragraph(text, indent, width);
+    format!("{HEADING}{title}{HEADING:#}  {}", body.trim_start_matches(' '))
+}
+
 /// A percentage with one decimal, or a dash.
 #[must_use]
 pub fn percent(ratio: Option<f64>) -> String {

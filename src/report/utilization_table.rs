@@ -1,11 +1,8 @@
 //! `brimful utilization` for people, and as CSV.
 
-use std::fmt::Write as _;
-
-use super::clean;
 use super::json::{PlanReport, UtilizationReport, total};
 use super::sparkline::sparkline;
-use super::text::{HEADING, amount, paragraph, percent, table};
+use super::text::{amount, paragraph, percent, table, titled};
 use crate::commitment::savings_plan::{Plan, PlanKind};
 use crate::commitment::utilization::{HourUse, PlanUse, Utilization};
 use crate::hour::{human_duration, rfc3339};
@@ -25,9 +22,7 @@ pub fn render(
     now: DateTime<Utc>,
     width: Option<usize>,
 ) -> String {
-    let mut out = String::new();
-    let heading = heading(report, utilization, now);
-    let _ = writeln!(out, "{HEADING}Savings Plans{HEADING:#}  {heading}");
+    let mut out = titled("Savings Plans", &heading(report, utilization, now), width);
     if report.plans.is_empty() {
         return out;
     }
@@ -133,15 +128,29 @@ fn incomplete(report: &UtilizationReport, utilization: &Utilization) -> Option<S
         (Some(commitment), Some(used)) => format!(" ({commitment} committed, {used} used so far)"),
         _ => String::new(),
     };
-    let of = if known().count() == 1 { "the plan" } else { "each plan" };
-    let up_to = if known().all(|(_, line)| line.incomplete.hours == most) { "" } else { "up to " };
+    let of = if known().count() == 1 {
+        "the plan"
+    } else {
+        "each plan"
+    };
+    let up_to = if known().all(|(_, line)| line.incomplete.hours == most) {
+        ""
+    } else {
+        "up to "
+    };
     let s = if most == 1 { "" } else { "s" };
     let what = if open().count() == hours.len() {
-        format!("No hour is complete yet, so there are no sums: {up_to}{most} hour{s} of {of}, from {first} on{amounts}")
+        format!(
+            "No hour is complete yet, so there are no sums: {up_to}{most} hour{s} of {of}, from {first} on{amounts}"
+        )
     } else {
-        format!("Not in these sums: {up_to}{most} hour{s} of {of}, from {first} on, not complete yet{amounts}")
+        format!(
+            "Not in these sums: {up_to}{most} hour{s} of {of}, from {first} on, not complete yet{amounts}"
+        )
     };
-    Some(format!("{what}. What looks unused in them may still be delivered."))
+    Some(format!(
+        "{what}. What looks unused in them may still be delivered."
+    ))
 }
 
 fn heading(report: &UtilizationReport, utilization: &Utilization, now: DateTime<Utc>) -> String {
@@ -158,11 +167,11 @@ fn heading(report: &UtilizationReport, utilization: &Utilization, now: DateTime<
                 "{first} to {}, {} old, from {}{}",
                 rfc3339(horizon),
                 human_duration(now - horizon),
-                clean::name(&source.uri),
+                source.uri,
                 source.scanned()
             )
         }
-        _ => format!("no past hours in {}", clean::name(&source.uri)),
+        _ => format!("no past hours in {}", source.uri),
     }
 }
 

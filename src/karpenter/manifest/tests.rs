@@ -44,11 +44,7 @@ fn node_list(text: &str) -> Result<Vec<Node>> {
 }
 
 fn names(text: &str) -> Vec<String> {
-    pools(text)
-        .unwrap()
-        .into_iter()
-        .map(|pool| pool.name)
-        .collect()
+    pools(text).unwrap().into_iter().map(|pool| pool.name).collect()
 }
 
 fn error(text: &str) -> String {
@@ -178,12 +174,26 @@ fn the_nodes_of_a_large_cluster_are_within_the_parsers_bounds() {
 fn mistakes_that_are_made_most_are_told_with_their_cure() {
     let told = |text: &str| {
         let error = pools(text).unwrap_err();
-        (error.to_string(), error.next_step().unwrap_or_default().to_owned())
+        (
+            error.to_string(),
+            error.next_step().unwrap_or_default().to_owned(),
+        )
     };
-    let (twice, cure) = told("apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: a}\nspec:\n  weight: 1\n  weight: 2\n");
-    assert!(twice.starts_with("pools.yaml: line 6 column 3: duplicate mapping key `weight`"), "{twice}");
-    assert!(!twice.contains("DuplicateKeyPolicy"), "no word of the parser's own settings: {twice}");
-    assert_eq!(cure, "a key may stand once in a mapping: keep the one that is meant");
+    let (twice, cure) = told(
+        "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: a}\nspec:\n  weight: 1\n  weight: 2\n",
+    );
+    assert!(
+        twice.starts_with("pools.yaml: line 6 column 3: duplicate mapping key `weight`"),
+        "{twice}"
+    );
+    assert!(
+        !twice.contains("DuplicateKeyPolicy"),
+        "no word of the parser's own settings: {twice}"
+    );
+    assert_eq!(
+        cure,
+        "a key may stand once in a mapping: keep the one that is meant"
+    );
 
     let (tab, cure) = told("kind: NodePool\nspec:\n\tweight: 1\n");
     assert!(tab.contains("line 3"), "{tab}");
@@ -191,13 +201,22 @@ fn mistakes_that_are_made_most_are_told_with_their_cure() {
 
     let cure = "a NodePool begins with `apiVersion: karpenter.sh/v1` and `kind: NodePool`";
     for (text, wrong) in [
-        ("apiVersion: karpenter.sh/v1\nmetadata: {name: a}\n", "an object without a kind"),
-        ("kind: NodePool\nmetadata: {name: a}\n", "NodePool \"a\" has no apiVersion"),
+        (
+            "apiVersion: karpenter.sh/v1\nmetadata: {name: a}\n",
+            "an object without a kind",
+        ),
+        (
+            "kind: NodePool\nmetadata: {name: a}\n",
+            "NodePool \"a\" has no apiVersion",
+        ),
         (
             "kind: NodePool\napiVersion: karpenter/v1\nmetadata: {name: a}\n",
             "NodePool \"a\": apiVersion \"karpenter/v1\" is not Karpenter's",
         ),
-        ("kind: Nodepool\napiVersion: karpenter.sh/v1\n", "kind \"Nodepool\" is written NodePool"),
+        (
+            "kind: Nodepool\napiVersion: karpenter.sh/v1\n",
+            "kind \"Nodepool\" is written NodePool",
+        ),
     ] {
         let file = format!("pools.yaml: document 1 (line 1): {wrong}");
         assert_eq!(told(text), (file, cure.to_owned()));
@@ -208,7 +227,10 @@ fn mistakes_that_are_made_most_are_told_with_their_cure() {
 fn a_name_that_kubernetes_would_refuse_is_refused_without_being_acted_on() {
     let text = TWO_POOLS.replace("name: committed", r#"name: "a\e[2J\u202e""#);
     let error = error(&text);
-    assert!(error.contains(r#"NodePool "a\u{1b}[2J\u{202e}": metadata.name"#), "{error}");
+    assert!(
+        error.contains(r#"NodePool "a\u{1b}[2J\u{202e}": metadata.name"#),
+        "{error}"
+    );
     assert!(error.chars().all(|c| !c.is_control()), "{error:?}");
 }
 
@@ -216,12 +238,17 @@ fn a_name_that_kubernetes_would_refuse_is_refused_without_being_acted_on() {
 fn a_folder_is_all_manifests_in_it_but_not_below_it() {
     let folder = tempfile::tempdir().unwrap();
     let pool = |name: &str| {
-        format!("apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {{name: {name}}}\nspec: {{template: {{spec: {{}}}}}}\n")
+        format!(
+            "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {{name: {name}}}\nspec: {{template: {{spec: {{}}}}}}\n"
+        )
     };
     let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
     let read = || node_pools(folder.path());
     let empty = read().unwrap_err();
-    assert!(empty.to_string().contains("no manifest in this folder"), "{empty}");
+    assert!(
+        empty.to_string().contains("no manifest in this folder"),
+        "{empty}"
+    );
     std::fs::create_dir(folder.path().join("below.yaml")).unwrap();
     write("b.yml", &pool("b"));
     write("a.yaml", &pool("z"));
@@ -229,7 +256,13 @@ fn a_folder_is_all_manifests_in_it_but_not_below_it() {
     write("kustomization.yaml", "resources: [a.yaml, b.yml]\n");
     let names: Vec<String> = read().unwrap().into_iter().map(|pool| pool.name).collect();
     assert_eq!(names, ["b", "z"]);
-    write("c.json", r#"{"apiVersion":"karpenter.sh/v1","kind":"NodePool","metadata":{"name":"z"},"spec":{"template":{"spec":{}}}}"#);
+    write(
+        "c.json",
+        r#"{"apiVersion":"karpenter.sh/v1","kind":"NodePool","metadata":{"name":"z"},"spec":{"template":{"spec":{}}}}"#,
+    );
     let twice = read().unwrap_err().to_string();
-    assert!(twice.contains("c.json: document 1") && twice.contains("a.yaml: document 1"), "{twice}");
+    assert!(
+        twice.contains("c.json: document 1") && twice.contains("a.yaml: document 1"),
+        "{twice}"
+    );
 }

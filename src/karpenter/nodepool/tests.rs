@@ -146,7 +146,8 @@ fn the_role_follows_the_capacity_that_the_pool_can_launch() {
 fn a_pool_whose_node_class_is_another_providers_is_no_role_of_ours() {
     let role = |group: &str| {
         let reference = serde_json::json!({"group": group, "kind": "X", "name": "default"});
-        let requirements = serde_json::json!([{"key": labels::CAPACITY_TYPE, "operator": "In", "values": ["on-demand"]}]);
+        let requirements =
+            serde_json::json!([{"key": labels::CAPACITY_TYPE, "operator": "In", "values": ["on-demand"]}]);
         let spec = serde_json::json!({"nodeClassRef": reference, "requirements": requirements});
         let pool = serde_json::json!({"metadata": {"name": "a"}, "spec": {"template": {"spec": spec}}});
         NodePool::from_json(&pool).unwrap().role()

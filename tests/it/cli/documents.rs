@@ -157,7 +157,11 @@ fn a_plan_that_was_full_in_all_its_complete_hours_is_full() {
     assert_eq!(plan["total"]["utilization"], 1.0);
     // What the report does not show yet stands apart.
     assert_eq!(plan["incomplete"]["hours"], 24);
-    assert!(plan["incomplete"]["unused"].as_f64() > Some(13.0), "{}", plan["incomplete"]);
+    assert!(
+        plan["incomplete"]["unused"].as_f64() > Some(13.0),
+        "{}",
+        plan["incomplete"]
+    );
 }
 
 #[test]
@@ -166,7 +170,8 @@ fn where_no_hour_is_complete_there_is_no_total() {
     let document = window().json(0);
     check(&UTILIZATION, &document);
     for plan in document["plans"].as_array().expect("plans") {
-        let unknown = json!({"hours": 0, "commitment": null, "used": null, "unused": null, "utilization": null});
+        let unknown =
+            json!({"hours": 0, "commitment": null, "used": null, "unused": null, "utilization": null});
         assert_eq!(plan["total"], unknown, "unknown is null, never 0");
         assert_eq!(plan["incomplete"]["hours"], 3);
     }

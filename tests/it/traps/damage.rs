@@ -237,8 +237,5 @@ fn a_file_named_twice_is_counted_once() {
     let own = "billing/acme/acme/year=2026/month=11/acme-00001.snappy.parquet";
     let manifest = json!({"reportKeys": [own, format!("s3://acme-billing/{own}")]});
     let bucket = with_manifest(Layout::Legacy, manifest.to_string().as_bytes());
-    assert_eq!(
-        read(bucket.path()).utilization().sum(COMPUTE).used,
-        usd(2.0)
-    );
+    assert_eq!(read(bucket.path()).utilization().sum(COMPUTE).used, usd(2.0));
 }

@@ -258,7 +258,10 @@ fn a_daily_report_shows_days_and_decides_nothing() {
     );
     let plan = seen.plan(COMPUTE);
     assert_eq!(plan.hours.len(), 3);
-    assert!(plan.hours.iter().all(|day| !day.mature), "no decision may rest on a day");
+    assert!(
+        plan.hours.iter().all(|day| !day.mature),
+        "no decision may rest on a day"
+    );
     // The newest day ended less than a day before the report's end.
     assert_eq!((plan.total.hours, plan.total.used), (48, usd(12.0)));
     assert_eq!((plan.incomplete.hours, plan.incomplete.used), (24, usd(6.0)));
