@@ -27,6 +27,11 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints rows as CSV, in which there are no colours.
+pub(crate) fn print_csv(rows: &str) -> Result<()> {
+    print(&clean::text(rows))
+}
+
 /// Prints a document as JSON.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)

@@ -220,7 +220,7 @@ impl NodePool {
     #[must_use]
     pub fn other_provider(&self) -> Option<&str> {
         let group = self.node_class_group.as_deref()?;
-        (!labels::PROVIDERS.contains(&group)).then_some(group)
+        (!group.is_empty() && !labels::PROVIDERS.contains(&group)).then_some(group)
     }
 
     /// What the pool is to Brimful.
