@@ -149,9 +149,9 @@ fn totals_are_sums_and_never_means_of_percentages() {
 #[test]
 fn a_plan_that_was_full_in_all_its_complete_hours_is_full() {
     let document = utilization(REPORTS[0]).json(0);
-    let arns = document["plans"].as_array().expect("plans").iter();
-    let full = arns.filter(|plan| plan["arn"].as_str().is_some_and(|arn| arn.contains("/79a3e4a7-")));
-    let plan = full.last().expect("the Compute plan");
+    let mut plans = document["plans"].as_array().expect("plans").iter();
+    let is_compute = |plan: &&Value| plan["arn"].as_str().is_some_and(|arn| arn.contains("/79a3e4a7-"));
+    let plan = plans.find(is_compute).expect("the Compute plan");
     assert_eq!(plan["total"]["hours"], 465);
     assert_eq!(plan["total"]["unused"], 0.0, "{}", plan["total"]);
     assert_eq!(plan["total"]["utilization"], 1.0);
