@@ -114,7 +114,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cluster: ClusterArgs,
-    /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
+    /// NodePools from manifests instead of a cluster: a YAML or JSON file, a folder of them, or - for standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -122,7 +122,7 @@ pub struct PlanArgs {
         help_heading = "Cluster"
     )]
     pub nodepools: Option<PathBuf>,
-    /// Nodes from a file, to go with --nodepools.
+    /// Nodes from manifests, to go with --nodepools, which may be the same; without them only the report tells what runs.
     #[arg(
         long,
         value_name = "FILE",
@@ -203,7 +203,8 @@ pub struct BacktestArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
-    /// NodePools from a file: what managed committed ones of them ran on demand could have been steered, too.
+    /// NodePools from manifests (file, folder or -): what managed committed ones of them ran on demand could have been
+    /// steered, too.
     #[arg(
         long,
         value_name = "FILE",
@@ -237,7 +238,7 @@ pub struct DoctorArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cluster: ClusterArgs,
-    /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
+    /// NodePools from manifests instead of a cluster: a YAML or JSON file, a folder of them, or - for standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -245,7 +246,7 @@ pub struct DoctorArgs {
         help_heading = "Cluster"
     )]
     pub nodepools: Option<PathBuf>,
-    /// Nodes from a file, to go with --nodepools.
+    /// Nodes from manifests, to go with --nodepools, which may be the same; without them only the report tells what runs.
     #[arg(
         long,
         value_name = "FILE",

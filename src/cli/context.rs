@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tracing_subscriber::EnvFilter;
 
 use super::args::Common;
+use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
 use crate::config::{Config, LogFormat};
@@ -182,10 +183,15 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(anstream::stderr);
+        .with_writer(|| output::LogLines);
     // A second subscriber in one process is a test's; the first one stays.
     let _ = match format {
         LogFormat::Text => logs.compact().without_time().with_target(false).try_init(),
-        LogFormat::Json => logs.json().try_init(),
+        LogFormat::Json => {
+            output::tell_in_json();
+            // A defect, too, is one line of JSON.
+            std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+            logs.json().with_ansi(false).try_init()
+        }
     };
 }

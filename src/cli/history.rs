@@ -61,7 +61,7 @@ fn show(document: &Document, format: RowOutput, quiet: bool) -> Result<u8> {
     match format {
         RowOutput::Json => output::print_json(document)?,
         RowOutput::Yaml => output::print_yaml(document)?,
-        RowOutput::Csv => output::print(&history::csv(document)?)?,
+        RowOutput::Csv => output::print_csv(&history::csv(document)?)?,
         RowOutput::Table => output::print(&history::table(document, output::width()))?,
     }
     if matches!(format, RowOutput::Table | RowOutput::Csv) && !quiet {

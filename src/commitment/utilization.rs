@@ -57,7 +57,9 @@ pub struct HourUse {
     pub covered: Option<Money>,
     /// Used plus the plan's share of its group's spill; `None` when used is.
     pub demand: Option<Money>,
-    /// True when decisions may rest on it.
+    /// True when the report has all of its usage, as far as age and figures can tell: a sum may count it.
+    pub complete: bool,
+    /// True when decisions may rest on it: complete, and an hour rather than a day.
     pub mature: bool,
     /// Whether used and covered agree; `None` when that cannot be told.
     pub reconciles: Option<bool>,
@@ -171,7 +173,8 @@ impl Utilization {
                 let hours = hours.filter(|(_, amounts)| amounts.commitment.is_none_or(|c| c > Money::ZERO));
                 let judged = hours.map(|(hour, amounts)| {
                     let mut use_ = judge(*hour, amounts, terms.check);
-                    use_.mature = hourly && use_.sound && hour.end() <= mature_until;
+                    use_.complete = use_.sound && hour.start() + entry_length <= mature_until;
+                    use_.mature = hourly && use_.complete;
                     let group_spill = group.as_ref().and_then(|g| {
                         Some((
                             spill.get(&(g.clone(), *hour))?,
@@ -226,6 +229,7 @@ fn judge(hour: Hour, amounts: &PlanHour, check: Check) -> HourUse {
             used: None,
             covered,
             demand: None,
+            complete: false,
             mature: false,
             reconciles: None,
             sound: false,
@@ -240,6 +244,7 @@ fn judge(hour: Hour, amounts: &PlanHour, check: Check) -> HourUse {
         used: Some(amounts.used.min(commitment).or_zero()),
         covered,
         demand: None,
+        complete: false,
         mature: false,
         reconciles: (check == Check::Reconciling).then_some(agrees),
         sound: match check {

@@ -2,6 +2,7 @@
 
 mod backtest;
 mod coordination;
+mod docs;
 mod doctor;
 mod documents;
 mod explain;
@@ -11,3 +12,4 @@ mod reports;
 mod settings;
 mod stopping;
 mod tables;
+mod terminal;

@@ -87,6 +87,13 @@ impl Brimful {
         self
     }
 
+    /// With a file on standard input.
+    pub(crate) fn reads(mut self, path: impl AsRef<Path>) -> Self {
+        let file = std::fs::File::open(path).expect("the file to read");
+        self.command.stdin(Stdio::from(file));
+        self
+    }
+
     /// With a configuration file of this text.
     pub(crate) fn config(mut self, yaml: &str) -> Self {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
-use brimful::commitment::ledger::{Cell, Series, UsageClass};
+use brimful::commitment::ledger::{Cell, Granularity, Series, UsageClass};
 use brimful::config::Config;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
@@ -15,7 +15,7 @@ use brimful::pipeline::{
 };
 use brimful::policy::groups::GroupNow;
 use brimful::policy::state::State;
-use brimful::report::json::{HourReport, PlanReport, UtilizationReport};
+use brimful::report::json::{HourReport, PlanReport, Total, UtilizationReport, total};
 use brimful::warning::Warning;
 use brimful::{Error, ErrorKind, Result};
 use chrono::{DateTime, Duration, Utc};
@@ -186,6 +186,15 @@ impl Seen {
     pub(crate) fn plan(&self, arn: &str) -> &PlanReport {
         let found = self.document.plans.iter().find(|plan| plan.arn == arn);
         found.unwrap_or_else(|| panic!("{arn} is not among {:?}", self.arns()))
+    }
+
+    /// What all of a plan's hours add up to, complete or not: small reports have no hour old enough to be complete.
+    pub(crate) fn sum(&self, arn: &str) -> Total {
+        let plans = &self.judged.utilization.plans;
+        let plan = plans.iter().find(|plan| plan.plan.arn == arn);
+        let plan = plan.unwrap_or_else(|| panic!("{arn} is not among {:?}", self.arns()));
+        let daily = self.judged.ledger.granularity == Some(Granularity::Daily);
+        total(&plan.hours, if daily { 24 } else { 1 })
     }
 
     pub(crate) fn arns(&self) -> Vec<&str> {
