@@ -44,7 +44,10 @@ impl Unseen {
 
     fn silent(asked: &str, patience: Duration) -> Self {
         Self {
-            what: format!("{asked}: no end of the answer within {} s", patience.as_secs_f64()),
+            what: format!(
+                "{asked}: no end of the answer within {} s",
+                patience.as_secs_f64()
+            ),
             trouble: None,
             is_silent: true,
         }
@@ -80,7 +83,11 @@ pub async fn discover(access: &AwsAccess, wanted: &Wanted) -> Result<Choice> {
     if unseen.len() == 2 {
         return Err(nothing_seen(wanted, &unseen));
     }
-    choose(wanted, candidates, unseen.into_iter().map(|one| one.what).collect())
+    choose(
+        wanted,
+        candidates,
+        unseen.into_iter().map(|one| one.what).collect(),
+    )
 }
 
 fn nothing_seen(wanted: &Wanted, unseen: &[Unseen]) -> Error {

@@ -206,7 +206,9 @@ impl Kept<'_> {
             Ok(_) => "is about another report",
             Err(Unreadable::OtherVersion) => "was written by another version of Brimful",
             Err(Unreadable::Damaged) => "is damaged",
-            Err(Unreadable::TooLarge(bytes)) => &format!("would unpack to {bytes} bytes, more than an entry may"),
+            Err(Unreadable::TooLarge(bytes)) => {
+                &format!("would unpack to {bytes} bytes, more than an entry may")
+            }
         };
         let message = format!(
             "{}: {} {what}: the report was read again, and it is replaced",

@@ -57,7 +57,11 @@ fn by_arn(arn: &str) -> Result<Location, String> {
         bucket: bucket.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),
     };
-    let refuse = |what: &str| Err(format!("`{arn}`: {what}: give s3://bucket/prefix, or the ARN of an access point of one region"));
+    let refuse = |what: &str| {
+        Err(format!(
+            "`{arn}`: {what}: give s3://bucket/prefix, or the ARN of an access point of one region"
+        ))
+    };
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, service, region, _, resource] = parts[..] else {
         return refuse("this is no whole ARN");
@@ -66,9 +70,9 @@ fn by_arn(arn: &str) -> Result<Location, String> {
         .strip_prefix("accesspoint/")
         .or_else(|| resource.strip_prefix("accesspoint:"));
     match (service, point) {
-        ("s3", Some(_)) if region.is_empty() => {
-            refuse("Multi-Region Access Points are not supported, since their requests are signed in another way")
-        }
+        ("s3", Some(_)) if region.is_empty() => refuse(
+            "Multi-Region Access Points are not supported, since their requests are signed in another way",
+        ),
         ("s3", Some(point)) => {
             let (name, prefix) = point.split_once('/').unwrap_or((point, ""));
             if name.is_empty() {
@@ -81,7 +85,9 @@ fn by_arn(arn: &str) -> Result<Location, String> {
             let (bucket, prefix) = resource.split_once('/').unwrap_or((resource, ""));
             Ok(place(bucket, prefix))
         }
-        ("s3-object-lambda", _) => refuse("Object Lambda access points change what they give, and are not supported"),
+        ("s3-object-lambda", _) => {
+            refuse("Object Lambda access points change what they give, and are not supported")
+        }
         ("s3-outposts", _) => refuse("S3 on Outposts is not supported"),
         _ => refuse("this is no bucket, nor an access point to one"),
     }
@@ -175,7 +181,10 @@ mod tests {
                 "arn:aws:s3-outposts:us-east-1:111122223333:outpost/o/accesspoint/x",
                 "Outposts",
             ),
-            ("arn:aws:s3:us-east-1:111122223333:accesspoint/", "names no access point"),
+            (
+                "arn:aws:s3:us-east-1:111122223333:accesspoint/",
+                "names no access point",
+            ),
             ("arn:aws:iam::111122223333:role/x", "no bucket"),
             ("s3://arn:aws", "no whole ARN"),
         ] {

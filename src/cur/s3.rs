@@ -88,7 +88,8 @@ impl S3Store {
         let Some(region) = region_of(error) else {
             return false;
         };
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client(&self.config, &self.bucket, Some(region));
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) =
+            client(&self.config, &self.bucket, Some(region));
         true
     }
 
@@ -273,7 +274,9 @@ impl S3Store {
                 format!("s3:GetObject on {objects} ({policy}), and {key} if it is encrypted with a KMS key")
             }
             Action::Put => {
-                format!("s3:PutObject on {objects} ({policy}), and {key} if the bucket is encrypted with a KMS key")
+                format!(
+                    "s3:PutObject on {objects} ({policy}), and {key} if the bucket is encrypted with a KMS key"
+                )
             }
         };
         let instead = if is_report {
@@ -399,6 +402,32 @@ fn time(time: Option<&AwsTime>) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_granted_is_named_in_the_partition_and_with_the_keys_right() {
+        let store = |bucket: &str, region: &'static str| {
+            let config = SdkConfig::builder()
+                .behavior_version(aws_config::BehaviorVersion::latest())
+                .region(Region::from_static(region))
+                .build();
+            S3Store::for_purpose(Purpose::Cache, (config, Patience::default()), bucket, "p")
+        };
+        let denied = "not authorized to perform: kms:GenerateDataKey on resource";
+        let writing = store("b", "us-east-1").grant(Action::Put, denied);
+        assert!(
+            writing.starts_with("grant kms:GenerateDataKey on the key"),
+            "{writing}"
+        );
+        let reading = store("b", "us-east-1").grant(Action::Get, denied);
+        assert!(reading.starts_with("grant kms:Decrypt on the key"), "{reading}");
+        let unsaid = store("b", "cn-north-1").grant(Action::Put, "Access Denied");
+        for part in ["s3:PutObject on arn:aws-cn:s3:::b/p/*", "kms:GenerateDataKey"] {
+            assert!(unsaid.contains(part), "{unsaid}");
+        }
+        let point = "arn:aws-us-gov:s3:us-gov-west-1:111122223333:accesspoint/a";
+        let by_point = store(point, "us-gov-west-1").grant(Action::Get, "");
+        assert!(by_point.contains(&format!("{point}/object/p/*")), "{by_point}");
+    }
 
     #[test]
     fn what_the_sdk_says_is_shown_without_its_dump() {

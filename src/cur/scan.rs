@@ -125,7 +125,9 @@ impl Scan<'_> {
             thread::Builder::new()
                 .name("scan".to_owned())
                 .spawn(move || work.run(&send))
-                .map_err(|error| Error::unexpected("cannot start a thread to read the report").source(error))?;
+                .map_err(|error| {
+                    Error::unexpected("cannot start a thread to read the report").source(error)
+                })?;
         }
         // The last of the threads ends the stream.
         drop(send);
@@ -309,9 +311,7 @@ impl Work {
         let mut decoder = BatchDecoder::new(columns, &self.symbols, &file.name);
         let mut rows = file.read(bytes, group, self.filter, self.since)?;
         while let Some((arrays, count)) = rows.next()? {
-            let items = (arrays.rows > 0)
-                .then(|| decoder.decode(&arrays))
-                .transpose()?;
+            let items = (arrays.rows > 0).then(|| decoder.decode(&arrays)).transpose()?;
             if send.blocking_send(Ok((items, count))).is_err() {
                 return Ok(Err(Gone));
             }

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::Credentials;
 use brimful::ErrorKind;
 use brimful::coordination::{Board, Place};
 use brimful::cur::aws::Patience;
@@ -87,16 +87,15 @@ fn a_login_that_is_missing_or_has_expired_ends_with_6_and_says_how_to_log_in() {
     let home = tempfile::tempdir().expect("a folder");
     let run = || unreached(&home, SSO).env("AWS_PROFILE", "dev");
     let cure = "aws sso login --profile dev";
-    says(&run().fails(6), &["SSO login has expired, or there is none", cure]);
+    says(
+        &run().fails(6),
+        &["SSO login has expired, or there is none", cure],
+    );
     let cache = home.path().join(".aws/sso/cache");
     std::fs::create_dir_all(&cache).expect("a folder");
     // SHA-1 of the session's name.
     let token = r#"{"accessToken": "very-secret", "expiresAt": "2020-01-01T00:00:00Z", "region": "us-east-1", "startUrl": "https://corp.awsapps.com/start"}"#;
-    std::fs::write(
-        cache.join("ee0bfd2552fbd840c02cc48b6e823320543c450f.json"),
-        token,
-    )
-    .expect("a token");
+    std::fs::write(cache.join("ee0bfd2552fbd840c02cc48b6e823320543c450f.json"), token).expect("a token");
     let expired = run().fails(6);
     says(&expired, &["SSO login has expired", cure]);
     assert!(!expired.contains("very-secret"), "{expired}");
@@ -115,13 +114,22 @@ fn a_pod_that_may_not_assume_its_role_ends_with_6_and_the_annotation_and_trust_p
     let unread = run(NOBODY).fails(6);
     says(
         &unread,
-        &["token cannot be read", "AWS_WEB_IDENTITY_TOKEN_FILE", "eks.amazonaws.com/role-arn"],
+        &[
+            "token cannot be read",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "eks.amazonaws.com/role-arn",
+        ],
     );
     std::fs::write(&token, "very.secret.token").expect("a token");
     let denied = run(&sts_refusing("AccessDenied")).fails(6);
     says(
         &denied,
-        &["role/brimful", "eks.amazonaws.com/role-arn", "trust policy", "system:serviceaccount"],
+        &[
+            "role/brimful",
+            "eks.amazonaws.com/role-arn",
+            "trust policy",
+            "system:serviceaccount",
+        ],
     );
     assert!(!denied.contains("very.secret"), "{denied}");
     says(
@@ -141,7 +149,13 @@ fn a_role_of_the_payer_that_is_refused_ends_with_6_and_what_to_grant() {
     };
     says(
         &run("AccessDenied"),
-        &["may not assume", "role/reader (cur.roleArn)", "sts:AssumeRole", "cur.externalId", "trust policy"],
+        &[
+            "may not assume",
+            "role/reader (cur.roleArn)",
+            "sts:AssumeRole",
+            "cur.externalId",
+            "trust policy",
+        ],
     );
     says(&run("ExpiredToken"), &["have expired", "aws sso login"]);
     says(&run("InvalidClientTokenId"), &["check AWS_PROFILE"]);
@@ -180,15 +194,13 @@ fn silent() -> FaultyS3 {
 
 fn access(endpoint: &str, role: Option<&str>) -> AwsAccess {
     let keys = Credentials::new("key", "secret", None, None, "tests");
-    let settings = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
+    let settings = aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(keys))
-        .build();
+        .credentials_provider(keys);
     AwsAccess {
         role_arn: role.map(str::to_owned),
-        settings: Some(settings),
+        settings: Some(block_on(settings.load())),
         patience: PATIENCE,
         ..AwsAccess::default()
     }
@@ -211,7 +223,10 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
         assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
         format!("{error:#} {}", error.next_step().unwrap_or_default())
     });
-    says(&discovered, &["DescribeReportDefinitions", "ListExports", "cur.uri"]);
+    says(
+        &discovered,
+        &["DescribeReportDefinitions", "ListExports", "cur.uri"],
+    );
     let rates = in_time("describeRates", &|| {
         let asked = async {
             let client = plan_rates::connect(&own).await;
@@ -234,7 +249,10 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
         assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
         format!("{error:#} {}", error.next_step().unwrap_or_default())
     });
-    says(&assumed, &["STS", "role/r (cur.roleArn)", "let the network reach it"]);
+    says(
+        &assumed,
+        &["STS", "role/r (cur.roleArn)", "let the network reach it"],
+    );
 }
 
 fn interrupted(what: &str, mut run: Brimful, front: &FaultyS3) {
@@ -265,7 +283,9 @@ fn ctrl_c_ends_each_wait_for_aws_within_2_seconds() {
     let uri = format!("s3://{bucket}");
     let file = |asked: &Asked<'_>| asked.method == "GET" && asked.target.contains(".snappy.parquet");
     let fronts: [(&str, Fault, fn(&Asked<'_>, bool) -> bool); 4] = [
-        ("the list", Fault::Silence, |asked, _| asked.target.contains("list-type")),
+        ("the list", Fault::Silence, |asked, _| {
+            asked.target.contains("list-type")
+        }),
         ("a file", Fault::Silence, |_, is_file| is_file),
         ("a file's bytes", Fault::Trickle, |_, is_file| is_file),
         ("a look", Fault::Silence, |asked, _| asked.method == "HEAD"),
@@ -303,7 +323,11 @@ fn ctrl_c_ends_each_wait_for_aws_within_2_seconds() {
         scope.spawn(|| {
             let front = silent();
             let run = Brimful::plan("fixtures/cur/legacy").config("coordination: {uri: 's3://acme/plans'}\n");
-            interrupted("the clusters", run.env("AWS_ENDPOINT_URL", front.endpoint()), &front);
+            interrupted(
+                "the clusters",
+                run.env("AWS_ENDPOINT_URL", front.endpoint()),
+                &front,
+            );
         });
         scope.spawn(|| {
             let front = silent();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use brimful::Error;
 use brimful::config::Config;
 use brimful::coordination::{Board, Place, Written};
 use brimful::cur::aws::Patience;
@@ -17,21 +18,20 @@ use brimful::cur::ledger_cache::LedgerCache;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{Judged, ReadOptions, judge_history, utilization_document};
-use brimful::Error;
 
+use crate::support::block_on;
 use crate::support::faulty_s3::{Asked, Fault, FaultyS3};
 use crate::support::run::{NOW, fixture};
 use crate::support::s3::{Identity, S3};
-use crate::support::block_on;
 
 /// The bounds of a run, but short.
 const PATIENCE: Patience = Patience {
-    connect: Duration::from_millis(500),
-    silence: Duration::from_millis(500),
-    attempt: Duration::from_secs(1),
-    call: Duration::from_secs(2),
-    credentials: Duration::from_millis(800),
-    listing: Duration::from_secs(2),
+    connect: Duration::from_secs(2),
+    silence: Duration::from_secs(2),
+    attempt: Duration::from_secs(3),
+    call: Duration::from_secs(8),
+    credentials: Duration::from_secs(2),
+    listing: Duration::from_secs(8),
     pause: Duration::from_millis(50),
     tries: 3,
     rate: 64 << 10,
@@ -207,7 +207,9 @@ fn outcome(ended: Result<Judged, Error>, warning: &str) -> String {
 
 /// The outcome of a run in which `which` meets `fault` so often.
 fn meets(which: Which, fault: Fault, times: usize) -> String {
-    let front = FaultyS3::of(S3::shared().endpoint(), fault, times, move |asked| which.is(asked));
+    let front = FaultyS3::of(S3::shared().endpoint(), fault, times, move |asked| {
+        which.is(asked)
+    });
     let access = access(front.endpoint());
     let started = Instant::now();
     let outcome = match which {
@@ -235,7 +237,8 @@ fn meets(which: Which, fault: Fault, times: usize) -> String {
 
 fn coordination(which: Which, access: &AwsAccess) -> String {
     let bucket = bucket();
-    S3::shared().put(&bucket, "plans/staging.json", "what it tells");
+    let tells = "what it tells, ".repeat(40);
+    S3::shared().put(&bucket, "plans/staging.json", tells.as_bytes());
     let place: Place = format!("s3://{bucket}/plans").parse().expect("a place");
     let told = block_on(async {
         let board = Board::open_by(&place, access).await?;
@@ -245,7 +248,7 @@ fn coordination(which: Which, access: &AwsAccess) -> String {
         }
         let entries = board.read().await?;
         assert_eq!(entries.len(), 1);
-        Ok(entries[0].note.content.as_deref() == Ok("what it tells"))
+        Ok(entries[0].note.content.as_ref() == Ok(&tells))
     });
     if which == Which::CoordinationPut && matches!(told, Ok(true)) {
         assert_eq!(
@@ -303,7 +306,10 @@ fn faults_of(which: Which) -> impl Iterator<Item = Fault> {
     };
     // Neither a list nor the answer to a write, and no answer to a look, has a body of that kind.
     let applies = move |fault: &Fault| match fault {
-        Fault::OtherEtag => matches!(which, Which::Footer | Which::Chunk | Which::Manifest | Which::Verify),
+        Fault::OtherEtag => matches!(
+            which,
+            Which::Footer | Which::Chunk | Which::Manifest | Which::Verify
+        ),
         Fault::Trickle | Fault::Cut | Fault::Reset => {
             !matches!(which, Which::Verify | Which::CachePut | Which::CoordinationPut)
         }
@@ -334,7 +340,48 @@ fn as_documented(rows: &[String]) {
     let documented = include_str!("../../docs/reliability.md");
     let all = rows.join("\n");
     for row in rows {
-        assert!(documented.contains(row), "not in docs/reliability.md:\n{row}\nall rows:\n{all}");
+        assert!(
+            documented.contains(row),
+            "not in docs/reliability.md:\n{row}\nall rows:\n{all}"
+        );
+    }
+}
+
+#[test]
+fn a_read_that_is_given_up_ends_at_once_wherever_it_waits() {
+    for which in Which::OF_THE_REPORT {
+        let front = FaultyS3::of(
+            S3::shared().endpoint(),
+            Fault::Silence,
+            usize::MAX,
+            move |asked| which.is(asked),
+        );
+        let mut access = access(front.endpoint());
+        access.patience = Patience::default();
+        let location: Location = format!("s3://{}", report()).parse().expect("a place");
+        let started = Instant::now();
+        block_on(async {
+            let options = ReadOptions {
+                location: &location,
+                access: &access,
+                cache: None,
+                detail: Detail::Usage,
+                threads: 2,
+                progress: &|_, _| (),
+                stop: &AtomicBool::new(false),
+            };
+            let (config, now) = (Config::default(), NOW.parse().expect("the fixtures' clock"));
+            let asked = async {
+                while front.struck() == 0 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::select! {
+                read = judge_history(&options, &config, now) => panic!("{which:?}: nobody answers: {read:?}"),
+                () = asked => {}
+            }
+        });
+        assert!(started.elapsed() < Duration::from_secs(15), "{which:?}");
     }
 }
 

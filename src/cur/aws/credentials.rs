@@ -106,9 +106,7 @@ impl Trouble {
         }
         let token = variable("AWS_WEB_IDENTITY_TOKEN_FILE");
         match error {
-            CredentialsError::CredentialsNotLoaded(_) => {
-                Self::refused("no AWS credentials were found", GIVE)
-            }
+            CredentialsError::CredentialsNotLoaded(_) => Self::refused("no AWS credentials were found", GIVE),
             CredentialsError::InvalidConfiguration(_) => Self::refused(
                 format!("the AWS configuration cannot be used: {said}"),
                 "check AWS_PROFILE and the profile in ~/.aws/config",
@@ -116,15 +114,15 @@ impl Trouble {
             // What it wrote on standard error is its own, and may hold anything.
             _ if said.contains("external process") => Self::refused(
                 "the profile's credential_process gave no credentials",
-                format!("run the credential_process of {} by hand: it must end with 0 and print the credentials as JSON", profile()),
+                format!(
+                    "run the credential_process of {} by hand: it must end with 0 and print the credentials as JSON",
+                    profile()
+                ),
             ),
             _ if is_silence(&said) => {
                 Self::out_of_reach(format!("nobody answered who could give AWS credentials: {said}"))
             }
-            _ if is_sso(&said) => Self::refused(
-                "the AWS SSO login has expired, or there is none",
-                login(),
-            ),
+            _ if is_sso(&said) => Self::refused("the AWS SSO login has expired, or there is none", login()),
             _ if token.is_some() && find::<std::io::Error>(error).is_some() => Self::refused(
                 format!(
                     "the pod's token cannot be read (AWS_WEB_IDENTITY_TOKEN_FILE: {}): {said}",
@@ -155,10 +153,12 @@ impl Trouble {
             Some("AccessDenied" | "AccessDeniedException") => {
                 Self::refused(format!("the pod may not assume {role} (IRSA)"), ANNOTATE)
             }
-            Some(code @ ("InvalidIdentityToken" | "IDPRejectedClaim" | "ExpiredTokenException")) => Self::refused(
-                format!("AWS does not accept the pod's token for {role} ({code})"),
-                "make an IAM OIDC provider of this cluster's issuer in the role's account, with audience sts.amazonaws.com",
-            ),
+            Some(code @ ("InvalidIdentityToken" | "IDPRejectedClaim" | "ExpiredTokenException")) => {
+                Self::refused(
+                    format!("AWS does not accept the pod's token for {role} ({code})"),
+                    "make an IAM OIDC provider of this cluster's issuer in the role's account, with audience sts.amazonaws.com",
+                )
+            }
             code => Self::of_sts(code, said, &format!("assume {role}")),
         }
     }
@@ -262,7 +262,9 @@ impl Watched {
     fn silence(&self) -> String {
         let seconds = self.patience.as_secs_f64();
         match &self.role {
-            Some(role) => format!("STS has not answered within {seconds} s, which is to assume {role} (cur.roleArn)"),
+            Some(role) => {
+                format!("STS has not answered within {seconds} s, which is to assume {role} (cur.roleArn)")
+            }
             None => format!("no AWS credentials came within {seconds} s"),
         }
     }

@@ -60,11 +60,11 @@ mod tests {
         assert_eq!(home(Some("eu-west-1"), None), ("aws", "us-east-1"));
         assert_eq!(home(Some("cn-north-1"), None), ("aws-cn", "cn-northwest-1"));
         assert_eq!(home(Some("us-gov-east-1"), None), ("aws-us-gov", "us-gov-west-1"));
-        assert_eq!(home(Some("us-isob-east-1"), None), ("aws-iso-b", "us-isob-east-1"));
         assert_eq!(
-            home(Some("eusc-de-east-1"), None),
-            ("aws-eusc", "eusc-de-east-1")
+            home(Some("us-isob-east-1"), None),
+            ("aws-iso-b", "us-isob-east-1")
         );
+        assert_eq!(home(Some("eusc-de-east-1"), None), ("aws-eusc", "eusc-de-east-1"));
         let role = Some("arn:aws-cn:iam::111122223333:role/reader");
         assert_eq!(home(None, role), ("aws-cn", "cn-northwest-1"));
         assert_eq!(home(Some("us-east-1"), role), ("aws-cn", "cn-northwest-1"));

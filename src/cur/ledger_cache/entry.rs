@@ -256,7 +256,10 @@ mod tests {
         let honest = bomb(64 << 20);
         assert!(honest.len() < 40_000, "{}", honest.len());
         assert_eq!(Entry::decode(&honest), Err(Unreadable::TooLarge(64 << 20)));
-        assert_eq!(Entry::decode(&bomb(u64::MAX)), Err(Unreadable::TooLarge(u64::MAX)));
+        assert_eq!(
+            Entry::decode(&bomb(u64::MAX)),
+            Err(Unreadable::TooLarge(u64::MAX))
+        );
         // It unpacks to no more than it says.
         assert_eq!(Entry::decode(&bomb(1 << 20)), Err(Unreadable::Damaged));
     }

@@ -94,9 +94,13 @@ mod tests {
 
     #[tokio::test]
     async fn too_few_bytes_and_too_many_are_not_taken_for_the_object() {
-        let read = |expected| read(of(b"12345"), expected, &patience(1, 1000));
+        let patience = patience(1, 1000);
+        let read = |expected| read(of(b"12345"), expected, &patience);
         assert_eq!(read(5).await.unwrap(), Bytes::from_static(b"12345"));
-        assert_eq!(read(6).await.unwrap_err().to_string(), "it ended there after 5 bytes");
+        assert_eq!(
+            read(6).await.unwrap_err().to_string(),
+            "it ended there after 5 bytes"
+        );
         assert!(
             read(4)
                 .await
