@@ -178,8 +178,8 @@ fn a_program_that_gives_no_credentials_ends_with_6_and_nothing_of_what_it_said()
 const PATIENCE: Patience = Patience {
     connect: Duration::from_millis(300),
     silence: Duration::from_millis(300),
-    attempt: Duration::from_millis(500),
-    call: Duration::from_secs(1),
+    attempt: Duration::from_secs(1),
+    call: Duration::from_secs(2),
     credentials: Duration::from_millis(700),
     listing: Duration::from_millis(1500),
     pause: Duration::from_millis(50),

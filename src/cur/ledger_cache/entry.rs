@@ -190,7 +190,7 @@ fn parts(rest: &[u8]) -> Option<(u64, &[u8])> {
 
 /// How large an entry of so many packed bytes may be.
 fn most_raw(packed: usize) -> usize {
-    packed.saturating_mul(MAX_RATIO).max(SMALL).min(MAX_RAW)
+    packed.saturating_mul(MAX_RATIO).clamp(SMALL, MAX_RAW)
 }
 
 const NAME: &str = "brimful-ledger ";
