@@ -141,7 +141,7 @@ pub(crate) fn access_by(config: &Config) -> AwsAccess {
     AwsAccess {
         role_arn: config.cur.role_arn.clone(),
         external_id: config.cur.external_id.clone(),
-        settings: None,
+        ..AwsAccess::default()
     }
 }
 
@@ -177,8 +177,9 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
     // The libraries below talk of requests, headers and retries: only on request.
     let filter = match (quiet, verbose) {
         (true, _) => "error",
-        (_, 0) => "warn,brimful=info",
-        (_, 1) => "warn,brimful=debug",
+        // What it warns of are credentials that fail: told in Brimful's own words, and without what a program said.
+        (_, 0) => "warn,aws_config=error,brimful=info",
+        (_, 1) => "warn,aws_config=error,brimful=debug",
         _ => "debug",
     };
     let logs = tracing_subscriber::fmt()

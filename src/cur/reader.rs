@@ -154,7 +154,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         kept.tell_manifests(&mut manifests);
     }
     let snapshot = Snapshot::take(store, &place, listing, request.periods, &mut manifests).await?;
-    let symbols = Symbols::default();
+    let symbols = Arc::new(Symbols::default());
     let counted = match &mut kept {
         Some(kept) => cached::count(store, request, &snapshot, &symbols, kept).await?,
         None => None,
@@ -196,11 +196,11 @@ async fn count<'a>(
     store: &Arc<Store>,
     request: &Request<'_>,
     snapshot: &Snapshot,
-    symbols: &'a Symbols,
+    symbols: &'a Arc<Symbols>,
 ) -> Result<(LedgerBuilder<'a>, Totals), ReadError> {
     let files: Vec<Object> = snapshot.files().cloned().collect();
     let builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
-    let scanned = scan(store, request, &files, builder).await;
+    let scanned = scan(store, request, &files, symbols, builder).await;
     let (builder, summary) = verified(store, snapshot, &files, scanned).await?;
     let mut totals = Totals::default();
     totals.add(&Summary::from(&summary), "")?;
@@ -212,6 +212,7 @@ async fn scan<'a>(
     store: &Arc<Store>,
     request: &Request<'_>,
     files: &[Object],
+    symbols: &Arc<Symbols>,
     builder: LedgerBuilder<'a>,
 ) -> Result<(LedgerBuilder<'a>, ScanSummary), ReadError> {
     let window = request.window.clone().map(|window| Range {
@@ -223,7 +224,6 @@ async fn scan<'a>(
         },
         ..window
     });
-    let symbols = builder.symbols();
     let builder = Mutex::new(builder);
     let scan = Scan {
         store,
