@@ -538,6 +538,7 @@ mod tests {
     #[test]
     fn what_a_webhook_made_of_a_change_is_told_and_is_no_success() {
         let mut planned = proposal().pools.remove(0);
+        planned.managed = true;
         planned.proposed = Some(60);
         let stored = |weight: i32, as_sent: bool| {
             let mut pool = planned.pool.clone();

@@ -201,8 +201,16 @@ mod tests {
             Ok(7)
         };
         assert_eq!(interrupt.finish(GIVE_BACK, quick).await.unwrap(), 7);
-        assert!(interrupt.finish(GIVE_BACK, pending::<Result<()>>()).await.is_err());
+        assert!(
+            interrupt
+                .finish(GIVE_BACK, pending::<Result<()>>())
+                .await
+                .is_err()
+        );
         let took = began.elapsed();
-        assert!(took >= time + GIVE_BACK && took < time + 2 * GIVE_BACK, "{took:?}");
+        assert!(
+            took >= time + GIVE_BACK && took < time + 2 * GIVE_BACK,
+            "{took:?}"
+        );
     }
 }

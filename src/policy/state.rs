@@ -226,7 +226,7 @@ mod tests {
     fn a_state_that_is_too_large_forgets_the_oldest_decisions_and_fits() {
         let now = DateTime::UNIX_EPOCH;
         let mut state = State::default();
-        for age in 0..500_i64 {
+        for age in 0..600_i64 {
             let memory = Memory {
                 turned: [Some(now); 5],
                 ..Memory::default()
@@ -242,8 +242,8 @@ mod tests {
             (MAX_BYTES - 400..=MAX_BYTES).contains(&length),
             "no more than needed: {length}"
         );
-        assert_eq!(kept.node_pools.len() + dropped, 500);
-        let last = format!("pool-{:03}", 499 - dropped);
+        assert_eq!(kept.node_pools.len() + dropped, 600);
+        let last = format!("pool-{:03}", 599 - dropped);
         assert_eq!(
             kept.node_pools.keys().next_back(),
             Some(&last),

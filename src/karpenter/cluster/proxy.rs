@@ -61,11 +61,14 @@ fn is_exempt(server: &Uri, no_proxy: &str) -> bool {
             _ => Some(entry.to_owned()),
         }
     });
-    let no_proxy: Vec<String> = entries.collect();
+    let entries: Vec<String> = entries.collect();
+    if no_proxy.split(',').any(|entry| entry.trim() == "*") {
+        return true;
+    }
     // Asked only whether it would step aside; any proxy will do.
     let matcher = Matcher::builder()
         .all("http://proxy.invalid")
-        .no(no_proxy.join(","))
+        .no(entries.join(","))
         .build();
     matcher.intercept(server).is_none()
 }
