@@ -104,6 +104,13 @@ impl Bench {
         entries.filter(|entry| entry["result"] == "patched").count()
     }
 
+    /// A state of earlier runs, with nothing in it.
+    pub(crate) fn leave_a_state(&self) {
+        let (namespace, name) = STATE.split_once('/').expect("namespace/name");
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": namespace, "name": name}});
+        self.server.apply(&map.to_string());
+    }
+
     /// So that a test need not wait until a dead run's time is over.
     pub(crate) fn shorten_the_lease(&self) {
         let lease = json!({"metadata": {"annotations": {"brimful.dev/lease-seconds": "1"}}});

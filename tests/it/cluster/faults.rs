@@ -85,6 +85,10 @@ fn table(faults: &[Fault]) {
 #[track_caller]
 fn one(bench: &Bench, ask: Ask, fault: Fault) {
     bench.restore();
+    if ask == Ask::Look {
+        // One that is not there is told by the status line alone.
+        bench.leave_a_state();
+    }
     let before = bench.weights();
     bench
         .front
