@@ -5,10 +5,10 @@ use std::num::NonZero;
 use chrono::{DateTime, Utc};
 use tracing_subscriber::EnvFilter;
 
-use super::args::Common;
+use super::args::{ClusterArgs, Common};
 use super::output;
 use super::progress::ScanProgress;
-use super::signals::Interrupt;
+use super::signals::{Interrupt, Stage};
 use crate::config::{Config, LogFormat};
 use crate::cur::columns::Detail;
 use crate::cur::discover::choice::{Choice, Wanted};
@@ -18,6 +18,7 @@ use crate::cur::location::{Location, Place};
 use crate::cur::plan_rates::{connect, describe};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
+use crate::karpenter::Cluster;
 use crate::pipeline::{ClusterView, Judged, ReadOptions};
 use crate::policy::unpriced::unpriced;
 use crate::warning::Warning;
@@ -49,6 +50,7 @@ impl Context {
         } = common;
         let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
         start_logs(config.telemetry.logs, quiet, verbose);
+        interrupt.enter(Stage::Report);
         let access = access_by(&config);
         let location = match cur {
             Some(location) => location,
@@ -73,6 +75,7 @@ impl Context {
 
     /// How to read the report.
     pub(crate) fn read_options<'a>(&'a self, detail: Detail, progress: &'a Progress<'a>) -> ReadOptions<'a> {
+        self.interrupt.enter(Stage::Report);
         ReadOptions {
             location: &self.location,
             access: &self.access,
@@ -124,6 +127,12 @@ impl Context {
             }
         }
     }
+}
+
+/// A connection to the cluster that the flags mean.
+pub(crate) async fn connect_to(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Cluster> {
+    interrupt.enter(Stage::Cluster);
+    Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await
 }
 
 /// The cache of the flag, else of the configuration, if any.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::args::{ClusterArgs, Common, HistoryArgs, RowOutput};
-use super::context::{Context, start_logs, wall_clock};
+use super::context::{Context, connect_to, start_logs, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
@@ -11,7 +11,6 @@ use crate::Result;
 use crate::config::Config;
 use crate::cur::columns::Detail;
 use crate::hour::rfc3339;
-use crate::karpenter::Cluster;
 use crate::pipeline::{Judged, judge_history};
 use crate::policy::effect::{Effect, Told};
 use crate::report::history::{self, Document, Row};
@@ -25,9 +24,9 @@ pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
         output: format,
     } = args;
     let quiet = common.quiet;
-    let settings = settings(common, interrupt).await?;
+    let settings = settings(common, interrupt.clone()).await?;
     let now = settings.now;
-    let known = recorded(&cluster).await?;
+    let known = recorded(&cluster, &interrupt).await?;
     let entries = known.history.entries();
     let is_wanted = |index: &usize| {
         let entry = &entries[*index];
@@ -97,11 +96,11 @@ async fn settings(common: Common, interrupt: Interrupt) -> Result<Settings> {
     })
 }
 
-async fn recorded(target: &ClusterArgs) -> Result<Known> {
+async fn recorded(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Known> {
     if let Some(path) = &target.state {
         return state_store::peek_file(Some(path));
     }
-    let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    let cluster = connect_to(target, interrupt).await?;
     state_store::peek_history(&cluster, &target.namespace).await
 }
 

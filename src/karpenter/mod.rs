@@ -19,7 +19,7 @@ pub mod requirement;
 pub mod rights;
 pub mod units;
 
-pub use cluster::{Cluster, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, StateLease};
+pub use cluster::{Cluster, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, StateLease, Stored};
 pub use instance_type::{Arch, InstanceType, InstanceTypes};
 pub use launchable::{Launchable, launchable, os, regions, tells_types};
 pub use node::{Node, NodeCapacity};

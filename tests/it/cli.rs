@@ -7,6 +7,7 @@ mod doctor;
 mod documents;
 mod explain;
 mod history;
+mod patience;
 mod pools;
 mod reports;
 mod settings;

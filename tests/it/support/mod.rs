@@ -12,6 +12,7 @@ pub(crate) mod calendar;
 mod command_lines;
 pub(crate) mod cur;
 pub(crate) mod data_exports;
+pub(crate) mod faults;
 pub(crate) mod faulty_s3;
 pub(crate) mod karpenter;
 pub(crate) mod kind;
