@@ -33,10 +33,10 @@ need-cargo:
 ## demo: run the main job on the bundled fixtures, without AWS and without a cluster
 demo: need-cargo
 	@$(DEMO_BUILD)
-	@echo '$$ brimful utilization --cur fixtures/cur/legacy'
+	@echo '$$ brimful utilization --cur fixtures/cur/legacy --now $(NOW)'
 	@target/debug/brimful utilization --cur fixtures/cur/legacy --now $(NOW)
 	@echo
-	@echo '$$ brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml'
+	@echo '$$ brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)'
 	@target/debug/brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)
 
 ## test: run every test, on real servers; sets up what they need
@@ -69,9 +69,10 @@ lint: need-cargo
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-## audit: check dependencies for advisories, licences and duplicates, where cargo-deny is at hand
-audit:
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; else echo "cargo-deny is not installed: dependency audit skipped"; fi
+## audit: check dependencies' licences, bans and sources, and advisories where their database can be had
+audit: need-cargo
+	@tests/tools/setup.sh venv
+	@tests/tools/audit.sh
 
 ## fixtures: make the bundled fixtures again (same bytes)
 fixtures: test-tools

@@ -288,7 +288,7 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
         let head = store.head(&file).await.unwrap();
         objects.extend(head);
     }
-    let symbols = Symbols::default();
+    let symbols = Arc::new(Symbols::default());
     let since = arguments.since.map(|since| since.timestamp_millis());
     let answers = Answers::default();
     let idle: Mutex<Vec<Worker>> = Mutex::default();

@@ -62,7 +62,7 @@ pub fn report(bytes: &[u8]) {
 }
 
 fn scan(store: &Arc<Store>, paged: bool) -> Result<Ledger, String> {
-    let symbols = Symbols::default();
+    let symbols = Arc::new(Symbols::default());
     let builder = Mutex::new(LedgerBuilder::new(&symbols, None, Detail::Usage));
     let outcome = RUNTIME.block_on(async {
         let object = store.head("a.snappy.parquet").await.ok().flatten();

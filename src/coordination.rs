@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use aws_config::SdkConfig;
 use futures::{StreamExt, stream};
 
 pub use crate::cur::location::Place;
@@ -53,21 +52,18 @@ impl Board {
     /// # Errors
     /// It is not there, or may not be listed.
     pub async fn open(place: &Place) -> Result<Self> {
-        let aws = match place {
-            Place::S3 { .. } => AwsAccess::default().load().await,
-            Place::Directory(_) => SdkConfig::builder().build(),
-        };
-        Self::open_with(place, &aws)
+        Self::open_by(place, &AwsAccess::default()).await
     }
 
-    /// The same with settings of one's own.
+    /// The same by an access of one's own.
     ///
     /// # Errors
     /// It is not there, or may not be listed.
-    pub fn open_with(place: &Place, aws: &SdkConfig) -> Result<Self> {
+    pub async fn open_by(place: &Place, access: &AwsAccess) -> Result<Self> {
         match place {
             Place::S3 { bucket, prefix } => {
-                Ok(Self::S3(S3Store::for_coordination(aws.clone(), bucket, prefix)))
+                let aws = (access.load().await, access.patience);
+                Ok(Self::S3(S3Store::for_coordination(aws, bucket, prefix)))
             }
             Place::Directory(path) => {
                 Directory(path).check()?;

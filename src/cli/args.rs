@@ -25,6 +25,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Time for the whole run; then it ends as if interrupted, and says what it waited for.
+    #[arg(long, value_name = "DURATION", env = "BRIMFUL_TIMEOUT", default_value = "7m", global = true, value_parser = timeout)]
+    pub timeout: chrono::Duration,
 }
 
 /// What to do.
@@ -114,7 +117,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cluster: ClusterArgs,
-    /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
+    /// NodePools from manifests instead of a cluster: a YAML or JSON file, a folder of them, or - for standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -122,7 +125,7 @@ pub struct PlanArgs {
         help_heading = "Cluster"
     )]
     pub nodepools: Option<PathBuf>,
-    /// Nodes from a file, to go with --nodepools.
+    /// Nodes from manifests, to go with --nodepools, which may be the same; without them only the report tells what runs.
     #[arg(
         long,
         value_name = "FILE",
@@ -169,6 +172,9 @@ pub struct ApplyArgs {
     /// Let the API server validate the patches without storing them.
     #[arg(long, value_name = "WHERE", env = "BRIMFUL_DRY_RUN")]
     pub dry_run: Option<DryRun>,
+    /// Patch by the clock of --now: for tests.
+    #[arg(long, env = "BRIMFUL_ALLOW_NOW", value_parser = FalseyValueParser::new(), hide = true)]
+    pub allow_now: bool,
 }
 
 /// `brimful utilization`.
@@ -203,7 +209,8 @@ pub struct BacktestArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
-    /// NodePools from a file: what managed committed ones of them ran on demand could have been steered, too.
+    /// NodePools from manifests (file, folder or -): what managed committed ones of them ran on demand could have been
+    /// steered, too.
     #[arg(
         long,
         value_name = "FILE",
@@ -237,7 +244,7 @@ pub struct DoctorArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub cluster: ClusterArgs,
-    /// NodePools from a file (YAML or JSON, several documents or a List) instead of a cluster.
+    /// NodePools from manifests instead of a cluster: a YAML or JSON file, a folder of them, or - for standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -245,7 +252,7 @@ pub struct DoctorArgs {
         help_heading = "Cluster"
     )]
     pub nodepools: Option<PathBuf>,
-    /// Nodes from a file, to go with --nodepools.
+    /// Nodes from manifests, to go with --nodepools, which may be the same; without them only the report tells what runs.
     #[arg(
         long,
         value_name = "FILE",
@@ -352,6 +359,15 @@ pub enum RowOutput {
 pub enum DryRun {
     /// On the API server.
     Server,
+}
+
+/// A duration that leaves time for something.
+fn timeout(text: &str) -> Result<chrono::Duration, String> {
+    let timeout = parse_duration(text)?;
+    if timeout.is_zero() {
+        return Err("it must be longer than nothing, such as 30s or 10m".to_owned());
+    }
+    Ok(timeout)
 }
 
 /// RFC 3339, or a date, which means its first instant in UTC.

@@ -5,9 +5,10 @@ use std::num::NonZero;
 use chrono::{DateTime, Utc};
 use tracing_subscriber::EnvFilter;
 
-use super::args::Common;
+use super::args::{ClusterArgs, Common};
+use super::output;
 use super::progress::ScanProgress;
-use super::signals::Interrupt;
+use super::signals::{Interrupt, Stage};
 use crate::config::{Config, LogFormat};
 use crate::cur::columns::Detail;
 use crate::cur::discover::choice::{Choice, Wanted};
@@ -17,6 +18,7 @@ use crate::cur::location::{Location, Place};
 use crate::cur::plan_rates::{connect, describe};
 use crate::cur::s3::AwsAccess;
 use crate::cur::scan::Progress;
+use brimful_kube::Cluster;
 use crate::pipeline::{ClusterView, Judged, ReadOptions};
 use brimful_policy::unpriced::unpriced;
 use brimful_types::warning::Warning;
@@ -48,6 +50,7 @@ impl Context {
         } = common;
         let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
         start_logs(config.telemetry.logs, quiet, verbose);
+        interrupt.enter(Stage::Report);
         let access = access_by(&config);
         let location = match cur {
             Some(location) => location,
@@ -72,6 +75,7 @@ impl Context {
 
     /// How to read the report.
     pub(crate) fn read_options<'a>(&'a self, detail: Detail, progress: &'a Progress<'a>) -> ReadOptions<'a> {
+        self.interrupt.enter(Stage::Report);
         // Whose usage it is matters where plans do not reach everybody.
         let detail = match detail {
             Detail::Usage if self.config.sharing.accounts.is_some() => Detail::Accounts,
@@ -130,6 +134,12 @@ impl Context {
     }
 }
 
+/// A connection to the cluster that the flags mean.
+pub(crate) async fn connect_to(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Cluster> {
+    interrupt.enter(Stage::Cluster);
+    Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await
+}
+
 /// The cache of the flag, else of the configuration, if any.
 pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result<Option<LedgerCache>> {
     let configured = || config.cur.cache.as_deref().map(str::parse).transpose();
@@ -145,7 +155,7 @@ pub(crate) fn access_by(config: &Config) -> AwsAccess {
     AwsAccess {
         role_arn: config.cur.role_arn.clone(),
         external_id: config.cur.external_id.clone(),
-        settings: None,
+        ..AwsAccess::default()
     }
 }
 
@@ -181,16 +191,22 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
     // The libraries below talk of requests, headers and retries: only on request.
     let filter = match (quiet, verbose) {
         (true, _) => "error",
-        (_, 0) => "warn,brimful=info",
-        (_, 1) => "warn,brimful=debug",
+        // What it warns of are credentials that fail: told in Brimful's own words, and without what a program said.
+        (_, 0) => "warn,aws_config=error,brimful=info",
+        (_, 1) => "warn,aws_config=error,brimful=debug",
         _ => "debug",
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(anstream::stderr);
+        .with_writer(|| output::LogLines);
     // A second subscriber in one process is a test's; the first one stays.
     let _ = match format {
         LogFormat::Text => logs.compact().without_time().with_target(false).try_init(),
-        LogFormat::Json => logs.json().try_init(),
+        LogFormat::Json => {
+            output::tell_in_json();
+            // A defect, too, is one line of JSON.
+            std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+            logs.json().with_ansi(false).try_init()
+        }
     };
 }

@@ -7,7 +7,7 @@ use super::context::{Context, access_by, configured, processors, start_logs, wal
 use super::coordination::meet;
 use super::output;
 use super::progress::waiting;
-use super::signals::Interrupt;
+use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Known};
 use crate::config::Config;
 use crate::cur::location::Location;
@@ -41,13 +41,15 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     } = args;
     let quiet = common.quiet;
     let mut checks = Vec::new();
-    let found = settings(common, interrupt, &mut checks).await;
+    interrupt.enter(Stage::Report);
+    let found = settings(common, interrupt.clone(), &mut checks).await;
     let read = examine_report(&found, &mut checks).await;
     let pools_now = if let Some(path) = &nodepools {
         offline(&mut checks);
         from_files(path, nodes.as_deref(), target.state.as_deref(), &mut checks)
     } else {
         let _spinner = waiting(quiet, "looking at the cluster");
+        interrupt.enter(Stage::Cluster);
         live(&found.config, &target, user.as_deref(), &mut checks).await
     };
     conclude(&found, read, pools_now, &mut checks).await;

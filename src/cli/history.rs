@@ -3,18 +3,17 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::args::{ClusterArgs, Common, HistoryArgs, RowOutput};
-use super::context::{Context, start_logs, wall_clock};
+use super::context::{Context, connect_to, start_logs, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::config::Config;
 use crate::cur::columns::Detail;
+use brimful_types::hour::rfc3339;
 use crate::pipeline::{Judged, judge_history};
 use crate::report::history::{self, Document, Row};
-use brimful_kube::Cluster;
 use brimful_policy::effect::{Effect, Told};
 use brimful_types::Result;
-use brimful_types::hour::rfc3339;
 
 pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
     let HistoryArgs {
@@ -25,9 +24,9 @@ pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
         output: format,
     } = args;
     let quiet = common.quiet;
-    let settings = settings(common, interrupt).await?;
+    let settings = settings(common, interrupt.clone()).await?;
     let now = settings.now;
-    let known = recorded(&cluster).await?;
+    let known = recorded(&cluster, &interrupt).await?;
     let entries = known.history.entries();
     let is_wanted = |index: &usize| {
         let entry = &entries[*index];
@@ -61,7 +60,7 @@ fn show(document: &Document, format: RowOutput, quiet: bool) -> Result<u8> {
     match format {
         RowOutput::Json => output::print_json(document)?,
         RowOutput::Yaml => output::print_yaml(document)?,
-        RowOutput::Csv => output::print(&history::csv(document)?)?,
+        RowOutput::Csv => output::print_csv(&history::csv(document)?)?,
         RowOutput::Table => output::print(&history::table(document, output::width()))?,
     }
     if matches!(format, RowOutput::Table | RowOutput::Csv) && !quiet {
@@ -97,11 +96,11 @@ async fn settings(common: Common, interrupt: Interrupt) -> Result<Settings> {
     })
 }
 
-async fn recorded(target: &ClusterArgs) -> Result<Known> {
+async fn recorded(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Known> {
     if let Some(path) = &target.state {
         return state_store::peek_file(Some(path));
     }
-    let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    let cluster = connect_to(target, interrupt).await?;
     state_store::peek_history(&cluster, &target.namespace).await
 }
 

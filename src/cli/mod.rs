@@ -11,14 +11,18 @@ mod output;
 mod plan;
 mod progress;
 mod reset;
+mod send;
 mod signals;
 mod state_store;
 mod utilization;
 
 use std::process::ExitCode;
+use std::thread;
 
 use clap::error::ErrorKind as ClapError;
 use clap::{CommandFactory, Parser};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use self::args::{Cli, Command};
 use self::signals::Interrupt;
@@ -26,6 +30,8 @@ use brimful_types::{Error, ErrorKind, Result};
 
 /// Bad flags end with the contract's code for bad usage, which is not clap's.
 const USAGE: u8 = 3;
+/// The stack of a command: what a main thread usually has.
+const STACK: usize = 8 << 20;
 
 /// Runs the program; everything that goes wrong is told on standard error.
 #[must_use]
@@ -43,7 +49,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::unexpected("cannot start").source(error)),
     };
-    let outcome = runtime.block_on(run(cli.command));
+    let outcome = runtime.block_on(supervised(cli));
     // A scan that was interrupted must not hold up the end of the process.
     runtime.shutdown_background();
     match outcome {
@@ -52,8 +58,26 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<u8> {
-    let interrupt = Interrupt::listen()?;
+/// Runs the command on a thread of its own: one that is stuck (in a system call, in a pipe that nobody reads) is left
+/// there when the run has to end.
+async fn supervised(cli: Cli) -> Result<u8> {
+    let timeout = cli.timeout.to_std().unwrap_or_default();
+    let interrupt = Interrupt::listen(timeout)?;
+    let (ended, end) = oneshot::channel();
+    let (runtime, listening) = (Handle::current(), interrupt.clone());
+    let work = move || {
+        // Nobody waits for the end of a command that was left alone.
+        let _ = ended.send(runtime.block_on(run(cli.command, listening)));
+    };
+    thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(work)
+        .map_err(|error| Error::unexpected("cannot start").source(error))?;
+    let lost = |error| Err(Error::unexpected("the command ended without a result").source(error));
+    interrupt.outlive(async { end.await.unwrap_or_else(lost) }).await
+}
+
+async fn run(command: Command, interrupt: Interrupt) -> Result<u8> {
     match command {
         Command::Plan(args) => interrupt.or(plan::run(args, interrupt.clone())).await,
         Command::Apply(args) => apply::run(args, interrupt).await,
@@ -61,7 +85,7 @@ async fn run(command: Command) -> Result<u8> {
         Command::Backtest(args) => interrupt.or(backtest::run(args, interrupt.clone())).await,
         Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,
         Command::History(args) => interrupt.or(history::run(args, interrupt.clone())).await,
-        Command::Reset(args) => interrupt.or(reset::run(args)).await,
+        Command::Reset(args) => reset::run(args, interrupt).await,
         Command::Schema => output::print(&schema()).map(|()| 0),
         Command::Completions { shell } => output::print(&completions(shell)).map(|()| 0),
         Command::Man => output::print(&man()?).map(|()| 0),

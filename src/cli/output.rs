@@ -1,10 +1,14 @@
 //! Data on standard output, everything else on standard error; colour and width follow the terminal and `NO_COLOR`.
+//! Whatever names from outside hold, no control characters but colours are written.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::report::clean;
 use crate::report::text::{BAD, CAUTION, FAINT, paragraph};
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
@@ -12,7 +16,10 @@ use brimful_types::{Error, Result};
 /// Prints data. A reader that has seen enough (`| head`) is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out
+        .write_all(clean::coloured(text).as_bytes())
+        .and_then(|()| out.flush())
+    {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::unexpected("cannot write to standard output").source(error))
         }
@@ -20,18 +27,27 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints rows as CSV, in which there are no colours.
+pub(crate) fn print_csv(rows: &str) -> Result<()> {
+    print(&clean::text(rows))
+}
+
 /// Prints a document as JSON.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| Error::unexpected("cannot write JSON").source(e))?;
-    print(&(text + "\n"))
+    print(&(clean::json(&text).into_owned() + "\n"))
 }
 
 /// Prints a document as YAML.
 pub(crate) fn print_yaml(document: &impl Serialize) -> Result<()> {
     let text =
         serde_saphyr::to_string(document).map_err(|e| Error::unexpected("cannot write YAML").source(e))?;
-    print(&text)
+    // JSON is YAML, too, and has an escape for every character.
+    match clean::text(&text) {
+        Cow::Borrowed(_) => print(&text),
+        Cow::Owned(_) => print_json(document),
+    }
 }
 
 /// Width of the terminal that standard output is; `None` in a pipe.
@@ -40,15 +56,37 @@ pub(crate) fn width() -> Option<usize> {
     io::stdout().is_terminal().then(width).flatten()
 }
 
+/// True once every line on standard error is to be JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on warnings and errors are log lines like all others, one JSON object each.
+pub(crate) fn tell_in_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether they are.
+pub(crate) fn tells_in_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
 /// Tells of warnings.
 pub(crate) fn tell_warnings(warnings: &[Warning]) {
+    if tells_in_json() {
+        for warning in warnings {
+            let (plan, pool) = (warning.plan.as_deref(), warning.node_pool.as_deref());
+            tracing::warn!(code = warning.code, plan, nodePool = pool, "{}", warning.message);
+        }
+        return;
+    }
     let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
     for warning in warnings {
         let subject = warning.node_pool.as_deref().or(warning
             .plan
             .as_deref()
             .map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
-        let subject = subject.map(|subject| format!("{subject}: ")).unwrap_or_default();
+        let subject = subject
+            .map(|subject| format!("{}: ", clean::name(subject)))
+            .unwrap_or_default();
         let text = paragraph(&format!("{}{}", subject, warning.message), 2, width);
         tell(&format!(
             "{CAUTION}warning{CAUTION:#} {FAINT}[{}]{FAINT:#}\n{text}",
@@ -59,9 +97,15 @@ pub(crate) fn tell_warnings(warnings: &[Warning]) {
 
 /// Tells of an error, and of the way out.
 pub(crate) fn tell_error(error: &Error) {
-    let mut text = format!("{BAD}error{BAD:#}: {error:#}\n");
+    if tells_in_json() {
+        let exit_code = error.kind().exit_code();
+        tracing::error!(exitCode = exit_code, hint = error.next_step(), "{error:#}");
+        return;
+    }
+    let message = format!("{error:#}");
+    let mut text = format!("{BAD}error{BAD:#}: {}\n", clean::text(&message));
     if let Some(next) = error.next_step() {
-        let _ = writeln!(text, "  {FAINT}→{FAINT:#} {next}");
+        let _ = writeln!(text, "  {FAINT}→{FAINT:#} {}", clean::text(next));
     }
     tell(&text);
 }
@@ -69,5 +113,25 @@ pub(crate) fn tell_error(error: &Error) {
 /// Writes to standard error, as well as that goes.
 pub(crate) fn tell(text: &str) {
     let mut err = anstream::stderr().lock();
-    let _ = err.write_all(text.as_bytes());
+    let _ = err.write_all(clean::coloured(text).as_bytes());
+}
+
+/// Standard error for log lines, each of which comes in one piece.
+pub(crate) struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let safe = if tells_in_json() {
+            clean::json(&text)
+        } else {
+            clean::coloured(&text)
+        };
+        anstream::stderr().lock().write_all(safe.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        anstream::stderr().lock().flush()
+    }
 }

@@ -1,7 +1,7 @@
 //! `brimful plan`: never changes anything.
 
 use super::args::{ClusterArgs, Output, PlanArgs};
-use super::context::Context;
+use super::context::{Context, connect_to};
 use super::coordination::meet;
 use super::output;
 use super::signals::Interrupt;
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
                 Vec::new(),
             )
         }
-        None => live(&cluster).await?,
+        None => live(&cluster, &context.interrupt).await?,
     };
     if let Some(name) = &explain {
         known_pool(name, &view)?;
@@ -135,8 +135,8 @@ pub(crate) fn show(
     }
 }
 
-async fn live(args: &ClusterArgs) -> Result<(ClusterView, Known, Vec<Warning>)> {
-    let cluster = Cluster::connect(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
+async fn live(args: &ClusterArgs, interrupt: &Interrupt) -> Result<(ClusterView, Known, Vec<Warning>)> {
+    let cluster = connect_to(args, interrupt).await?;
     let (view, mut warnings) = look(&cluster).await?;
     let known = match &args.state {
         Some(path) => state_store::peek_file(Some(path))?,

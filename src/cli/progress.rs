@@ -5,6 +5,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::output;
+
+/// Nothing is drawn into a pipe, or between lines of JSON.
+fn is_hidden(quiet: bool) -> bool {
+    quiet || output::tells_in_json() || !io::stderr().is_terminal()
+}
+
 /// A bar on standard error; invisible in a pipe and when quiet.
 #[derive(Debug)]
 pub(crate) struct ScanProgress(ProgressBar);
@@ -23,7 +30,7 @@ impl ScanProgress {
     }
 
     fn with(quiet: bool, template: &str) -> Self {
-        if quiet || !io::stderr().is_terminal() {
+        if is_hidden(quiet) {
             return Self(ProgressBar::hidden());
         }
         // Ten draws a second at most; short scans are done before the first.
@@ -50,7 +57,7 @@ impl Drop for ScanProgress {
 /// Says that something is going on, until dropped; on a terminal only.
 #[must_use]
 pub(crate) fn waiting(quiet: bool, what: &'static str) -> ScanProgress {
-    if quiet || !io::stderr().is_terminal() {
+    if is_hidden(quiet) {
         return ScanProgress(ProgressBar::hidden());
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_message(what);

@@ -1,27 +1,28 @@
 //! `brimful reset`: gives everything back.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::apply::fate;
+use super::apply::{fate, patched};
 use super::args::{Output, ResetArgs};
-use super::context::{start_logs, wall_clock};
+use super::context::{connect_to, start_logs, wall_clock};
+use super::send::{Sender, Sent, publish, stopped};
+use super::signals::Interrupt;
 use super::state_store::Next;
 use super::{output, state_store};
 use crate::config::LogFormat;
-use crate::report::json::{Applied, ApplyResult};
-use crate::report::plan_table::applied_line;
 use brimful_karpenter::NodePool;
-use brimful_kube::{Cluster, PatchError, PoolEvent};
+use brimful_kube::PoolEvent;
 use brimful_policy::history::{Entry, History};
 use brimful_policy::patch::{Restored, reset, restore};
 use brimful_policy::plan::show_limits;
 use brimful_policy::records::is_marked;
 use brimful_policy::weights::show;
+use crate::report::json::{Applied, ApplyResult};
+use crate::report::plan_table::applied_line;
 use brimful_types::{Error, ErrorKind, Result};
-
-/// Tries to patch a pool whose resourceVersion keeps moving.
-const TRIES: usize = 4;
 
 /// `brimful reset -o json`.
 #[derive(Debug, Serialize)]
@@ -30,7 +31,7 @@ struct Document {
     applied: Vec<Applied>,
 }
 
-pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
+pub(crate) async fn run(args: ResetArgs, interrupt: Interrupt) -> Result<u8> {
     let ResetArgs {
         cluster: target,
         nodepool: only,
@@ -38,28 +39,50 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
         quiet,
     } = args;
     start_logs(LogFormat::Text, quiet, 0);
-    let cluster = Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await?;
+    let cluster = interrupt.or(connect_to(&target, &interrupt)).await?;
     // Held, so that no run patches again what is being given back.
     let file = target.state.as_deref();
-    let now = wall_clock();
-    let (lease, known) = state_store::take(&cluster, &target.namespace, file, now).await?;
-    let mut history = known.history.clone();
-    let outcome = give_all_back(&cluster, &only, &mut history, now).await;
+    let (held, known) = state_store::take(&cluster, &target.namespace, file, &interrupt).await?;
+    let sender = Sender {
+        cluster: &cluster,
+        held: Some(&held),
+        interrupt: &interrupt,
+        dry_run: false,
+    };
+    let outcome = give_all_back(&sender, &only, known.history.clone()).await;
     // What is remembered of a pool goes with what was written on it.
     let mut state = known.state;
     state.node_pools.retain(|name, _| !only.contains(name));
+    let history = outcome.as_ref().map_or(&known.history, |back| &back.history);
     let next = Next {
         state: Some(&state).filter(|_| known.damage.is_none()),
-        history: &history,
+        history,
     };
-    let next = (history != known.history || !only.is_empty()).then_some(next);
-    state_store::release(&cluster, lease, next).await?;
-    let applied = outcome?;
-    let complete = applied.iter().all(|one| one.result == ApplyResult::Patched);
-    if only.is_empty() && complete {
-        state_store::delete(&cluster, &target.namespace, file).await?;
+    let is_new = *history != known.history || !only.is_empty();
+    let next = (outcome.is_ok() && is_new).then_some(next);
+    let released = state_store::give_back(held, next, &interrupt).await;
+    if let Err(unreleased) = &released {
+        output::tell_error(unreleased);
     }
-    print(format, applied)?;
+    let mut back = outcome?;
+    let events = back.events.iter().map(|(pool, event)| (pool, event.clone()));
+    publish(&cluster, &interrupt, events.collect()).await;
+    if back.stopped.is_none() {
+        back.stopped = interrupt
+            .asked()
+            .map(|stop| stopped(&stop, &patched(&back.applied), None));
+    }
+    if let Some(stop) = back.stopped {
+        return Err(stop);
+    }
+    let complete = back.applied.iter().all(|one| one.result == ApplyResult::Patched);
+    let complete = complete && released.is_ok();
+    if only.is_empty() && complete {
+        interrupt
+            .or(state_store::delete(&cluster, &target.namespace, file))
+            .await?;
+    }
+    print(format, back.applied)?;
     Ok(if complete {
         0
     } else {
@@ -67,13 +90,17 @@ pub(crate) async fn run(args: ResetArgs) -> Result<u8> {
     })
 }
 
-async fn give_all_back(
-    cluster: &Cluster,
-    only: &[String],
-    history: &mut History,
-    now: DateTime<Utc>,
-) -> Result<Vec<Applied>> {
-    let pools = cluster.node_pools().await?;
+/// What was given back so far.
+struct Back {
+    applied: Vec<Applied>,
+    history: History,
+    events: Vec<(NodePool, PoolEvent)>,
+    /// Why the run ended before all was done, if so.
+    stopped: Option<Error>,
+}
+
+async fn give_all_back(sender: &Sender<'_>, only: &[String], history: History) -> Result<Back> {
+    let pools = sender.interrupt.or(sender.cluster.node_pools()).await?;
     if let Some(unknown) = only
         .iter()
         .find(|name| !pools.iter().any(|pool| pool.name == **name))
@@ -81,70 +108,76 @@ async fn give_all_back(
         return Err(Error::usage(format!("there is no NodePool {unknown}"))
             .hint("`kubectl get nodepools` lists them"));
     }
-    let mut applied = Vec::new();
+    let mut back = Back {
+        applied: Vec::new(),
+        history,
+        events: Vec::new(),
+        stopped: None,
+    };
+    let now = wall_clock();
     for pool in pools
         .iter()
         .filter(|pool| is_marked(pool) && (only.is_empty() || only.contains(&pool.name)))
     {
-        applied.push(give_back(cluster, pool, history, now).await?);
-    }
-    Ok(applied)
-}
-
-async fn give_back(
-    cluster: &Cluster,
-    pool: &NodePool,
-    history: &mut History,
-    now: DateTime<Utc>,
-) -> Result<Applied> {
-    let mut pool = pool.clone();
-    let mut outcome = (ApplyResult::Conflict, "it kept changing".to_owned());
-    for _ in 0..TRIES {
-        let back = reset(&pool);
-        match cluster
-            .patch_node_pool(&pool.name, &restore(&pool, back.weight, &back.limits), false)
-            .await
-        {
-            Ok(_) => {
-                let message = restored(&pool, &back);
-                let event = PoolEvent {
-                    warning: false,
-                    reason: "Reset".to_owned(),
-                    action: "Reset".to_owned(),
-                    note: message.clone(),
-                };
-                cluster.publish(&pool, event).await;
-                outcome = (ApplyResult::Patched, message);
-                break;
-            }
-            Err(PatchError::Conflict(_)) => pool = cluster.node_pool(&pool.name).await?,
-            Err(PatchError::Refused { code, message }) => {
-                outcome = (
-                    ApplyResult::Refused,
-                    format!("the API server refused ({code}): {message}"),
-                );
-                break;
-            }
-            Err(PatchError::Other(error)) => return Err(error),
+        if let Err((stop, unknown)) = back.give_back(sender, pool, now).await {
+            let done = patched(&back.applied);
+            back.stopped = Some(stopped(&stop, &done, unknown.then_some(&pool.name)));
+            break;
         }
     }
-    let (result, message) = outcome;
-    if let Some(fate) = fate(result) {
+    Ok(back)
+}
+
+impl Back {
+    /// Gives one pool back. Fails only if the run has to end; then it says whether the pool's fate is unknown.
+    async fn give_back(
+        &mut self,
+        sender: &Sender<'_>,
+        pool: &NodePool,
+        now: DateTime<Utc>,
+    ) -> Result<(), (Error, bool)> {
+        // A pool that moves meanwhile is given back as it then is.
+        let last = RefCell::new(pool.clone());
+        let patch = |fresh: &NodePool| {
+            last.replace(fresh.clone());
+            let back = reset(fresh);
+            restore(fresh, back.weight, &back.limits)
+        };
+        let sent = sender.send(pool, patch, |_| true).await;
+        let pool = last.into_inner();
         let back = reset(&pool);
-        history.note(Entry::of_reset(
-            &pool,
-            back.weight,
-            &back.limits,
-            now,
-            fate,
-            &message,
-        ));
+        let (result, message) = match sent {
+            Sent::Stored(stored) if stored.as_sent => (ApplyResult::Patched, restored(&pool, &back)),
+            Sent::Stored(_) => {
+                let message = "the API server stored something else than was sent: something in the cluster (a mutating webhook) changes NodePools as they are written";
+                (ApplyResult::Conflict, message.to_owned())
+            }
+            Sent::Edited(message) => (ApplyResult::Conflict, message),
+            Sent::Failed(result, message) => (result, message),
+            Sent::Stopped(stop) => return Err((stop, false)),
+            Sent::CutOff(stop) => return Err((stop, true)),
+        };
+        if result == ApplyResult::Patched {
+            let event = PoolEvent {
+                warning: false,
+                reason: "Reset".to_owned(),
+                action: "Reset".to_owned(),
+                note: message.clone(),
+            };
+            self.events.push((pool.clone(), event));
+        }
+        if let Some(fate) = fate(result) {
+            let (weight, limits) = (back.weight, &back.limits);
+            let entry = Entry::of_reset(&pool, weight, limits, now, fate, &message);
+            self.history.note(entry);
+        }
+        self.applied.push(Applied {
+            node_pool: pool.name,
+            result,
+            message,
+        });
+        Ok(())
     }
-    Ok(Applied {
-        node_pool: pool.name,
-        result,
-        message,
-    })
 }
 
 /// What came back, and what stays because somebody else has set it since.

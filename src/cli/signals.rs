@@ -1,64 +1,216 @@
-//! Ctrl-C, and the SIGTERM that Kubernetes sends at a Job's deadline.
+//! What ends a run before its time: Ctrl-C, the SIGTERM that Kubernetes sends at a Job's deadline, and the run's own
+//! deadline (`--timeout`). Whatever a command waits for, it waits for with [`Interrupt::or`].
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use brimful_types::{Error, ErrorKind, Result};
 
-/// Tells whether the user (or Kubernetes) has asked to stop. Listens from its making on, also while the report is
-/// read by threads that nothing else can interrupt.
+/// For so long after a stop a change that is under way may still be answered.
+pub(crate) const LAST_ANSWER: Duration = Duration::from_millis(600);
+/// By then the state has to be given back.
+pub(crate) const GIVE_BACK: Duration = Duration::from_millis(1600);
+/// By then a command is over, or is left alone.
+const END: Duration = Duration::from_millis(1800);
+
+/// What a run is waiting for, in case it waits too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// Nothing outside.
+    Start,
+    /// The report, or what AWS tells beside it.
+    Report,
+    /// The Kubernetes API.
+    Cluster,
+}
+
+/// Why a run has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Asked,
+    Late,
+}
+
+/// That a run has to end, and since when.
+#[derive(Debug, Clone, Copy)]
+struct Stop {
+    why: Why,
+    at: Instant,
+}
+
+/// Tells whether a run has to end: the user (or Kubernetes) asks for it, or its time is up. Listens from its making on,
+/// also while the report is read by threads that nothing else can interrupt.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     stop: Arc<AtomicBool>,
-    asked: watch::Receiver<bool>,
+    stopped: watch::Receiver<Option<Stop>>,
+    stage: Arc<AtomicU8>,
+    timeout: Duration,
 }
 
 impl Interrupt {
-    /// Starts to listen.
-    pub(crate) fn listen() -> Result<Self> {
+    /// Starts to listen, and to count the time.
+    pub(crate) fn listen(timeout: Duration) -> Result<Self> {
         let failed = |e| Error::unexpected("cannot listen for signals").source(e);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        let (ask, asked) = watch::channel(false);
+        let (tell, stopped) = watch::channel(None);
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {},
-                _ = terminate.recv() => {},
-                _ = hangup.recv() => {},
-            }
+            let why = tokio::select! {
+                _ = interrupt.recv() => Why::Asked,
+                _ = terminate.recv() => Why::Asked,
+                _ = hangup.recv() => Why::Asked,
+                () = sleep(timeout) => Why::Late,
+            };
             flag.store(true, Ordering::Relaxed);
             // Nobody listens any more: the run is over anyway.
-            let _ = ask.send(true);
+            let _ = tell.send(Some(Stop {
+                why,
+                at: Instant::now(),
+            }));
         });
-        Ok(Self { stop, asked })
+        let stage = Arc::new(AtomicU8::new(Stage::Start as u8));
+        Ok(Self {
+            stop,
+            stopped,
+            stage,
+            timeout,
+        })
     }
 
-    /// Set once a stop was asked for.
+    /// Set once the run has to end.
     pub(crate) fn flag(&self) -> &AtomicBool {
         &self.stop
     }
 
-    /// Runs `work` until it is done or a stop is asked for.
+    /// What is waited for from here on.
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Fails once the run has to end.
+    pub(crate) fn check(&self) -> Result<()> {
+        let stop = *self.stopped.borrow();
+        stop.map_or(Ok(()), |stop| Err(self.error(stop)))
+    }
+
+    /// That the user (or Kubernetes) has asked to stop, if so.
+    pub(crate) fn asked(&self) -> Option<Error> {
+        self.check()
+            .err()
+            .filter(|error| error.kind() == ErrorKind::Interrupted)
+    }
+
+    /// Runs `work` until it is done or the run has to end.
     pub(crate) async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut asked = self.asked.clone();
         tokio::select! {
-            done = work => match done {
-                // A run that was asked to stop says so, whatever it ran into on the way.
-                Err(_) if self.stop.load(Ordering::Relaxed) => Err(interrupted()),
-                done => done,
-            },
-            _ = asked.wait_for(|asked| *asked) => Err(interrupted()),
+            // A run that has to end says so, whatever it ran into on the way.
+            done = work => if done.is_err() { self.check().and(done) } else { done },
+            stop = self.stopped() => Err(self.error(stop)),
         }
+    }
+
+    /// Runs `work` even if the run has to end, but for no longer than `grace` from then on.
+    pub(crate) async fn finish<T>(
+        &self,
+        grace: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let cut_off = async {
+            let stop = self.stopped().await;
+            sleep_until(stop.at + grace).await;
+            stop
+        };
+        tokio::select! {
+            done = work => done,
+            stop = cut_off => Err(self.error(stop)),
+        }
+    }
+
+    /// Waits for the end of a command that may be stuck where nothing can interrupt it.
+    pub(crate) async fn outlive<T>(&self, command: impl Future<Output = Result<T>>) -> Result<T> {
+        self.finish(END, command).await
+    }
+
+    async fn stopped(&self) -> Stop {
+        let mut stopped = self.stopped.clone();
+        match stopped.wait_for(Option::is_some).await.map(|stop| *stop) {
+            Ok(Some(stop)) => stop,
+            // The listener is gone only when the runtime is.
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn error(&self, stop: Stop) -> Error {
+        if stop.why == Why::Asked {
+            return Error::new(ErrorKind::Interrupted, "interrupted: nothing more was changed");
+        }
+        let (kind, what) = match self.stage.load(Ordering::Relaxed) {
+            stage if stage == Stage::Report as u8 => (ErrorKind::Report, " while the report was read"),
+            stage if stage == Stage::Cluster as u8 => {
+                (ErrorKind::Kubernetes, " while the Kubernetes API was asked")
+            }
+            _ => (ErrorKind::Unexpected, ""),
+        };
+        let seconds = self.timeout.as_secs();
+        Error::new(
+            kind,
+            format!("the run's time was up after {seconds} s{what}: nothing more was changed"),
+        )
+        .hint("-vv shows what it waits for; --timeout (BRIMFUL_TIMEOUT) gives it more time")
     }
 }
 
-fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "interrupted: nothing more was changed")
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_whose_time_is_up_says_what_it_waited_for() {
+        for (stage, code) in [(Stage::Start, 1), (Stage::Report, 4), (Stage::Cluster, 7)] {
+            let interrupt = Interrupt::listen(Duration::from_secs(1)).unwrap();
+            interrupt.enter(stage);
+            assert!(interrupt.check().is_ok());
+            let error = interrupt.or(pending::<Result<()>>()).await.unwrap_err();
+            assert_eq!(error.kind().exit_code(), code);
+            assert!(error.to_string().contains("after 1 s"), "{error}");
+            assert!(error.next_step().is_some_and(|hint| hint.contains("--timeout")));
+            assert!(interrupt.check().is_err() && interrupt.flag().load(Ordering::Relaxed));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_must_be_finished_gets_its_grace_and_no_more() {
+        let time = Duration::from_millis(100);
+        let interrupt = Interrupt::listen(time).unwrap();
+        let began = Instant::now();
+        let quick = async {
+            sleep(3 * time).await;
+            Ok(7)
+        };
+        assert_eq!(interrupt.finish(GIVE_BACK, quick).await.unwrap(), 7);
+        assert!(
+            interrupt
+                .finish(GIVE_BACK, pending::<Result<()>>())
+                .await
+                .is_err()
+        );
+        let took = began.elapsed();
+        assert!(
+            took >= time + GIVE_BACK && took < time + 2 * GIVE_BACK,
+            "{took:?}"
+        );
+    }
 }

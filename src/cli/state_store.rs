@@ -1,13 +1,19 @@
-//! Where the control state and the history lie: a `ConfigMap` in the cluster, or a file.
+//! Where the control state and the history lie: a `ConfigMap` in the cluster, or a file. Who changes a cluster holds
+//! the `ConfigMap` in any case.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::timeout;
 
+use super::context::wall_clock;
+use super::signals::{GIVE_BACK, Interrupt};
 use brimful_kube::{Cluster, StateLease};
 use brimful_policy::history::History;
 use brimful_policy::state::{MAX_BYTES, State};
@@ -16,9 +22,8 @@ use brimful_types::{Error, ErrorKind, Result};
 
 /// Name of the `ConfigMap`.
 pub(crate) const CONFIG_MAP: &str = "brimful-state";
-/// Minutes that a run may hold the state: longer than the `CronJob`'s deadline, shorter than its interval, so that a
-/// killed run holds up nobody.
-const LEASE: i64 = 9;
+/// Freeing what a failed run may have taken is not worth waiting for longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What earlier runs left.
 #[derive(Debug, Default)]
@@ -97,9 +102,17 @@ pub(crate) struct Next<'a> {
 
 /// The state, held by this run.
 #[derive(Debug)]
-pub(crate) enum Held {
-    File { path: PathBuf, lock: File },
-    ConfigMap(StateLease),
+pub(crate) struct Held {
+    lease: StateLease,
+    /// The file that has the state instead of the `ConfigMap`, and its lock.
+    file: Option<(PathBuf, File)>,
+}
+
+impl Held {
+    /// Whether this run is sure to hold the state, and may change something.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.lease.check()
+    }
 }
 
 /// Reads the state of a file without holding it.
@@ -138,20 +151,29 @@ pub(crate) async fn take(
     cluster: &Cluster,
     namespace: &str,
     file: Option<&Path>,
-    wall_clock: DateTime<Utc>,
+    interrupt: &Interrupt,
 ) -> Result<(Held, Known)> {
-    if let Some(path) = file {
-        let lock = lock_file(path)?;
-        let known = peek_file(Some(path))?;
-        let path = path.to_owned();
-        return Ok((Held::File { path, lock }, known));
-    }
-    let lease = Duration::minutes(LEASE);
-    let lease = cluster
-        .take_state(namespace, CONFIG_MAP, &holder(), wall_clock, lease)
-        .await?;
-    let known = Known::read(&place(namespace), lease.state(), lease.history());
-    Ok((Held::ConfigMap(lease), known))
+    let locked = file
+        .map(|path| lock_file(path).map(|lock| (path.to_owned(), lock)))
+        .transpose()?;
+    let known = file.map(|path| peek_file(Some(path))).transpose()?;
+    let holder = holder();
+    let taken = interrupt
+        .or(cluster.take_state(namespace, CONFIG_MAP, &holder, wall_clock()))
+        .await;
+    let lease = match taken {
+        Ok(lease) => lease,
+        Err(error) => {
+            // What was cut off, or got no answer, may have come through.
+            let free = timeout(PATIENCE, cluster.free_state(namespace, CONFIG_MAP, &holder));
+            if let Ok(Ok(Err(error))) = interrupt.finish(GIVE_BACK, async { Ok(free.await) }).await {
+                tracing::debug!(%error, "cannot see whether the state is free");
+            }
+            return Err(error);
+        }
+    };
+    let known = known.unwrap_or_else(|| Known::read(&place(namespace), lease.state(), lease.history()));
+    Ok((Held { lease, file: locked }, known))
 }
 
 /// The history of a cluster's `ConfigMap`, for a look at it.
@@ -160,38 +182,54 @@ pub(crate) async fn peek_history(cluster: &Cluster, namespace: &str) -> Result<K
     Ok(Known::read(&place(namespace), None, text.as_deref()))
 }
 
-/// Gives the state back, with what the next run should know; `None` leaves all as it was.
-pub(crate) async fn release(cluster: &Cluster, held: Held, next: Option<Next<'_>>) -> Result<()> {
-    let state = next.and_then(|next| next.state);
-    let text = state.map(State::to_text);
+/// Gives the state back, with what the next run should know; `None` leaves all as it was. A run that has to end does not
+/// wait for it for long.
+pub(crate) async fn give_back(held: Held, next: Option<Next<'_>>, interrupt: &Interrupt) -> Result<()> {
+    let given = interrupt
+        .finish(GIVE_BACK, async { Ok(release(held, next).await) })
+        .await;
+    given.unwrap_or_else(|_| {
+        let message = format!("{CONFIG_MAP} could not be given back: the API server does not answer in time");
+        Err(Error::kubernetes(message).hint("the next run waits until nobody has renewed it for 45 s"))
+    })
+}
+
+/// What does not fit is left out, oldest first.
+async fn release(held: Held, next: Option<Next<'_>>) -> Result<()> {
+    let state = next.and_then(|next| next.state).map(|state| {
+        let (state, dropped) = state.clone().bounded(MAX_BYTES);
+        if dropped > 0 {
+            tracing::warn!(
+                "the control state does not fit into {MAX_BYTES} bytes: the {dropped} NodePools whose decision is oldest are forgotten"
+            );
+        }
+        state
+    });
+    let text = state.as_ref().map(State::to_text);
     let length = text.as_ref().map_or(0, String::len);
-    if length > MAX_BYTES {
-        return Err(Error::unexpected(format!(
-            "the control state has grown beyond {MAX_BYTES} bytes"
-        )));
-    }
     // Both together stay below the bound; the field that holds the history in a file takes a few bytes, too.
-    let room = MAX_BYTES - length - r#","history":"#.len();
+    let room = MAX_BYTES.saturating_sub(length + r#","history":"#.len());
     let history = next.map(|next| next.history.clone().bounded(room));
-    match held {
-        Held::ConfigMap(lease) => {
-            // One that could not be read is written over even by an empty one.
-            let is_wanted = |history: &&History| !history.is_empty() || lease.history().is_some();
-            let history = history.as_ref().filter(is_wanted).map(History::to_text);
-            cluster
-                .release_state(lease, text.as_deref(), history.as_deref())
-                .await
-        }
-        Held::File { path, lock } => {
-            let history = &history.unwrap_or_default();
-            let kept = state.and_then(|state| serde_json::to_string(&Kept { state, history }).ok());
-            let outcome = kept.map_or(Ok(()), |kept| write_whole(&path, &kept));
-            drop(lock);
-            outcome.map_err(|e| {
-                Error::unexpected(format!("cannot write the state {}", path.display())).source(e)
-            })
-        }
-    }
+    let Held { lease, file } = held;
+    let Some((path, lock)) = file else {
+        // One that could not be read is written over even by an empty one.
+        let is_wanted = |history: &&History| !history.is_empty() || lease.history().is_some();
+        let history = history.as_ref().filter(is_wanted).map(History::to_text);
+        return lease.release(text.as_deref(), history.as_deref()).await;
+    };
+    let history = &history.unwrap_or_default();
+    let kept = state.and_then(|state| {
+        serde_json::to_string(&Kept {
+            state: &state,
+            history,
+        })
+        .ok()
+    });
+    let written = kept.map_or(Ok(()), |kept| write_whole(&path, &kept));
+    drop(lock);
+    let released = lease.release(None, None).await;
+    let failed = |e| Error::unexpected(format!("cannot write the state {}", path.display())).source(e);
+    written.map_err(failed).and(released)
 }
 
 /// Removes the state.
@@ -200,6 +238,10 @@ pub(crate) async fn delete(cluster: &Cluster, namespace: &str, file: Option<&Pat
         return cluster.delete_state(namespace, CONFIG_MAP).await;
     };
     let _lock = lock_file(path)?;
+    // Made to be held only.
+    if cluster.read_state(namespace, CONFIG_MAP).await? == None {
+        cluster.delete_state(namespace, CONFIG_MAP).await?;
+    }
     for path in [path.to_owned(), lock_path(path)] {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -245,10 +287,13 @@ fn lock_file(path: &Path) -> Result<File> {
     }
 }
 
-/// Tells runs apart: a pod's host name is its own name.
+/// Tells runs apart, by chance: two pods on one host's network have its name, and both are process 1. The host's name
+/// is for people.
 fn holder() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}-{}", host.trim(), std::process::id())
+    // The standard library's hash maps are seeded by the system's randomness.
+    let chance = RandomState::new().hash_one((std::process::id(), Instant::now()));
+    format!("{}-{chance:016x}", host.trim())
 }
 
 fn place(namespace: &str) -> String {

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u
     match format {
         RowOutput::Json => output::print_json(&document)?,
         RowOutput::Yaml => output::print_yaml(&document)?,
-        RowOutput::Csv => output::print(&utilization_table::csv(&document)?)?,
+        RowOutput::Csv => output::print_csv(&utilization_table::csv(&document)?)?,
         RowOutput::Table => {
             output::print(&utilization_table::render(
                 &document,

@@ -128,6 +128,7 @@ pub(super) async fn read(table: &AthenaTable, request: &Request<'_>) -> Result<R
     let mut warnings = watch.end(table, &athena).await?;
     warnings.extend(watch.lacking(table, &chosen));
     let ledger = builder.finish();
+    super::reader::check_times(&table.to_string(), Some(found.format), &ledger)?;
     warnings.extend(super::reader::warnings_of(
         &table.to_string(),
         &found.missing,

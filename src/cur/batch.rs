@@ -13,6 +13,7 @@ use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, is
 use super::facts::Facts;
 use super::pages::Arrays;
 use super::symbols::{Symbol, Symbols};
+use brimful_types::hour::read_time;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 use brimful_types::{Error, Result};
@@ -315,13 +316,16 @@ impl<'a> BatchDecoder<'a> {
 
     fn time(&self, batch: &Arrays, root: usize) -> Result<TimestampMillisecondArray> {
         let array = self.column(batch, root);
-        let strings;
-        let array = if super::columns::is_text(array.data_type()) {
-            strings = self.cast(array, &DataType::Utf8)?;
-            &strings
-        } else {
-            array
-        };
+        if super::columns::is_text(array.data_type()) {
+            let strings = self.cast(array, &DataType::Utf8)?;
+            let times = strings
+                .as_string::<i32>()
+                .iter()
+                .map(|text| text.and_then(read_time));
+            return Ok(times
+                .map(|time| time.map(|time| time.timestamp_millis()))
+                .collect());
+        }
         let millis = self.cast(array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
         Ok(millis.as_primitive().clone())
     }

@@ -8,14 +8,10 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::error::{DisplayErrorContext, ProvideErrorMetadata};
 
-use super::s3::{AwsAccess, no_credentials, own_endpoint, short};
+use super::aws::credentials::{CHECK, RENEW, Trouble};
+use super::aws::variable;
+use super::s3::{AwsAccess, own_endpoint, short};
 use brimful_types::Error;
-
-// Ways out of trouble with credentials, whoever of AWS tells of it.
-pub(in crate::cur) const RENEW: &str = "renew them (aws sso login, or a new session) and run again";
-pub(in crate::cur) const GIVE: &str =
-    "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)";
-pub(in crate::cur) const CHECK: &str = "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role";
 
 /// STS answers at once, or is out of reach (a VPC without an endpoint for it).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,60 +63,63 @@ impl AwsAccess {
         if own_endpoint(&config) && config.endpoint_url().is_none() && !has_own_sts() {
             return Err(NoCaller::NotAws);
         }
-        let answer = client(&config).get_caller_identity().send().await;
+        let answer = client(&config, TIMEOUT.min(self.patience.call))
+            .get_caller_identity()
+            .send()
+            .await;
         let caller = answer.map_err(|error| {
+            if let Some(trouble) = Trouble::within(&error) {
+                return NoCaller::of(trouble);
+            }
             let details = DisplayErrorContext(&error).to_string();
-            self.no_caller(error.code().unwrap_or_default(), &details)
+            no_caller(error.code().unwrap_or_default(), &details)
         })?;
         Ok(Caller {
             account: caller.account().unwrap_or_default().to_owned(),
             arn: caller.arn().unwrap_or_default().to_owned(),
         })
     }
+}
 
-    fn no_caller(&self, code: &str, details: &str) -> NoCaller {
-        let refused = |message: &str, hint: &str| NoCaller::Refused(Error::aws(message).hint(hint));
-        match (code, &self.role_arn) {
-            ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => {
-                refused("the AWS credentials have expired", RENEW)
-            }
-            ("", Some(role)) if details.contains("AssumeRole") && details.contains("AccessDenied") => {
-                refused(
-                    &format!("the credentials may not assume {role} (cur.roleArn)"),
-                    "grant sts:AssumeRole on it (manifests/iam-policy-optional.json), and name the caller, and cur.externalId if it is asked \
-                 for, in the role's trust policy",
-                )
-            }
-            ("", _) if no_credentials(details) => refused(
-                "no AWS credentials were found, or they could not be renewed",
-                GIVE,
-            ),
-            ("", _) => NoCaller::Unreachable(short(details)),
-            (code, _) if !BAD_CREDENTIALS.contains(&code) => {
-                NoCaller::Unsaid(format!("{code}: {}", short(details)))
-            }
-            (code, _) => refused(&format!("AWS does not accept the credentials ({code})"), CHECK),
+impl NoCaller {
+    fn of(trouble: &Trouble) -> Self {
+        if trouble.is_out_of_reach() {
+            Self::Unreachable(trouble.to_string())
+        } else {
+            Self::Refused(trouble.alone())
         }
     }
 }
 
-fn client(config: &SdkConfig) -> Client {
-    let timeouts = TimeoutConfig::builder().operation_timeout(TIMEOUT).build();
-    Client::from_conf(Builder::from(config).timeout_config(timeouts).build())
+fn no_caller(code: &str, details: &str) -> NoCaller {
+    let refused = |message: &str, hint: &str| NoCaller::Refused(Error::aws(message).hint(hint));
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+            refused("the AWS credentials have expired", RENEW)
+        }
+        "" => NoCaller::Unreachable(short(details)),
+        code if !BAD_CREDENTIALS.contains(&code) => NoCaller::Unsaid(format!("{code}: {}", short(details))),
+        code => refused(&format!("AWS does not accept the credentials ({code})"), CHECK),
+    }
+}
+
+fn client(config: &SdkConfig, patience: Duration) -> Client {
+    let bounds = config.timeout_config().map(TimeoutConfig::to_builder);
+    let bounds = bounds.unwrap_or_default().operation_timeout(patience).build();
+    Client::from_conf(Builder::from(config).timeout_config(bounds).build())
 }
 
 /// As `own_endpoint`, for STS.
-#[allow(clippy::disallowed_methods)]
 fn has_own_sts() -> bool {
-    std::env::var("AWS_ENDPOINT_URL_STS").is_ok_and(|url| !url.is_empty())
+    variable("AWS_ENDPOINT_URL_STS").is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refusal(access: &AwsAccess, code: &str, details: &str) -> String {
-        match access.no_caller(code, details) {
+    fn refusal(code: &str, details: &str) -> String {
+        match no_caller(code, details) {
             NoCaller::Refused(error) => format!("{error} → {}", error.next_step().unwrap_or_default()),
             NoCaller::Unreachable(what) => format!("unreachable: {what}"),
             NoCaller::Unsaid(what) => format!("unsaid: {what}"),
@@ -130,15 +129,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_credentials_is_told_apart() {
-        let own = AwsAccess::default();
-        let through = AwsAccess {
-            role_arn: Some("arn:aws:iam::111122223333:role/reader".into()),
-            external_id: None,
-            settings: None,
-        };
-        assert!(refusal(&own, "ExpiredToken", "").contains("expired"));
+        assert!(refusal("ExpiredToken", "").contains("expired"));
         assert!(
-            refusal(&own, "InvalidClientTokenId", "")
+            refusal("InvalidClientTokenId", "")
                 .contains("does not accept the credentials (InvalidClientTokenId)")
         );
         for code in [
@@ -149,14 +142,10 @@ mod tests {
             "New",
         ] {
             assert_eq!(
-                refusal(&own, code, "service error\nmore"),
+                refusal(code, "service error\nmore"),
                 format!("unsaid: {code}: service error")
             );
         }
-        let denied =
-            "dispatch failure: service error: AccessDenied: not authorized to perform: sts:AssumeRole";
-        assert!(refusal(&through, "", denied).contains("role/reader"));
-        assert!(refusal(&own, "", "no providers in chain provided credentials").contains("AWS_PROFILE"));
-        assert_eq!(refusal(&own, "", "timed out\nmore"), "unreachable: timed out");
+        assert_eq!(refusal("", "timed out\nmore"), "unreachable: timed out");
     }
 }

@@ -66,6 +66,8 @@ pub enum Text {
     PlanFamily,
     PlanStart,
     PlanEnd,
+    /// Of a fee or a refund, what it says for people.
+    Description,
     NodePoolTag,
     ClusterTag,
 }
@@ -87,6 +89,7 @@ impl Text {
         Self::PlanFamily,
         Self::PlanStart,
         Self::PlanEnd,
+        Self::Description,
         Self::NodePoolTag,
         Self::ClusterTag,
     ];
@@ -129,11 +132,11 @@ pub enum Time {
 }
 
 /// How many facts of each sort there are.
-pub(crate) const TEXTS: usize = 16;
+pub(crate) const TEXTS: usize = 17;
 pub(crate) const NUMBERS: usize = 7;
 pub(crate) const TIMES: usize = 2;
 
-const TEXT_NAMES: [(Text, &[&str]); 14] = [
+const TEXT_NAMES: [(Text, &[&str]); 15] = [
     (Text::LineItemType, &["line_item_line_item_type"]),
     (Text::UsageType, &["line_item_usage_type"]),
     (Text::Operation, &["line_item_operation"]),
@@ -148,6 +151,7 @@ const TEXT_NAMES: [(Text, &[&str]); 14] = [
     (Text::PlanFamily, &["savings_plan_instance_type_family"]),
     (Text::PlanStart, &["savings_plan_start_time"]),
     (Text::PlanEnd, &["savings_plan_end_time"]),
+    (Text::Description, &["line_item_line_item_description"]),
 ];
 
 // `savings_plan_total_commitment_to_date` ends in `_date` and is a number: never infer a type from a suffix.
@@ -175,6 +179,10 @@ const REQUIRED: [&str; 6] = [
     "savings_plan_used_commitment",
     "savings_plan_total_commitment_to_date",
 ];
+
+/// What the names of all plans' columns begin with. A legacy report of a month (and account) without plans has none of them:
+/// its columns are those that its rows fill (CUR user guide, "Data dictionary").
+const OF_PLANS: &str = "savings_plan_";
 
 /// Without these use is told, but not checked, dated or turned into decisions.
 const NEEDED_TO_DECIDE: [&str; 6] = [
@@ -226,7 +234,8 @@ impl Detail {
 /// A tag that says where an instance belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
-    /// Karpenter's `karpenter.sh/nodepool`.
+    /// Karpenter's `karpenter.sh/nodepool`, or EKS Auto Mode's `eks:kubernetes-node-pool-name` (EKS user guide, "EKS Auto Mode":
+    /// the tags of its instances).
     NodePool,
     /// `aws:eks:cluster-name`, Karpenter's `eks:eks-cluster-name`, or eksctl's.
     Cluster,
@@ -251,7 +260,7 @@ impl Tag {
                 name.strip_prefix(prefix).unwrap_or(name)
             });
         match name {
-            "karpenter_sh_nodepool" => Some(Self::NodePool),
+            "karpenter_sh_nodepool" | "eks_kubernetes_node_pool_name" => Some(Self::NodePool),
             "eks_cluster_name" | "eks_eks_cluster_name" | "alpha_eksctl_io_cluster_name" => {
                 Some(Self::Cluster)
             }
@@ -290,16 +299,24 @@ impl Columns {
         if format == Format::Focus {
             return Self::find_focus(schema, file);
         }
+        let is_of_plans = |name: &str| name.starts_with(OF_PLANS);
+        let has_plans = format != Format::Legacy || schema.fields().iter().any(|f| is_of_plans(f.name()));
         let absent = |names: &[&'static str]| -> Vec<&'static str> {
-            names.iter().copied().filter(|n| position(n).is_none()).collect()
+            let names = names
+                .iter()
+                .copied()
+                .filter(|name| has_plans || !is_of_plans(name));
+            names.filter(|name| position(name).is_none()).collect()
         };
         let required = absent(&REQUIRED);
         if !required.is_empty() {
             return Err(missing_columns(file, format, &required, schema));
         }
+        // A column without a type (of nulls alone) is there, and tells nothing.
+        let filled = |name: &str| position(name).filter(|index| !schema.field(*index).data_type().is_null());
         let mut texts: [Vec<usize>; TEXTS] = Default::default();
         for (text, names) in TEXT_NAMES {
-            texts[text as usize].extend(names.iter().find_map(|name| position(name)));
+            texts[text as usize].extend(names.iter().find_map(|name| filled(name)));
         }
         let mut tag_maps = Vec::new();
         for (index, field) in schema.fields().iter().enumerate() {
@@ -307,7 +324,7 @@ impl Columns {
                 (DataType::Map(..), _) if ["resource_tags", "tags"].contains(&field.name().as_str()) => {
                     tag_maps.push(index);
                 }
-                (DataType::Map(..), _) => {}
+                (DataType::Map(..) | DataType::Null, _) => {}
                 (_, Some(tag)) if field.name().starts_with("resource_tags_") => {
                     texts[text_of(tag) as usize].push(index);
                 }
@@ -321,7 +338,7 @@ impl Columns {
                 .then(|| position("product"))
                 .flatten(),
             texts,
-            numbers: NUMBER_NAMES.map(|(_, name)| position(name)),
+            numbers: NUMBER_NAMES.map(|(_, name)| filled(name)),
             // Both are required, so both were found above.
             times: TIME_NAMES.map(|(_, name)| position(name).unwrap_or_default()),
             tag_maps,
@@ -376,8 +393,13 @@ impl Columns {
         };
         let focus = self.focus.as_ref();
         let of_focus = focus.into_iter().flat_map(FocusColumns::texts);
+        // A pipeline may make real times of a plan's: they are read as usage times are.
+        let plan_times = [Text::PlanStart, Text::PlanEnd].map(|fact| &self.texts[fact as usize]);
         for index in self.texts.iter().flatten().copied().chain(of_focus) {
-            if !is_text(schema.field(index).data_type()) {
+            let data_type = schema.field(index).data_type();
+            let is_time = matches!(data_type, DataType::Timestamp(..) | DataType::Date32)
+                && plan_times.iter().any(|known| known.contains(&index));
+            if !is_text(data_type) && !is_time {
                 return Err(wrong(index, "text"));
             }
         }
@@ -390,7 +412,7 @@ impl Columns {
         }
         for index in &self.times {
             let data_type = schema.field(*index).data_type();
-            if !(matches!(data_type, DataType::Timestamp(..)) || is_text(data_type)) {
+            if !(matches!(data_type, DataType::Timestamp(..) | DataType::Null) || is_text(data_type)) {
                 return Err(wrong(*index, "a timestamp"));
             }
         }

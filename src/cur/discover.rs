@@ -1,20 +1,58 @@
 //! Finds a report or an export, so that its bucket need not be looked up by hand: legacy reports by the CUR API, CUR 2.0
 //! and FOCUS exports by Data Exports. [`choice`] says which one it is, and why not the others.
 
+use std::time::Duration;
+
 use aws_config::{Region, SdkConfig};
+use aws_sdk_bcmdataexports::error::SdkError;
 use aws_sdk_bcmdataexports::types::{
     Export, ExportStatus, ExportStatusCode, FormatOption, S3OutputConfigurations,
 };
 use aws_sdk_costandusagereport::types::{LastStatus, ReportDefinition, ReportFormat, TimeUnit};
+use tokio::time::timeout;
 
 use self::choice::{Candidate, Choice, Kind, Wanted, choose};
+use super::aws::credentials::Trouble;
+use super::aws::partition;
 use super::s3::{AwsAccess, told};
 use brimful_types::{Error, Result};
 
 pub mod choice;
 
-/// The only region in which both APIs live (for the `aws` partition).
-const REGION: &str = "us-east-1";
+const REPORTS: &str = "legacy reports (cur:DescribeReportDefinitions)";
+const LIST: &str = "Data Exports (bcm-data-exports:ListExports)";
+const GET: &str = "Data Exports (bcm-data-exports:GetExport)";
+
+/// Why one of the two APIs tells nothing.
+struct Unseen {
+    what: String,
+    trouble: Option<Trouble>,
+    is_silent: bool,
+}
+
+impl Unseen {
+    fn of<E>(asked: &str, error: &SdkError<E>) -> Self
+    where
+        E: std::error::Error + 'static,
+    {
+        Self {
+            what: format!("{asked}: {}", told(error)),
+            trouble: Trouble::within(error).cloned(),
+            is_silent: !matches!(error, SdkError::ServiceError(_)),
+        }
+    }
+
+    fn silent(asked: &str, patience: Duration) -> Self {
+        Self {
+            what: format!(
+                "{asked}: no end of the answer within {} s",
+                patience.as_secs_f64()
+            ),
+            trouble: None,
+            is_silent: true,
+        }
+    }
+}
 
 /// Looks for the report or export that is wanted among all of the account.
 ///
@@ -22,34 +60,61 @@ const REGION: &str = "us-east-1";
 /// There is none, it cannot be used, several could be meant, or AWS refused both APIs.
 pub async fn discover(access: &AwsAccess, wanted: &Wanted) -> Result<Choice> {
     let base = access.load().await;
-    let (reports, exports) = tokio::join!(reports(&base), exports(&base));
+    // Both APIs live in one region of a partition.
+    let home = partition::of_config(&base, access.role_arn.as_deref()).home;
+    let home = base.into_builder().region(Region::from_static(home)).build();
+    let patience = access.patience.listing;
+    let (reports, exports) = tokio::join!(
+        timeout(patience, reports(&home)),
+        timeout(patience, exports(&home))
+    );
+    let found = [
+        reports.unwrap_or_else(|_| Err(Unseen::silent(REPORTS, patience))),
+        exports.unwrap_or_else(|_| Err(Unseen::silent(LIST, patience))),
+    ];
     let mut unseen = Vec::new();
     let mut candidates = Vec::new();
-    for found in [reports, exports] {
+    for found in found {
         match found {
             Ok(found) => candidates.extend(found),
             Err(why) => unseen.push(why),
         }
     }
     if unseen.len() == 2 {
-        return Err(Error::aws(format!("cannot look up {wanted}: {}", unseen.join("; "))).hint(
-            "allow cur:DescribeReportDefinitions, or bcm-data-exports:ListExports and GetExport, in the payer account, or set cur.uri \
-             instead of cur.discover",
-        ));
+        return Err(nothing_seen(wanted, &unseen));
     }
-    choose(wanted, candidates, unseen)
+    choose(
+        wanted,
+        candidates,
+        unseen.into_iter().map(|one| one.what).collect(),
+    )
+}
+
+fn nothing_seen(wanted: &Wanted, unseen: &[Unseen]) -> Error {
+    if let Some(trouble) = unseen.iter().find_map(|one| one.trouble.as_ref()) {
+        return trouble.error(&format!("look up {wanted}"));
+    }
+    let whys: Vec<&str> = unseen.iter().map(|one| one.what.as_str()).collect();
+    let what = format!("cannot look up {wanted}: {}", whys.join("; "));
+    if unseen.iter().all(|one| one.is_silent) {
+        return Error::report(what).hint(
+            "let the network reach both APIs (HTTPS_PROXY, NO_PROXY), or set \
+             cur.uri instead of cur.discover",
+        );
+    }
+    Error::aws(what).hint(
+        "allow cur:DescribeReportDefinitions, or bcm-data-exports:ListExports and GetExport, in the payer account, or set cur.uri \
+         instead of cur.discover",
+    )
 }
 
 /// Legacy reports, or why they cannot be seen.
-async fn reports(base: &SdkConfig) -> Result<Vec<Candidate>, String> {
-    let config = aws_sdk_costandusagereport::config::Builder::from(base);
-    let config = config.region(Region::from_static(REGION)).build();
-    let client = aws_sdk_costandusagereport::Client::from_conf(config);
+async fn reports(base: &SdkConfig) -> Result<Vec<Candidate>, Unseen> {
+    let client = aws_sdk_costandusagereport::Client::new(base);
     let mut pages = client.describe_report_definitions().into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|e| format!("legacy reports (cur:DescribeReportDefinitions): {}", told(&e)))?;
+        let page = page.map_err(|e| Unseen::of(REPORTS, &e))?;
         found.extend(page.report_definitions().iter().map(report));
     }
     Ok(found)
@@ -78,21 +143,19 @@ fn report(report: &ReportDefinition) -> Candidate {
 }
 
 /// Exports of tables that can be read or not, or why they cannot be seen.
-async fn exports(base: &SdkConfig) -> Result<Vec<Candidate>, String> {
-    let config = aws_sdk_bcmdataexports::config::Builder::from(base);
-    let config = config.region(Region::from_static(REGION)).build();
-    let client = aws_sdk_bcmdataexports::Client::from_conf(config);
+async fn exports(base: &SdkConfig) -> Result<Vec<Candidate>, Unseen> {
+    let client = aws_sdk_bcmdataexports::Client::new(base);
     let mut pages = client.list_exports().into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| format!("Data Exports (bcm-data-exports:ListExports): {}", told(&e)))?;
+        let page = page.map_err(|e| Unseen::of(LIST, &e))?;
         for reference in page.exports() {
             let one = client
                 .get_export()
                 .export_arn(reference.export_arn())
                 .send()
                 .await;
-            let one = one.map_err(|e| format!("Data Exports (bcm-data-exports:GetExport): {}", told(&e)))?;
+            let one = one.map_err(|e| Unseen::of(GET, &e))?;
             found.extend(one.export().map(|it| export(it, one.export_status())));
         }
     }

@@ -12,6 +12,8 @@ use super::period::BillingPeriod;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Manifest,
+    /// `<export>-Manifest-FOCUS.json`.
+    FocusManifest,
     Data,
     /// The status file of a legacy report's Athena form.
     Status,
@@ -41,6 +43,9 @@ impl Report {
 pub struct PeriodObjects {
     /// Manifests, each with the execution whose folder it lies in.
     pub manifests: Vec<(Option<String>, Object)>,
+    /// What FOCUS exports have beside the manifest, `<export>-Manifest-FOCUS.json`: it describes the columns, and names the
+    /// files only where nothing else does.
+    pub focus_manifests: Vec<(Option<String>, Object)>,
     /// Parquet files, each with the execution whose folder it lies in.
     pub data: Vec<(Option<String>, Object)>,
     /// True for Data Exports, which promise that the manifest comes last.
@@ -51,14 +56,13 @@ impl PeriodObjects {
     /// The manifest that counts: the one beside the executions' folders, which AWS overwrites; else the newest.
     #[must_use]
     pub fn manifest(&self) -> Option<&Object> {
-        let newest = |top: bool| {
-            self.manifests
-                .iter()
-                .filter(|(execution, _)| execution.is_none() == top)
-                .map(|(_, object)| object)
-                .max_by(|a, b| (a.modified, &a.key).cmp(&(b.modified, &b.key)))
-        };
-        newest(true).or_else(|| newest(false))
+        newest_manifest(&self.manifests)
+    }
+
+    /// The like of what FOCUS exports have beside their manifest.
+    #[must_use]
+    pub fn focus_manifest(&self) -> Option<&Object> {
+        newest_manifest(&self.focus_manifests)
     }
 
     /// True for a file that the next delivery overwrites: one that lies in no execution's folder.
@@ -71,17 +75,80 @@ impl PeriodObjects {
     /// The files to take when there is no manifest: those of the newest execution, or those in the period's folder.
     #[must_use]
     pub fn newest_data(&self) -> Vec<Object> {
-        // Executions' folders begin with a timestamp, so the last by name is the newest.
         let newest = self
             .data
             .iter()
-            .map(|(execution, _)| execution)
-            .max()
-            .cloned()
-            .flatten();
-        let chosen = self.data.iter().filter(|(execution, _)| *execution == newest);
+            .map(|(execution, file)| Age::of(execution.as_deref(), file))
+            .max();
+        let is_newest = |execution: &Option<String>, file: &Object| match (&newest, execution.as_deref()) {
+            (Some(Age { folder, .. }), Some(execution)) => execution == *folder,
+            (Some(Age { rank, folder, .. }), None) => *rank == 0 && period_folder(&file.key) == *folder,
+            (None, _) => false,
+        };
+        let chosen = self
+            .data
+            .iter()
+            .filter(|(execution, file)| is_newest(execution, file));
         chosen.map(|(_, object)| object.clone()).collect()
     }
+}
+
+/// How new a file is, where executions or versions have folders of their own.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Age<'a> {
+    /// Files in an execution's folder come before those in the period's, and executions that tell their time before versions.
+    rank: u8,
+    /// Executions' folders begin with a time, so that the last by name is the newest.
+    time: &'a str,
+    /// A legacy version's name tells nothing (a UUID); nor does the spelling of a period's folder.
+    modified: chrono::DateTime<chrono::Utc>,
+    folder: &'a str,
+}
+
+impl<'a> Age<'a> {
+    fn of(execution: Option<&'a str>, file: &'a Object) -> Self {
+        let time = execution.filter(|name| name.len() > 8 && is_time(name));
+        Self {
+            rank: u8::from(execution.is_some()) + u8::from(time.is_some()),
+            time: time.unwrap_or_default(),
+            modified: file.modified,
+            folder: execution.unwrap_or_else(|| period_folder(&file.key)),
+        }
+    }
+}
+
+/// `2026-06-01T23:48:02.356Z-9b6b…` and `20260601T234802Z-9b6b…`, unlike a UUID.
+fn is_time(name: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    name.split_once('T')
+        .is_some_and(|(date, _)| date.len() >= 8 && digits(date))
+}
+
+/// The period's folder, as it is spelt in the key.
+fn period_folder(key: &str) -> &str {
+    let slashes = key.match_indices('/').map(|(at, _)| at);
+    let mut folders = slashes.map(|at| &key[..at]);
+    let is_period = |path: &&str| {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        find_period(&parts).is_some()
+    };
+    folders.find(is_period).unwrap_or_default()
+}
+
+fn newest_manifest(manifests: &[(Option<String>, Object)]) -> Option<&Object> {
+    fn age((execution, object): &(Option<String>, Object)) -> impl Ord + '_ {
+        let Age {
+            rank, time, modified, ..
+        } = Age::of(execution.as_deref(), object);
+        (rank, time, modified, &object.key)
+    }
+    let newest = |top: bool| {
+        let of_sort = manifests
+            .iter()
+            .filter(|(execution, _)| execution.is_none() == top);
+        of_sort.max_by(|a, b| age(a).cmp(&age(b)))
+    };
+    newest(true).or_else(|| newest(false)).map(|(_, object)| object)
 }
 
 /// Sorts objects into reports, by the path of each report's folder.
@@ -96,12 +163,13 @@ pub fn reports(objects: &[Object]) -> BTreeMap<String, Report> {
         match (place.part, place.period) {
             (Part::Status, _) => report.status.push(object.clone()),
             (Part::Data, None) => report.loose.push(object.clone()),
-            (Part::Manifest, None) => {}
+            (Part::Manifest | Part::FocusManifest, None) => {}
             (part, Some(period)) => {
                 let objects = report.periods.entry(period).or_default();
                 objects.is_export |= place.is_export;
                 match part {
                     Part::Manifest => objects.manifests.push((place.execution, object.clone())),
+                    Part::FocusManifest => objects.focus_manifests.push((place.execution, object.clone())),
                     _ => objects.data.push((place.execution, object.clone())),
                 }
             }
@@ -198,7 +266,9 @@ impl Place {
             });
         }
         let Some((at, length, period)) = find_period(folders) else {
-            let in_metadata = folders.contains(&"metadata");
+            let in_metadata = folders
+                .iter()
+                .any(|folder| folder.eq_ignore_ascii_case("metadata"));
             return (part == Part::Data && !in_metadata).then(|| Self {
                 report: join(folders),
                 part,
@@ -208,21 +278,29 @@ impl Place {
             });
         };
         let (before, after) = (&folders[..at], &folders[at + length..]);
-        let kind = before.last().copied();
-        let is_export = folders[at].starts_with("BILLING_PERIOD=");
-        if kind == Some("metadata") && part == Part::Data {
+        let is = |kind: &str| {
+            before
+                .last()
+                .is_some_and(|folder| folder.eq_ignore_ascii_case(kind))
+        };
+        let is_export = value_of(folders[at], "billing_period").is_some();
+        if is("metadata") && part == Part::Data {
             return None;
         }
-        let report = match kind {
-            Some("data" | "metadata") if is_export => &before[..before.len() - 1],
-            _ if folders[at].starts_with("year=") => report_folder(before),
-            _ => before,
+        let report = match () {
+            () if is_export && (is("data") || is("metadata")) => &before[..before.len() - 1],
+            () if value_of(folders[at], "year").is_some() => report_folder(before),
+            () => before,
         };
         Some(Self {
             report: join(report),
             part,
             period: Some(period),
-            execution: after.first().map(|folder| (*folder).to_owned()),
+            // A partition below the period (`day=01`) is a part of it, no execution.
+            execution: after
+                .first()
+                .filter(|folder| !folder.contains('='))
+                .map(|folder| (*folder).to_owned()),
             is_export,
         })
     }
@@ -241,6 +319,9 @@ fn part_of(name: &str) -> Option<Part> {
     if lower.ends_with("manifest.json") {
         return Some(Part::Manifest);
     }
+    if lower.ends_with("manifest-focus.json") {
+        return Some(Part::FocusManifest);
+    }
     let hidden = name.starts_with(['.', '_']);
     (lower.ends_with(".parquet") && !hidden).then_some(Part::Data)
 }
@@ -248,11 +329,11 @@ fn part_of(name: &str) -> Option<Part> {
 /// Where in the path the period stands, over how many folders, and which it is.
 fn find_period(folders: &[&str]) -> Option<(usize, usize, BillingPeriod)> {
     folders.iter().enumerate().find_map(|(at, folder)| {
-        if let Some(text) = folder.strip_prefix("BILLING_PERIOD=") {
+        if let Some(text) = value_of(folder, "billing_period") {
             return Some((at, 1, BillingPeriod::parse(text)?));
         }
-        if let Some(year) = folder.strip_prefix("year=") {
-            let month = folders.get(at + 1)?.strip_prefix("month=")?;
+        if let Some(year) = value_of(folder, "year") {
+            let month = value_of(folders.get(at + 1)?, "month")?;
             return Some((
                 at,
                 2,
@@ -261,6 +342,13 @@ fn find_period(folders: &[&str]) -> Option<(usize, usize, BillingPeriod)> {
         }
         Some((at, 1, BillingPeriod::parse_dates(folder)?))
     })
+}
+
+/// What stands behind `name=` in a partition's folder. CUR 2.0 is delivered below `BILLING_PERIOD=`, FOCUS below
+/// `billing_period=`, and pipelines write either.
+fn value_of<'a>(folder: &'a str, name: &str) -> Option<&'a str> {
+    let (key, value) = folder.split_once('=')?;
+    key.eq_ignore_ascii_case(name).then_some(value)
 }
 
 /// The object that an entry of a manifest means: the one whose key ends with the entry's longest suffix, which must
@@ -275,13 +363,25 @@ pub fn resolve<'a>(entry: &str, objects: &'a [Object]) -> Option<&'a Object> {
     let wanted: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let folders = wanted.len().saturating_sub(1);
     let least = find_period(&wanted[..folders]).map_or(1, |(at, ..)| wanted.len() - at);
+    longest(&wanted, objects, least, |a, b| a == b).or_else(|| {
+        // A copy may spell the partition otherwise than the delivery did.
+        longest(&wanted, objects, least, |a, b| {
+            a == b || (a.contains('=') && a.eq_ignore_ascii_case(b))
+        })
+    })
+}
+
+/// The one object whose key ends with the longest part of `wanted`, at least that many folders and the name.
+fn longest<'a>(
+    wanted: &[&str],
+    objects: &'a [Object],
+    least: usize,
+    is_same: impl Fn(&str, &str) -> bool,
+) -> Option<&'a Object> {
     let shared = |object: &Object| {
         let parts = object.key.split('/').filter(|part| !part.is_empty());
-        parts
-            .rev()
-            .zip(wanted.iter().rev())
-            .take_while(|(a, b)| a == *b)
-            .count()
+        let pairs = parts.rev().zip(wanted.iter().rev());
+        pairs.take_while(|(a, b)| is_same(a, b)).count()
     };
     let lengths: Vec<usize> = objects.iter().map(shared).collect();
     let longest = lengths.iter().copied().max().filter(|length| *length >= least)?;

@@ -54,10 +54,16 @@ pub struct LedgerBuilder<'a> {
     /// Rows whose hour cannot be read, and those of a known hour that hold something else unreadable.
     timeless_rows: u64,
     unreadable_rows: FxHashMap<Hour, u64>,
+    /// True once a row's time was read, whatever the window.
+    has_times: bool,
+    /// What refunds say that seem to be of a plan, and the plan where they name it; and the newest hour,
+    /// where they tell any.
+    refunds: FxHashMap<(Symbol, Symbol), Option<Hour>>,
+    tells_of_plan: Memo<bool>,
 }
 
 /// Text facts that describe a plan, in the order of [`PlanTexts`]' fields.
-const FACTS: [Text; 10] = [
+const FACTS: [Text; 11] = [
     Text::OfferingType,
     Text::UsageType,
     Text::ProductCode,
@@ -68,6 +74,7 @@ const FACTS: [Text; 10] = [
     Text::PlanEnd,
     Text::UsageAccount,
     Text::Currency,
+    Text::Description,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,7 +113,7 @@ impl<'a> LedgerBuilder<'a> {
             window,
             detail,
             line_types: Memo::new(LineItemType::of),
-            may_matter: Memo::new(|usage_type| matter::usage_type(usage_type) & !matter::OF_PLANS != 0),
+            may_matter: Memo::new(|usage_type| matter::usage_type(usage_type) & !matter::OF_NO_USAGE != 0),
             groups: Groups::default(),
             regions: FxHashMap::default(),
             hours: FxHashMap::default(),
@@ -125,6 +132,9 @@ impl<'a> LedgerBuilder<'a> {
             covered: Lengths::default(),
             timeless_rows: 0,
             unreadable_rows: FxHashMap::default(),
+            has_times: false,
+            refunds: FxHashMap::default(),
+            tells_of_plan: Memo::new(|text| text.contains("Refund") && text.contains("Savings Plan")),
         }
     }
 
@@ -136,6 +146,7 @@ impl<'a> LedgerBuilder<'a> {
             (Text::UsageType, matter::usage_type),
         ],
         plan_bits: matter::OF_PLANS,
+        fee_bits: matter::OF_FEES,
     };
 
     /// Where its strings come from.
@@ -180,6 +191,7 @@ impl<'a> LedgerBuilder<'a> {
                 }
                 LineItemType::RecurringFee => self.add_fee(items, row),
                 LineItemType::DiscountedUsage => self.add_discounted(items, row),
+                LineItemType::Refund => self.add_refund(items, row),
                 LineItemType::Other => {}
             }
         }
@@ -210,11 +222,25 @@ impl<'a> LedgerBuilder<'a> {
             (Some(total), Some(used)) => {
                 *entry.commitment.get_or_insert_default() += total;
                 entry.used += used;
+                entry.note_fee(total, items.line_items(row));
             }
             _ => {
                 entry.suspect = true;
                 self.note_unreadable(span.hour, items.line_items(row));
             }
+        }
+    }
+
+    /// A plan that was returned: AWS gives its fee back.
+    fn add_refund(&mut self, items: &impl Facts, row: usize) {
+        let (plan, description) = (items.text(Text::PlanArn, row), items.text(Text::Description, row));
+        if !self.tells_of_plan.get(description, self.symbols) {
+            return;
+        }
+        let hour = items.millis(Time::Start, row).and_then(Hour::of_millis);
+        if hour.is_none_or(|hour| self.begins_by(hour)) {
+            let newest = self.refunds.entry((plan, description)).or_default();
+            *newest = (*newest).max(hour);
         }
     }
 
@@ -363,6 +389,7 @@ impl<'a> LedgerBuilder<'a> {
     fn span(&mut self, items: &impl Facts, row: usize) -> Option<Span> {
         let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
         let hour = start.and_then(Hour::of_millis);
+        self.has_times |= hour.is_some();
         if hour.is_some_and(|hour| !self.begins_by(hour)) {
             return None;
         }

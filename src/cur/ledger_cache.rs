@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::columns::Detail;
 use super::location::Place;
 use super::period::BillingPeriod;
+use super::s3::AwsAccess;
 use super::snapshot::{Manifests, Part};
 use crate::cur::ledger_builder::partial::Partial;
 use brimful_types::hour::Hour;
@@ -37,10 +38,16 @@ pub struct LedgerCache {
 }
 
 impl LedgerCache {
-    /// The cache at that place. Nothing is asked of it yet.
+    /// The cache at that place. Nothing is asked of it yet. Credentials are the pod's: the role for the report
+    /// (`cur.roleArn`) is the payer's, and may only read.
     pub async fn at(place: Place) -> Self {
+        Self::by(place, &AwsAccess::default()).await
+    }
+
+    /// The same by an access of one's own.
+    pub async fn by(place: Place, access: &AwsAccess) -> Self {
         Self {
-            shelf: Shelf::reach(&place).await,
+            shelf: Shelf::reach(&place, access).await,
             place,
         }
     }
@@ -199,6 +206,9 @@ impl Kept<'_> {
             Ok(_) => "is about another report",
             Err(Unreadable::OtherVersion) => "was written by another version of Brimful",
             Err(Unreadable::Damaged) => "is damaged",
+            Err(Unreadable::TooLarge(bytes)) => {
+                &format!("would unpack to {bytes} bytes, more than an entry may")
+            }
         };
         let message = format!(
             "{}: {} {what}: the report was read again, and it is replaced",

@@ -11,7 +11,7 @@ use super::athena::AthenaTable;
 pub enum Location {
     /// `s3://bucket[/prefix]`.
     S3 {
-        /// The bucket.
+        /// The bucket, or the ARN of an access point to it.
         bucket: String,
         /// Key prefix, without slashes at its ends; may be empty.
         prefix: String,
@@ -26,7 +26,12 @@ impl FromStr for Location {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some(rest) = text.strip_prefix("s3://") else {
+        let rest = text.strip_prefix("s3://");
+        let arn = rest.unwrap_or(text);
+        if arn.starts_with("arn:") {
+            return by_arn(arn);
+        }
+        let Some(rest) = rest else {
             return match text.split_once("://") {
                 Some((scheme, _)) => Err(format!(
                     "`{scheme}://` is not supported: give s3://bucket/prefix, a directory or a parquet file"
@@ -43,6 +48,48 @@ impl FromStr for Location {
             bucket: bucket.to_owned(),
             prefix: prefix.trim_matches('/').to_owned(),
         })
+    }
+}
+
+/// A bucket or an access point by its ARN, and what follows: `arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME[/prefix]`.
+fn by_arn(arn: &str) -> Result<Location, String> {
+    let place = |bucket: &str, prefix: &str| Location::S3 {
+        bucket: bucket.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+    };
+    let refuse = |what: &str| {
+        Err(format!(
+            "`{arn}`: {what}: give s3://bucket/prefix, or the ARN of an access point of one region"
+        ))
+    };
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [_, _, service, region, _, resource] = parts[..] else {
+        return refuse("this is no whole ARN");
+    };
+    let point = resource
+        .strip_prefix("accesspoint/")
+        .or_else(|| resource.strip_prefix("accesspoint:"));
+    match (service, point) {
+        ("s3", Some(_)) if region.is_empty() => refuse(
+            "Multi-Region Access Points are not supported, since their requests are signed in another way",
+        ),
+        ("s3", Some(point)) => {
+            let (name, prefix) = point.split_once('/').unwrap_or((point, ""));
+            if name.is_empty() {
+                return refuse("it names no access point");
+            }
+            let own = arn.len() - resource.len();
+            Ok(place(&format!("{}accesspoint/{name}", &arn[..own]), prefix))
+        }
+        ("s3", None) if region.is_empty() && !resource.is_empty() => {
+            let (bucket, prefix) = resource.split_once('/').unwrap_or((resource, ""));
+            Ok(place(bucket, prefix))
+        }
+        ("s3-object-lambda", _) => {
+            refuse("Object Lambda access points change what they give, and are not supported")
+        }
+        ("s3-outposts", _) => refuse("S3 on Outposts is not supported"),
+        _ => refuse("this is no bucket, nor an access point to one"),
     }
 }
 
@@ -117,6 +164,33 @@ mod tests {
         assert_eq!("s3://b/a/c//".parse(), Ok(s3("b", "a/c")));
         assert_eq!("./x".parse(), Ok(Location::Path("./x".into())));
         assert!("s3://".parse::<Location>().is_err());
+        let (own, arn) = (
+            "arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/billing",
+            "arn:aws:s3:::b/a/c/",
+        );
+        assert_eq!(format!("s3://{own}/a/c/").parse(), Ok(s3(own, "a/c")));
+        assert_eq!(own.parse(), Ok(s3(own, "")));
+        assert_eq!(arn.parse(), Ok(s3("b", "a/c")));
+        for (refused, says) in [
+            ("arn:aws:s3::111122223333:accesspoint/m.mrap", "Multi-Region"),
+            (
+                "s3://arn:aws:s3-object-lambda:us-east-1:111122223333:accesspoint/x",
+                "Object Lambda",
+            ),
+            (
+                "arn:aws:s3-outposts:us-east-1:111122223333:outpost/o/accesspoint/x",
+                "Outposts",
+            ),
+            (
+                "arn:aws:s3:us-east-1:111122223333:accesspoint/",
+                "names no access point",
+            ),
+            ("arn:aws:iam::111122223333:role/x", "no bucket"),
+            ("s3://arn:aws", "no whole ARN"),
+        ] {
+            let error = refused.parse::<Location>().unwrap_err();
+            assert!(error.contains(says) && error.contains("give s3://"), "{error}");
+        }
         assert!("gs://b".parse::<Location>().unwrap_err().contains("gs://"));
         assert!("".parse::<Location>().is_err());
     }

@@ -1,6 +1,7 @@
 //! The Cost and Usage Report: where it lies, which files belong to it, and its line items.
 
 pub mod athena;
+pub mod aws;
 pub mod batch;
 pub mod caller;
 pub mod columns;

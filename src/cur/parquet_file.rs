@@ -9,6 +9,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
@@ -71,7 +72,7 @@ impl ParquetFile {
             };
             return Ok((file, bytes_read));
         }
-        let columns = Columns::find(inferred.schema(), &name)?.only(wanted);
+        let columns = Columns::find(&filled(inferred.schema(), &metadata), &name)?.only(wanted);
         let roots = columns.roots();
         let schema = Arc::new(coded_schema(inferred.schema(), &roots));
         let reader =
@@ -84,7 +85,22 @@ impl ParquetFile {
             reader,
             projection,
         };
+        file.check_compression()?;
         Ok((file, bytes_read))
+    }
+
+    /// Refuses what this build cannot unpack, which is no damage.
+    fn check_compression(&self) -> Result<(), Error> {
+        let mut chunks = (0..self.row_groups()).flat_map(|group| self.chunks(group));
+        match chunks.find_map(|chunk| Some((chunk, codec(chunk.compression())?))) {
+            None => Ok(()),
+            Some((chunk, codec)) => Err(Error::report(format!(
+                "{}: cannot read this compression: column {} is compressed with {codec}",
+                self.name,
+                chunk.column_path().string()
+            ))
+            .hint("AWS writes snappy; write the copy with snappy, zstd or gzip, or without compression")),
+        }
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -232,10 +248,11 @@ impl ParquetFile {
             leading: &leading,
             known,
             plan_columns: &columns.plan_columns(),
+            fee_columns: &columns.fee_columns(),
             maps: &columns.maps(),
             since,
         };
-        let opened = SelectedRows::open((bytes, &self.reader, row_group), filter.plan_bits, &roots, decode);
+        let opened = SelectedRows::open((bytes, &self.reader, row_group), &filter, &roots, decode);
         opened.inspect_err(|unread| self.note(*unread)).ok()
     }
 
@@ -302,6 +319,42 @@ impl Rows<'_> {
         let columns = batch.columns().to_vec();
         Ok(Some((Arrays { columns, rows }, rows as u64)))
     }
+}
+
+/// The name of a compression that is not built in.
+fn codec(compression: Compression) -> Option<&'static str> {
+    match compression {
+        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) | Compression::ZSTD(_) => None,
+        Compression::BROTLI(_) => Some("brotli"),
+        Compression::LZ4 | Compression::LZ4_RAW => Some("lz4"),
+        Compression::LZO => Some("lzo"),
+    }
+}
+
+/// The schema with columns that hold nothing but nulls as such: of what type they are is then chance.
+fn filled(schema: &Schema, metadata: &ParquetMetaData) -> Schema {
+    let columns = metadata.file_metadata().schema_descr();
+    let is_empty = |root: usize| {
+        let mut leaves = (0..columns.num_columns()).filter(|leaf| columns.get_column_root_idx(*leaf) == root);
+        let leaf = leaves.next().filter(|_| leaves.next().is_none());
+        leaf.is_some_and(|leaf| {
+            metadata.row_groups().iter().all(|group| {
+                let nulls = group
+                    .column(leaf)
+                    .statistics()
+                    .and_then(Statistics::null_count_opt);
+                nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows()))
+            })
+        })
+    };
+    let fields = schema.fields().iter().enumerate().map(|(root, field)| {
+        if is_empty(root) && !matches!(field.data_type(), DataType::Timestamp(..)) {
+            Arc::new(Field::clone(field).with_data_type(DataType::Null))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    Schema::new(fields.collect::<Fields>())
 }
 
 fn length(ranges: &[Range<u64>]) -> u64 {

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use aws_config::Region;
+use aws_sdk_savingsplans::error::SdkError;
 use aws_sdk_savingsplans::types::{SavingsPlanRate, SavingsPlanRateFilter, SavingsPlanRateFilterName};
 use aws_sdk_savingsplans::{Client, config};
 
+use super::aws::credentials::Trouble;
+use super::aws::partition;
 use super::s3::{AwsAccess, told};
 use brimful_savings_plans::ledger::UsageKey;
 use brimful_types::money::Money;
 use brimful_types::{Error, Result};
 
-/// The only region in which the API lives (for the `aws` partition).
-const REGION: &str = "us-east-1";
 /// Rates on a page, the most that AWS gives.
 const PAGE: i32 = 1000;
 /// A plan has some two thousand rates in a region; pages beyond these are not worth a run's time.
@@ -21,7 +22,8 @@ const MOST_PAGES: usize = 20;
 /// Connects to the API.
 pub async fn connect(access: &AwsAccess) -> Client {
     let base = access.load().await;
-    let config = config::Builder::from(&base).region(Region::from_static(REGION));
+    let home = partition::of_config(&base, access.role_arn.as_deref()).home;
+    let config = config::Builder::from(&base).region(Region::from_static(home));
     Client::from_conf(config.build())
 }
 
@@ -59,10 +61,7 @@ pub async fn describe(client: &Client, arn: &str, region: &str) -> Result<BTreeM
             .set_next_token(next)
             .send()
             .await;
-        let page = page.map_err(|e| {
-            Error::aws(format!("cannot ask for the rates of plan {id}: {}", told(&e)))
-                .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false")
-        })?;
+        let page = page.map_err(|e| refused(id, &e))?;
         found.extend(page.search_results().iter().filter_map(rate));
         next = page
             .next_token()
@@ -73,6 +72,20 @@ pub async fn describe(client: &Client, arn: &str, region: &str) -> Result<BTreeM
         }
     }
     Ok(found)
+}
+
+fn refused(id: &str, error: &SdkError<impl std::error::Error + 'static>) -> Error {
+    let doing = format!("ask for the rates of plan {id}");
+    if let Some(trouble) = Trouble::within(error) {
+        return trouble.error(&doing);
+    }
+    let what = format!("cannot {doing}: {}", told(error));
+    match error {
+        SdkError::ServiceError(_) => Error::aws(what)
+            .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false"),
+        _ => Error::report(what)
+            .hint("let the network reach the Savings Plans API (HTTPS_PROXY, NO_PROXY), or set cur.describeRates to false"),
+    }
 }
 
 /// One rate, if it can be read: a rate is never guessed.

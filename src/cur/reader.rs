@@ -154,7 +154,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         kept.tell_manifests(&mut manifests);
     }
     let snapshot = Snapshot::take(store, &place, listing, request.periods, &mut manifests).await?;
-    let symbols = Symbols::default();
+    let symbols = Arc::new(Symbols::default());
     let counted = match &mut kept {
         Some(kept) => cached::count(store, request, &snapshot, &symbols, kept).await?,
         None => None,
@@ -164,6 +164,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
         None => count(store, request, &snapshot, &symbols).await?,
     };
     let ledger = builder.finish();
+    check_times(&place, totals.format, &ledger)?;
     let missing: Vec<&str> = totals.missing.iter().map(String::as_str).collect();
     let mut warnings = warnings_of(&place, &missing, &ledger);
     warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
@@ -195,11 +196,11 @@ async fn count<'a>(
     store: &Arc<Store>,
     request: &Request<'_>,
     snapshot: &Snapshot,
-    symbols: &'a Symbols,
+    symbols: &'a Arc<Symbols>,
 ) -> Result<(LedgerBuilder<'a>, Totals), ReadError> {
     let files: Vec<Object> = snapshot.files().cloned().collect();
     let builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
-    let scanned = scan(store, request, &files, builder).await;
+    let scanned = scan(store, request, &files, symbols, builder).await;
     let (builder, summary) = verified(store, snapshot, &files, scanned).await?;
     let mut totals = Totals::default();
     totals.add(&Summary::from(&summary), "")?;
@@ -211,6 +212,7 @@ async fn scan<'a>(
     store: &Arc<Store>,
     request: &Request<'_>,
     files: &[Object],
+    symbols: &Arc<Symbols>,
     builder: LedgerBuilder<'a>,
 ) -> Result<(LedgerBuilder<'a>, ScanSummary), ReadError> {
     let window = request.window.clone().map(|window| Range {
@@ -222,7 +224,6 @@ async fn scan<'a>(
         },
         ..window
     });
-    let symbols = builder.symbols();
     let builder = Mutex::new(builder);
     let scan = Scan {
         store,
@@ -282,6 +283,22 @@ impl Totals {
         self.missing.extend(summary.missing.iter().cloned());
         Ok(())
     }
+}
+
+/// Refuses a report of which no row can be put into an hour: it would look like one without plans.
+pub(super) fn check_times(place: &str, format: Option<Format>, ledger: &Ledger) -> Result<()> {
+    if !ledger.has_no_times {
+        return Ok(());
+    }
+    let columns = match format {
+        Some(Format::Focus) => "ChargePeriodStart and ChargePeriodEnd",
+        _ => "line_item_usage_start_date and line_item_usage_end_date",
+    };
+    Err(Error::report(format!(
+        "{place}: none of the times in {columns} can be read ({} rows)",
+        ledger.unreadable_rows
+    ))
+    .hint("write them as AWS does: timestamps, or text such as 2026-11-21T08:00:00Z"))
 }
 
 /// What should be known of a report that lacks columns, or holds what cannot be read.

@@ -3,58 +3,30 @@
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{DateTime as AwsTime, DateTimeFormat};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio::time::timeout;
 
-use super::caller::{CHECK, GIVE, RENEW};
+use super::aws::credentials::{CHECK, RENEW, Trouble};
+use super::aws::{Patience, partition, variable};
 use super::object::{Object, ReadError};
 use brimful_types::{Error, ErrorKind, Result};
 
 mod board;
+mod body;
+mod retry;
 
 pub(crate) use board::{Listed, Put};
 
+pub use super::aws::AwsAccess;
+
 const OPTIONAL_POLICY: &str = "manifests/iam-policy-optional.json";
-
-/// How to reach AWS, beyond what the SDK's own environment variables and profiles say.
-#[derive(Debug, Clone, Default)]
-pub struct AwsAccess {
-    /// A role to assume first: the payer's bucket is usually in another account.
-    pub role_arn: Option<String>,
-    /// The external id that the role's trust policy asks for.
-    pub external_id: Option<String>,
-    /// Settings of one's own, instead of the SDK's default chain.
-    pub settings: Option<SdkConfig>,
-}
-
-impl AwsAccess {
-    /// Credentials, region and endpoints from the SDK's default chain, through the role if there is one.
-    pub async fn load(&self) -> SdkConfig {
-        let base = match &self.settings {
-            Some(settings) => settings.clone(),
-            None => aws_config::defaults(BehaviorVersion::latest()).load().await,
-        };
-        // Buckets have a region of their own; without any the SDK refuses to build a request.
-        let region = base.region().cloned().unwrap_or_else(|| Region::new("us-east-1"));
-        let base = base.into_builder().region(region.clone()).build();
-        let Some(role) = &self.role_arn else { return base };
-        let mut provider = aws_config::sts::AssumeRoleProvider::builder(role)
-            .session_name("brimful")
-            .region(region)
-            .configure(&base);
-        if let Some(id) = &self.external_id {
-            provider = provider.external_id(id);
-        }
-        let provider = provider.build().await;
-        let shared = aws_sdk_s3::config::SharedCredentialsProvider::new(provider);
-        base.into_builder().credentials_provider(shared).build()
-    }
-}
 
 /// What S3 was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +48,7 @@ enum Purpose {
 #[derive(Debug)]
 pub struct S3Store {
     purpose: Purpose,
+    patience: Patience,
     config: Box<SdkConfig>,
     /// Replaced once it turns out that the bucket lies in another region.
     client: RwLock<Client>,
@@ -86,13 +59,20 @@ pub struct S3Store {
 impl S3Store {
     /// A store that follows the bucket to its region. Nothing is asked of it yet.
     pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Self {
-        Self::for_purpose(Purpose::Report, access.load().await, bucket, prefix)
+        let config = access.load().await;
+        Self::for_purpose(Purpose::Report, (config, access.patience), bucket, prefix)
     }
 
-    fn for_purpose(purpose: Purpose, config: SdkConfig, bucket: &str, prefix: &str) -> Self {
+    fn for_purpose(
+        purpose: Purpose,
+        (config, patience): (SdkConfig, Patience),
+        bucket: &str,
+        prefix: &str,
+    ) -> Self {
         Self {
             purpose,
-            client: RwLock::new(client(&config, None)),
+            patience,
+            client: RwLock::new(client(&config, bucket, None)),
             config: Box::new(config),
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
@@ -108,7 +88,8 @@ impl S3Store {
         let Some(region) = region_of(error) else {
             return false;
         };
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client(&self.config, Some(region));
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) =
+            client(&self.config, &self.bucket, Some(region));
         true
     }
 
@@ -135,6 +116,27 @@ impl S3Store {
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Object>> {
+        let mut objects = Vec::new();
+        let patience = self.patience.listing;
+        match timeout(patience, self.list_into(&mut objects)).await {
+            Ok(listed) => listed?,
+            Err(_) => {
+                let (place, seconds) = (self.name(&self.folder()), patience.as_secs_f64());
+                return Err(Error::report(format!(
+                    "the list of what lies below {place} has not ended within {seconds} s, after {} objects",
+                    objects.len()
+                ))
+                .hint("give the prefix of the report or export alone, or the report's own folder"));
+            }
+        }
+        if objects.is_empty() {
+            return Err(Error::report(format!("nothing lies below {}", self.name(&self.prefix)))
+                .hint("check the prefix: it is the one given to the report or export, or the report's own folder"));
+        }
+        Ok(objects)
+    }
+
+    async fn list_into(&self, objects: &mut Vec<Object>) -> Result<()> {
         // Below the prefix only: that is all a well-kept policy allows.
         let pages = || {
             let request = self.client().list_objects_v2();
@@ -147,7 +149,6 @@ impl S3Store {
             answers = pages();
             answer = answers.next().await;
         }
-        let mut objects = Vec::new();
         while let Some(page) = answer {
             let page = page.map_err(|e| self.explain(Action::List, self.listing(), &e))?;
             for item in page.contents() {
@@ -162,13 +163,18 @@ impl S3Store {
                     modified: time(item.last_modified()),
                 });
             }
+            let has_more = page.is_truncated() == Some(true);
+            if has_more && page.next_continuation_token().is_none_or(str::is_empty) {
+                // Half a list would be taken for a report that lacks files.
+                let place = self.name(&self.folder());
+                return Err(
+                    Error::report(format!("the list of what lies below {place} breaks off: S3 says that there is more, and not where"))
+                        .hint("run again; if it stays so, see what stands between here and S3 (AWS_ENDPOINT_URL_S3, HTTPS_PROXY)"),
+                );
+            }
             answer = answers.next().await;
         }
-        if objects.is_empty() {
-            return Err(Error::report(format!("nothing lies below {}", self.name(&self.prefix)))
-                .hint("check the prefix: it is the one given to the report or export, or the report's own folder"));
-        }
-        Ok(objects)
+        Ok(())
     }
 
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Object>> {
@@ -192,6 +198,26 @@ impl S3Store {
     }
 
     pub(crate) async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
+        let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            // The very version, so it does not matter which try the bytes are of.
+            let response = self.ask_for(object, &range).await?;
+            let broken = match body::read(response.body, expected, &self.patience).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(broken) => broken,
+            };
+            let name = self.name(&object.key);
+            tracing::debug!("{name}: {broken}: asked for {expected} bytes, try {tried}");
+            if tried >= self.patience.tries {
+                return Err(broken.error(&name, expected, tried).into());
+            }
+            tokio::time::sleep(self.patience.pause_after(tried)).await;
+        }
+    }
+
+    async fn ask_for(&self, object: &Object, range: &Range<u64>) -> Result<GetObjectOutput, ReadError> {
         let name = self.name(&object.key);
         let request = self
             .client()
@@ -205,49 +231,53 @@ impl S3Store {
             Some(404) => ReadError::Changed(format!("{name} is gone")),
             _ => self.explain(Action::Get, &format!("read {name}"), &error).into(),
         })?;
-        // Into one piece of the right size: put together at the end, it would be in memory twice.
-        let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let (mut body, mut bytes) = (response.body, BytesMut::with_capacity(expected));
-        while let Some(part) = body.try_next().await.map_err(|error| {
-            ReadError::Failed(
-                Error::report(format!("{name}: the connection broke while reading")).source(error),
-            )
-        })? {
-            bytes.extend_from_slice(&part);
-            if bytes.len() > expected {
-                break;
-            }
+        // Whoever stands between here and S3 may not know of If-Match.
+        match response.e_tag() {
+            Some(etag) if etag != object.version => Err(ReadError::Changed(format!(
+                "{name} came in another version than was asked for"
+            ))),
+            _ => Ok(response),
         }
-        if bytes.len() as u64 != range.end - range.start {
-            let error = Error::report(format!(
-                "{name}: {} bytes came instead of {}",
-                bytes.len(),
-                range.end - range.start
-            ));
-            return Err(error.into());
+    }
+
+    /// How policies name the bucket, or the access point to it, and the objects below the prefix.
+    fn arns(&self) -> (String, String) {
+        let (bucket, folder) = (&self.bucket, self.folder());
+        if bucket.starts_with("arn:") {
+            return (bucket.clone(), format!("{bucket}/object/{folder}*"));
         }
-        Ok(bytes.freeze())
+        let partition = partition::of_config(&self.config, None).id;
+        let arn = format!("arn:{partition}:s3:::{bucket}");
+        let objects = format!("{arn}/{folder}*");
+        (arn, objects)
     }
 
     /// The right that is missing, as a policy names it.
     fn grant(&self, action: Action, details: &str) -> String {
-        let bucket = &self.bucket;
         let is_report = self.purpose == Purpose::Report;
         let policy = if is_report {
             "manifests/iam-policy.json"
         } else {
             OPTIONAL_POLICY
         };
-        let objects = format!("arn:aws:s3:::{bucket}/{}*", self.folder());
+        let (arn, objects) = self.arns();
+        let key = match action {
+            Action::Put => "kms:GenerateDataKey",
+            Action::List | Action::Get => "kms:Decrypt",
+        };
         let what = match action {
             _ if details.contains("kms:") => {
-                format!("kms:Decrypt on the key that the bucket is encrypted with ({OPTIONAL_POLICY})")
+                format!("{key} on the key that the bucket is encrypted with ({OPTIONAL_POLICY})")
             }
-            Action::List => format!("s3:ListBucket on arn:aws:s3:::{bucket} ({policy})"),
-            Action::Get => format!(
-                "s3:GetObject on {objects} ({policy}), and kms:Decrypt if it is encrypted with a KMS key"
-            ),
-            Action::Put => format!("s3:PutObject on {objects} ({policy})"),
+            Action::List => format!("s3:ListBucket on {arn} ({policy})"),
+            Action::Get => {
+                format!("s3:GetObject on {objects} ({policy}), and {key} if it is encrypted with a KMS key")
+            }
+            Action::Put => {
+                format!(
+                    "s3:PutObject on {objects} ({policy}), and {key} if the bucket is encrypted with a KMS key"
+                )
+            }
         };
         let instead = if is_report {
             "; or set cur.roleArn to a role that may"
@@ -262,6 +292,9 @@ impl S3Store {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        if let Some(trouble) = Trouble::within(error) {
+            return trouble.error(doing);
+        }
         let bucket = &self.bucket;
         let details = DisplayErrorContext(error).to_string();
         let code = error.code().unwrap_or_default();
@@ -285,22 +318,22 @@ impl S3Store {
                 format!("cannot {doing}: access denied to bucket {bucket}"),
                 &self.grant(action, &details),
             ),
-            _ if no_credentials(&details) => refused(
-                format!("cannot {doing}: no AWS credentials were found"),
-                GIVE,
-            ),
             ("PermanentRedirect" | "AuthorizationHeaderMalformed", _) => Error::report(format!("bucket {bucket} is in another region"))
                 .hint("set AWS_REGION to the bucket's region"),
+            _ if details.contains("certificate") => Error::report(format!("cannot {doing}: {}", short(&details)))
+                .hint("name the file of the authority that has signed it in AWS_CA_BUNDLE (for AWS alone) or SSL_CERT_FILE"),
+            (_, Some(429 | 500..)) => Error::report(format!("cannot {doing}: S3 was asked several times and is too busy, or failing: {}", short(&details)))
+                .hint("run again later"),
             _ => Error::new(ErrorKind::Report, format!("cannot {doing}: {}", short(&details)))
-                .hint("check the network, AWS_ENDPOINT_URL_S3 and AWS_REGION"),
+                .hint("check the network, AWS_ENDPOINT_URL_S3, AWS_REGION, HTTPS_PROXY and NO_PROXY"),
         }
     }
 }
 
-fn client(config: &SdkConfig, region: Option<Region>) -> Client {
-    let mut builder = aws_sdk_s3::config::Builder::from(config);
-    // A server of one's own has no wildcard DNS for bucket names.
-    if own_endpoint(config) {
+fn client(config: &SdkConfig, bucket: &str, region: Option<Region>) -> Client {
+    let mut builder = aws_sdk_s3::config::Builder::from(config).retry_classifier(retry::TooBusy);
+    // A server of one's own has no wildcard DNS for bucket names. (Access points have no other form.)
+    if own_endpoint(config) && !bucket.starts_with("arn:") {
         builder = builder.force_path_style(true);
     }
     if let Some(region) = region {
@@ -311,9 +344,8 @@ fn client(config: &SdkConfig, region: Option<Region>) -> Client {
 
 /// True when requests go to another endpoint than AWS's. The SDK reads these variables itself and shows the
 /// service's own one to nobody, hence the look at the environment.
-#[allow(clippy::disallowed_methods)]
 pub(super) fn own_endpoint(config: &SdkConfig) -> bool {
-    config.endpoint_url().is_some() || std::env::var("AWS_ENDPOINT_URL_S3").is_ok_and(|url| !url.is_empty())
+    config.endpoint_url().is_some() || variable("AWS_ENDPOINT_URL_S3").is_some()
 }
 
 fn region_of<E>(error: &SdkError<E>) -> Option<Region> {
@@ -336,12 +368,6 @@ fn is_no_such_key<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status(error) == Some(404) && error.code() != Some("NoSuchBucket")
 }
 
-pub(super) fn no_credentials(details: &str) -> bool {
-    details.contains("no providers in chain provided credentials")
-        || details.contains("CredentialsNotLoaded")
-        || details.contains("credentials provider")
-}
-
 /// An SDK error with its causes, for people.
 pub(super) fn told(error: &(impl std::error::Error + 'static)) -> String {
     short(&DisplayErrorContext(error).to_string())
@@ -350,7 +376,11 @@ pub(super) fn told(error: &(impl std::error::Error + 'static)) -> String {
 /// What the SDK says for people: its first line, at most 300 characters, without the dump of the error's own form that
 /// `DisplayErrorContext` puts behind the causes.
 pub(super) fn short(details: &str) -> String {
-    const DUMPS: [&str; 5] = [
+    const DUMPS: [&str; 9] = [
+        " (ProviderError(",
+        " (CredentialsNotLoaded(",
+        " (InvalidConfiguration(",
+        " (Unhandled(",
         " (ConstructionFailure(",
         " (TimeoutError(",
         " (DispatchFailure(",
@@ -372,6 +402,32 @@ fn time(time: Option<&AwsTime>) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_granted_is_named_in_the_partition_and_with_the_keys_right() {
+        let store = |bucket: &str, region: &'static str| {
+            let config = SdkConfig::builder()
+                .behavior_version(aws_config::BehaviorVersion::latest())
+                .region(Region::from_static(region))
+                .build();
+            S3Store::for_purpose(Purpose::Cache, (config, Patience::default()), bucket, "p")
+        };
+        let denied = "not authorized to perform: kms:GenerateDataKey on resource";
+        let writing = store("b", "us-east-1").grant(Action::Put, denied);
+        assert!(
+            writing.starts_with("grant kms:GenerateDataKey on the key"),
+            "{writing}"
+        );
+        let reading = store("b", "us-east-1").grant(Action::Get, denied);
+        assert!(reading.starts_with("grant kms:Decrypt on the key"), "{reading}");
+        let unsaid = store("b", "cn-north-1").grant(Action::Put, "Access Denied");
+        for part in ["s3:PutObject on arn:aws-cn:s3:::b/p/*", "kms:GenerateDataKey"] {
+            assert!(unsaid.contains(part), "{unsaid}");
+        }
+        let point = "arn:aws-us-gov:s3:us-gov-west-1:111122223333:accesspoint/a";
+        let by_point = store(point, "us-gov-west-1").grant(Action::Get, "");
+        assert!(by_point.contains(&format!("{point}/object/p/*")), "{by_point}");
+    }
 
     #[test]
     fn what_the_sdk_says_is_shown_without_its_dump() {

@@ -1,4 +1,7 @@
 //! One pass over the needed columns of a report's files, row group by row group, on some threads.
+//!
+//! The threads decode and send; whoever waits for the scan takes what they send. They own all that they work on, so that
+//! the wait can be given up at any time: nothing is received any more then, and that ends each of them, wherever it waits.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +11,8 @@ use std::thread;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
 
 use super::batch::{BatchDecoder, LineItems};
 use super::columns::{Format, Wanted};
@@ -24,6 +29,9 @@ const FOOTERS: usize = 8;
 
 /// Bytes of row groups in memory, of all workers together, up to which others are fetched ahead.
 const AHEAD: u64 = 64 << 20;
+
+/// Batches of line items that may wait to be taken, per thread.
+const WAITING: usize = 2;
 
 /// Told about progress: rows done so far, and rows to do.
 pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
@@ -43,8 +51,8 @@ pub struct Scan<'a> {
     /// Worker threads, at least 1. The result never depends on it.
     pub threads: usize,
     /// Where the strings go.
-    pub symbols: &'a Symbols,
-    /// Called from the workers now and then.
+    pub symbols: &'a Arc<Symbols>,
+    /// Called now and then.
     pub progress: &'a Progress<'a>,
     /// Set from outside to stop the scan.
     pub stop: &'a AtomicBool,
@@ -72,7 +80,7 @@ pub struct ScanSummary {
 }
 
 impl Scan<'_> {
-    /// Hands every line item of the needed columns to `sink`, from several threads, in any order.
+    /// Hands every line item of the needed columns to `sink`, in any order. Dropped half-way, it stops the threads.
     ///
     /// # Errors
     /// [`ReadError::Changed`] when a file was rewritten meanwhile; else the first thing that went wrong.
@@ -95,33 +103,60 @@ impl Scan<'_> {
         let files: Vec<Arc<ParquetFile>> = opened.into_iter().map(|(file, _)| Arc::new(file)).collect();
         let mut summary = summarise(&files)?;
         let tasks = self.tasks(&files);
-        let work = Work {
-            scan: self,
-            files: &files,
-            rows: tasks
-                .iter()
-                .map(|(file, group)| files[*file].rows_of(*group))
-                .sum(),
+        let rows = tasks
+            .iter()
+            .map(|(file, group)| files[*file].rows_of(*group))
+            .sum();
+        let threads = self.threads.clamp(1, tasks.len().max(1));
+        let work = Arc::new(Work {
+            store: Arc::clone(self.store),
+            symbols: Arc::clone(self.symbols),
+            filter: self.filter,
+            since: self.window.as_ref().map(|window| window.start),
+            files,
             tasks,
             queue: Mutex::default(),
-            done: AtomicU64::new(0),
             bytes: AtomicU64::new(footers),
-            stop: AtomicBool::new(false),
-            failure: Mutex::new(None),
             runtime: Handle::current(),
-        };
-        tokio::task::block_in_place(|| {
-            thread::scope(|scope| {
-                for _ in 0..self.threads.clamp(1, work.tasks.len().max(1)) {
-                    scope.spawn(|| work.run(sink));
-                }
-            });
         });
-        summary.bytes = work.bytes.load(Ordering::Relaxed);
-        match work.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(summary),
+        let (send, receive) = channel(threads * WAITING);
+        for _ in 0..threads {
+            let (work, send) = (Arc::clone(&work), send.clone());
+            thread::Builder::new()
+                .name("scan".to_owned())
+                .spawn(move || work.run(&send))
+                .map_err(|error| {
+                    Error::unexpected("cannot start a thread to read the report").source(error)
+                })?;
         }
+        // The last of the threads ends the stream.
+        drop(send);
+        self.take(receive, rows, sink).await?;
+        summary.bytes = work.bytes.load(Ordering::Relaxed);
+        Ok(summary)
+    }
+
+    async fn take(
+        &self,
+        mut receive: Receiver<Sent>,
+        rows: u64,
+        sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
+    ) -> Result<(), ReadError> {
+        let mut done = 0;
+        while let Some(sent) = receive.recv().await {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(
+                    Error::new(ErrorKind::Interrupted, "interrupted while reading the report").into(),
+                );
+            }
+            let (items, count) = sent?;
+            if let Some(items) = items {
+                sink(&items)?;
+            }
+            done += count;
+            (self.progress)(done, rows);
+        }
+        Ok(())
     }
 
     /// Row groups that may matter: (file, row group).
@@ -164,20 +199,21 @@ fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
     Ok(summary)
 }
 
-struct Work<'a> {
-    scan: &'a Scan<'a>,
-    files: &'a [Arc<ParquetFile>],
+/// Line items, if there are any, and the rows that were looked at for them.
+type Sent = Result<(Option<LineItems>, u64), ReadError>;
+
+/// All that the threads work on.
+struct Work {
+    store: Arc<Store>,
+    symbols: Arc<Symbols>,
+    filter: Option<RowFilter>,
+    since: Option<Hour>,
+    files: Vec<Arc<ParquetFile>>,
     tasks: Vec<(usize, usize)>,
-    rows: u64,
     queue: Mutex<Queue>,
-    done: AtomicU64,
     bytes: AtomicU64,
-    stop: AtomicBool,
-    failure: Mutex<Option<ReadError>>,
     runtime: Handle,
 }
-
-type Fetch = tokio::task::JoinHandle<Result<(FileBytes, u64), ReadError>>;
 
 /// What is next, and what is under way.
 #[derive(Default)]
@@ -194,24 +230,37 @@ struct Taken {
     held: u64,
 }
 
-impl Work<'_> {
+/// Bytes on their way; nobody fetches on for whoever has gone.
+struct Fetch(JoinHandle<Result<(FileBytes, u64), ReadError>>);
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Nobody takes line items any more.
+struct Gone;
+
+impl Work {
     /// One worker: takes row groups until none is left, fetching the next while it decodes one, if memory allows.
-    fn run(&self, sink: &impl Fn(&LineItems) -> Result<()>) {
+    fn run(&self, send: &Sender<Sent>) {
         let mut ahead = None;
         while let Some(taken) = ahead.take().or_else(|| self.start(u64::MAX)) {
             ahead = self.start(AHEAD);
             let Taken { task, fetch, held } = taken;
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.decode(task, fetch, sink)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.decode(task, fetch, send)));
             self.queue().held -= held;
             let failure = match outcome {
-                Ok(Ok(())) => continue,
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Ok(Err(Gone))) => return,
                 Ok(Err(error)) => error,
                 // Damaged files must not take the program down, whatever the decoder does with them.
                 Err(_) => damaged(&self.files[task.0].name, &"the decoder gave up on it").into(),
             };
-            self.stop.store(true, Ordering::Relaxed);
-            let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert(failure);
+            // Whoever takes the first failure takes nothing else; if nobody takes it, nobody is interested.
+            let _ = send.blocking_send(Err(failure));
+            return;
         }
     }
 
@@ -221,12 +270,9 @@ impl Work<'_> {
 
     /// Fetches the next row group, unless more than `most` bytes would be held then.
     fn start(&self, most: u64) -> Option<Taken> {
-        if self.stop.load(Ordering::Relaxed) {
-            return None;
-        }
         let mut queue = self.queue();
         let task = *self.tasks.get(queue.next)?;
-        let (store, file) = (Arc::clone(self.scan.store), Arc::clone(&self.files[task.0]));
+        let (store, file) = (Arc::clone(&self.store), Arc::clone(&self.files[task.0]));
         let held = file.fetched_bytes(&store, task.1);
         if queue.held.saturating_add(held) > most {
             return None;
@@ -237,41 +283,39 @@ impl Work<'_> {
         let fetch = self
             .runtime
             .spawn(async move { file.fetch(&store, task.1).await });
+        let fetch = Fetch(fetch);
         Some(Taken { task, fetch, held })
     }
 
     fn decode(
         &self,
         (file, group): (usize, usize),
-        fetch: Fetch,
-        sink: &impl Fn(&LineItems) -> Result<()>,
-    ) -> Result<(), ReadError> {
-        let (bytes, count) = self
-            .runtime
-            .block_on(fetch)
-            .map_err(|e| Error::unexpected("a read was cancelled").source(e))??;
+        mut fetch: Fetch,
+        send: &Sender<Sent>,
+    ) -> Result<Result<(), Gone>, ReadError> {
+        let fetched = self.runtime.block_on(async {
+            tokio::select! {
+                fetched = &mut fetch.0 => Some(fetched),
+                () = send.closed() => None,
+            }
+        });
+        let Some(fetched) = fetched else {
+            return Ok(Err(Gone));
+        };
+        let (bytes, count) = fetched.map_err(|e| Error::unexpected("a read was cancelled").source(e))??;
         self.bytes.fetch_add(count, Ordering::Relaxed);
         let file = &self.files[file];
         let Some(columns) = &file.columns else {
-            return Ok(());
+            return Ok(Ok(()));
         };
-        let mut decoder = BatchDecoder::new(columns, self.scan.symbols, &file.name);
-        let since = self.scan.window.as_ref().map(|window| window.start);
-        let mut rows = file.read(bytes, group, self.scan.filter, since)?;
+        let mut decoder = BatchDecoder::new(columns, &self.symbols, &file.name);
+        let mut rows = file.read(bytes, group, self.filter, self.since)?;
         while let Some((arrays, count)) = rows.next()? {
-            if self.scan.stop.load(Ordering::Relaxed) {
-                return Err(
-                    Error::new(ErrorKind::Interrupted, "interrupted while reading the report").into(),
-                );
+            let items = (arrays.rows > 0).then(|| decoder.decode(&arrays)).transpose()?;
+            if send.blocking_send(Ok((items, count))).is_err() {
+                return Ok(Err(Gone));
             }
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            if arrays.rows > 0 {
-                sink(&decoder.decode(&arrays)?)?;
-            }
-            (self.scan.progress)(self.done.fetch_add(count, Ordering::Relaxed) + count, self.rows);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 }

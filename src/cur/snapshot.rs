@@ -161,7 +161,7 @@ impl Snapshot {
         (period, found): (BillingPeriod, &PeriodObjects),
         manifests: &mut Manifests,
     ) -> Result<Part, ReadError> {
-        let Some(manifest) = found.manifest() else {
+        let Some(manifest) = manifest_of(store, found, manifests).await? else {
             let files = found.newest_data();
             self.check_settled(store, &files)?;
             if !self.warnings.iter().any(|w| w.code == "no-manifest") {
@@ -240,6 +240,22 @@ impl Snapshot {
     }
 }
 
+/// The manifest that names the files. A FOCUS export's second one seldom does.
+async fn manifest_of<'a>(
+    store: &Store,
+    found: &'a PeriodObjects,
+    manifests: &mut Manifests,
+) -> Result<Option<&'a Object>, ReadError> {
+    let Some(other) = found.focus_manifest().filter(|_| found.manifest().is_none()) else {
+        return Ok(found.manifest());
+    };
+    match manifests.of(store, other).await {
+        Ok(_) => Ok(Some(other)),
+        Err(changed @ ReadError::Changed(_)) => Err(changed),
+        Err(ReadError::Failed(_)) => Ok(None),
+    }
+}
+
 /// The one report at this place.
 async fn choose(
     store: &Store,
@@ -266,12 +282,20 @@ async fn choose(
         }
     }
     if reports.len() > 1 {
-        return Err(Error::report(format!(
-            "{place}: several reports lie here: {}",
-            layout::names(&reports)
-        ))
-        .hint("they tell the same costs more than once: point --cur at the folder of one of them")
-        .into());
+        let each: Vec<String> = reports
+            .keys()
+            .map(|name| format!("--cur {}", store.name(name)))
+            .collect();
+        let hint = format!(
+            "they tell the same costs more than once: point --cur at one of them: {}",
+            each.join(" or ")
+        );
+        let names = layout::names(&reports);
+        return Err(
+            Error::report(format!("{place}: several reports lie here: {names}"))
+                .hint(hint)
+                .into(),
+        );
     }
     reports.into_iter().next().ok_or_else(|| {
         let message = match all.as_str() {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::backtest::{Choice, Document, ThresholdsRow, Trust};
-use super::text::{CAUTION, FAINT, GOOD, HEADING, paragraph, percent, table};
+use super::clean;
+use super::text::{FAINT, GOOD, HEADING, paragraph, percent, table};
 
 /// The table.
 #[must_use]
@@ -19,7 +20,7 @@ pub fn render(document: &Document, width: Option<usize>) -> String {
     let _ = writeln!(
         out,
         "{FAINT}plans {} · {:.0} nodes of {:.1} vCPU in the mean · $/h per vCPU: plan {:.4}, on demand {:.4}, Spot {:.4}{FAINT:#}\n",
-        model.groups.join(", "),
+        clean::name(&model.groups.join(", ")),
         model.mean_nodes,
         model.node_vcpu,
         model.savings_plan_per_vcpu,
@@ -58,7 +59,9 @@ pub fn render(document: &Document, width: Option<usize>) -> String {
     );
     out += "\n";
     let _ = writeln!(out, "{HEADING}thresholds{HEADING:#}");
-    out += &paragraph(&verdict_in_words(&document.thresholds), 2, width);
+    let verdict = paragraph(&verdict_in_words(&document.thresholds), 2, width);
+    // A text is laid out first and coloured then: colours that it brings along are not let through.
+    out += &verdict.replacen("keep yours", &format!("{GOOD}keep{GOOD:#} yours"), 1);
     let _ = writeln!(out, "\n{HEADING}what this rests on{HEADING:#}");
     for sentence in &document.assumptions {
         out += &paragraph(sentence, 2, width);
@@ -96,14 +99,14 @@ fn verdict_in_words(row: &ThresholdsRow) -> String {
             (_, false) => "though in some weeks others would have been: that is luck, not a reason to change",
         };
         return format!(
-            "{GOOD}keep{GOOD:#} yours ({}): none of {others} others would have been clearly cheaper, {stable}",
+            "keep yours ({}): none of {others} others would have been clearly cheaper, {stable}",
             in_words(&row.configured)
         );
     }
     let advice = match (weeks, row.stable) {
-        (0 | 1, _) => format!("{FAINT}but one week tells little{FAINT:#}"),
-        (_, true) => format!("{CAUTION}and in each of {weeks} weeks{CAUTION:#}: worth a change"),
-        (_, false) => format!("{FAINT}but not in each of {weeks} weeks: likely luck{FAINT:#}"),
+        (0 | 1, _) => "but one week tells little".to_owned(),
+        (_, true) => format!("and in each of {weeks} weeks: worth a change"),
+        (_, false) => format!("but not in each of {weeks} weeks: likely luck"),
     };
     format!(
         "{} would have saved ${:.0} a month more than yours ({}), {advice}",

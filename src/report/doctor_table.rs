@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 
+use super::clean;
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph};
 use crate::doctor::{Check, Diagnosis, Status};
 
@@ -49,6 +50,7 @@ fn name(check: &Check) -> String {
 
 fn line(check: &Check, name: &str, width: Option<usize>, out: &mut String) {
     let style = style(check.status);
+    let name = &*clean::name(name);
     let text = paragraph(&format!("{name}: {}", check.message), INDENT, width);
     let word = check.status.as_str();
     let text = text.trim_start();
@@ -61,7 +63,7 @@ fn line(check: &Check, name: &str, width: Option<usize>, out: &mut String) {
     let Some(cure) = &check.cure else { return };
     // Commands and YAML stay as they are; sentences are wrapped.
     if cure.contains('\n') || cure.starts_with("kubectl ") {
-        for text in cure.lines() {
+        for text in clean::text(cure).lines() {
             let _ = writeln!(out, "{:INDENT$}{FAINT}│{FAINT:#} {text}", "");
         }
     } else {

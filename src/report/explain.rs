@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::clean;
 use super::json::Source;
 use super::plan_table::style;
 use super::text::{FAINT, HEADING, paragraph, table};
@@ -76,7 +77,7 @@ struct Page {
 
 impl Page {
     fn heading(&mut self, text: &str) {
-        let _ = writeln!(self.out, "\n{HEADING}{text}{HEADING:#}");
+        let _ = writeln!(self.out, "\n{HEADING}{}{HEADING:#}", clean::name(text));
     }
 
     /// A labelled line; a long one is wrapped below its own beginning.
@@ -104,7 +105,7 @@ fn title(page: &mut Page, plan: &PoolPlan) {
     let _ = writeln!(
         page.out,
         "{HEADING}{}{HEADING:#}  {}, {managed}: {style}{}{style:#}",
-        plan.pool.name,
+        clean::name(&plan.pool.name),
         plan.pool.role().as_str(),
         plan.outcome.decision
     );

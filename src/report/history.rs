@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use serde::Serialize;
 
+use super::clean;
 use super::json::Source;
 use super::text::{BAD, FAINT, GOOD, HEADING, paragraph};
 use brimful_policy::Decision;
@@ -157,8 +158,8 @@ pub fn table(document: &Document, width: Option<usize>) -> String {
             out,
             "{FAINT}{}{FAINT:#}  {style}{word:<8}{style:#}  {HEADING}{}{HEADING:#}  {}",
             row.time,
-            row.node_pool,
-            change(row)
+            clean::name(&row.node_pool),
+            clean::name(&change(row))
         );
         out.push_str(&paragraph(&row.reason, 10, width));
         if let Some(message) = &row.message {

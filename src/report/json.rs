@@ -81,7 +81,10 @@ pub struct PlanReport {
     pub start: Option<String>,
     pub end: Option<String>,
     pub hours: Vec<HourReport>,
+    /// The complete hours.
     pub total: Total,
+    /// The others: what of them looks unused may still be delivered.
+    pub incomplete: Total,
 }
 
 /// One hour of a plan.
@@ -99,7 +102,7 @@ pub struct HourReport {
     pub reconciles: Option<bool>,
 }
 
-/// The sum of a plan's hours.
+/// The sum of some of a plan's hours.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Total {
@@ -134,6 +137,7 @@ impl UtilizationReport {
 
 fn plan_report(plan: &PlanUse, hours_per_entry: usize) -> PlanReport {
     let facts = &plan.plan;
+    let (complete, incomplete): (Vec<&HourUse>, Vec<&HourUse>) = plan.hours.iter().partition(|h| h.complete);
     PlanReport {
         arn: facts.arn.clone(),
         kind: facts.kind,
@@ -144,7 +148,8 @@ fn plan_report(plan: &PlanUse, hours_per_entry: usize) -> PlanReport {
         start: facts.start.map(rfc3339),
         end: facts.end.map(rfc3339),
         hours: plan.hours.iter().map(hour_report).collect(),
-        total: total(&plan.hours, hours_per_entry),
+        total: total(complete, hours_per_entry),
+        incomplete: total(incomplete, hours_per_entry),
     }
 }
 
@@ -162,11 +167,12 @@ fn hour_report(hour: &HourUse) -> HourReport {
     }
 }
 
-/// Sums; null as soon as one hour is unknown.
+/// Sums; null as soon as one hour is unknown, and of no hours.
 #[must_use]
-pub fn total(hours: &[HourUse], hours_per_entry: usize) -> Total {
+pub fn total<'a>(hours: impl IntoIterator<Item = &'a HourUse>, hours_per_entry: usize) -> Total {
+    let hours: Vec<&HourUse> = hours.into_iter().collect();
     let sum = |value: fn(&HourUse) -> Option<Money>| {
-        let sum: Option<Money> = hours.iter().map(value).sum();
+        let sum: Option<Money> = hours.iter().map(|hour| value(hour)).sum();
         sum.filter(|_| !hours.is_empty())
     };
     let (commitment, used) = (sum(|h| h.commitment), sum(|h| h.used));

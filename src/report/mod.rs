@@ -2,6 +2,7 @@
 
 pub mod backtest;
 pub mod backtest_table;
+pub mod clean;
 pub mod doctor_table;
 pub mod explain;
 pub mod history;

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use chrono::{DateTime, Utc};
 
+use super::clean;
 use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
-use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table};
+use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table, titled};
+use brimful_types::hour::human_duration;
 use brimful_policy::Decision;
 use brimful_policy::plan::show_limits;
 use brimful_policy::weights::show;
-use brimful_types::hour::human_duration;
 
 /// Groups, pools with their reasons, and what changes.
 #[must_use]
@@ -20,7 +21,6 @@ pub fn render(
     now: DateTime<Utc>,
     width: Option<usize>,
 ) -> String {
-    let mut out = String::new();
     let reach = horizon.map_or_else(
         || "no past hours".to_owned(),
         |h| {
@@ -32,11 +32,8 @@ pub fn render(
         },
     );
     let scanned = plan.source.scanned();
-    let _ = writeln!(
-        out,
-        "{HEADING}Report{HEADING:#}  {}, {reach}{scanned}",
-        plan.source.uri
-    );
+    let report = format!("{}, {reach}{scanned}", plan.source.uri);
+    let mut out = titled("Report", &report, width);
     if !plan.groups.is_empty() {
         let _ = writeln!(
             out,
@@ -116,7 +113,8 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
     let _ = writeln!(
         out,
         "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}{limits}",
-        pool.name, pool.role
+        clean::name(&pool.name),
+        pool.role
     );
     out.push_str(&paragraph(&pool.reason, 10, width));
     let fitting: Vec<String> = pool
@@ -177,6 +175,7 @@ pub fn applied_line(applied: &Applied) -> String {
     };
     format!(
         "{style}{word:<9}{style:#}  {}  {}\n",
-        applied.node_pool, applied.message
+        clean::name(&applied.node_pool),
+        clean::text(&applied.message)
     )
 }

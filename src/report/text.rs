@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
+use super::clean;
+
 /// Headings.
 pub const HEADING: Style = Style::new().bold();
 /// Side remarks.
@@ -47,7 +49,7 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) ->
             } else {
                 CellAlignment::Left
             };
-            Cell::new(text).set_alignment(alignment)
+            Cell::new(clean::name(&text)).set_alignment(alignment)
         });
         table.add_row(cells);
     }
@@ -60,7 +62,7 @@ pub fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
     let margin = " ".repeat(indent);
     let room = width.unwrap_or(usize::MAX).saturating_sub(indent).max(20);
     let mut out = String::new();
-    for line in text.lines() {
+    for line in clean::text(text).lines() {
         if line.starts_with(' ') {
             let _ = writeln!(out, "{margin}{line}");
             continue;
@@ -84,6 +86,14 @@ pub fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A paragraph that goes on beside its bold title.
+#[must_use]
+pub fn titled(title: &str, text: &str, width: Option<usize>) -> String {
+    let indent = title.chars().count() + 2;
+    let body = paragraph(text, indent, width);
+    format!("{HEADING}{title}{HEADING:#}  {}", body.trim_start_matches(' '))
 }
 
 /// A percentage with one decimal, or a dash.

@@ -1,20 +1,20 @@
 //! `brimful utilization` for people, and as CSV.
 
-use std::fmt::Write as _;
-
-use super::json::{UtilizationReport, total};
+use super::json::{PlanReport, UtilizationReport, total};
 use super::sparkline::sparkline;
-use super::text::{HEADING, amount, percent, table};
+use super::text::{amount, paragraph, percent, table, titled};
 use brimful_savings_plans::savings_plan::{Plan, PlanKind};
-use brimful_savings_plans::utilization::Utilization;
+use brimful_savings_plans::utilization::{HourUse, PlanUse, Utilization};
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::{Error, Result};
 use chrono::{DateTime, Utc};
 
-/// Blocks in a strip.
-const STRIP: usize = 28;
+/// Blocks in a strip, at most and at least: a shorter one is left out.
+const STRIP: (usize, usize) = (28, 8);
+/// What a table adds to each column: a blank on either side, and one between columns.
+const MARGINS: usize = 3;
 
-/// One line per plan, with its course over the window.
+/// One line per plan, with its course over the window; below it, apart, what is not complete yet.
 #[must_use]
 pub fn render(
     report: &UtilizationReport,
@@ -22,35 +22,14 @@ pub fn render(
     now: DateTime<Utc>,
     width: Option<usize>,
 ) -> String {
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{HEADING}Savings Plans{HEADING:#}  {}",
-        heading(report, utilization, now)
-    );
+    let mut out = titled("Savings Plans", &heading(report, utilization, now), width);
     if report.plans.is_empty() {
         return out;
     }
-    let rows = utilization.plans.iter().zip(&report.plans).map(|(plan, line)| {
-        let ratios: Vec<Option<f64>> = plan
-            .hours
-            .iter()
-            .map(brimful_savings_plans::utilization::HourUse::utilization)
-            .collect();
-        vec![
-            plan.plan.short_id().to_owned(),
-            kind(&plan.plan),
-            line.total.hours.to_string(),
-            amount(line.total.commitment),
-            amount(line.total.used),
-            amount(line.total.unused),
-            percent(line.total.utilization),
-            sparkline(&ratios, STRIP),
-        ]
-    });
-    let mut rows: Vec<Vec<String>> = rows.collect();
+    let lines = utilization.plans.iter().zip(&report.plans);
+    let mut rows: Vec<Vec<String>> = lines.map(|(plan, line)| row(plan, line)).collect();
     rows.extend(sum_row(utilization));
-    let headings = [
+    let mut headings = vec![
         "PLAN",
         "KIND",
         ">HOURS",
@@ -58,24 +37,64 @@ pub fn render(
         ">USED",
         ">UNUSED",
         ">UTILIZATION",
-        "COURSE",
     ];
+    if let Some(strip) = strip(&headings, &rows, width) {
+        headings.push("COURSE");
+        let courses = utilization.plans.iter().map(|plan| course(plan, strip));
+        for (row, course) in rows.iter_mut().zip(courses.chain([String::new()])) {
+            row.push(course);
+        }
+    }
     out.push_str(&table(&headings, rows, width));
+    if let Some(text) = incomplete(report, utilization) {
+        out.push('\n');
+        out.push_str(&paragraph(&text, 0, width));
+    }
     out
+}
+
+fn row(plan: &PlanUse, line: &PlanReport) -> Vec<String> {
+    vec![
+        plan.plan.short_id().to_owned(),
+        kind(&plan.plan),
+        line.total.hours.to_string(),
+        amount(line.total.commitment),
+        amount(line.total.used),
+        amount(line.total.unused),
+        percent(line.total.utilization),
+    ]
+}
+
+/// How long the strips can be, beside columns of that width; `None` where too little room is left.
+fn strip(headings: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Option<usize> {
+    let Some(width) = width else { return Some(STRIP.0) };
+    let of_column = |(index, heading): (usize, &&str)| {
+        let cells = rows.iter().filter_map(|row| row.get(index));
+        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        widest.max(heading.trim_start_matches('>').len()) + MARGINS
+    };
+    let taken: usize = headings.iter().enumerate().map(of_column).sum();
+    let room = (width + 1).saturating_sub(taken + MARGINS);
+    (room >= STRIP.1).then(|| room.min(STRIP.0))
+}
+
+/// The course of the complete hours: what is not complete would look like a plan that empties.
+fn course(plan: &PlanUse, strip: usize) -> String {
+    let ratio = |hour: &HourUse| hour.utilization().filter(|_| hour.complete);
+    let ratios: Vec<Option<f64>> = plan.hours.iter().map(ratio).collect();
+    sparkline(&ratios, strip)
 }
 
 /// The plans that nodes can use, together: sums, never means of percentages.
 fn sum_row(utilization: &Utilization) -> Option<Vec<String>> {
-    let plans = utilization
-        .plans
-        .iter()
-        .filter(|plan| plan.plan.kind.covers_nodes());
-    let hours: Vec<_> = plans
-        .clone()
-        .flat_map(|plan| plan.hours.iter().copied())
-        .collect();
-    (plans.count() > 1).then(|| {
-        let sum = total(&hours, 1);
+    let of_nodes = |plan: &&PlanUse| plan.plan.kind.covers_nodes();
+    let plans: Vec<&PlanUse> = utilization.plans.iter().filter(of_nodes).collect();
+    // Without such a plan the others would pass for all.
+    let is_unknown = |plan: &&PlanUse| !plan.hours.is_empty() && !is_known(plan);
+    let unknown = plans.iter().any(is_unknown);
+    let hours = plans.iter().flat_map(|plan| &plan.hours);
+    let sum = total(hours.filter(|hour| hour.complete && !unknown), 1);
+    (plans.len() > 1).then(|| {
         let cells = [
             "",
             "plans for nodes",
@@ -84,10 +103,54 @@ fn sum_row(utilization: &Utilization) -> Option<Vec<String>> {
             &amount(sum.used),
             &amount(sum.unused),
             &percent(sum.utilization),
-            "",
         ];
         cells.iter().map(ToString::to_string).collect()
     })
+}
+
+/// Whether the report tells the commitment of any hour of the plan; of another account's plan it does not.
+fn is_known(plan: &PlanUse) -> bool {
+    plan.hours.iter().any(|hour| hour.commitment.is_some())
+}
+
+/// What is not in the sums: hours of which usage may still be missing.
+fn incomplete(report: &UtilizationReport, utilization: &Utilization) -> Option<String> {
+    let known = || {
+        let plans = utilization.plans.iter().zip(&report.plans);
+        plans.filter(|(plan, _)| is_known(plan))
+    };
+    let hours: Vec<&HourUse> = known().flat_map(|(plan, _)| &plan.hours).collect();
+    let open = || hours.iter().copied().filter(|hour| !hour.complete);
+    let first = open().map(|hour| hour.hour).min()?;
+    let most = known().map(|(_, line)| line.incomplete.hours).max()?;
+    let sum = total(open(), 1);
+    let amounts = match (sum.commitment, sum.used) {
+        (Some(commitment), Some(used)) => format!(" ({commitment} committed, {used} used so far)"),
+        _ => String::new(),
+    };
+    let of = if known().count() == 1 {
+        "the plan"
+    } else {
+        "each plan"
+    };
+    let up_to = if known().all(|(_, line)| line.incomplete.hours == most) {
+        ""
+    } else {
+        "up to "
+    };
+    let s = if most == 1 { "" } else { "s" };
+    let what = if open().count() == hours.len() {
+        format!(
+            "No hour is complete yet, so there are no sums: {up_to}{most} hour{s} of {of}, from {first} on{amounts}"
+        )
+    } else {
+        format!(
+            "Not in these sums: {up_to}{most} hour{s} of {of}, from {first} on, not complete yet{amounts}"
+        )
+    };
+    Some(format!(
+        "{what}. What looks unused in them may still be delivered."
+    ))
 }
 
 fn heading(report: &UtilizationReport, utilization: &Utilization, now: DateTime<Utc>) -> String {

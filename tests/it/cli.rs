@@ -2,12 +2,15 @@
 
 mod backtest;
 mod coordination;
+mod docs;
 mod doctor;
 mod documents;
 mod explain;
 mod history;
+mod patience;
 mod pools;
 mod reports;
 mod settings;
 mod stopping;
 mod tables;
+mod terminal;

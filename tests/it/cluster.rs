@@ -2,11 +2,14 @@
 //! manifests.
 
 mod apply;
+mod bench;
 mod contest;
 mod coordination;
 mod doctor;
+mod faults;
 mod guard;
 mod history;
+mod kills;
 mod lease;
 mod limits;
 mod modes;

@@ -51,7 +51,8 @@ pub(crate) static UTILIZATION: LazyLock<Validator> = LazyLock::new(|| {
         ("start", unknown_or(time())),
         ("end", unknown_or(time())),
         ("hours", list(hour)),
-        ("total", total),
+        ("total", total.clone()),
+        ("incomplete", total),
     ]);
     validator(&object(&[
         ("schema", json!({"const": "brimful/utilization/v1"})),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use brimful::coordination::{Board, Place, Written};
+use brimful::cur::s3::AwsAccess;
 use serde_json::{Value, json};
 
 use crate::support::block_on;
@@ -126,14 +127,18 @@ fn access_denied_and_a_missing_bucket_are_warnings_that_say_what_to_grant() {
 fn board(uri: &str, identity: Identity) -> Board {
     let (access, secret) = identity.keys();
     let keys = Credentials::new(access, secret, None, None, "tests");
-    let aws = SdkConfig::builder()
+    let settings = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(S3::shared().endpoint())
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .build();
     let place: Place = uri.parse().expect("a place");
-    Board::open_with(&place, &aws).expect("the place is reached")
+    let access = AwsAccess {
+        settings: Some(settings),
+        ..AwsAccess::default()
+    };
+    block_on(Board::open_by(&place, &access)).expect("the place is reached")
 }
 
 fn version(written: Written) -> String {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod athena;
+mod aws_access;
 mod cli;
 mod cluster;
 mod contract;
@@ -14,6 +15,7 @@ mod karpenter;
 mod oracle;
 mod plan_rates;
 mod s3_cache;
+mod s3_faults;
 mod s3_report;
 mod s3_rewriting;
 mod support;

@@ -2,6 +2,7 @@
 //! are those of the project's list of traps.
 
 mod application;
+mod as_delivered;
 mod cache;
 mod columns;
 mod damage;

@@ -33,12 +33,13 @@ import duckdb
 TABLES = ("plans", "ondemand", "spot", "covered", "rates")
 
 # How a usage type begins after its region prefix.
-INSTANCE = ("BoxUsage", "DedicatedUsage", "HostBoxUsage", "UnusedBox", "UnusedDed", "Reservation")
+INSTANCE = ("BoxUsage", "DedicatedUsage", "HostUsage", "HostBoxUsage", "UnusedBox", "UnusedDed", "Reservation")
+FARGATE = ("Fargate-vCPU-Hours", "Fargate-GB-Hours", "Fargate-ARM-vCPU-Hours", "Fargate-ARM-GB-Hours", "Fargate-Windows-vCPU-Hours", "Fargate-Windows-GB-Hours")
 LAMBDA = ("Lambda-GB-Second", "Request", "Lambda-Provisioned-")
 # Capacity that really ran: unused reserved capacity says nothing about how far usage has been reported.
 RUNNING = ("BoxUsage", "DedicatedUsage", "HostBoxUsage", "SpotUsage")
 CLUSTER_TAGS = ("aws_eks_cluster_name", "user_eks_eks_cluster_name", "user_eks_cluster_name", "user_alpha_eksctl_io_cluster_name")
-NODEPOOL_TAGS = ("user_karpenter_sh_nodepool",)
+NODEPOOL_TAGS = ("user_karpenter_sh_nodepool", "user_eks_kubernetes_node_pool_name")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def classes(of: Source, line_type: str) -> tuple[str, str]:
         own += " AND coalesce(split_line_item_parent_resource_id, '') = ''"
     eligible = f"""{own} AND (
         ({code} = 'AmazonEC2' AND {operation} LIKE 'RunInstances%' AND {begins(usage_type, INSTANCE)})
-        OR ({code} IN ('AmazonECS', 'AmazonEKS') AND contains({usage_type}, 'Fargate-'))
+        OR ({code} IN ('AmazonECS', 'AmazonEKS') AND {begins(usage_type, FARGATE)})
         OR ({code} = 'AWSLambda' AND {begins(usage_type, LAMBDA)}))"""
     spot = f"{own} AND {code} = 'AmazonEC2' AND contains({usage_type}, 'SpotUsage')"
     return eligible, spot

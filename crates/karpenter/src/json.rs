@@ -166,7 +166,7 @@ impl<'a> At<'a> {
 /// `Kind "name"`, for messages; objects without a name are told apart by their kind only.
 pub(super) fn owner(kind: &str, object: &Value) -> String {
     match object.pointer("/metadata/name").and_then(Value::as_str) {
-        Some(name) => format!("{kind} \"{name}\""),
+        Some(name) => format!("{kind} {name:?}"),
         None => format!("{kind} without a name"),
     }
 }

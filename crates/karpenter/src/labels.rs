@@ -18,6 +18,10 @@ pub const REGION: &str = "topology.kubernetes.io/region";
 /// Which tool made an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
+/// Groups of `NodeClass`es that stand for EC2: Karpenter's on AWS and EKS Auto Mode's; and the one of Karpenter's own
+/// simulation, which plays a provider and launches nothing.
+pub(super) const PROVIDERS: [&str; 3] = ["karpenter.k8s.aws", "eks.amazonaws.com", "karpenter.kwok.sh"];
+
 /// One concept under Karpenter's own key and EKS Auto Mode's.
 pub(super) type Pair = [&'static str; 2];
 

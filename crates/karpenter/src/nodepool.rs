@@ -43,6 +43,8 @@ pub struct NodePool {
     pub limits: BTreeMap<String, String>,
     /// `spec.replicas`: set on static pools only.
     pub replicas: Option<i64>,
+    /// `spec.template.spec.nodeClassRef.group`: whose `NodeClass` it is, hence which provider's machines it launches.
+    pub node_class_group: Option<String>,
     /// The template's requirements, narrowed by the template's labels.
     pub requirements: Requirements,
     /// `spec.template.metadata.labels`.
@@ -172,7 +174,7 @@ pub enum Role {
     Spot,
     /// Both; Karpenter takes Spot first, and weights cannot steer inside it.
     Mixed,
-    /// Not steerable: static, an old API version, or no capacity at all.
+    /// Not steerable: static, an old API version, another provider's, or no capacity at all.
     None,
 }
 
@@ -216,10 +218,17 @@ impl NodePool {
         self.api_version == API_VERSION
     }
 
+    /// The group of its `NodeClass`, if that is another provider's than AWS: no Savings Plan pays for its machines.
+    #[must_use]
+    pub fn other_provider(&self) -> Option<&str> {
+        let group = self.node_class_group.as_deref()?;
+        (!group.is_empty() && !labels::PROVIDERS.contains(&group)).then_some(group)
+    }
+
     /// What the pool is to Brimful.
     #[must_use]
     pub fn role(&self) -> Role {
-        if self.is_static() || !self.is_v1() {
+        if self.is_static() || !self.is_v1() || self.other_provider().is_some() {
             return Role::None;
         }
         let committed = self.can_launch(CapacityType::OnDemand) || self.can_launch(CapacityType::Reserved);

@@ -3,6 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use http::header::{LOCATION, RETRY_AFTER};
+use http::response::Parts;
+use kube::core::Status;
+use kube::core::response::StatusDetails;
+
 use brimful_types::Error;
 
 /// A verb on a resource, for messages and hints.
@@ -55,6 +60,9 @@ impl<'a> Call<'a> {
                     root_cause(&error)
                 )
             }
+            kube::Error::SerdeError(cause) => format!(
+                "cannot {self}: what the Kubernetes API at {url} answers is not whole, or not its own: {cause}"
+            ),
             other => return Error::kubernetes(format!("cannot {self}: {other}")).source(error),
         };
         Error::kubernetes(message)
@@ -63,12 +71,15 @@ impl<'a> Call<'a> {
     }
 
     /// The error of an answer with an HTTP error code.
-    fn refused(&self, status: &kube::core::Status) -> Error {
+    fn refused(&self, status: &Status) -> Error {
         let answer = answer(status);
         let error = Error::kubernetes(format!("cannot {self}: {answer}"));
         match status.code {
             401 => error.hint("the API server does not accept these credentials: renew them or log in again"),
             403 => error.hint(self.grant()),
+            300..=399 => {
+                error.hint("something in between redirects: check the server in the kubeconfig, and proxies")
+            }
             404 if self.name.is_none() => error.hint(format!("is {} installed in this cluster?", self.group)),
             429 | 500..=599 => error.hint("the API server is overloaded or failing: try again later"),
             _ => error,
@@ -109,8 +120,51 @@ impl fmt::Display for Call<'_> {
     }
 }
 
+/// How much is kept of an answer that is no Status, such as a proxy's page.
+const MAX_TEXT: usize = 300;
+
+const NO_DETAILS: StatusDetails = StatusDetails {
+    name: String::new(),
+    group: String::new(),
+    kind: String::new(),
+    uid: String::new(),
+    causes: Vec::new(),
+    retry_after_seconds: 0,
+};
+
+/// An answer that is no success as an error: the API's own Status, else what it says in plain text.
+pub(super) fn refusal(head: &Parts, body: &[u8]) -> kube::Error {
+    let own = serde_json::from_slice(body).ok();
+    let mut status = own.filter(|status: &Status| status.code != 0).unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(body);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words: String = words
+            .chars()
+            .filter(|one| !one.is_control())
+            .take(MAX_TEXT)
+            .collect();
+        let target = head.headers.get(LOCATION).and_then(|target| target.to_str().ok());
+        let message = match target {
+            Some(target) if head.status.is_redirection() => format!("it redirects to {target:?}"),
+            _ => words,
+        };
+        let reason = head.status.canonical_reason().unwrap_or_default();
+        Status::failure(&message, &reason.replace(' ', ""))
+    });
+    status.code = head.status.as_u16();
+    let asked = head
+        .headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    if let Some(seconds) = asked {
+        let details = status.details.get_or_insert(NO_DETAILS);
+        details.retry_after_seconds = details.retry_after_seconds.max(seconds);
+    }
+    kube::Error::Api(status.boxed())
+}
+
 /// `403 Forbidden: nodes is forbidden: …`, without what the server left out.
-pub(super) fn answer(status: &kube::core::Status) -> String {
+pub(super) fn answer(status: &Status) -> String {
     // For bodies that are no Status, kube puts a sentence of its own where the reason belongs.
     let reason = if status.reason.contains(' ') {
         ""

@@ -1,11 +1,16 @@
 //! Events on `NodePool`s. They tell people what happened and never stop a run.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::time::timeout;
 
 use super::{Cluster, MANAGER};
 use brimful_karpenter::nodepool::NodePool;
 
+/// An Event is not worth waiting for longer.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The API refuses a longer note.
 const MAX_NOTE: usize = 1024;
 
@@ -50,9 +55,17 @@ impl Cluster {
             action: event.action,
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &regarding).await {
-            tracing::warn!(pool = pool.name, reason = event.reason, %error, "cannot publish an Event");
-        }
+        let failure = match timeout(PATIENCE, recorder.publish(&event, &regarding)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        tracing::warn!(
+            pool = pool.name,
+            reason = event.reason,
+            error = failure,
+            "cannot publish an Event"
+        );
     }
 }
 

@@ -7,11 +7,11 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Api;
 use kube::api::PostParams;
 use kube::core::Request;
-use kube::core::params::{GetParams, ListParams};
+use kube::core::params::ListParams;
 use serde_json::Value;
 
 use super::call::Call;
-use super::{Cluster, Resource, code};
+use super::{Cluster, Resource, code, patience};
 use brimful_karpenter::api::NodePoolSchema;
 use brimful_karpenter::rights::Right;
 use brimful_types::{Error, Result};
@@ -61,9 +61,8 @@ impl Cluster {
     /// A Kubernetes error.
     pub async fn user(&self) -> Result<String> {
         let api: Api<SelfSubjectReview> = Api::all(self.client.clone());
-        let answer = api
-            .create(&PostParams::default(), &SelfSubjectReview::default())
-            .await;
+        let (params, review) = (PostParams::default(), SelfSubjectReview::default());
+        let answer = patience::read(|| api.create(&params, &review)).await;
         let call = Call::new("create", "authentication.k8s.io", "selfsubjectreviews");
         let review = answer.map_err(|error| self.failed(&call, error))?;
         let user = review.status.and_then(|status| status.user_info);
@@ -91,7 +90,8 @@ impl Cluster {
             ..SelfSubjectAccessReview::default()
         };
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let answer = api.create(&PostParams::default(), &review).await;
+        let params = PostParams::default();
+        let answer = patience::read(|| api.create(&params, &review)).await;
         let call = Call::new("create", "authorization.k8s.io", "selfsubjectaccessreviews");
         let review = answer.map_err(|error| self.failed(&call, error))?;
         Ok(review.status.is_some_and(|status| status.allowed))
@@ -102,7 +102,7 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error.
     pub async fn served(&self) -> Result<Served> {
-        let groups = self.client.list_api_groups().await;
+        let groups = patience::read(|| self.client.list_api_groups()).await;
         let groups = groups.map_err(|error| self.failed(&Call::new("list", "", "API groups"), error))?;
         let versions = |name: &str| {
             let group = groups.groups.iter().find(|group| group.name == name);
@@ -120,10 +120,8 @@ impl Cluster {
     /// True where a version of EKS Auto Mode's group has `NodeClass`es; the node monitoring agent has the group, too.
     async fn serves_node_classes(&self, versions: &[String]) -> bool {
         for version in versions {
-            let resources = self
-                .client
-                .list_api_group_resources(&format!("{AUTO_MODE}/{version}"))
-                .await;
+            let group = format!("{AUTO_MODE}/{version}");
+            let resources = patience::read(|| self.client.list_api_group_resources(&group)).await;
             let served =
                 resources.is_ok_and(|list| list.resources.iter().any(|one| one.name == "nodeclasses"));
             if served {
@@ -135,8 +133,7 @@ impl Cluster {
 
     /// The schema of `NodePool`s; `None` where the server does not tell.
     pub async fn schema(&self) -> Option<NodePoolSchema> {
-        let request = Request::new("/openapi/v3/apis/karpenter.sh").get("v1", &GetParams::default());
-        match self.client.request::<Value>(request.ok()?).await {
+        match self.get("/openapi/v3/apis/karpenter.sh", "v1").await {
             Ok(document) => NodePoolSchema::from_openapi(&document),
             Err(error) => {
                 tracing::debug!(%error, "cannot read the schema of NodePools");
@@ -163,7 +160,7 @@ impl Cluster {
     pub async fn karpenter_version(&self) -> Option<String> {
         let params = ListParams::default().labels(KARPENTER);
         let request = Request::new("/apis/apps/v1/deployments").list(&params).ok()?;
-        let list = self.client.request::<Value>(request).await.ok()?;
+        let list = patience::read(|| self.answer(request.clone())).await.ok()?;
         list["items"].as_array()?.iter().find_map(deployed_version)
     }
 

@@ -4,11 +4,11 @@
 //! `configmaps` get, create, patch, delete.
 
 use std::path::Path;
-use std::time::Duration;
 
+use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
-use kube::core::params::{GetParams, ListParams};
+use kube::core::params::ListParams;
 use kube::{Client, Config};
 use serde_json::Value;
 
@@ -20,22 +20,21 @@ mod call;
 mod events;
 mod inspect;
 mod patch;
+mod patience;
+mod proxy;
 mod state;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use events::PoolEvent;
 pub use inspect::{Overlays, Served};
-pub use patch::PatchError;
+pub use patch::{PatchError, Stored};
 pub use state::StateLease;
 
 /// Field manager of every write, and reporter of every Event.
 pub const MANAGER: &str = "brimful";
 
-/// A dead API server must say so in seconds, not minutes.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A list of thousands of Nodes takes a while.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Objects per page of a list: what kubectl asks for.
 const PAGE: u32 = 500;
 
@@ -104,31 +103,23 @@ impl Cluster {
         context: Option<&str>,
         user: Option<&str>,
     ) -> Result<Self> {
-        let options = KubeConfigOptions {
-            context: context.map(str::to_owned),
-            ..KubeConfigOptions::default()
-        };
-        let config = match (kubeconfig, context) {
-            (Some(path), _) => match Kubeconfig::read_from(path) {
-                Ok(file) => Config::from_custom_kubeconfig(file, &options)
-                    .await
-                    .map_err(call::no_config),
-                Err(error) => Err(call::no_config(error)),
-            },
-            (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(call::no_config),
-            (None, None) => Config::infer().await.map_err(call::no_config_anywhere),
-        };
-        let mut config = config?;
+        let mut config = load(kubeconfig, context).await?;
         if let Some(user) = user {
             config.auth_info.impersonate = Some(user.to_owned());
         }
-        Self::from_config(config)
+        // A credential plugin of the kubeconfig is run here, and waited for.
+        tokio::task::spawn_blocking(|| Self::from_config(config))
+            .await
+            .map_err(|error| Error::unexpected("cannot make a Kubernetes client").source(error))?
     }
 
     fn from_config(mut config: Config) -> Result<Self> {
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        config.read_timeout = Some(READ_TIMEOUT);
+        config.connect_timeout = Some(patience::CONNECT);
+        config.read_timeout = Some(patience::SILENCE);
+        config.write_timeout = Some(patience::SILENCE);
         config.reset_reader_on_write = true;
+        // Its 15 tries take as long as the server asks for; ours are in `patience`.
+        config.default_retry = false;
         let url = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(call::no_config)?;
         Ok(Self { client, url })
@@ -160,13 +151,10 @@ impl Cluster {
     /// A Kubernetes error, also if there is no such pool.
     pub async fn node_pool(&self, name: &str) -> Result<NodePool> {
         let call = NODE_POOLS.call("get").named(name);
-        let get = async {
-            let request = Request::new(NODE_POOLS.path).get(name, &GetParams::default());
-            self.client
-                .request::<Value>(request.map_err(kube::Error::BuildRequest)?)
-                .await
-        };
-        let object = get.await.map_err(|error| self.failed(&call, error))?;
+        let object = self
+            .get(NODE_POOLS.path, name)
+            .await
+            .map_err(|error| self.failed(&call, error))?;
         parse_one(&object, NodePool::from_json)
     }
 
@@ -217,24 +205,41 @@ impl Cluster {
             ..ListParams::default()
         };
         let mut items = Vec::new();
+        // What the pages so far say that there is. All pages are of one moment, so it must come.
+        let mut promised = 0;
         loop {
             let request = Request::new(resource.path)
                 .list(&params)
                 .map_err(kube::Error::BuildRequest)?;
-            let mut page: Value = self.client.request(request).await?;
-            if let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) {
-                items.extend(found);
-            }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                None | Some("") => return Ok(items),
-                Some(token) => params.continue_token = Some(token.to_owned()),
+            let page = patience::read(|| async { whole(self.answer(request.clone()).await?) });
+            let (found, remaining, token) = page.await?;
+            items.extend(found);
+            promised = promised.max(items.len() + remaining);
+            match token {
+                Some(token) => params.continue_token = Some(token),
+                None if items.len() < promised => {
+                    let cut = format!("the list ends after {} of {promised} objects", items.len());
+                    return Err(kube::Error::Service(cut.into()));
+                }
+                None => return Ok(items),
             }
         }
     }
 
+    /// Sends a request and reads the whole answer; anything but success is an error.
+    async fn answer(&self, request: http::Request<Vec<u8>>) -> kube::Result<Value> {
+        let response = self.client.send(request.map(Body::from)).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect_bytes().await?;
+        if head.status.is_success() {
+            return serde_json::from_slice(&body).map_err(kube::Error::SerdeError);
+        }
+        Err(call::refusal(&head, &body))
+    }
+
     /// Why there are no `NodePool`s of v1: an old Karpenter, or none.
     async fn karpenter_missing(&self) -> Error {
-        let old = self.client.list_api_group_resources("karpenter.sh/v1beta1").await;
+        let old = patience::read(|| self.client.list_api_group_resources("karpenter.sh/v1beta1")).await;
         if old.is_ok_and(|list| {
             list.resources
                 .iter()
@@ -255,6 +260,48 @@ impl Cluster {
     fn failed(&self, call: &Call<'_>, error: kube::Error) -> Error {
         call.failed(&self.url, error)
     }
+}
+
+/// The configuration to connect by, as kubectl would find it.
+async fn load(path: Option<&Path>, context: Option<&str>) -> Result<Config> {
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let file = match path {
+        Some(path) => Kubeconfig::read_from(path).map_err(call::no_config)?,
+        None => match Kubeconfig::read() {
+            Ok(file) => file,
+            Err(error) if context.is_some() => return Err(call::no_config(error)),
+            // A pod reaches its own API server directly.
+            Err(_) => return Config::infer().await.map_err(call::no_config_anywhere),
+        },
+    };
+    let own_proxy = proxy::configured(&file, context);
+    match Config::from_custom_kubeconfig(file, &options).await {
+        Ok(mut config) => {
+            config.proxy_url = proxy::choose(&config.cluster_url, own_proxy)?;
+            Ok(config)
+        }
+        Err(_) if path.is_none() && context.is_none() => {
+            Config::infer().await.map_err(call::no_config_anywhere)
+        }
+        Err(error) => Err(call::no_config(error)),
+    }
+}
+
+/// What a page of a list holds: its objects, how many are still to come, and the token to ask for them by.
+fn whole(mut page: Value) -> kube::Result<(Vec<Value>, usize, Option<String>)> {
+    let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) else {
+        return Err(kube::Error::Service(
+            "the answer is no list: it lacks items".into(),
+        ));
+    };
+    let metadata = &page["metadata"];
+    let remaining = metadata["remainingItemCount"].as_u64().unwrap_or_default();
+    let token = metadata["continue"].as_str().filter(|token| !token.is_empty());
+    let remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
+    Ok((found, remaining, token.map(str::to_owned)))
 }
 
 /// The HTTP code of an answer that is an error.

@@ -1,34 +1,46 @@
 //! Patches of `NodePool`s.
 
-use kube::core::Request;
-use kube::core::params::{Patch, PatchParams, ValidationDirective};
+use kube::core::params::{PatchParams, ValidationDirective};
 use serde_json::Value;
 
 use super::call::answer;
+use super::written::{Unwritten, holds};
 use super::{Cluster, MANAGER, NODE_POOLS, parse_one};
 use brimful_karpenter::nodepool::NodePool;
 use brimful_types::Error;
 
-/// Why a patch did not go through. Nothing was changed in any case but [`PatchError::Other`], where it is unknown.
+/// A pool as it stands after a patch.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The pool.
+    pub pool: NodePool,
+    /// False where something in the cluster (a mutating webhook) stored other values than were sent.
+    pub as_sent: bool,
+}
+
+/// Why a patch did not go through.
 #[derive(Debug)]
 pub enum PatchError {
-    /// The pool is not what the patch was made from (409): read it again.
+    /// The pool is not what the patch was made from (409): read it again. Nothing was changed.
     Conflict(String),
     /// The server will not have it, whatever is tried again: not permitted (401, 403), no such pool (404), not
-    /// valid (400, 422).
+    /// valid (400, 422). Nothing was changed.
     Refused {
         /// HTTP code.
         code: u16,
         /// The server's own words.
         message: String,
     },
-    /// The server could not be reached, or failed.
-    Other(Error),
+    /// The server failed or was too busy, and the pool shows that nothing was changed: it may be tried again.
+    Undone(Error),
+    /// The server failed or could not be reached, and whether the pool was changed cannot be seen.
+    Unknown(Error),
 }
 
 impl Cluster {
     /// Sends a JSON merge patch of one `NodePool` as field manager [`MANAGER`], unknown fields refused. With
-    /// `dry_run` the server checks it and stores nothing. Returns the pool as it then is.
+    /// `dry_run` the server checks it and stores nothing. Returns the pool as it then is; an answer that got lost is
+    /// looked for on the pool.
     ///
     /// `metadata.resourceVersion` in the patch makes it conditional.
     ///
@@ -39,37 +51,33 @@ impl Cluster {
         name: &str,
         patch: &Value,
         dry_run: bool,
-    ) -> Result<NodePool, PatchError> {
+    ) -> Result<Stored, PatchError> {
         let params = PatchParams {
             dry_run,
             field_manager: Some(MANAGER.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
         };
-        let send = async {
-            let request = Request::new(NODE_POOLS.path).patch(name, &params, &Patch::Merge(patch));
-            self.client
-                .request::<Value>(request.map_err(kube::Error::BuildRequest)?)
-                .await
-        };
-        match send.await {
-            Ok(object) => parse_one(&object, NodePool::from_json).map_err(PatchError::Other),
-            Err(error) => Err(self.patch_failed(name, error)),
+        match self.merge(NODE_POOLS.path, name, patch, &params).await {
+            Ok(object) => Ok(Stored {
+                pool: parse_one(&object, NodePool::from_json).map_err(PatchError::Unknown)?,
+                as_sent: holds(&object, patch),
+            }),
+            Err(unwritten) => Err(self.patch_failed(name, unwritten)),
         }
     }
 
-    fn patch_failed(&self, name: &str, error: kube::Error) -> PatchError {
-        match &error {
-            kube::Error::Api(status) if status.code == 409 => PatchError::Conflict(answer(status)),
-            kube::Error::Api(status)
-                if (400..500).contains(&status.code) && !matches!(status.code, 408 | 429) =>
-            {
-                PatchError::Refused {
-                    code: status.code,
-                    message: answer(status),
-                }
-            }
-            _ => PatchError::Other(self.failed(&NODE_POOLS.call("patch").named(name), error)),
+    fn patch_failed(&self, name: &str, unwritten: Unwritten) -> PatchError {
+        let failed = |error| self.failed(&NODE_POOLS.call("patch").named(name), error);
+        match unwritten {
+            Unwritten::Conflict(kube::Error::Api(status)) => PatchError::Conflict(answer(&status)),
+            Unwritten::Conflict(error) => PatchError::Conflict(failed(error).to_string()),
+            Unwritten::Refused(kube::Error::Api(status)) => PatchError::Refused {
+                code: status.code,
+                message: answer(&status),
+            },
+            Unwritten::Refused(error) | Unwritten::Undone(error) => PatchError::Undone(failed(error)),
+            Unwritten::Unknown(error) => PatchError::Unknown(failed(error)),
         }
     }
 }

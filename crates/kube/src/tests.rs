@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use chrono::{Duration, TimeZone, Utc};
+use chrono::{TimeZone, Utc};
 use serde_json::json;
 
 use super::*;
@@ -198,7 +198,12 @@ async fn a_patch_is_a_strict_merge_patch_of_ours_and_its_refusals_are_sorted() {
     });
     let patch = json!({"metadata": {"resourceVersion": "7"}, "spec": {"weight": null}});
     assert_eq!(
-        cluster.patch_node_pool("a", &patch, true).await.unwrap().name,
+        cluster
+            .patch_node_pool("a", &patch, true)
+            .await
+            .unwrap()
+            .pool
+            .name,
         "a"
     );
     let (line, body) = seen.lock().unwrap()[0].clone();
@@ -218,8 +223,89 @@ async fn a_patch_is_a_strict_merge_patch_of_ours_and_its_refusals_are_sorted() {
     let (cluster, _) = server(|_, _| status(500, "InternalError", ""));
     assert!(matches!(
         cluster.patch_node_pool("a", &patch, false).await,
-        Err(PatchError::Other(_))
+        Err(PatchError::Unknown(_))
     ));
+}
+
+/// A pool as the server has it after a patch.
+fn weighted(version: &str, weight: i32) -> Value {
+    let mut pool = pool("a");
+    pool["metadata"]["resourceVersion"] = json!(version);
+    pool["spec"]["weight"] = json!(weight);
+    pool
+}
+
+#[tokio::test]
+async fn a_patch_whose_answer_is_lost_is_read_back() {
+    let patch = json!({"metadata": {"resourceVersion": "7"}, "spec": {"weight": 60}});
+    let outcome = |code: u16, found: Value| {
+        let (cluster, _) = server(move |line, _| match line.split(' ').next() {
+            Some("PATCH") => status(code, "", ""),
+            _ => (200, found.clone()),
+        });
+        let patch = patch.clone();
+        async move { cluster.patch_node_pool("a", &patch, false).await }
+    };
+    for code in [500, 502, 503, 504, 409] {
+        let stored = outcome(code, weighted("8", 60)).await.unwrap();
+        assert!(
+            stored.as_sent && stored.pool.weight == Some(60),
+            "{code}: it stands"
+        );
+    }
+    let undone = outcome(504, weighted("7", 10)).await;
+    assert!(matches!(undone, Err(PatchError::Undone(_))), "{undone:?}");
+    let moved = outcome(504, weighted("9", 40)).await;
+    assert!(matches!(moved, Err(PatchError::Conflict(_))), "{moved:?}");
+    let busy = outcome(429, weighted("7", 10)).await;
+    assert!(matches!(busy, Err(PatchError::Undone(_))), "{busy:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_stores_something_else_is_noticed() {
+    let (cluster, _) = server(|_, _| (200, weighted("8", 40)));
+    let patch = json!({"metadata": {"resourceVersion": "7"}, "spec": {"weight": 60}});
+    let stored = cluster.patch_node_pool("a", &patch, false).await.unwrap();
+    assert!(!stored.as_sent);
+    assert_eq!(stored.pool.weight, Some(40));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_whole_is_an_error_and_not_an_empty_one() {
+    let answers = [
+        (json!({"metadata": {}}), "lacks items"),
+        (json!({"metadata": {}, "items": null}), "lacks items"),
+        (json!({}), "lacks items"),
+        (
+            json!({"metadata": {"remainingItemCount": 7}, "items": [pool("a")]}),
+            "ends after 1 of 8",
+        ),
+    ];
+    for (answer, wanted) in answers {
+        let (cluster, _) = server(move |_, _| (200, answer.clone()));
+        let error = cluster.node_pools().await.unwrap_err();
+        assert!(error.to_string().contains(wanted), "{error}");
+        assert_eq!(error.kind().exit_code(), 7);
+    }
+    let (cluster, _) = server(|line, _| {
+        let second = line.contains("continue=");
+        let (token, remaining) = if second { ("", 0) } else { ("token", 2) };
+        let metadata = json!({"continue": token, "remainingItemCount": remaining});
+        (
+            200,
+            json!({"metadata": metadata, "items": [pool(if second { "b" } else { "a" })]}),
+        )
+    });
+    let error = cluster.node_pools().await.unwrap_err();
+    assert!(error.to_string().contains("ends after 2 of 3"), "{error}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_answer() {
+    let (cluster, _) = server(|_, _| (302, json!("log in")));
+    let error = cluster.nodes().await.unwrap_err();
+    assert!(error.to_string().contains("302 Found"), "{error}");
+    assert!(error.next_step().is_some_and(|hint| hint.contains("redirects")));
 }
 
 #[tokio::test]
@@ -251,9 +337,11 @@ fn config_map(annotations: &Value) -> Value {
 
 async fn take(cluster: &Cluster) -> Result<StateLease> {
     let now = Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap();
-    cluster
-        .take_state("ns", "s", "me", now, Duration::minutes(10))
-        .await
+    cluster.take_state("ns", "s", "me", now).await
+}
+
+fn verb(line: &str) -> &str {
+    line.split(' ').next().unwrap_or_default()
 }
 
 #[tokio::test]
@@ -262,43 +350,48 @@ async fn a_free_state_is_taken_and_released_with_preconditions() {
     let (cluster, seen) = server(move |_, _| (200, config_map(&stale)));
     let lease = take(&cluster).await.unwrap();
     assert_eq!(lease.state(), Some("{}"));
-    cluster
-        .release_state(lease.clone(), Some("{}"), None)
+    assert!(lease.check().is_ok());
+    lease.release(Some("{}"), None).await.unwrap();
+    let new = Some("{\"a\":1}");
+    take(&cluster).await.unwrap().release(new, None).await.unwrap();
+    take(&cluster)
+        .await
+        .unwrap()
+        .release(new, Some("{}"))
         .await
         .unwrap();
-    let new = Some("{\"a\":1}");
-    cluster.release_state(lease.clone(), new, None).await.unwrap();
-    cluster.release_state(lease, new, Some("{}")).await.unwrap();
-    let bodies: Vec<_> = seen
-        .lock()
-        .unwrap()
+    let log = seen.lock().unwrap().clone();
+    let bodies: Vec<_> = log
         .iter()
-        .map(|(_, body)| body.clone())
+        .filter(|(line, _)| verb(line) == "PATCH")
+        .map(|(_, body)| body)
         .collect();
-    let held = json!({"brimful.dev/holder": "me", "brimful.dev/held-until": "2026-11-21T12:10:00Z"});
+    let held = json!({"brimful.dev/holder": "me", "brimful.dev/held-until": "2026-11-21T12:00:45Z",
+        "brimful.dev/lease-seconds": "45"});
+    assert_eq!(
+        bodies[0],
+        &json!({"metadata": {"resourceVersion": "5", "annotations": held}})
+    );
+    let free = json!({"annotations": {"brimful.dev/holder": null, "brimful.dev/held-until": null,
+        "brimful.dev/lease-seconds": null}, "resourceVersion": "5"});
     assert_eq!(
         bodies[1],
-        json!({"metadata": {"resourceVersion": "5", "annotations": held}})
-    );
-    let free = json!({"resourceVersion": "5", "annotations": {"brimful.dev/holder": null, "brimful.dev/held-until": null}});
-    assert_eq!(
-        bodies[2],
-        json!({ "metadata": free }),
+        &json!({ "metadata": free }),
         "content that did not change is not written"
     );
     assert_eq!(
         bodies[3],
-        json!({"metadata": free, "data": {"state.json": "{\"a\":1}"}})
+        &json!({"metadata": free, "data": {"state.json": "{\"a\":1}"}})
     );
     assert_eq!(
-        bodies[4]["data"],
+        bodies[5]["data"],
         json!({"state.json": "{\"a\":1}", "history.json": "{}"}),
         "both in one write"
     );
 }
 
 #[tokio::test]
-async fn a_held_state_is_refused_but_its_own_holder_may_take_it_again() {
+async fn a_hold_of_before_renewals_is_refused_but_its_own_holder_may_take_it_again() {
     let by = |holder: &str| json!({"brimful.dev/holder": holder, "brimful.dev/held-until": "2026-11-21T12:05:00Z"});
     let (held, own) = (by("other"), by("me"));
     let (cluster, seen) = server(move |_, _| (200, config_map(&held)));
@@ -316,16 +409,52 @@ async fn a_held_state_is_refused_but_its_own_holder_may_take_it_again() {
     assert!(take(&cluster).await.is_ok());
 }
 
+/// A hold that ended an hour ago by this run's clock, and of which the nth look shows the nth time.
+fn watched(until: impl Fn(usize) -> &'static str + Send + 'static) -> (Cluster, Arc<Mutex<Vec<Seen>>>) {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    server(move |line, _| {
+        if verb(line) == "PATCH" {
+            return (200, config_map(&json!({})));
+        }
+        let nth = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let held = json!({"brimful.dev/holder": "other", "brimful.dev/held-until": until(nth),
+            "brimful.dev/lease-seconds": "3"});
+        (200, config_map(&held))
+    })
+}
+
+#[tokio::test]
+async fn a_clock_that_runs_ahead_does_not_steal_a_hold_that_is_renewed() {
+    let (cluster, seen) = watched(|nth| ["2026-11-21T11:00:00Z", "2026-11-21T11:00:10Z"][nth.min(1)]);
+    let error = take(&cluster).await.unwrap_err();
+    assert!(
+        error.to_string().contains("another run (other) holds the state"),
+        "{error}"
+    );
+    assert!(
+        lines(&seen).iter().all(|line| verb(line) == "GET"),
+        "nothing was written"
+    );
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_renews_is_taken_over_after_its_time_and_not_before() {
+    let began = std::time::Instant::now();
+    let (cluster, _) = watched(|_| "2026-11-21T13:00:00Z");
+    take(&cluster).await.unwrap();
+    assert!(began.elapsed() >= std::time::Duration::from_secs(3));
+}
+
 #[tokio::test]
 async fn of_two_runs_that_start_together_one_is_refused() {
-    let (cluster, _) = server(|line, _| match line.split(' ').next() {
-        Some("GET") => (200, config_map(&json!({}))),
+    let (cluster, _) = server(|line, _| match verb(line) {
+        "GET" => (200, config_map(&json!({}))),
         _ => status(409, "Conflict", "the object has been modified"),
     });
     let error = take(&cluster).await.unwrap_err();
     assert!(error.to_string().contains("at the same moment"), "{error}");
-    let (cluster, _) = server(|line, _| match line.split(' ').next() {
-        Some("GET") => status(404, "NotFound", ""),
+    let (cluster, _) = server(|line, _| match verb(line) {
+        "GET" => status(404, "NotFound", ""),
         _ => status(409, "AlreadyExists", ""),
     });
     assert!(
@@ -339,8 +468,8 @@ async fn of_two_runs_that_start_together_one_is_refused() {
 
 #[tokio::test]
 async fn a_missing_state_is_created_held_and_its_deletion_is_idempotent() {
-    let (cluster, seen) = server(|line, body| match line.split(' ').next() {
-        Some("POST") => (201, body.clone()),
+    let (cluster, seen) = server(|line, body| match verb(line) {
+        "POST" => (201, body.clone()),
         _ => status(404, "NotFound", ""),
     });
     assert_eq!(cluster.read_state("ns", "s").await.unwrap(), None);
@@ -352,6 +481,97 @@ async fn a_missing_state_is_created_held_and_its_deletion_is_idempotent() {
     );
     assert_eq!(body["metadata"]["annotations"]["brimful.dev/holder"], "me");
     cluster.delete_state("ns", "s").await.unwrap();
+}
+
+/// A `ConfigMap` that is kept as a real server would: its version moves with each write.
+fn kept(state: Arc<Mutex<Value>>) -> Cluster {
+    let (cluster, _) = server(move |line, body| {
+        let mut map = state.lock().unwrap();
+        if verb(line) == "GET" {
+            return (200, map.clone());
+        }
+        if body["metadata"]["resourceVersion"] != map["metadata"]["resourceVersion"] {
+            return status(409, "Conflict", "the object has been modified");
+        }
+        json_patch::merge(&mut map, body);
+        touch(&mut map);
+        (200, map.clone())
+    });
+    cluster
+}
+
+/// Somebody writes.
+fn touch(map: &mut Value) {
+    let version: u32 = map["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    map["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+}
+
+#[tokio::test]
+async fn a_label_that_somebody_sets_meanwhile_does_not_keep_the_state_from_being_written() {
+    let state = Arc::new(Mutex::new(config_map(&json!({}))));
+    let lease = take(&kept(Arc::clone(&state))).await.unwrap();
+    touch(&mut state.lock().unwrap());
+    lease.release(Some("new"), None).await.unwrap();
+    let map = state.lock().unwrap();
+    assert_eq!(
+        (&map["data"]["state.json"], &map["metadata"]["annotations"]),
+        (&json!("new"), &json!({}))
+    );
+}
+
+#[tokio::test]
+async fn content_that_somebody_edits_meanwhile_stays_and_the_state_is_given_back() {
+    let state = Arc::new(Mutex::new(config_map(&json!({}))));
+    let lease = take(&kept(Arc::clone(&state))).await.unwrap();
+    {
+        let mut map = state.lock().unwrap();
+        map["data"]["state.json"] = json!("edited");
+        touch(&mut map);
+    }
+    let error = lease.release(Some("new"), None).await.unwrap_err();
+    assert!(error.to_string().contains("was edited"), "{error}");
+    let map = state.lock().unwrap();
+    assert_eq!(
+        (&map["data"]["state.json"], &map["metadata"]["annotations"]),
+        (&json!("edited"), &json!({}))
+    );
+}
+
+#[tokio::test]
+async fn a_state_that_another_run_has_taken_over_is_left_to_it() {
+    let state = Arc::new(Mutex::new(config_map(&json!({}))));
+    let lease = take(&kept(Arc::clone(&state))).await.unwrap();
+    {
+        let mut map = state.lock().unwrap();
+        map["metadata"]["annotations"]["brimful.dev/holder"] = json!("other");
+        touch(&mut map);
+    }
+    let error = lease.release(Some("new"), None).await.unwrap_err();
+    assert!(
+        error.to_string().contains("taken over by another run (other)"),
+        "{error}"
+    );
+    let map = state.lock().unwrap();
+    assert_eq!(map["metadata"]["annotations"]["brimful.dev/holder"], "other");
+    assert_eq!(map["data"]["state.json"], "{}");
+}
+
+#[tokio::test]
+async fn a_hold_that_was_taken_by_a_lost_answer_is_freed_and_nobody_elses() {
+    let by = |holder: &str| json!({"brimful.dev/holder": holder, "brimful.dev/lease-seconds": "45"});
+    for (holder, is_freed) in [("me", true), ("other", false)] {
+        let state = Arc::new(Mutex::new(config_map(&by(holder))));
+        kept(Arc::clone(&state))
+            .free_state("ns", "s", "me")
+            .await
+            .unwrap();
+        let map = state.lock().unwrap();
+        assert_eq!(map["metadata"]["annotations"] == json!({}), is_freed, "{holder}");
+    }
 }
 
 #[tokio::test]

@@ -192,6 +192,17 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
             group.doubt = Some(what);
             continue;
         };
+        let mut fees = facts.ledger.plans[index]
+            .hours
+            .range(..=Hour::of(facts.now))
+            .rev()
+            .take(24);
+        if fees.any(|(_, hour)| hour.fee_rows > 1) {
+            let id = plan.short_id();
+            group.doubt = Some(format!(
+                "the report counts the commitment of plan {id} more than once"
+            ));
+        }
         group.in_force += commitment;
         if !is_surely_in_force(facts, index) {
             let message = format!(

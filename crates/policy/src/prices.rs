@@ -261,6 +261,8 @@ mod tests {
             end: None,
             currency: None,
             stopped: None,
+            returned: None,
+            unclear: Vec::new(),
             shared: true,
         };
         let rate = |name: &str, rate| ((0, key(&format!("USE2-BoxUsage:{name}"))), dollars(rate));

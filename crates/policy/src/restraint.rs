@@ -49,6 +49,10 @@ pub fn not_committed(pool: &NodePool) -> Option<String> {
         ),
         Role::None if !pool.is_v1() => Some(format!("is of {}: Brimful steers karpenter.sh/v1 (Karpenter 1.0 or newer)", pool.api_version)),
         Role::None if pool.is_static() => Some("is static (spec.replicas): Karpenter allows no weight on it".to_owned()),
+        Role::None if pool.other_provider().is_some() => Some(format!(
+            "launches machines of another provider (its nodeClassRef is of group {}), which no AWS Savings Plan covers",
+            pool.other_provider().unwrap_or_default()
+        )),
         Role::None => Some("its requirements allow no capacity type".to_owned()),
     }
 }

@@ -92,6 +92,35 @@ impl State {
         Ok(state)
     }
 
+    /// As much of it as fits into `room` bytes of JSON: the pools whose decision is oldest are forgotten first. Returns
+    /// how many are.
+    #[must_use]
+    pub fn bounded(mut self, room: usize) -> (Self, usize) {
+        let mut excess = self.to_text().len().saturating_sub(room);
+        let mut by_age: Vec<(DateTime<Utc>, String)> = self
+            .node_pools
+            .iter()
+            .map(|(name, known)| (known.since, name.clone()))
+            .collect();
+        by_age.sort();
+        let mut dropped = 0;
+        for (_, name) in by_age {
+            if excess == 0 {
+                break;
+            }
+            // Its text, and the colon and comma around it.
+            let known = self.node_pools.remove(&name);
+            let length = |text: Result<String, _>| text.map_or(0, |text: String| text.len());
+            let own = length(serde_json::to_string(&known)) + length(serde_json::to_string(&name)) + 1;
+            excess = excess.saturating_sub(own);
+            dropped += 1;
+        }
+        if excess > 0 {
+            self.burn = Burn::default();
+        }
+        (self, dropped)
+    }
+
     /// The text to keep.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -191,6 +220,36 @@ mod tests {
         assert_eq!(read.node_pools["a"].last_decided(), Some(Decision::Hold));
         assert_eq!(read.node_pools["a"].memory.over_since, Some(second));
         assert_eq!(read, state);
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_forgets_the_oldest_decisions_and_fits() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut state = State::default();
+        for age in 0..600_i64 {
+            let memory = Memory {
+                turned: [Some(now); 5],
+                ..Memory::default()
+            };
+            let pool = format!("pool-{age:03}");
+            state.note(&pool, Decision::Fill, memory, now - chrono::Duration::days(age));
+        }
+        let whole = state.to_text().len();
+        assert!(whole > MAX_BYTES, "{whole}");
+        let (kept, dropped) = state.clone().bounded(MAX_BYTES);
+        let length = kept.to_text().len();
+        assert!(
+            (MAX_BYTES - 400..=MAX_BYTES).contains(&length),
+            "no more than needed: {length}"
+        );
+        assert_eq!(kept.node_pools.len() + dropped, 600);
+        let last = format!("pool-{:03}", 599 - dropped);
+        assert_eq!(
+            kept.node_pools.keys().next_back(),
+            Some(&last),
+            "the newest are kept"
+        );
+        assert_eq!(state.clone().bounded(whole), (state, 0));
     }
 
     #[test]

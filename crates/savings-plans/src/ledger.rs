@@ -32,6 +32,20 @@ pub struct PlanHour {
     pub covered: Money,
     /// True when a number in one of its rows could not be read.
     pub suspect: bool,
+    /// How many rows state the commitment (or, in FOCUS, what was unused of it). AWS writes one for each plan and hour: with
+    /// more, something was read twice.
+    pub fee_rows: u32,
+}
+
+impl PlanHour {
+    /// Counts rows that state a commitment of `amount`, all together. Corrections, which lower it, don't count.
+    pub fn note_fee(&mut self, amount: Money, rows: u64) {
+        if amount > Money::ZERO {
+            self.fee_rows = self
+                .fee_rows
+                .saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
+        }
+    }
 }
 
 /// One plan and its hours.
@@ -153,10 +167,27 @@ pub struct Ledger {
     pub granularity: Option<Granularity>,
     /// Rows that matter and hold something that is not a number or a time.
     pub unreadable_rows: u64,
+    /// True when there are such rows, and not one whose time could be read.
+    pub has_no_times: bool,
     /// Region code of each usage type of EC2 instances.
     pub regions: BTreeMap<Arc<str>, Arc<str>>,
     /// Currencies of the plans' rows.
     pub currencies: BTreeSet<String>,
+}
+
+impl PlanLedger {
+    /// A plan whose end cannot be read is not taken to go on for ever: AWS writes fees ahead to the end of the month, and no
+    /// further than the plan goes.
+    pub fn guess_end(&mut self) {
+        if self.plan.end.is_none() && self.plan.has_unread_end() {
+            let fees = self
+                .hours
+                .iter()
+                .rev()
+                .find(|(_, hour)| hour.commitment.is_some());
+            self.plan.end = fees.map(|(hour, _)| hour.end());
+        }
+    }
 }
 
 impl Ledger {
@@ -187,6 +218,9 @@ impl Ledger {
             let Some(last) = fees.map(|(hour, _)| hour.end()) else {
                 continue;
             };
+            if entry.plan.returned.is_some() {
+                continue;
+            }
             if last <= horizon - maturity && entry.plan.end.is_none_or(|end| end > last) {
                 entry.plan.stopped = Some(last);
                 marked.push(index);

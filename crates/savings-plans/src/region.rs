@@ -1,14 +1,15 @@
 //! AWS regions: codes, the names that reports print, and the prefixes of usage types.
 
-/// (code, name in the report, usage-type prefix). Source: AWS "Regions and zones" and the billing codes that appear
-/// in usage types. us-east-1 has no prefix; `EU-` alone is eu-west-1.
-const REGIONS: [(&str, &str, &str); 34] = [
+/// (code, name in the report, usage-type prefix). Source: AWS "Regions and zones" and "AWS Region billing codes",
+/// as they appear in usage types. us-east-1 has no prefix; `EU-` alone is eu-west-1.
+const REGIONS: [(&str, &str, &str); 38] = [
     ("us-east-1", "US East (N. Virginia)", ""),
     ("us-east-2", "US East (Ohio)", "USE2"),
     ("us-west-1", "US West (N. California)", "USW1"),
     ("us-west-2", "US West (Oregon)", "USW2"),
     ("af-south-1", "Africa (Cape Town)", "AFS1"),
     ("ap-east-1", "Asia Pacific (Hong Kong)", "APE1"),
+    ("ap-east-2", "Asia Pacific (Taipei)", "APE2"),
     ("ap-northeast-1", "Asia Pacific (Tokyo)", "APN1"),
     ("ap-northeast-2", "Asia Pacific (Seoul)", "APN2"),
     ("ap-northeast-3", "Asia Pacific (Osaka)", "APN3"),
@@ -18,6 +19,9 @@ const REGIONS: [(&str, &str, &str); 34] = [
     ("ap-southeast-2", "Asia Pacific (Sydney)", "APS2"),
     ("ap-southeast-3", "Asia Pacific (Jakarta)", "APS4"),
     ("ap-southeast-4", "Asia Pacific (Melbourne)", "APS6"),
+    ("ap-southeast-5", "Asia Pacific (Malaysia)", "APS7"),
+    ("ap-southeast-6", "Asia Pacific (New Zealand)", "APS8"),
+    ("ap-southeast-7", "Asia Pacific (Thailand)", "APS9"),
     ("ca-central-1", "Canada (Central)", "CAN1"),
     ("ca-west-1", "Canada West (Calgary)", "CAN2"),
     ("cn-north-1", "China (Beijing)", "CNN1"),
@@ -50,7 +54,7 @@ pub fn code_of(name: &str) -> Option<String> {
         return Some(name.to_owned());
     }
     // The same region is "EU (Ireland)" in older and "Europe (Ireland)" in newer price lists.
-    let canonical = |text: &str| text.replacen("Europe", "EU", 1);
+    let canonical = |text: &str| text.trim().replacen("Europe", "EU", 1).replace('ã', "a");
     REGIONS
         .iter()
         .find(|(_, long, _)| canonical(long) == canonical(name))
@@ -82,6 +86,19 @@ pub fn of_usage_type(usage_type: &str) -> Option<&'static str> {
     }
 }
 
+/// The region that a known code before the dash stands for, and none for us-east-1.
+#[must_use]
+pub fn of_prefix(prefix: &str) -> Option<&'static str> {
+    match prefix.trim_end_matches('-') {
+        "EUW1" => Some("eu-west-1"),
+        "USE1" => Some("us-east-1"),
+        code => REGIONS
+            .iter()
+            .find(|(_, _, known)| *known == code)
+            .map(|(code, _, _)| *code),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +107,7 @@ mod tests {
     fn names_and_codes_lead_to_the_code() {
         assert_eq!(code_of("US East (N. Virginia)").as_deref(), Some("us-east-1"));
         assert_eq!(code_of("Europe (Ireland)").as_deref(), Some("eu-west-1"));
+        assert_eq!(code_of("South America (São Paulo)").as_deref(), Some("sa-east-1"));
         assert_eq!(code_of("us-gov-west-1").as_deref(), Some("us-gov-west-1"));
         assert_eq!(code_of("Any"), None);
         assert_eq!(code_of(""), None);

@@ -8,7 +8,13 @@ use serde::{Serialize, Serializer};
 
 use super::region;
 use super::usage::family;
-use brimful_types::hour::Hour;
+use brimful_types::hour::{Hour, read_time};
+
+use told::{Described, only, term};
+
+pub use told::{Covered, PlanTexts, Unclear};
+
+mod told;
 
 /// What a plan covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -38,8 +44,7 @@ impl PlanKind {
             () if starts("ec2instance") => Self::Ec2Instance,
             () if starts("sagemaker") || starts("machinelearning") => Self::SageMaker,
             () if starts("database") => Self::Database,
-            // "Savings Plan" names no kind.
-            () if !offering.is_empty() && !starts("savingsplan") => Self::Other,
+            // Others ("Savings Plan") name no kind that is known.
             () if usage_type.contains("EC2SP:") => Self::Ec2Instance,
             () if usage_type.contains("ComputeSP:") => Self::Compute,
             () if usage_type.contains("MLSP") || product == "MachineLearningSavingsPlans" => Self::SageMaker,
@@ -78,55 +83,95 @@ pub struct Plan {
     pub currency: Option<String>,
     /// When its rows stop although others' go on: it was returned, or the report does not tell its end.
     pub stopped: Option<DateTime<Utc>>,
+    /// When its fee was given back: a plan may be returned within some days.
+    pub returned: Option<DateTime<Utc>>,
+    /// What its rows leave open.
+    pub unclear: Vec<Unclear>,
     /// False for plans of accounts that do not share with this cluster: they belong to no group.
     pub shared: bool,
 }
 
-/// The texts of a row from which a plan is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // each is named after its column
-pub struct PlanTexts {
-    pub offering_type: String,
-    pub usage_type: String,
-    pub product_code: String,
-    pub payment_option: String,
-    pub region: String,
-    pub family: String,
-    pub start: String,
-    pub end: String,
-    pub account: String,
-    pub currency: String,
-}
-
 impl Plan {
-    /// Reads a plan from its rows' texts.
+    /// Reads a plan from its rows' texts; and what those leave open, from what it covered.
     #[must_use]
-    pub fn read(arn: &str, texts: &PlanTexts) -> Self {
-        let kind = PlanKind::of(&texts.offering_type, &texts.usage_type, &texts.product_code);
-        let is_ec2 = kind == PlanKind::Ec2Instance;
-        let purchase = texts.usage_type.split_once("EC2SP:").map(|(_, rest)| rest);
+    pub fn read(arn: &str, texts: &PlanTexts, covered: &Covered) -> Self {
+        let described = Described::by(&texts.description);
+        let kind = match PlanKind::of(&texts.offering_type, &texts.usage_type, &texts.product_code) {
+            PlanKind::Other => described.kind.unwrap_or(if covered.is_compute() {
+                PlanKind::Compute
+            } else {
+                PlanKind::Other
+            }),
+            kind => kind,
+        };
+        let purchase = texts.usage_type.split_once("EC2SP:");
         let from_purchase = purchase
-            .and_then(|rest| rest.split_once('.'))
+            .and_then(|(_, rest)| rest.split_once('.'))
             .map(|(family, _)| family.to_owned());
         let from_column = text(&texts.family).map(|name| family(&name).to_owned());
-        let prefix_region = || region::of_usage_type(&texts.usage_type).map(str::to_owned);
+        let prefix_region = || region::of_prefix(purchase?.0).map(str::to_owned);
+        let region = region::code_of(&texts.region)
+            .or_else(prefix_region)
+            .or(described.region)
+            .or_else(|| only(&covered.regions));
+        let family = from_purchase
+            .or(described.family)
+            .or(from_column)
+            .or_else(|| only(&covered.families));
+        let mut plan = Self::of_kind(arn, kind, region, family, texts);
+        plan.unclear = plan.what_is_unclear(texts);
+        if plan.end.is_none() && plan.has_unread_end() {
+            plan.end = plan
+                .start
+                .zip(term(&texts.usage_type))
+                .map(|(start, term)| start + term);
+        }
+        plan
+    }
+
+    /// True when its end is told in a form that cannot be read.
+    pub fn has_unread_end(&self) -> bool {
+        self.unclear.iter().any(|what| matches!(what, Unclear::End(_)))
+    }
+
+    fn what_is_unclear(&self, texts: &PlanTexts) -> Vec<Unclear> {
+        let is_ec2 = self.kind == PlanKind::Ec2Instance;
+        let is_unread = |time: Option<_>, text: &str| time.is_none() && !text.trim().is_empty();
+        let all = [
+            (self.kind == PlanKind::Other).then(|| Unclear::Kind(texts.offering_type.clone())),
+            (is_ec2 && self.region.is_none()).then(|| Unclear::Region(texts.region.clone())),
+            (is_ec2 && self.family.is_none()).then_some(Unclear::Family),
+            is_unread(self.start, &texts.start).then(|| Unclear::Start(texts.start.clone())),
+            is_unread(self.end, &texts.end).then(|| Unclear::End(texts.end.clone())),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn of_kind(
+        arn: &str,
+        kind: PlanKind,
+        region: Option<String>,
+        family: Option<String>,
+        texts: &PlanTexts,
+    ) -> Self {
+        let is_ec2 = kind == PlanKind::Ec2Instance;
         Self {
             arn: arn.to_owned(),
             kind,
-            region: is_ec2
-                .then(|| region::code_of(&texts.region).or_else(prefix_region))
-                .flatten(),
-            family: is_ec2.then(|| from_purchase.or(from_column)).flatten(),
+            region: region.filter(|_| is_ec2),
+            family: family.filter(|_| is_ec2),
             owner: arn
                 .split(':')
                 .nth(4)
                 .and_then(text)
                 .or_else(|| text(&texts.account)),
             payment_option: payment_option(&texts.payment_option),
-            start: time(&texts.start),
-            end: time(&texts.end),
+            start: read_time(&texts.start),
+            end: read_time(&texts.end),
             currency: text(&texts.currency),
             stopped: None,
+            returned: None,
+            unclear: Vec::new(),
             shared: true,
         }
     }
@@ -238,10 +283,6 @@ fn payment_option(option: &str) -> Option<String> {
         .map_or_else(|| text(option), |k| Some((*k).to_owned()))
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text).ok().map(|t| t.to_utc())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +306,10 @@ mod tests {
             PlanKind::SageMaker
         );
         assert_eq!(PlanKind::of("QuantumSavingsPlans", "", ""), PlanKind::Other);
+        assert_eq!(
+            PlanKind::of("Savings Plan", "ComputeSP:1yrNoUpfront", ""),
+            PlanKind::Compute
+        );
     }
 
     #[test]
@@ -276,7 +321,7 @@ mod tests {
             start: "2026-11-08T11:15:04.000Z".into(),
             ..PlanTexts::default()
         };
-        let plan = Plan::read(ARN, &texts);
+        let plan = Plan::read(ARN, &texts, &Covered::default());
         assert_eq!(
             plan.group().unwrap().to_string(),
             "ec2Instance/c7i-flex/us-east-2"
@@ -294,6 +339,100 @@ mod tests {
             offering_type: "EC2InstanceSavingsPlans".into(),
             ..PlanTexts::default()
         };
-        assert_eq!(Plan::read(ARN, &texts).group(), None);
+        assert_eq!(Plan::read(ARN, &texts, &Covered::default()).group(), None);
+    }
+
+    fn covered(usage_types: &[&str], regions: &[&str]) -> Covered {
+        let mut covered = Covered::default();
+        for usage_type in usage_types {
+            covered.add_usage(usage_type, "RunInstances");
+        }
+        regions.iter().for_each(|region| covered.add_region(region));
+        covered
+    }
+
+    #[test]
+    fn a_region_that_no_table_has_is_learned_from_what_the_plan_covered() {
+        let texts = PlanTexts {
+            offering_type: "EC2InstanceSavingsPlans".into(),
+            usage_type: "APX9-EC2SP:m5.1yrNoUpfront".into(),
+            region: "Asia Pacific (Atlantis)".into(),
+            ..PlanTexts::default()
+        };
+        let plan = Plan::read(
+            ARN,
+            &texts,
+            &covered(&["APX9-BoxUsage:m5.large"], &["ap-atlantis-1"]),
+        );
+        assert_eq!(plan.group().unwrap().to_string(), "ec2Instance/m5/ap-atlantis-1");
+        assert!(plan.unclear.is_empty(), "{:?}", plan.unclear);
+        let plan = Plan::read(ARN, &texts, &Covered::default());
+        assert_eq!(plan.group(), None);
+        assert!(
+            plan.unclear[0].to_string().contains("Asia Pacific (Atlantis)"),
+            "{:?}",
+            plan.unclear
+        );
+    }
+
+    #[test]
+    fn a_plan_that_names_no_kind_is_known_by_its_description_or_by_what_it_covered() {
+        let named = |description: &str, covered: &Covered| {
+            let texts = PlanTexts {
+                offering_type: "Savings Plan".into(),
+                description: description.into(),
+                ..PlanTexts::default()
+            };
+            Plan::read(ARN, &texts, covered)
+        };
+        let none = Covered::default();
+        let plan = named(
+            "3 year Partial Upfront c7i-flex EC2 Instance Savings Plan in us-east-2",
+            &none,
+        );
+        assert_eq!(
+            plan.group().unwrap().to_string(),
+            "ec2Instance/c7i-flex/us-east-2"
+        );
+        assert_eq!(
+            named("1 year No Upfront Compute Savings Plan", &none).kind,
+            PlanKind::Compute
+        );
+        let several = [
+            covered(&["BoxUsage:m5.large", "BoxUsage:c5.large"], &["us-east-1"]),
+            covered(&["BoxUsage:m5.large"], &["us-east-1", "us-east-2"]),
+            covered(&["Fargate-GB-Hours"], &["us-east-1"]),
+        ];
+        for covered in &several {
+            assert_eq!(named("", covered).kind, PlanKind::Compute, "{covered:?}");
+        }
+        let one = named("", &covered(&["BoxUsage:m5.large"], &["us-east-1"]));
+        assert_eq!(
+            (one.kind, one.unclear.len()),
+            (PlanKind::Other, 1),
+            "it could be either"
+        );
+    }
+
+    #[test]
+    fn a_term_is_read_in_every_form_and_one_that_cannot_be_is_told_and_ends_all_the_same() {
+        let texts = |start: &str, end: &str| PlanTexts {
+            usage_type: "ComputeSP:1yrNoUpfront".into(),
+            start: start.into(),
+            end: end.into(),
+            ..PlanTexts::default()
+        };
+        let read = |start, end| Plan::read(ARN, &texts(start, end), &Covered::default());
+        let plan = read("2026-01-01 08:00:00.000", "2027-01-01 08:00:00.000 UTC");
+        assert_eq!(plan.end, Some("2027-01-01T08:00:00Z".parse().unwrap()));
+        let plan = read("2026-01-01 08:00:00.000", "next year");
+        assert_eq!(plan.end, Some("2027-01-01T08:00:00Z".parse().unwrap()));
+        assert!(
+            plan.unclear[0].to_string().contains("next year"),
+            "{:?}",
+            plan.unclear
+        );
+        let plan = read("soon", "");
+        assert_eq!((plan.start, plan.end, plan.unclear.len()), (None, None, 1));
     }
 }

@@ -17,7 +17,9 @@ pub enum LineItemType {
     Unused,
     /// FOCUS: a fee, which tells what the plan is.
     Purchase,
-    /// Negation (it cancels `CoveredUsage`), upfront fees, tax, credits, refunds and whatever AWS adds next.
+    /// Money given back: of a plan that was returned, among others. It may name the plan in its description only.
+    Refund,
+    /// Negation (it cancels `CoveredUsage`), upfront fees, tax, credits and whatever AWS adds next.
     Other,
 }
 
@@ -33,6 +35,7 @@ impl LineItemType {
             USED => Self::Used,
             UNUSED => Self::Unused,
             PURCHASE => Self::Purchase,
+            REFUND => Self::Refund,
             _ => Self::Other,
         }
     }
@@ -49,6 +52,8 @@ pub const DISCOUNTED_USAGE: &str = "DiscountedUsage";
 const USED: &str = "Used";
 const UNUSED: &str = "Unused";
 const PURCHASE: &str = "Purchase";
+#[allow(missing_docs)]
+pub const REFUND: &str = "Refund";
 
 /// The line item type of a FOCUS row, by `ChargeCategory`, `CommitmentDiscountStatus` and `CommitmentDiscountId`, which
 /// Reserved Instances have, too. Source: FOCUS 1.2, "Commitment Discounts".
@@ -62,6 +67,7 @@ pub fn focus_line_type(category: &str, status: &str, commitment: &str) -> &'stat
         ("Usage", "Unused") => "",
         ("Usage", _) => "Usage",
         ("Purchase", _) if is_plan => PURCHASE,
+        ("Credit" | "Adjustment" | "Purchase", _) => REFUND,
         _ => "",
     }
 }
@@ -94,29 +100,64 @@ pub enum UsageKind {
     Other,
 }
 
-/// Usage-type heads of EC2 instances billed on demand. `HeavyUsage` is how older RIs call a box.
-const ON_DEMAND: [&str; 8] = [
+/// Usage of EC2 that Compute plans cover, and EC2 Instance plans in their family and region. AWS lets plans apply "regardless
+/// of tenancy" (Savings Plans user guide, "What are Savings Plans?"); the codes are those of the EC2 user guide, "Usage
+/// report codes".
+const ON_DEMAND: [&str; 9] = [
+    // Shared tenancy, bare metal included. A bare `BoxUsage` is an m1.small.
     "BoxUsage",
+    // Dedicated Instances.
     "DedicatedUsage",
+    // Dedicated Hosts: the host is billed, by family (`HostUsage:m5`), and plans have rates for it (EC2 pricing, "Dedicated
+    // Hosts"). One that a host reservation pays is `ReservedHostUsage`, which is no demand.
+    HOST,
+    // Instances on a host, which cost nothing.
     "HostBoxUsage",
+    // On-Demand Capacity Reservations: unused, and used (EC2 user guide, "Capacity Reservation pricing and billing").
     "UnusedBox",
     "UnusedDed",
     "Reservation",
     "DedicatedRes",
+    // How older Reserved Instances call a box.
     "HeavyUsage",
 ];
+const HOST: &str = "HostUsage";
 
-/// What Lambda's usage types hold of those that Compute plans cover.
-const LAMBDA: [&str; 3] = ["Lambda-GB-Second", "Lambda-Provisioned", "Request"];
-/// What Fargate's usage types hold.
-const FARGATE: &str = "Fargate-";
+/// Usage of EC2 that no plan covers, and that shows what Spot would do.
+const SPOT: [&str; 1] = ["SpotUsage"];
 
-/// Products, and parts of usage types: whatever is not [`UsageKind::Other`] is of one of these products and has one of
-/// their parts. Some of what has is `Other` all the same.
+/// Fargate's hours of CPUs and memory, for tasks and pods alike: Compute plans cover them (Savings Plans user guide,
+/// "Compute Savings Plans"; Fargate pricing). Not its ephemeral storage, not the Windows licence, and not Fargate Spot, whose
+/// names begin with `SpotUsage-`.
+const FARGATE: [&str; 6] = [
+    "Fargate-vCPU-Hours",
+    "Fargate-GB-Hours",
+    "Fargate-ARM-vCPU-Hours",
+    "Fargate-ARM-GB-Hours",
+    "Fargate-Windows-vCPU-Hours",
+    "Fargate-Windows-GB-Hours",
+];
+
+/// What Compute plans cover of Lambda: duration, provisioned concurrency and the duration on it, and requests, these at the
+/// on-demand price (Lambda pricing, "Compute Savings Plans"; the scenarios of "Understanding how Savings Plans apply to your
+/// usage"). Not Lambda@Edge, not ephemeral storage, not `SnapStart`, not streamed bytes.
+const LAMBDA: [&str; 8] = [
+    "Lambda-GB-Second",
+    "Lambda-GB-Second-ARM",
+    "Lambda-Provisioned-Concurrency",
+    "Lambda-Provisioned-Concurrency-ARM",
+    "Lambda-Provisioned-GB-Second",
+    "Lambda-Provisioned-GB-Second-ARM",
+    "Request",
+    "Request-ARM",
+];
+
+/// Products, and whole [`name`]s of usage types: whatever is not [`UsageKind::Other`] is of one of these products and has one
+/// of their names. Some of what has is `Other` all the same.
 pub const OF_INTEREST: [(&[&str], &[&str]); 4] = [
     (&["AmazonEC2"], &ON_DEMAND),
-    (&["AmazonEC2"], &["SpotUsage"]),
-    (&["AmazonECS", "AmazonEKS"], &[FARGATE]),
+    (&["AmazonEC2"], &SPOT),
+    (&["AmazonECS", "AmazonEKS"], &FARGATE),
     (&["AWSLambda"], &LAMBDA),
 ];
 
@@ -124,26 +165,18 @@ impl UsageKind {
     /// Classifies a row. Split-cost rows (`EKSPod-EC2`, `ECSTask-EC2`) repeat their instance's cost: they are `Other`.
     #[must_use]
     pub fn of(product: &str, usage_type: &str, operation: &str) -> Self {
+        let name = name(usage_type);
         match product {
-            "AmazonEC2" => match head(usage_type) {
-                "SpotUsage" => Self::SpotInstance,
-                kind if ON_DEMAND.contains(&kind) && operation.starts_with("RunInstances") => {
-                    Self::OnDemandInstance
-                }
-                _ => Self::Other,
-            },
-            // Fargate Spot is Spot.
-            _ if usage_type.contains("SpotUsage") => Self::Other,
-            "AmazonECS" | "AmazonEKS" if usage_type.contains(FARGATE) && !is_split_cost(operation) => {
+            "AmazonEC2" if SPOT.contains(&name) => Self::SpotInstance,
+            // A host is no instance that somebody ran.
+            "AmazonEC2" if name == HOST => Self::OnDemandInstance,
+            "AmazonEC2" if ON_DEMAND.contains(&name) && operation.starts_with("RunInstances") => {
+                Self::OnDemandInstance
+            }
+            "AmazonECS" | "AmazonEKS" if FARGATE.contains(&name) && !is_split_cost(operation) => {
                 Self::Serverless
             }
-            "AWSLambda" => {
-                if LAMBDA.iter().any(|part| usage_type.contains(part)) {
-                    Self::Serverless
-                } else {
-                    Self::Other
-                }
-            }
+            "AWSLambda" if LAMBDA.contains(&name) => Self::Serverless,
             _ => Self::Other,
         }
     }
@@ -159,10 +192,19 @@ fn is_split_cost(operation: &str) -> bool {
     matches!(operation, "EKSPod-EC2" | "ECSTask-EC2")
 }
 
-/// The usage type without region prefix and instance type: `USE2-BoxUsage:m5.large` → `BoxUsage`.
-fn head(usage_type: &str) -> &str {
-    let head = usage_type.split(':').next().unwrap_or_default();
-    head.rsplit('-').next().unwrap_or_default()
+/// The usage type without codes of regions and zones, and without what it is of: `USE2-BoxUsage:m5.large` → `BoxUsage`,
+/// `Fargate-vCPU-Hours:perCPU` → `Fargate-vCPU-Hours`.
+fn name(usage_type: &str) -> &str {
+    let mut name = usage_type.split(':').next().unwrap_or_default();
+    // A Local Zone has its own code after its region's, or instead of it.
+    while let Some((code, rest)) = name.split_once('-') {
+        let is_code = code.len() >= 2 && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        if !is_code {
+            break;
+        }
+        name = rest;
+    }
+    name
 }
 
 /// The instance type in an EC2 usage type: after the colon; a bare `BoxUsage` is the oldest type, m1.small.
@@ -231,6 +273,74 @@ mod tests {
             UsageKind::of("AWSLambda", "USE2-Lambda-GB-Second-ARM", "Invoke"),
             UsageKind::Serverless
         );
+    }
+
+    #[test]
+    fn only_whole_names_are_covered_whatever_the_region() {
+        let of = |product: &str, usage_type: &str| UsageKind::of(product, usage_type, "RunInstances");
+        for (product, names, kind) in [
+            ("AmazonEC2", ON_DEMAND.as_slice(), UsageKind::OnDemandInstance),
+            ("AmazonECS", &FARGATE, UsageKind::Serverless),
+            ("AmazonEKS", &FARGATE, UsageKind::Serverless),
+            ("AWSLambda", &LAMBDA, UsageKind::Serverless),
+        ] {
+            for name in names {
+                for usage_type in [
+                    (*name).to_owned(),
+                    format!("EU-{name}"),
+                    format!("USE2-{name}:x"),
+                    format!("USW2-LAX1-{name}:x"),
+                ] {
+                    assert_eq!(of(product, &usage_type), kind, "{product} {usage_type}");
+                    assert_eq!(of("8xk2marketplaceproduct", &usage_type), UsageKind::Other);
+                }
+                for usage_type in [
+                    format!("{name}X"),
+                    format!("USE2-Other-{name}"),
+                    format!("X{name}:y"),
+                ] {
+                    assert_eq!(
+                        of(product, &usage_type),
+                        UsageKind::Other,
+                        "{product} {usage_type}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_of_what_is_covered_are_not() {
+        for (product, usage_type) in [
+            ("AWSLambda", "EUC1-Lambda-Edge-Request"),
+            ("AWSLambda", "Lambda-Edge-GB-Second"),
+            ("AWSLambda", "USE2-Lambda-Storage-GB-Second"),
+            ("AWSLambda", "Lambda-SnapStart-Cached-GB-Second"),
+            ("AmazonECS", "USE2-Fargate-EphemeralStorage-GB-Hours"),
+            ("AmazonEKS", "Fargate-EphemeralStorage-GB-Hours"),
+            ("AmazonECS", "Fargate-Windows-OS-Hours:perCPU"),
+            ("AmazonECS", "USE2-SpotUsage-Fargate-GB-Hours"),
+            ("AmazonEKS", "USE2-EKS-Auto:m5.large"),
+            ("AmazonEC2", "EU-CPUCredits:t3"),
+            ("AmazonEC2", "EBSOptimized:m5.large"),
+            ("AmazonEC2", "USE2-ReservedHostUsage:m5"),
+            ("AmazonEC2", "EBS:VolumeUsage.gp3"),
+        ] {
+            assert_eq!(
+                UsageKind::of(product, usage_type, "RunInstances"),
+                UsageKind::Other,
+                "{product} {usage_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_dedicated_host_is_demand_of_its_family() {
+        for operation in ["", "RunInstances", "RunInstances:0002", "Hourly"] {
+            let kind = UsageKind::of("AmazonEC2", "USE2-HostUsage:m5", operation);
+            assert_eq!(kind, UsageKind::OnDemandInstance, "{operation}");
+        }
+        assert_eq!(family(instance_type("USE2-HostUsage:m5")), "m5");
     }
 
     #[test]

@@ -64,7 +64,9 @@ pub struct HourUse {
     pub covered: Option<Money>,
     /// Used plus the plan's share of its group's spill; `None` when used is.
     pub demand: Option<Money>,
-    /// True when decisions may rest on it.
+    /// True when the report has all of its usage, as far as age and figures can tell: a sum may count it.
+    pub complete: bool,
+    /// True when decisions may rest on it: complete, and an hour rather than a day.
     pub mature: bool,
     /// Whether used and covered agree; `None` when that cannot be told.
     pub reconciles: Option<bool>,
@@ -178,7 +180,8 @@ impl Utilization {
                 let hours = hours.filter(|(_, amounts)| amounts.commitment.is_none_or(|c| c > Money::ZERO));
                 let judged = hours.map(|(hour, amounts)| {
                     let mut use_ = judge(*hour, amounts, terms.check);
-                    use_.mature = hourly && use_.sound && hour.end() <= mature_until;
+                    use_.complete = use_.sound && hour.start() + entry_length <= mature_until;
+                    use_.mature = hourly && use_.complete;
                     let group_spill = group.as_ref().and_then(|g| {
                         Some((
                             spill.get(&(g.clone(), *hour))?,
@@ -233,24 +236,27 @@ fn judge(hour: Hour, amounts: &PlanHour, check: Check) -> HourUse {
             used: None,
             covered,
             demand: None,
+            complete: false,
             mature: false,
             reconciles: None,
             sound: false,
         };
     };
     let exceeds = amounts.used > commitment && !within(amounts.used, commitment, TOLERATED_GAP);
-    let agrees = within(amounts.used, amounts.covered, TOLERATED_GAP) && !exceeds && !amounts.suspect;
+    let is_sound = !amounts.suspect && !is_counted_twice(amounts);
+    let agrees = within(amounts.used, amounts.covered, TOLERATED_GAP) && !exceeds && is_sound;
     let mut use_ = HourUse {
         hour,
         commitment: Some(commitment),
         used: Some(amounts.used.min(commitment).or_zero()),
         covered,
         demand: None,
+        complete: false,
         mature: false,
         reconciles: (check == Check::Reconciling).then_some(agrees),
         sound: match check {
             Check::Reconciling => agrees,
-            Check::Age => !amounts.suspect,
+            Check::Age => is_sound,
             Check::Missing => false,
         },
     };
@@ -457,7 +463,20 @@ fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: D
 
 fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
     let arn = plan.plan.arn.as_str();
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<Warning> = plan
+        .plan
+        .unclear
+        .iter()
+        .map(|what| Warning::of_plan("plan-unclear", arn, what.to_string()))
+        .collect();
+    warnings.extend(counted_twice(plan, entry));
+    if let Some(since) = plan.plan.returned {
+        let since = rfc3339(since);
+        let message = format!(
+            "the report gives this plan's fee back ({since}): it was returned, and counts as ended then"
+        );
+        warnings.push(Warning::of_plan("plan-returned", arn, message));
+    }
     let unknown = entry.hours.values().filter(|h| h.commitment.is_none()).count();
     if unknown > 0 && unknown == entry.hours.len() {
         let message = "covered usage cites this plan, but the report has no fee rows of it: it is another account's plan and this a \
@@ -490,6 +509,36 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         warnings.push(Warning::of_plan("reconciliation-gap", arn, message));
     }
     warnings
+}
+
+/// The hours of which the report tells more than once.
+fn counted_twice(plan: &PlanUse, entry: &PlanLedger) -> Option<Warning> {
+    let counted = plan
+        .hours
+        .iter()
+        .filter_map(|hour| entry.hours.get_key_value(&hour.hour));
+    let twice: Vec<Hour> = counted
+        .filter(|(_, amounts)| is_counted_twice(amounts))
+        .map(|(hour, _)| *hour)
+        .collect();
+    let (first, last) = twice.first().zip(twice.last())?;
+    let message = format!(
+        "in {} hours from {first} to {last} the report counts twice: it has more than one fee of this plan for the hour, or covered usage \
+         that is several times what was used and exceeds the commitment. Files are read that repeat each other (an older delivery, a \
+         copy); these hours are not used for decisions: read one delivery, with its manifest",
+        twice.len()
+    );
+    Some(Warning::of_plan("counted-twice", &plan.plan.arn, message))
+}
+
+/// AWS writes one fee for each plan and hour, and covers no more than the commitment.
+fn is_counted_twice(amounts: &PlanHour) -> bool {
+    let exceeds = amounts.commitment.is_some_and(|commitment| {
+        amounts.covered > commitment && !within(amounts.covered, commitment, TOLERATED_GAP)
+    });
+    let is_multiple =
+        || (2_u8..=4).any(|times| within(amounts.covered, amounts.used.scale(times.into()), 0.0));
+    amounts.fee_rows > 1 || (exceeds && is_multiple())
 }
 
 /// Why the report is too old to act on, or `None`.

@@ -161,6 +161,8 @@ impl<'a> Writer<'a> {
                 end: time(term.to),
                 currency: Some("USD".to_owned()),
                 stopped: None,
+                returned: None,
+                unclear: Vec::new(),
                 shared: true,
             },
             hours: BTreeMap::new(),
@@ -238,6 +240,7 @@ impl<'a> Writer<'a> {
                     used: dollars(used * part),
                     covered: dollars(covered * part),
                     suspect: false,
+                    fee_rows: 1,
                 };
                 plan.hours.insert(hour_of(hour), amounts);
             }

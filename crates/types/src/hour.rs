@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Duration, SecondsFormat, Timelike, Utc, Weekday};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc, Weekday};
 use serde::{Serialize, Serializer};
 
 const MILLIS: i64 = 3_600_000;
@@ -88,6 +88,48 @@ pub fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// A time as reports and the pipelines behind them write it: `2026-11-21T08:00:00.000Z`, `2026-11-21 08:00:00.000`, with an
+/// offset, with ` UTC` at its end, or as manifests have it (`20261121T080000.000Z`). UTC unless it says otherwise.
+#[must_use]
+pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
+    const WITH_OFFSET: [&str; 6] = [
+        "%Y-%m-%d %H:%M:%S%.f%#z",
+        "%Y-%m-%d %H:%M:%S%.f %z",
+        "%Y-%m-%d %H:%M %z",
+        "%Y-%m-%dT%H:%M%#z",
+        "%Y-%m-%dT%H:%M:%S%.f%#z",
+        "%Y%m%dT%H%M%S%.f%#z",
+    ];
+    const WITHOUT_OFFSET: [&str; 5] = [
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+        "%Y%m%dT%H%M%S%.f",
+    ];
+    let text = text.trim();
+    let zones = ["UTC", "GMT"];
+    let text = zones
+        .iter()
+        .find_map(|zone| text.strip_suffix(zone))
+        .unwrap_or(text)
+        .trim_end();
+    let with_offset = || {
+        let mut forms = WITH_OFFSET.iter();
+        forms.find_map(|form| DateTime::parse_from_str(text, form).ok())
+    };
+    let without = || {
+        let mut forms = WITHOUT_OFFSET.iter();
+        forms.find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    };
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .or_else(with_offset)
+        .map(|time| time.to_utc())
+        .or_else(|| without().or_else(day).map(|time| time.and_utc()))
+}
+
 /// A length of time such as `90s`, `30m`, `24h`, `14d` or `2w`.
 ///
 /// # Errors
@@ -139,6 +181,39 @@ mod tests {
         assert_eq!(Hour::of_millis(-1).unwrap().index(), -1);
         assert_eq!(hour.end(), hour.plus(1).start());
         assert_eq!(hour.to_string(), "1970-01-01T01:00:00Z");
+    }
+
+    #[test]
+    fn every_spelling_of_a_time_is_the_same_instant() {
+        let eight = Some(
+            DateTime::parse_from_rfc3339("2026-11-21T08:00:00Z")
+                .unwrap()
+                .to_utc(),
+        );
+        for text in [
+            "2026-11-21T08:00:00.000Z",
+            "2026-11-21T08:00:00Z",
+            "2026-11-21T08:00Z",
+            "2026-11-21T08:00:00",
+            "2026-11-21 08:00:00.000",
+            "2026-11-21 08:00:00",
+            " 2026-11-21 08:00 ",
+            "2026-11-21 08:00:00.000 UTC",
+            "2026-11-21 08:00:00 GMT",
+            "2026-11-21 08:00:00 +0000 UTC",
+            "2026-11-21 09:00:00+01:00",
+            "2026-11-21T09:00:00.000+01:00",
+            "2026-11-21T09:00:00+0100",
+            "2026-11-21 03:00:00 -0500",
+            "2026-11-21 08:00:00+00",
+            "20261121T080000.000Z",
+            "20261121T080000Z",
+        ] {
+            assert_eq!(read_time(text), eight, "{text}");
+        }
+        for wrong in ["", "soon", "21/11/2026", "2026-13-01 00:00:00", "UTC"] {
+            assert_eq!(read_time(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

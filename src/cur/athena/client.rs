@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 
 use super::groups::Cells;
 use super::{AthenaTable, size};
-use crate::cur::caller::{GIVE, RENEW};
-use crate::cur::s3::{AwsAccess, no_credentials, told};
+use crate::cur::aws::credentials::{RENEW, Trouble};
+use crate::cur::s3::{AwsAccess, told};
 use brimful_types::{Error, ErrorKind, Result};
 
 /// Waits between looks at a query that runs.
@@ -26,8 +26,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const SLOWEST_LOOK: Duration = Duration::from_secs(1);
 /// Athena gives a query half an hour; the next run is ten minutes away.
 const MOST_TIME: Duration = Duration::from_mins(10);
-/// For its stop.
-const MOST_STOP: Duration = Duration::from_secs(3);
+/// For its stop: whoever interrupts does not wait longer.
+const MOST_STOP: Duration = Duration::from_millis(1500);
 /// Rows on a page, the most that Athena gives.
 const PAGE: i32 = 1000;
 
@@ -253,16 +253,15 @@ impl<'a> Athena<'a> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let table = self.table;
+        if let Some(trouble) = Trouble::within(error) {
+            return trouble.error(&format!("{doing} of {table}"));
+        }
         let details = told(error);
         let code = error.code().unwrap_or_default();
         let status = error.raw_response().map(|response| response.status().as_u16());
         match (code, status) {
             ("AccessDeniedException" | "AccessDenied", _) | (_, Some(401 | 403)) => {
                 Error::aws(format!("{table}: cannot {doing}: access denied: {details}")).hint(GRANTS)
-            }
-            _ if no_credentials(&details) => {
-                Error::aws(format!("{table}: cannot {doing}: no AWS credentials were found"))
-                    .hint(GIVE)
             }
             ("ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException", _) => {
                 Error::aws(format!("{table}: cannot {doing}: AWS does not accept the credentials ({code})"))

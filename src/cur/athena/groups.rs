@@ -1,12 +1,10 @@
 //! The answer's rows: line items that agree in every text and time, their numbers added up exactly.
 
-use arrow::compute::kernels::cast_utils::string_to_datetime;
-use chrono::Utc;
-
 use super::sql::{COLUMNS, DOLLARS};
 use crate::cur::columns::{Number, TEXTS, Text, Time};
 use crate::cur::facts::Facts;
 use crate::cur::symbols::{Symbol, Symbols};
+use brimful_types::hour::read_time;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 use brimful_types::{Error, Result};
@@ -103,14 +101,9 @@ fn parsed<T: std::str::FromStr>(text: &str) -> Result<T> {
     })
 }
 
-/// A time as Athena, or a pipeline that made text of it, writes it; UTC unless told otherwise. The arrow crate reads it, as
-/// it does where files hold times as text.
+/// A time as Athena, or a pipeline that made text of it, writes it.
 fn millis(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let text = text.strip_suffix(" UTC").unwrap_or(text);
-    string_to_datetime(&Utc, text)
-        .ok()
-        .map(|time| time.timestamp_millis())
+    read_time(text).map(|time| time.timestamp_millis())
 }
 
 impl Facts for Groups {

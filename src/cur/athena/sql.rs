@@ -11,9 +11,9 @@ use arrow::datatypes::{DataType, Schema};
 
 use self::maps::{entry, keys_of};
 use super::table::PeriodColumns;
+use brimful_savings_plans::usage::{COVERED_USAGE, DISCOUNTED_USAGE, OF_INTEREST, RECURRING_FEE, REFUND, USAGE};
 use crate::cur::columns::{Columns, Detail, Number, TEXTS, Tag, Text, text_of};
 use crate::cur::period::BillingPeriod;
-use brimful_savings_plans::usage::{COVERED_USAGE, DISCOUNTED_USAGE, OF_INTEREST, RECURRING_FEE, USAGE};
 use brimful_types::hour::Hour;
 
 /// Sums of dollars, in the answer's order, and their names.
@@ -44,6 +44,7 @@ const TEXT_NAMES: [&str; TEXTS] = [
     "plan_family",
     "plan_start",
     "plan_end",
+    "description",
     "node_pool_tag",
     "cluster_tag",
 ];
@@ -187,9 +188,12 @@ impl Question<'_> {
 
     /// A text fact; the first that is not empty counts.
     fn text(&self, fact: usize) -> String {
-        let mut sources: Vec<String> = self.columns.texts[fact]
-            .iter()
-            .map(|root| self.name(*root))
+        let roots = self.columns.texts[fact].iter();
+        let mut sources: Vec<String> = roots
+            .map(|root| match self.data_type(*root) {
+                DataType::Timestamp(..) => format!("CAST({} AS VARCHAR)", self.name(*root)),
+                _ => self.name(*root),
+            })
             .collect();
         for tag in [Tag::NodePool, Tag::Cluster]
             .into_iter()
@@ -216,14 +220,18 @@ impl Question<'_> {
             }
         };
         // Whose usage it was matters to decisions only; of a fee it tells the plan's account.
+        let line_types: &[&str] = match fact {
+            fact if self.detail == Detail::Plans && fact == Text::UsageAccount as usize => &[RECURRING_FEE],
+            // Of usage it says its price, and would part what belongs together.
+            fact if fact == Text::Description as usize => &[RECURRING_FEE, REFUND],
+            _ => return value,
+        };
         match self.raw(Text::LineItemType) {
-            Some(line_type) if self.detail == Detail::Plans && fact == Text::UsageAccount as usize => {
-                format!(
-                    "CASE WHEN {line_type} = {} THEN {value} ELSE '' END",
-                    literal(RECURRING_FEE)
-                )
-            }
-            _ => value,
+            Some(line_type) => format!(
+                "CASE WHEN {line_type} IN {} THEN {value} ELSE '' END",
+                list(line_types)
+            ),
+            None => value,
         }
     }
 
@@ -267,15 +275,18 @@ impl Question<'_> {
         let Some(line_type) = self.raw(Text::LineItemType) else {
             return all;
         };
-        let plans = list(&[RECURRING_FEE, COVERED_USAGE]);
+        let plans = list(&[RECURRING_FEE, COVERED_USAGE, REFUND]);
         let mut kinds = vec![format!("{line_type} IN {plans}")];
         if let (Some(usage_type), Some(product)) = (self.raw(Text::UsageType), self.raw(Text::ProductCode)) {
-            let kind = OF_INTEREST.iter().map(|(products, parts)| {
-                let parts: Vec<String> = parts
+            // Whole names, but for the region's code before and for what stands behind a colon.
+            let plain = format!("split_part({usage_type}, ':', 1)");
+            let kind = OF_INTEREST.iter().map(|(products, names)| {
+                let coded = names
                     .iter()
-                    .map(|part| format!("{usage_type} LIKE {}", literal(&format!("%{part}%"))))
-                    .collect();
-                format!("{product} IN {} AND ({})", list(products), parts.join(" OR "))
+                    .map(|name| format!("{plain} LIKE {}", literal(&format!("%-{name}"))));
+                let names = format!("{plain} IN {}", list(names));
+                let names: Vec<String> = std::iter::once(names).chain(coded).collect();
+                format!("{product} IN {} AND ({})", list(products), names.join(" OR "))
             });
             let kind: Vec<String> = kind.collect();
             let types = list(&[USAGE, DISCOUNTED_USAGE]);

@@ -71,7 +71,10 @@ impl PeriodColumns {
     }
 }
 
-/// The type of a column, as Hive writes it. What no fact has is null.
+/// A type that no fact has.
+const UNKNOWN: DataType = DataType::Boolean;
+
+/// The type of a column, as Hive writes it; null where it holds nothing else.
 fn data_type(hive: &str) -> DataType {
     let hive = hive.trim().to_ascii_lowercase();
     let head = hive.split(['(', '<', ' ']).next().unwrap_or_default();
@@ -93,7 +96,8 @@ fn data_type(hive: &str) -> DataType {
             );
             DataType::Map(Arc::new(entry), false)
         }
-        _ => DataType::Null,
+        "void" | "null" | "unknown" => DataType::Null,
+        _ => UNKNOWN,
     }
 }
 
@@ -138,6 +142,7 @@ mod tests {
             data_type("timestamp with time zone"),
             DataType::Timestamp(..)
         ));
-        assert_eq!(data_type("array<string>"), DataType::Null);
+        assert_eq!(data_type("array<string>"), UNKNOWN);
+        assert_eq!(data_type("void"), DataType::Null);
     }
 }

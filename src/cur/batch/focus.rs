@@ -19,6 +19,10 @@ pub(super) struct Known {
     usage_types: FxHashMap<[Symbol; 5], Symbol>,
 }
 
+/// Meters of instances that are no usage types: product families of EC2's price list, or nothing. Others that come with an
+/// instance's type (EBS optimisation, CPU credits) are not its hours.
+const METERS: [&str; 3] = ["", "Compute Instance", "Compute Instance (bare metal)"];
+
 fn intern(symbols: &Symbols, text: &str) -> Symbol {
     symbols.intern(std::iter::once(Some(text)))[0]
 }
@@ -34,8 +38,9 @@ impl BatchDecoder<'_> {
         numbers: &mut [Option<Float64Array>; NUMBERS],
     ) -> Result<()> {
         let rows = 0..batch.rows;
-        let category = self.text(batch, columns.category)?;
-        let status = self.text(batch, columns.status)?;
+        let mut told =
+            |root: Option<usize>| root.map_or(Ok(TextColumn::Absent), |root| self.text(batch, root));
+        let (category, status) = (told(columns.category)?, told(columns.status)?);
         if let Some(service) = columns.service {
             let service = self.text(batch, service)?;
             let codes = rows
@@ -156,7 +161,12 @@ impl BatchDecoder<'_> {
         *self.focus.usage_types.entry(key).or_insert_with(|| {
             let [product, usage_type, operation, instance, pricing] = key.map(|symbol| symbols.text(symbol));
             let kind = UsageKind::of(&product, &usage_type, &operation);
-            if kind != UsageKind::Other || instance.is_empty() || !operation.starts_with("RunInstances") {
+            let says_no_more = METERS.contains(&&*usage_type);
+            if !says_no_more
+                || kind != UsageKind::Other
+                || instance.is_empty()
+                || !operation.starts_with("RunInstances")
+            {
                 return key[1];
             }
             let head = if pricing.eq_ignore_ascii_case("Dynamic") {

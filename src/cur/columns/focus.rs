@@ -13,9 +13,9 @@ use brimful_types::Result;
 #[derive(Debug, Clone)]
 pub(crate) struct FocusColumns {
     /// `ChargeCategory`: Usage, Purchase, Tax, Credit, Adjustment.
-    pub(crate) category: usize,
+    pub(crate) category: Option<usize>,
     /// `CommitmentDiscountStatus`: Used, Unused.
-    pub(crate) status: usize,
+    pub(crate) status: Option<usize>,
     /// `PricingCategory`: Standard, Dynamic (Spot), Committed, Other.
     pub(crate) pricing: Option<usize>,
     /// `ServiceName`, for files without `x_ServiceCode`.
@@ -28,7 +28,7 @@ pub(crate) struct FocusColumns {
 
 impl FocusColumns {
     pub(super) fn texts(&self) -> impl Iterator<Item = usize> {
-        let all = [Some(self.category), Some(self.status), self.pricing, self.service];
+        let all = [self.category, self.status, self.pricing, self.service];
         all.into_iter().flatten()
     }
 
@@ -38,7 +38,7 @@ impl FocusColumns {
 }
 
 /// A text fact may come from several columns: the first that is not empty counts.
-const TEXT_NAMES: [(Text, &[&str]); 8] = [
+const TEXT_NAMES: [(Text, &[&str]); 9] = [
     (Text::UsageType, &["x_UsageType", "SkuMeter"]),
     (Text::Operation, &["x_Operation"]),
     (Text::ProductCode, &["x_ServiceCode"]),
@@ -47,6 +47,7 @@ const TEXT_NAMES: [(Text, &[&str]); 8] = [
     (Text::Region, &["RegionId"]),
     (Text::Currency, &["BillingCurrency"]),
     (Text::OfferingType, &["CommitmentDiscountType"]),
+    (Text::Description, &["ChargeDescription"]),
 ];
 
 const NUMBER_NAMES: [(Number, &str); 4] = [
@@ -89,6 +90,8 @@ impl Columns {
             let mut fields = schema.fields().iter();
             fields.position(|field| field.name().eq_ignore_ascii_case(name))
         };
+        // A column without a type (of nulls alone) is there, and tells nothing.
+        let filled = |name: &str| position(name).filter(|index| !schema.field(*index).data_type().is_null());
         let required: Vec<&str> = REQUIRED
             .into_iter()
             .filter(|name| position(name).is_none())
@@ -101,14 +104,14 @@ impl Columns {
         };
         let mut texts: [Vec<usize>; TEXTS] = Default::default();
         for (text, names) in TEXT_NAMES {
-            texts[text as usize].extend(names.iter().filter_map(|name| position(name)));
+            texts[text as usize].extend(names.iter().filter_map(|name| filled(name)));
         }
         let mut numbers = [None; NUMBERS];
         for (number, name) in NUMBER_NAMES {
-            numbers[number as usize] = position(name);
+            numbers[number as usize] = filled(name);
         }
         let lacks = |names: &[&str]| names.iter().all(|name| position(name).is_none());
-        // Both are required, as are category and status, so all were found above.
+        // Both are required, so both were found above.
         let found = |name: &str| position(name).unwrap_or_default();
         let columns = Self {
             format: Format::Focus,
@@ -118,12 +121,12 @@ impl Columns {
             tag_maps: map("Tags").into_iter().collect(),
             product_map: None,
             focus: Some(FocusColumns {
-                category: found("ChargeCategory"),
-                status: found("CommitmentDiscountStatus"),
-                pricing: position("PricingCategory"),
-                service: position("ServiceName").filter(|_| position("x_ServiceCode").is_none()),
-                quantity: position("CommitmentDiscountQuantity"),
-                details: map("SkuPriceDetails").filter(|_| position("x_UsageType").is_none()),
+                category: filled("ChargeCategory"),
+                status: filled("CommitmentDiscountStatus"),
+                pricing: filled("PricingCategory"),
+                service: filled("ServiceName").filter(|_| filled("x_ServiceCode").is_none()),
+                quantity: filled("CommitmentDiscountQuantity"),
+                details: map("SkuPriceDetails").filter(|_| filled("x_UsageType").is_none()),
             }),
             missing: NEEDED_TO_DECIDE
                 .into_iter()

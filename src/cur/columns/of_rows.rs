@@ -47,6 +47,11 @@ impl Columns {
         texts.chain(numbers).copied().collect()
     }
 
+    /// The columns that are wanted of fees and refunds only.
+    pub(crate) fn fee_columns(&self) -> Vec<usize> {
+        self.texts[Text::Description as usize].clone()
+    }
+
     /// The maps, and which of their keys are wanted.
     pub(crate) fn maps(&self) -> Vec<(usize, IsWanted)> {
         let is_tag: IsWanted = |key| Tag::of(key).is_some();

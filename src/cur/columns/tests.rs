@@ -91,6 +91,10 @@ fn tags_are_recognised_in_every_form_of_their_key() {
         "resource_tags_user_karpenter_sh_nodepool",
         "user_karpenter_sh_nodepool",
         "resourceTags/user:karpenter.sh/nodepool",
+        "resource_tags_user_eks_kubernetes_node_pool_name",
+        "user_eks_kubernetes_node_pool_name",
+        "resourceTags/user:eks:kubernetes-node-pool-name",
+        "eks:kubernetes-node-pool-name",
     ] {
         assert_eq!(Tag::of(key), Some(Tag::NodePool), "{key}");
     }
@@ -103,4 +107,5 @@ fn tags_are_recognised_in_every_form_of_their_key() {
         assert_eq!(Tag::of(key), Some(Tag::Cluster), "{key}");
     }
     assert_eq!(Tag::of("user_team"), None);
+    assert_eq!(Tag::of("user_eks_kubernetes_node_class_name"), None);
 }

@@ -9,7 +9,7 @@ use super::{Class, Ends, LedgerBuilder, Newest, Used};
 use brimful_savings_plans::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
-use brimful_savings_plans::savings_plan::{Plan, PlanTexts};
+use brimful_savings_plans::savings_plan::{Covered, Plan, PlanTexts};
 use brimful_types::hour::Hour;
 
 impl LedgerBuilder<'_> {
@@ -25,6 +25,8 @@ impl LedgerBuilder<'_> {
                 plan.hours.insert(*hour, PlanHour { suspect, ..*amounts });
             }
         }
+        plans.values_mut().for_each(PlanLedger::guess_end);
+        self.mark_returned(&mut plans);
         let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
         let key = |usage_type, operation| UsageKey {
             usage_type: text(usage_type),
@@ -89,6 +91,7 @@ impl LedgerBuilder<'_> {
             newest_usage: newest(&self.newest_usage),
             granularity,
             unreadable_rows: self.timeless_rows + self.unreadable_rows.values().sum::<u64>(),
+            has_no_times: self.timeless_rows > 0 && !self.has_times,
             regions: self.regions_of_usage_types(),
             currencies,
             plans: plans.into_values().collect(),
@@ -109,64 +112,24 @@ impl LedgerBuilder<'_> {
             .collect()
     }
 
-    /// Plans by ARN: of several descriptions the one of the newest `RecurringFee` row counts.
+    /// Plans by ARN: of several descriptions the one of the newest fee counts. What it leaves open (FOCUS's fees the region,
+    /// most fees the family), the others tell.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
-        let mut best: BTreeMap<Arc<str>, ((bool, Hour), PlanTexts)> = BTreeMap::new();
-        // Fees mostly don't fill the family's column, nor those of FOCUS the region's; covered usage does.
-        let mut families: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
-        let mut regions: BTreeMap<Arc<str>, (Hour, String)> = BTreeMap::new();
+        let mut told: BTreeMap<Arc<str>, Vec<((bool, Hour), PlanTexts)>> = BTreeMap::new();
         for ((arn, facts, is_fee), newest) in &self.facts {
-            let [
-                offering_type,
-                usage_type,
-                product_code,
-                payment_option,
-                region,
-                family,
-                start,
-                end,
-                account,
-                currency,
-            ] = facts.map(|fact| self.symbols.text(fact).to_string());
-            let texts = PlanTexts {
-                offering_type,
-                usage_type,
-                product_code,
-                payment_option,
-                region,
-                family,
-                start,
-                end,
-                account,
-                currency,
-            };
-            let arn = self.symbols.text(*arn);
-            for (known, text) in [(&mut families, &texts.family), (&mut regions, &texts.region)] {
-                if !text.is_empty() {
-                    let known = known
-                        .entry(Arc::clone(&arn))
-                        .or_insert_with(|| (*newest, text.clone()));
-                    *known = known.clone().max((*newest, text.clone()));
-                }
-            }
-            let candidate = ((*is_fee, *newest), texts);
-            match best.get_mut(&arn) {
-                Some(known) if *known >= candidate => {}
-                Some(known) => *known = candidate,
-                None => {
-                    best.insert(arn, candidate);
-                }
-            }
+            let texts = PlanTexts::from(facts.map(|fact| self.symbols.text(fact).to_string()));
+            told.entry(self.symbols.text(*arn))
+                .or_default()
+                .push(((*is_fee, *newest), texts));
         }
-        best.into_iter()
-            .map(|(arn, (_, mut texts))| {
-                if let Some((_, family)) = families.remove(&arn).filter(|_| texts.family.is_empty()) {
-                    texts.family = family;
-                }
-                if let Some((_, region)) = regions.remove(&arn).filter(|_| texts.region.is_empty()) {
-                    texts.region = region;
-                }
-                let plan = Plan::read(&arn, &texts);
+        let mut covered = self.covered_by_plans();
+        told.into_iter()
+            .map(|(arn, mut told)| {
+                told.sort_unstable_by(|a, b| b.cmp(a));
+                let mut told = told.into_iter().map(|(_, texts)| texts);
+                let mut texts = told.next().unwrap_or_default();
+                told.for_each(|other| texts.fill(other));
+                let plan = Plan::read(&arn, &texts, &covered.remove(&arn).unwrap_or_default());
                 (
                     arn,
                     PlanLedger {
@@ -176,6 +139,44 @@ impl LedgerBuilder<'_> {
                 )
             })
             .collect()
+    }
+
+    /// What each plan covered.
+    fn covered_by_plans(&self) -> BTreeMap<Arc<str>, Covered> {
+        let mut all: BTreeMap<Arc<str>, Covered> = BTreeMap::new();
+        for (arn, usage_type, operation) in self.rates.keys() {
+            let [usage_type, operation] = [usage_type, operation].map(|text| self.symbols.text(*text));
+            all.entry(self.symbols.text(*arn))
+                .or_default()
+                .add_usage(&usage_type, &operation);
+        }
+        for (arn, region) in self.covered_regions.keys() {
+            all.entry(self.symbols.text(*arn))
+                .or_default()
+                .add_region(&self.symbols.text(*region));
+        }
+        all
+    }
+
+    /// Marks the plans that refunds tell of as ended.
+    fn mark_returned(&self, plans: &mut BTreeMap<Arc<str>, PlanLedger>) {
+        for ((arn, description), hour) in &self.refunds {
+            let (arn, description) = (self.symbols.text(*arn), self.symbols.text(*description));
+            let is_of = |plan: &str| {
+                if arn.is_empty() {
+                    names(&description, plan)
+                } else {
+                    *arn == *plan
+                }
+            };
+            for (_, entry) in plans.iter_mut().filter(|(plan, _)| is_of(plan)) {
+                // Without a time of its own it counts for all of the plan.
+                let first = || entry.hours.keys().next().map(|hour| hour.start());
+                let since = hour.map(Hour::start).or(entry.plan.start).or_else(first);
+                entry.plan.returned = entry.plan.returned.max(since);
+                entry.plan.stopped = entry.plan.returned;
+            }
+        }
     }
 
     /// What was used, by number.
@@ -231,6 +232,16 @@ impl LedgerBuilder<'_> {
         cells.sort_unstable();
         (all.into_iter().map(|(series, _)| series).collect(), cells)
     }
+}
+
+/// True when a refund's text names that plan: "Refund for one-time fee for Savings Plan ID: 70352035…", by the whole id or its
+/// beginning.
+fn names(description: &str, arn: &str) -> bool {
+    let id = arn.rsplit('/').next().unwrap_or_default();
+    let is_of_id = |c: char| c.is_ascii_hexdigit() || c == '-';
+    description
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .any(|word| word.len() >= 8 && word.chars().all(is_of_id) && id.starts_with(word))
 }
 
 fn time(millis: i64) -> Option<DateTime<Utc>> {

@@ -17,7 +17,10 @@ impl LedgerBuilder<'_> {
         }
         let entry = self.hours.entry((arn, span.hour)).or_default();
         match items.dollars(Number::EffectiveCost, row) {
-            Some(unused) => *entry.commitment.get_or_insert_default() += unused,
+            Some(unused) => {
+                *entry.commitment.get_or_insert_default() += unused;
+                entry.note_fee(unused, items.line_items(row));
+            }
             None => {
                 entry.suspect = true;
                 self.note_unreadable(span.hour, items.line_items(row));

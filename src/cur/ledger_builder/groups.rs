@@ -63,7 +63,7 @@ impl Key {
             facts: FACTS.map(|fact| match fact {
                 Text::UsageType | Text::ProductCode => text(fact),
                 // Of a covered row it tells about the usage, not about the plan.
-                Text::UsageAccount if !is_fee(line_type) => Symbol::EMPTY,
+                Text::UsageAccount | Text::Description if !is_fee(line_type) => Symbol::EMPTY,
                 _ if of_plan => text(fact),
                 _ => Symbol::EMPTY,
             }),
@@ -122,7 +122,10 @@ impl Group {
 }
 
 fn is_fee(line_type: LineItemType) -> bool {
-    matches!(line_type, LineItemType::RecurringFee | LineItemType::Purchase)
+    matches!(
+        line_type,
+        LineItemType::RecurringFee | LineItemType::Purchase | LineItemType::Unused
+    )
 }
 
 impl LedgerBuilder<'_> {

@@ -42,6 +42,8 @@ pub struct Partial {
     regions: Vec<(Text, Text, Text, Index)>,
     timeless_rows: u64,
     unreadable_rows: Vec<(Index, u64)>,
+    has_times: bool,
+    refunds: Vec<(Text, Text, Option<Index>)>,
 }
 
 /// [`PlanHour`].
@@ -51,6 +53,7 @@ struct Amounts {
     used: Picos,
     covered: Picos,
     suspect: bool,
+    fee_rows: u32,
 }
 
 /// [`SeriesKey`].
@@ -83,7 +86,7 @@ impl Partial {
     /// time lie in no window: whether they are seen depends on what the scan could skip.
     #[must_use]
     pub fn can_be_cut(&self) -> bool {
-        self.timeless_rows == 0
+        self.timeless_rows == 0 && self.refunds.iter().all(|(_, _, hour)| hour.is_some())
     }
 
     /// True when rates or prices were seen after the window. Only the newest is kept of each, so those within the
@@ -135,6 +138,9 @@ impl LedgerBuilder<'_> {
             covered: _,
             timeless_rows: _,
             unreadable_rows: _,
+            has_times: _,
+            refunds: _,
+            tells_of_plan: _,
         } = &self;
         let texts = Texts::of(&self, &all_used);
         let text = |symbol: Symbol| texts.number[&symbol];
@@ -155,6 +161,7 @@ impl LedgerBuilder<'_> {
                     used: amounts.used.picos(),
                     covered: amounts.covered.picos(),
                     suspect: amounts.suspect,
+                    fee_rows: amounts.fee_rows,
                 };
                 (text(*arn), hour.index(), amounts)
             })),
@@ -197,6 +204,12 @@ impl LedgerBuilder<'_> {
                     .iter()
                     .map(|(hour, rows)| (hour.index(), *rows)),
             ),
+            has_times: self.has_times,
+            refunds: sorted(
+                self.refunds.iter().map(|((arn, description), hour)| {
+                    (text(*arn), text(*description), hour.map(Hour::index))
+                }),
+            ),
             strings: texts.strings,
         }
     }
@@ -222,6 +235,7 @@ impl Texts {
         used.extend(
             prices
                 .chain(builder.covered_regions.keys())
+                .chain(builder.refunds.keys())
                 .flat_map(|(a, b)| [*a, *b]),
         );
         for key in builder.series.keys() {

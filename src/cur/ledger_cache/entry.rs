@@ -13,9 +13,13 @@ use crate::cur::snapshot::Part;
 use brimful_types::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-pub(crate) const FORM: u32 = 1;
-/// No entry is larger once it is decompressed, in bytes; a million cells take 30 MiB.
-const MAX_RAW: usize = 1 << 30;
+pub(crate) const FORM: u32 = 2;
+/// No entry is larger once it is unpacked, in bytes; a million cells take 30 MiB.
+const MAX_RAW: usize = 512 << 20;
+/// Nor this many times larger than it is packed, unless it is small all the same: what somebody else has put there must
+/// not take the memory of the run.
+const MAX_RATIO: usize = 512;
+const SMALL: usize = 16 << 20;
 const DIGEST: usize = 32;
 
 /// An entry.
@@ -61,6 +65,8 @@ pub(crate) struct Summary {
 pub(super) enum Unreadable {
     /// Another version of Brimful wrote it.
     OtherVersion,
+    /// It would unpack to that many bytes, more than an entry may.
+    TooLarge(u64),
     Damaged,
 }
 
@@ -135,11 +141,12 @@ impl Entry {
 
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
         let raw = postcard::to_allocvec(self).ok()?;
-        if raw.len() > MAX_RAW {
+        let packed = zstd::bulk::compress(&raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?;
+        if raw.len() > most_raw(packed.len()) {
             return None;
         }
         let mut body = (raw.len() as u64).to_le_bytes().to_vec();
-        body.extend(zstd::bulk::compress(&raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?);
+        body.extend(packed);
         let mut bytes = header().into_bytes();
         bytes.extend(Sha256::digest(&body));
         bytes.extend(body);
@@ -156,19 +163,34 @@ impl Entry {
                 Unreadable::Damaged
             });
         };
+        let (length, packed) = parts(rest).ok_or(Unreadable::Damaged)?;
+        let fits = |length: &usize| *length <= most_raw(packed.len());
+        let length = usize::try_from(length)
+            .ok()
+            .filter(fits)
+            .ok_or(Unreadable::TooLarge(length))?;
         let read = || {
-            let (digest, body) = rest.split_at_checked(DIGEST)?;
-            if digest != Sha256::digest(body).as_slice() {
-                return None;
-            }
-            let (length, packed) = body.split_at_checked(8)?;
-            let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
-            let raw = zstd::bulk::decompress(packed, length.min(MAX_RAW)).ok()?;
+            let raw = zstd::bulk::decompress(packed, length).ok()?;
             let (entry, rest) = postcard::take_from_bytes(&raw).ok()?;
             rest.is_empty().then_some(entry)
         };
         read().ok_or(Unreadable::Damaged)
     }
+}
+
+/// What follows the header, if its digest is right: how large the rest unpacks, and the rest.
+fn parts(rest: &[u8]) -> Option<(u64, &[u8])> {
+    let (digest, body) = rest.split_at_checked(DIGEST)?;
+    if digest != Sha256::digest(body).as_slice() {
+        return None;
+    }
+    let (length, packed) = body.split_at_checked(8)?;
+    Some((u64::from_le_bytes(length.try_into().ok()?), packed))
+}
+
+/// How large an entry of so many packed bytes may be.
+fn most_raw(packed: usize) -> usize {
+    packed.saturating_mul(MAX_RATIO).clamp(SMALL, MAX_RAW)
 }
 
 const NAME: &str = "brimful-ledger ";
@@ -221,6 +243,25 @@ mod tests {
         }
         let longer = [bytes, vec![0]].concat();
         assert_eq!(Entry::decode(&longer), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn an_entry_that_would_take_all_memory_is_refused_before_it_is_unpacked() {
+        let bomb = |said: u64| {
+            let mut body = said.to_le_bytes().to_vec();
+            body.extend(zstd::bulk::compress(&vec![0; 64 << 20], 19).unwrap());
+            let digest = Sha256::digest(&body);
+            [header().as_bytes(), digest.as_slice(), &body].concat()
+        };
+        let honest = bomb(64 << 20);
+        assert!(honest.len() < 40_000, "{}", honest.len());
+        assert_eq!(Entry::decode(&honest), Err(Unreadable::TooLarge(64 << 20)));
+        assert_eq!(
+            Entry::decode(&bomb(u64::MAX)),
+            Err(Unreadable::TooLarge(u64::MAX))
+        );
+        // It unpacks to no more than it says.
+        assert_eq!(Entry::decode(&bomb(1 << 20)), Err(Unreadable::Damaged));
     }
 
     #[test]

@@ -27,12 +27,11 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
-    /// Nothing is asked of it yet. Credentials are the pod's: the role for the report (`cur.roleArn`) is the payer's,
-    /// and may only read.
-    pub(super) async fn reach(place: &Place) -> Self {
+    /// Nothing is asked of it yet.
+    pub(super) async fn reach(place: &Place, access: &AwsAccess) -> Self {
         match place {
             Place::S3 { bucket, prefix } => {
-                let aws = AwsAccess::default().load().await;
+                let aws = (access.load().await, access.patience);
                 Self::S3(S3Store::for_cache(aws, bucket, prefix))
             }
             Place::Directory(path) => Self::Directory(path.clone()),

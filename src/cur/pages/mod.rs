@@ -46,6 +46,8 @@ pub struct RowFilter {
     pub leading: &'static [(Text, Bits)],
     /// The bits of rows that tell of a plan. Columns that only plans fill are not read of other rows.
     pub plan_bits: u8,
+    /// The bits of fees and refunds, of which a description is read.
+    pub fee_bits: u8,
 }
 
 /// The bits of a text.
@@ -67,6 +69,7 @@ pub(crate) struct SelectedRows {
     /// The bits that rows have by what the file lacks.
     known: u8,
     plan_bits: u8,
+    fee_bits: u8,
     columns: Vec<Column>,
     /// The usage start, where only rows from a time on matter, and that time in the column's unit.
     start: Option<(Chunk, i64)>,
@@ -86,6 +89,8 @@ pub(crate) struct Roots<'a> {
     pub(crate) known: u8,
     /// Those that are read only of rows that tell of a plan.
     pub(crate) plan_columns: &'a [usize],
+    /// Those that are read only of fees and refunds.
+    pub(crate) fee_columns: &'a [usize],
     /// Maps, and which of their keys are wanted.
     pub(crate) maps: &'a [(usize, IsWanted)],
     /// The usage start and milliseconds since the epoch, where rows before that time are left out.
@@ -99,6 +104,8 @@ enum Column {
     Pages(Box<Chunk>),
     /// Likewise, of rows that tell of a plan.
     OfPlans(Box<Chunk>),
+    /// Likewise, of fees and refunds.
+    OfFees(Box<Chunk>),
     Map(Box<MapChunk>),
     /// The decoder's column of that number.
     Decoded(usize),
@@ -140,7 +147,7 @@ impl SelectedRows {
     /// Opens columns of a row group. `decode` begins to read the roots that are not read here, [`ROWS`] rows at a time.
     pub(crate) fn open(
         (bytes, metadata, row_group): (&FileBytes, &ArrowReaderMetadata, usize),
-        plan_bits: u8,
+        filter: &RowFilter,
         roots: &Roots<'_>,
         decode: impl FnOnce(&[usize]) -> Option<ParquetRecordBatchReader>,
     ) -> Result<Self, Unread> {
@@ -182,7 +189,9 @@ impl SelectedRows {
                 Column::Start
             } else if let Some(chunk) = chunk(*root)? {
                 let chunk = Box::new(chunk);
-                if roots.plan_columns.contains(root) {
+                if roots.fee_columns.contains(root) {
+                    Column::OfFees(chunk)
+                } else if roots.plan_columns.contains(root) {
                     Column::OfPlans(chunk)
                 } else {
                     Column::Pages(chunk)
@@ -204,7 +213,8 @@ impl SelectedRows {
         Ok(Self {
             leading: leading.into_iter().map(|(_, leading)| leading).collect(),
             known: roots.known,
-            plan_bits,
+            plan_bits: filter.plan_bits,
+            fee_bits: filter.fee_bits,
             columns,
             start: start.map(|(_, start)| start),
             decoder,
@@ -255,18 +265,25 @@ impl SelectedRows {
         }
         let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
         let (mut plan_rows, mut plan_places) = (Vec::new(), Vec::new());
+        let (mut fee_rows, mut fee_places) = (Vec::new(), Vec::new());
         for ((at, row), place) in (0..).zip(&selected).zip(places.values()) {
-            if self.bits[*place as usize] & self.plan_bits != 0 {
+            let bits = self.bits[*place as usize];
+            if bits & self.plan_bits != 0 {
                 plan_rows.push(*row);
                 plan_places.push(at);
             }
+            if bits & self.fee_bits != 0 {
+                fee_rows.push(*row);
+                fee_places.push(at);
+            }
         }
         let all = Chosen::all(&selected);
-        let of_plans = Chosen {
-            rows: &plan_rows,
-            at: Some(&plan_places),
-            of: selected.len(),
-        };
+        let [of_plans, of_fees] =
+            [(&plan_rows, &plan_places), (&fee_rows, &fee_places)].map(|(rows, places)| Chosen {
+                rows,
+                at: Some(places),
+                of: selected.len(),
+            });
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             columns.push(match column {
@@ -278,6 +295,7 @@ impl SelectedRows {
                 Column::Start => start.take().ok_or(NOT_CHOSEN)?,
                 Column::Pages(chunk) => chunk.gather(&all)?,
                 Column::OfPlans(chunk) => chunk.gather(&of_plans)?,
+                Column::OfFees(chunk) => chunk.gather(&of_fees)?,
                 Column::Map(map) => map.gather(&rows, &selected)?,
                 Column::Decoded(number) => {
                     let batch = batch.as_ref().ok_or(NOT_DECODED)?;

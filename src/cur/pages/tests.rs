@@ -49,17 +49,19 @@ const FILTER: RowFilter = RowFilter {
         }),
     ],
     plan_bits: OF_PLANS,
+    fee_bits: OF_PLANS,
 };
 
 /// What a row tells: texts, numbers by their bits, times.
 type Told = (Vec<String>, Vec<u64>, Vec<Option<i64>>);
 
-const TEXTS: [Text; 5] = [
+const TEXTS: [Text; 6] = [
     Text::LineItemType,
     Text::UsageType,
     Text::ProductCode,
     Text::NodePoolTag,
     Text::PlanArn,
+    Text::Description,
 ];
 const NUMBERS: [Number; 4] = [
     Number::UsageAmount,
@@ -220,6 +222,11 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
             texts(&|row| row.arn.map(|arn| format!("arn:{arn}"))),
             true,
         ),
+        (
+            "line_item_line_item_description",
+            texts(&|row| row.arn.map(|arn| format!("a plan like {}", arn % 3))),
+            true,
+        ),
         ("savings_plan_used_commitment", Arc::clone(&numbers), true),
         (
             "savings_plan_total_commitment_to_date",
@@ -286,7 +293,7 @@ fn read(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Result
                     });
                     if bits != 0 && late {
                         // What plans' columns say of other rows, only the decoder tells.
-                        let plans = if bits & OF_PLANS == 0 { (1, 3) } else { (0, 0) };
+                        let plans = if bits & OF_PLANS == 0 { (2, 3) } else { (0, 0) };
                         let texts = TEXTS.split_at(TEXTS.len() - plans.0).0;
                         let numbers = NUMBERS.split_at(NUMBERS.len() - plans.1).0;
                         found.push((

@@ -17,7 +17,7 @@ pub(super) async fn count<'a>(
     store: &Arc<Store>,
     request: &Request<'_>,
     snapshot: &Snapshot,
-    symbols: &'a Symbols,
+    symbols: &'a Arc<Symbols>,
     kept: &mut Kept<'_>,
 ) -> Result<Option<(LedgerBuilder<'a>, Totals)>, ReadError> {
     let mut builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
@@ -69,8 +69,8 @@ async fn fresh(
     part: &Part,
     from: Option<Hour>,
 ) -> Result<(Summary, crate::cur::ledger_builder::partial::Partial), ReadError> {
-    let symbols = Symbols::default();
+    let symbols = Arc::new(Symbols::default());
     let builder = LedgerBuilder::new(&symbols, from.map(|from| from..Hour::LAST), request.detail);
-    let (builder, summary) = scan(store, request, &part.files, builder).await?;
+    let (builder, summary) = scan(store, request, &part.files, &symbols, builder).await?;
     Ok((Summary::from(&summary), builder.into_partial()))
 }

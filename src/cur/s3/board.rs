@@ -1,9 +1,11 @@
 //! Objects that several writers keep in one prefix: listed, read whole, and written only over what was read.
 
 use aws_config::SdkConfig;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 
-use super::{Action, Purpose, S3Store, is_no_such_key, status};
+use super::{Action, Purpose, S3Store, body, is_no_such_key, status};
+use crate::cur::aws::Patience;
 use brimful_types::{Error, Result};
 
 /// Conditional requests that lose to another writer: the object is another, or is being written right now.
@@ -31,12 +33,12 @@ pub(crate) enum Put {
 
 impl S3Store {
     /// The prefix where clusters tell their demand.
-    pub(crate) fn for_coordination(aws: SdkConfig, bucket: &str, prefix: &str) -> Self {
+    pub(crate) fn for_coordination(aws: (SdkConfig, Patience), bucket: &str, prefix: &str) -> Self {
         Self::for_purpose(Purpose::Coordination, aws, bucket, prefix)
     }
 
     /// The prefix of the ledger cache.
-    pub(crate) fn for_cache(aws: SdkConfig, bucket: &str, prefix: &str) -> Self {
+    pub(crate) fn for_cache(aws: (SdkConfig, Patience), bucket: &str, prefix: &str) -> Self {
         Self::for_purpose(Purpose::Cache, aws, bucket, prefix)
     }
 
@@ -71,29 +73,43 @@ impl S3Store {
     /// A whole object of at most `limit` bytes and its `ETag`; `None` when it is not there.
     pub(crate) async fn whole(&self, name: &str, limit: u64) -> Result<Option<(String, Vec<u8>)>> {
         let key = self.folder() + name;
-        let doing = format!("read {}", self.name(&key));
-        let send = || self.client().get_object().bucket(&self.bucket).key(&key).send();
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let Some(found) = self.ask_for_all(&key).await? else {
+                return Ok(None);
+            };
+            let etag = found.e_tag().unwrap_or_default().to_owned();
+            let length = u64::try_from(found.content_length().unwrap_or(0)).unwrap_or(0);
+            if length > limit {
+                return Err(Error::report(format!(
+                    "{}: {length} bytes are more than {limit}",
+                    self.name(&key)
+                )));
+            }
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let broken = match body::read(found.body, length, &self.patience).await {
+                Ok(bytes) => return Ok(Some((etag, bytes.to_vec()))),
+                Err(broken) => broken,
+            };
+            if tried >= self.patience.tries {
+                return Err(broken.error(&self.name(&key), length, tried));
+            }
+            tokio::time::sleep(self.patience.pause_after(tried)).await;
+        }
+    }
+
+    async fn ask_for_all(&self, key: &str) -> Result<Option<GetObjectOutput>> {
+        let send = || self.client().get_object().bucket(&self.bucket).key(key).send();
         let mut answer = send().await;
         if matches!(&answer, Err(error) if self.follow(error)) {
             answer = send().await;
         }
-        let found = match answer {
-            Ok(found) => found,
-            Err(error) if is_no_such_key(&error) => return Ok(None),
-            Err(error) => return Err(self.explain(Action::Get, &doing, &error)),
-        };
-        let etag = found.e_tag().unwrap_or_default().to_owned();
-        let length = found.content_length().unwrap_or(0);
-        if u64::try_from(length).map_or(true, |length| length > limit) {
-            return Err(Error::report(format!(
-                "{}: {length} bytes are more than {limit}",
-                self.name(&key)
-            )));
+        match answer {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_no_such_key(&error) => Ok(None),
+            Err(error) => Err(self.explain(Action::Get, &format!("read {}", self.name(key)), &error)),
         }
-        let body = found.body.collect().await;
-        let body =
-            body.map_err(|e| Error::report(format!("cannot {doing}: the connection broke")).source(e))?;
-        Ok(Some((etag, body.to_vec())))
     }
 
     /// Writes an object where the version `before` stands; where nothing stands, if there is none.

@@ -297,3 +297,51 @@ fn nodes_can_be_left_out_and_the_plan_says_what_it_rests_on() {
         "{pool:#}"
     );
 }
+
+/// The fixtures' plan from manifests at other places.
+fn from(pools: &str, nodes: &str) -> Brimful {
+    Brimful::new("plan")
+        .args(["--cur", "fixtures/cur/legacy", "--now", NOW])
+        .args(["--nodepools", pools, "--nodes", nodes])
+}
+
+#[test]
+fn manifests_come_from_a_file_a_folder_or_standard_input() {
+    let (pools, nodes) = (fixture("nodepools.yaml"), fixture("nodes.yaml"));
+    let expected = from("fixtures/nodepools.yaml", "fixtures/nodes.yaml")
+        .ends(0)
+        .stdout;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let one = |text: &std::path::Path| std::fs::read_to_string(text).expect("a fixture");
+    std::fs::write(folder.path().join("pools.yaml"), one(&pools)).expect("written");
+    std::fs::write(folder.path().join("nodes.yml"), one(&nodes)).expect("written");
+    let place = folder.path().display().to_string();
+    assert_eq!(from(&place, &place).ends(0).stdout, expected, "a folder of both");
+    assert_eq!(
+        from("-", "fixtures/nodes.yaml").reads(&pools).ends(0).stdout,
+        expected
+    );
+    let both = file(&format!("{}\n---\n{}", one(&pools), one(&nodes)));
+    assert_eq!(
+        from("-", "-").reads(both.path()).ends(0).stdout,
+        expected,
+        "as from kubectl get nodepools,nodes"
+    );
+}
+
+#[test]
+fn a_pool_of_another_provider_is_left_alone_and_it_is_said() {
+    let pools = edited(|name, pool| {
+        if name == "memory-committed" {
+            pool["spec"]["template"]["spec"]["nodeClassRef"]["group"] = json!("karpenter.azure.com");
+        }
+    });
+    let plan = plan(&pools).json(0);
+    let pool = entry(&plan["nodePools"], "name", "memory-committed");
+    assert_eq!(
+        (&pool["role"], &pool["decision"]),
+        (&json!("none"), &json!("none"))
+    );
+    assert!(text(&pool["reason"]).contains("another provider"), "{pool:#}");
+    assert_eq!(pool["weight"]["current"], pool["weight"]["proposed"]);
+}

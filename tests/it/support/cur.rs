@@ -16,7 +16,7 @@ use brimful_types::money::Money;
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
 pub(crate) use bucket::{Bucket, Layout, STATUS};
-pub(crate) use file::{File, Times};
+pub(crate) use file::{File, Plans, Times};
 pub(crate) use focus::Focus;
 pub(crate) use read::{Seen, message, read};
 

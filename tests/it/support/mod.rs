@@ -12,6 +12,8 @@ pub(crate) mod calendar;
 mod command_lines;
 pub(crate) mod cur;
 pub(crate) mod data_exports;
+pub(crate) mod faults;
+pub(crate) mod faulty_s3;
 pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
@@ -23,6 +25,7 @@ pub(crate) mod run;
 pub(crate) mod s3;
 pub(crate) mod sts;
 pub(crate) mod supervised;
+pub(crate) mod tls;
 pub(crate) mod tools;
 
 use std::future::Future;

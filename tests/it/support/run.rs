@@ -40,6 +40,8 @@ impl Brimful {
                 // No kubeconfig and no AWS profile of the person who runs the tests.
                 ("HOME", "/nonexistent"),
                 ("NO_PROXY", "127.0.0.1"),
+                // Clusters of tests stand at the fixtures' time.
+                ("BRIMFUL_ALLOW_NOW", "1"),
             ])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null())
@@ -84,6 +86,13 @@ impl Brimful {
 
     pub(crate) fn envs(mut self, env: Vec<(String, String)>) -> Self {
         self.command.envs(env);
+        self
+    }
+
+    /// With a file on standard input.
+    pub(crate) fn reads(mut self, path: impl AsRef<Path>) -> Self {
+        let file = std::fs::File::open(path).expect("the file to read");
+        self.command.stdin(Stdio::from(file));
         self
     }
 

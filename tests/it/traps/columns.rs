@@ -250,7 +250,7 @@ fn a_window_gives_the_same_hours_with_statistics_and_without() {
         let bucket = Bucket::written(form.row_groups_of(5), rows());
         let seen = read(bucket.path()).window(at(10), at(12)).utilization();
         assert_eq!(
-            (seen.plan(COMPUTE).total.hours, seen.plan(COMPUTE).total.used),
+            (seen.sum(COMPUTE).hours, seen.sum(COMPUTE).used),
             (2, usd(1.0)),
             "form {index}"
         );

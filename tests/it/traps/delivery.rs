@@ -20,17 +20,13 @@ fn every_layout_is_read_and_so_is_every_folder_on_the_way_to_it() {
         bucket.deliver("2026-11", "1", &[&rows(0.5)]);
         for folder in ["", "billing", "billing/acme"] {
             let seen = read(&bucket.join(folder)).utilization();
-            assert_eq!(
-                seen.plan(COMPUTE).total.used,
-                usd(2.0),
-                "{layout:?} from {folder:?}"
-            );
+            assert_eq!(seen.sum(COMPUTE).used, usd(2.0), "{layout:?} from {folder:?}");
             assert_eq!(seen.document.source.billing_periods, ["2026-11"]);
             assert!(seen.warning("no-manifest").is_none());
         }
         let file = bucket.join(&bucket.key("2026-11", "1", 1));
         assert_eq!(
-            read(&file).utilization().plan(COMPUTE).total.used,
+            read(&file).utilization().sum(COMPUTE).used,
             usd(2.0),
             "{layout:?} as one file"
         );
@@ -44,7 +40,7 @@ fn chunks_without_rows_are_normal() {
         let bucket = Bucket::new(layout);
         bucket.deliver("2026-11", "1", &[&rows(0.5), &[], &[]]);
         let seen = read(bucket.path()).utilization();
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0), "{layout:?}");
+        assert_eq!(seen.sum(COMPUTE).used, usd(2.0), "{layout:?}");
         assert_eq!((seen.document.source.files, seen.document.source.rows), (3, 8));
     }
 }
@@ -57,10 +53,7 @@ fn a_chunk_without_rows_may_lack_columns() {
     File::legacy()
         .without("savings_plan_used_commitment")
         .write(&bucket.join(&keys[1]), &[]);
-    assert_eq!(
-        read(bucket.path()).utilization().plan(COMPUTE).total.used,
-        usd(2.0)
-    );
+    assert_eq!(read(bucket.path()).utilization().sum(COMPUTE).used, usd(2.0));
 }
 
 // Trap 14: overwriting leaves the surplus chunks of a larger delivery behind.
@@ -72,7 +65,7 @@ fn chunks_that_the_manifest_does_not_name_are_left_out() {
         bucket.deliver("2026-11", "2", &[&rows(0.5)]);
         let seen = read(bucket.path()).utilization();
         assert_eq!(
-            (seen.plan(COMPUTE).total.used, seen.document.source.files),
+            (seen.sum(COMPUTE).used, seen.document.source.files),
             (usd(2.0), 1),
             "{layout:?}"
         );
@@ -87,7 +80,7 @@ fn only_the_newest_of_several_kept_versions_is_read() {
         bucket.deliver("2026-11", "3", &[&rows(0.5)]);
         let seen = read(bucket.path()).utilization();
         assert_eq!(
-            (seen.plan(COMPUTE).total.used, seen.document.source.files),
+            (seen.sum(COMPUTE).used, seen.document.source.files),
             (usd(2.0), 1),
             "{layout:?}"
         );
@@ -106,7 +99,7 @@ fn rewrite_while_reading(rewrite: &(dyn Fn(&Bucket, &str) + Sync)) {
     };
     let seen = read(bucket.path()).threads(1).with(&meddle).unwrap();
     assert!(done.load(Ordering::SeqCst));
-    assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0));
+    assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
     assert_eq!(seen.judged.ledger.plans[0].hours.len(), 4);
 }
 
@@ -140,10 +133,7 @@ fn a_manifest_replaced_while_its_files_are_read_is_read_again() {
 fn a_report_that_stays_updating_freezes() {
     let bucket = Bucket::of(rows(0.5));
     bucket.write_status("READY");
-    assert_eq!(
-        read(bucket.path()).utilization().plan(COMPUTE).total.used,
-        usd(2.0)
-    );
+    assert_eq!(read(bucket.path()).utilization().sum(COMPUTE).used, usd(2.0));
     bucket.write_status("UPDATING");
     thread::scope(|scope| {
         let history = scope.spawn(|| read(bucket.path()).now(at(5)).history().unwrap());
@@ -199,7 +189,7 @@ fn other_files_in_the_tree_are_not_the_report() {
     }
     let seen = read(bucket.path()).utilization();
     assert_eq!(
-        (seen.plan(COMPUTE).total.used, seen.document.source.files),
+        (seen.sum(COMPUTE).used, seen.document.source.files),
         (usd(2.0), 1)
     );
 }
@@ -217,7 +207,7 @@ fn a_month_of_one_digit_is_a_month() {
         assert!(layout != Layout::Legacy || keys[0].contains("/month=1/"));
         let seen = read(bucket.path()).now(at(JANUARY + 9)).utilization();
         assert_eq!(seen.document.source.billing_periods, ["2026-01"], "{layout:?}");
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0));
+        assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
     }
     let bucket = Bucket::new(Layout::Legacy);
     File::legacy().write(
@@ -245,18 +235,10 @@ fn decisions_on_the_first_of_a_month_look_at_both_months() {
             ["2026-10", "2026-11"],
             "{layout:?}"
         );
-        assert_eq!(seen.plan(COMPUTE).total.hours, 64);
+        assert_eq!(seen.sum(COMPUTE).hours, 64);
         assert!(seen.hour(COMPUTE, -21).mature);
         // What is shown without a window is the newest month.
-        assert_eq!(
-            read(bucket.path())
-                .now(at(5))
-                .utilization()
-                .plan(COMPUTE)
-                .total
-                .hours,
-            4
-        );
+        assert_eq!(read(bucket.path()).now(at(5)).utilization().sum(COMPUTE).hours, 4);
     }
 }
 
@@ -306,10 +288,7 @@ fn a_csv_report_beside_the_parquet_report_is_left_alone() {
     let csv = serde_json::json!({"contentType": "text/csv", "reportKeys": ["billing/csv/20261101-20261201/x/csv-1.csv.gz"]});
     bucket.write_json("billing/csv/20261101-20261201/csv-Manifest.json", &csv);
     bucket.write_bytes("billing/csv/20261101-20261201/x/csv-1.csv.gz", b"\x1f\x8b");
-    assert_eq!(
-        read(bucket.path()).utilization().plan(COMPUTE).total.used,
-        usd(2.0)
-    );
+    assert_eq!(read(bucket.path()).utilization().sum(COMPUTE).used, usd(2.0));
     fs::remove_dir_all(bucket.join("billing/acme")).unwrap();
     let refused = message(read(bucket.path()).try_utilization());
     assert!(refused.contains("billing/csv is delivered as CSV"), "{refused}");
@@ -327,11 +306,7 @@ fn two_reports_in_one_place_are_refused_by_name() {
     let refused = message(read(bucket.path()).try_utilization());
     assert!(refused.contains("billing/acme, exports/cur2"), "{refused}");
     assert_eq!(
-        read(&bucket.join("exports/cur2"))
-            .utilization()
-            .plan(COMPUTE)
-            .total
-            .used,
+        read(&bucket.join("exports/cur2")).utilization().sum(COMPUTE).used,
         usd(2.0)
     );
     // In one folder, only their columns tell them apart.

@@ -114,7 +114,7 @@ fn eighteen_used_hours_and_six_unused_ones_are_75_percent() {
         }
     });
     let bucket = Bucket::written(File::focus(Focus::OneZero), day);
-    let total = read(bucket.path()).utilization().plan(COMPUTE).total;
+    let total = read(bucket.path()).utilization().sum(COMPUTE);
     assert_eq!(
         (total.hours, total.used, total.utilization),
         (24, usd(18.0 * 52.40), Some(0.75))
@@ -193,7 +193,7 @@ fn a_daily_export_shows_use_and_is_refused_for_decisions() {
     let days = (0..4).flat_map(|day| Row::hour_of(COMPUTE, day * 24, 24.0, 18.0).map(|row| row.lasting(24)));
     let bucket = Bucket::written(File::focus(Focus::OneTwo), days);
     let shown = read(bucket.path()).utilization();
-    assert_eq!(shown.plan(COMPUTE).total.utilization, Some(0.75));
+    assert_eq!(shown.sum(COMPUTE).utilization, Some(0.75));
     let refused = message(read(bucket.path()).history());
     assert!(
         refused.contains("DAILY") && refused.contains("hourly"),

@@ -20,7 +20,7 @@ fn an_all_upfront_plan_has_fees_of_nothing_and_a_commitment_all_the_same() {
     let bucket = Bucket::of([fee, covered]);
     let seen = read(bucket.path()).utilization();
     assert_eq!(seen.hour(COMPUTE, 0).commitment, usd(0.12));
-    assert_eq!(seen.plan(COMPUTE).total.utilization, Some(0.5));
+    assert_eq!(seen.sum(COMPUTE).utilization, Some(0.5));
     assert_eq!(seen.plan(COMPUTE).payment_option.as_deref(), Some("All Upfront"));
 }
 
@@ -98,7 +98,7 @@ fn the_upfront_fee_is_no_hour_of_the_plan_and_makes_no_report_monthly() {
             .chain([upfront(COMPUTE), upfront(COMPUTE_2)]),
     );
     let seen = read(bucket.path()).utilization();
-    assert_eq!(seen.plan(COMPUTE).total.commitment, usd(0.005));
+    assert_eq!(seen.sum(COMPUTE).commitment, usd(0.005));
     assert_eq!(
         seen.arns(),
         [COMPUTE],
@@ -122,8 +122,8 @@ fn plans_in_several_currencies_are_shown_apart_and_not_decided_on() {
             .message
             .contains("CNY, USD")
     );
-    assert_eq!(seen.plan(COMPUTE).total.commitment, usd(48.0));
-    assert_eq!(seen.plan(COMPUTE_2).total.commitment, usd(336.0));
+    assert_eq!(seen.sum(COMPUTE).commitment, usd(48.0));
+    assert_eq!(seen.sum(COMPUTE_2).commitment, usd(336.0));
     let doubt = seen.groups(at(49))[0].doubt.clone().unwrap();
     assert!(doubt.contains("currencies"), "{doubt}");
 }
@@ -136,7 +136,7 @@ fn utilization_of_a_time_is_used_over_committed_not_a_mean_of_percentages() {
         .chain(Row::hour_of(COMPUTE, 1, 1.0, 1.0));
     let seen = read(Bucket::of(rows).path()).utilization();
     // The mean of 10 % and 100 % would be 55 %.
-    assert_eq!(seen.plan(COMPUTE).total.utilization, Some(0.181_818_181_8));
+    assert_eq!(seen.sum(COMPUTE).utilization, Some(0.181_818_181_8));
 }
 
 // Trap 31: commitment and use are before negotiated discounts, so net columns must not be mixed in.

@@ -113,10 +113,13 @@ proptest! {
                 prop_assert!(hour.used.is_none_or(|used| used >= Money::ZERO));
                 prop_assert!(hour.demand >= hour.used);
             }
-            let total = plan.total;
-            let sum: Option<Money> = plan.hours.iter().map(|hour| hour.used).sum();
-            prop_assert_eq!(total.used, sum.filter(|_| !plan.hours.is_empty()));
-            prop_assert_eq!(total.used.zip(total.unused).map(|(a, b)| a + b), total.commitment);
+            for (total, mature) in [(plan.total, true), (plan.incomplete, false)] {
+                let hours: Vec<_> = plan.hours.iter().filter(|hour| hour.mature == mature).collect();
+                let sum: Option<Money> = hours.iter().map(|hour| hour.used).sum();
+                prop_assert_eq!(total.hours, hours.len());
+                prop_assert_eq!(total.used, sum.filter(|_| !hours.is_empty()));
+                prop_assert_eq!(total.used.zip(total.unused).map(|(a, b)| a + b), total.commitment);
+            }
         }
         let covered: Money = seen.judged.ledger.plans.iter().flat_map(|p| p.hours.values()).map(|h| h.covered).sum();
         let stated: f64 = rows.iter().filter_map(|row| match row.values.get("savings_plan_savings_plan_effective_cost") {

@@ -90,7 +90,7 @@ fn plans_that_nodes_cannot_use_are_shown_and_form_no_group() {
             Row::hour_of(COMPUTE, 0, 1.0, 0.5).map(|row| row.text("savings_plan_offering_type", offering));
         let seen = read(Bucket::of(rows).path()).utilization();
         assert_eq!(seen.plan(COMPUTE).kind, kind);
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(0.5));
+        assert_eq!(seen.sum(COMPUTE).used, usd(0.5));
         assert!(seen.judged.utilization.groups.is_empty(), "{offering}");
     }
 }

@@ -26,7 +26,7 @@ fn ledger(folder: &str, detail: Detail, is_filtered: bool) -> Ledger {
         let files = store.list().await.unwrap().into_iter();
         let is_data = |file: &Object| file.key.ends_with(".parquet") && !file.key.contains("status");
         let files: Vec<Object> = files.filter(is_data).collect();
-        let symbols = Symbols::default();
+        let symbols = Arc::new(Symbols::default());
         let builder = Mutex::new(LedgerBuilder::new(&symbols, None, detail));
         let scan = Scan {
             store: &store,

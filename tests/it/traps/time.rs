@@ -18,7 +18,7 @@ fn fees_written_ahead_for_future_hours_do_not_count() {
     let ahead = (4..720).map(|h| Row::fee(COMPUTE, h).commitment(1.0).used(0.0));
     let bucket = Bucket::of(past.chain(ahead));
     let seen = read(bucket.path()).utilization();
-    let total = seen.plan(COMPUTE).total;
+    let total = seen.sum(COMPUTE);
     assert_eq!((total.hours, total.utilization), (4, Some(0.25)));
     assert_eq!((total.used, total.commitment), (usd(1.0), usd(4.0)));
     assert_eq!(
@@ -33,7 +33,7 @@ fn a_report_of_future_fees_only_has_no_hours_and_decides_nothing() {
     let bucket = Bucket::of((0..720).map(|h| Row::fee(COMPUTE, h).commitment(1.0).used(0.0)));
     let seen = read(bucket.path()).utilization();
     assert!(seen.plan(COMPUTE).hours.is_empty());
-    assert_eq!(seen.plan(COMPUTE).total.utilization, None);
+    assert_eq!(seen.sum(COMPUTE).utilization, None);
     assert_eq!(seen.document.source.horizon, None);
     assert!(seen.warning("no-usage").is_some());
     assert!(read(bucket.path()).history().unwrap().judged.doubt.is_some());
@@ -78,7 +78,7 @@ fn a_replay_sees_no_hour_that_has_not_ended_by_its_clock() {
     let seen = read(bucket.path())
         .now(at(30) + Duration::minutes(30))
         .utilization();
-    assert_eq!(seen.plan(COMPUTE).total.hours, 30);
+    assert_eq!(seen.sum(COMPUTE).hours, 30);
     assert_eq!(
         seen.document.source.horizon.as_deref(),
         Some("2026-11-02T06:30:00Z")
@@ -141,7 +141,7 @@ fn the_commitment_to_date_of_an_hour_is_not_cumulative() {
             .iter()
             .all(|hour| hour.commitment == usd(1.0))
     );
-    assert_eq!(seen.plan(COMPUTE).total.commitment, usd(5.0));
+    assert_eq!(seen.sum(COMPUTE).commitment, usd(5.0));
 }
 
 // Trap 8
@@ -162,7 +162,7 @@ fn the_first_hour_of_a_plan_counts_with_its_own_partial_commitment() {
     assert_eq!(seen.hour(COMPUTE, 3).commitment, usd(0.25));
     assert_eq!(seen.hour(COMPUTE, 3).utilization, Some(1.0));
     assert_eq!(
-        seen.plan(COMPUTE).total.utilization.map(|u| (u * 1e6).round()),
+        seen.sum(COMPUTE).utilization.map(|u| (u * 1e6).round()),
         Some((1.25f64 / 2.25 * 1e6).round())
     );
     // What stands for the commitment now is a whole hour's.
@@ -177,7 +177,7 @@ fn hours_without_a_commitment_are_left_out() {
     let bucket = Bucket::of(half_used(0..2).chain([nothing, Row::on_demand(5, M5)]));
     let seen = read(bucket.path()).utilization();
     assert_eq!(seen.find_hour(COMPUTE, 2), None);
-    assert_eq!(seen.plan(COMPUTE).total.hours, 2);
+    assert_eq!(seen.sum(COMPUTE).hours, 2);
 }
 
 // Trap 8: an expired plan's rows stay in the month; its money is gone.
@@ -187,7 +187,7 @@ fn an_expired_plan_is_shown_and_commits_to_nothing_now() {
     let expired = (0..24).flat_map(|h| Row::hour_of(COMPUTE_2, h, 5.0, 4.0).map(ended));
     let bucket = Bucket::of(half_used(0..60).chain(expired));
     let seen = read(bucket.path()).now(at(62)).history().unwrap();
-    assert_eq!(seen.plan(COMPUTE_2).total.used, usd(96.0));
+    assert_eq!(seen.sum(COMPUTE_2).used, usd(96.0));
     let groups = seen.groups(at(62));
     assert_eq!(groups.len(), 1);
     assert_eq!(
@@ -232,7 +232,7 @@ fn a_plan_whose_rows_vanish_before_its_end_counts_as_ended_then() {
     let vanished = (0..30).flat_map(|h| Row::hour_of(COMPUTE_2, h, 5.0, 4.0));
     let bucket = Bucket::of(half_used(0..60).chain(vanished));
     let seen = read(bucket.path()).now(at(62)).history().unwrap();
-    assert_eq!(seen.plan(COMPUTE_2).total.hours, 30);
+    assert_eq!(seen.sum(COMPUTE_2).hours, 30);
     let warning = seen.warning("plan-stopped").expect("a word about the plan");
     assert!(warning.message.contains("counts as ended then"), "{warning:?}");
     let group = &seen.groups(at(62))[0];
@@ -251,13 +251,20 @@ fn days(range: std::ops::Range<i32>) -> impl Iterator<Item = Row> {
 fn a_daily_report_shows_days_and_decides_nothing() {
     let bucket = Bucket::of(days(0..3));
     let seen = read(bucket.path()).utilization();
-    let total = seen.plan(COMPUTE).total;
+    let total = seen.sum(COMPUTE);
     assert_eq!(
         (total.hours, total.commitment, total.used),
         (72, usd(54.0), usd(18.0))
     );
-    assert_eq!(seen.plan(COMPUTE).hours.len(), 3);
-    assert!(seen.plan(COMPUTE).hours.iter().all(|day| !day.mature));
+    let plan = seen.plan(COMPUTE);
+    assert_eq!(plan.hours.len(), 3);
+    assert!(
+        plan.hours.iter().all(|day| !day.mature),
+        "no decision may rest on a day"
+    );
+    // The newest day ended less than a day before the report's end.
+    assert_eq!((plan.total.hours, plan.total.used), (48, usd(12.0)));
+    assert_eq!((plan.incomplete.hours, plan.incomplete.used), (24, usd(6.0)));
     assert!(seen.warning("daily-report").is_some());
     let refused = message(read(bucket.path()).history());
     assert!(
@@ -271,7 +278,7 @@ fn a_daily_report_shows_days_and_decides_nothing() {
 fn the_day_that_has_not_ended_is_not_in_a_daily_reports_total() {
     let bucket = Bucket::of(days(0..3));
     let seen = read(bucket.path()).now(at(2 * 24 + 9)).utilization();
-    let total = seen.plan(COMPUTE).total;
+    let total = seen.sum(COMPUTE);
     assert_eq!((total.hours, total.commitment), (48, usd(36.0)));
 }
 

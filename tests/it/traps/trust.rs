@@ -85,7 +85,7 @@ fn an_export_that_filters_covered_usage_out_is_shown_and_not_decided_on() {
     });
     let bucket = Bucket::written(File::cur2(), rows);
     let seen = read(bucket.path()).now(at(49)).history().unwrap();
-    assert_eq!(seen.plan(COMPUTE).total.utilization, Some(0.5));
+    assert_eq!(seen.sum(COMPUTE).utilization, Some(0.5));
     assert!(
         seen.plan(COMPUTE)
             .hours
@@ -114,7 +114,7 @@ fn a_plan_of_another_account_has_an_unknown_total_not_a_full_one() {
         (None, None, None, None, None)
     );
     assert_eq!((hour.covered, hour.mature), (usd(0.4), false));
-    let total = seen.plan(COMPUTE_2).total;
+    let total = seen.sum(COMPUTE_2);
     assert_eq!((total.commitment, total.utilization), (None, None));
     assert_eq!(
         seen.warning("commitment-unknown").unwrap().plan.as_deref(),

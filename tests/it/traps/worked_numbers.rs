@@ -90,7 +90,7 @@ fn the_payment_option_changes_neither_commitment_nor_use() {
 #[test]
 fn a_day_of_eighteen_dollars_with_six_used_is_a_third() {
     let bucket = Bucket::of(Row::hour_of(COMPUTE, 0, 18.0, 6.0).map(|row| row.lasting(24)));
-    let total = read(bucket.path()).utilization().plan(COMPUTE).total;
+    let total = read(bucket.path()).utilization().sum(COMPUTE);
     assert_eq!((total.hours, total.utilization), (24, Some(0.333_333_333_3)));
 }
 

@@ -35,23 +35,27 @@ spec:
       requirements: []
 "#;
 
+fn pools(text: &str) -> Result<Vec<NodePool>> {
+    parse_node_pools("pools.yaml", &[("pools.yaml".to_owned(), text.to_owned())])
+}
+
+fn node_list(text: &str) -> Result<Vec<Node>> {
+    parse_nodes("nodes.yaml", &[("nodes.yaml".to_owned(), text.to_owned())])
+}
+
 fn names(text: &str) -> Vec<String> {
-    parse_node_pools("pools.yaml", text)
-        .unwrap()
-        .into_iter()
-        .map(|pool| pool.name)
-        .collect()
+    pools(text).unwrap().into_iter().map(|pool| pool.name).collect()
 }
 
 fn error(text: &str) -> String {
-    let error = parse_node_pools("pools.yaml", text).unwrap_err();
+    let error = pools(text).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     error.to_string()
 }
 
 #[test]
 fn several_documents_are_read_sorted_and_other_kinds_passed_over() {
-    let pools = parse_node_pools("pools.yaml", TWO_POOLS).unwrap();
+    let pools = pools(TWO_POOLS).unwrap();
     assert_eq!(names(TWO_POOLS), ["committed", "spot"]);
     assert_eq!(
         (pools[1].weight, pools[1].limits["cpu"].as_str()),
@@ -106,7 +110,7 @@ fn a_pool_given_twice_is_an_error() {
     let text = TWO_POOLS.replace("name: committed", "name: spot");
     assert_eq!(
         error(&text),
-        "pools.yaml: document 3 (line 23): NodePool \"spot\" is given twice"
+        "pools.yaml: document 3 (line 23): NodePool \"spot\" is given twice, first in pools.yaml: document 1 (line 3)"
     );
 }
 
@@ -119,7 +123,7 @@ fn a_file_without_usable_pools_says_what_it_has() {
     let other = "kind: Deployment\n---\nkind: NodePool\napiVersion: example.com/v1\n";
     assert_eq!(
         error(other),
-        "pools.yaml: no NodePool of karpenter.sh in it (it has Deployment, NodePool)"
+        "pools.yaml: no NodePool of karpenter.sh in it (it has Deployment, NodePool of example.com)"
     );
     let beta = TWO_POOLS.replace("karpenter.sh/v1", "karpenter.sh/v1beta1");
     assert_eq!(
@@ -132,9 +136,9 @@ fn a_file_without_usable_pools_says_what_it_has() {
 fn nodes_may_be_none_but_not_something_else() {
     let list = |items: &str| format!("apiVersion: v1\nkind: List\nitems: [{items}]\n");
     let node = "{apiVersion: v1, kind: Node, metadata: {name: n, creationTimestamp: 2026-11-20T08:00:00Z}}";
-    assert_eq!(parse_nodes("nodes.yaml", &list("")).unwrap(), []);
-    assert_eq!(parse_nodes("nodes.yaml", &list(node)).unwrap().len(), 1);
-    let error = parse_nodes("nodes.yaml", &list("{kind: Pod}")).unwrap_err();
+    assert_eq!(node_list(&list("")).unwrap(), []);
+    assert_eq!(node_list(&list(node)).unwrap().len(), 1);
+    let error = node_list(&list("{kind: Pod}")).unwrap_err();
     assert_eq!(error.to_string(), "nodes.yaml: no Node in it (it has Pod)");
 }
 
@@ -163,5 +167,102 @@ fn the_nodes_of_a_large_cluster_are_within_the_parsers_bounds() {
     };
     let nodes: Vec<String> = (0..2500).map(node).collect();
     let text = nodes.concat();
-    assert_eq!(parse_nodes("nodes.yaml", &text).unwrap().len(), 2500);
+    assert_eq!(node_list(&text).unwrap().len(), 2500);
+}
+
+#[test]
+fn mistakes_that_are_made_most_are_told_with_their_cure() {
+    let told = |text: &str| {
+        let error = pools(text).unwrap_err();
+        (
+            error.to_string(),
+            error.next_step().unwrap_or_default().to_owned(),
+        )
+    };
+    let (twice, cure) = told(
+        "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: a}\nspec:\n  weight: 1\n  weight: 2\n",
+    );
+    assert!(
+        twice.starts_with("pools.yaml: line 6 column 3: duplicate mapping key `weight`"),
+        "{twice}"
+    );
+    assert!(
+        !twice.contains("DuplicateKeyPolicy"),
+        "no word of the parser's own settings: {twice}"
+    );
+    assert_eq!(
+        cure,
+        "a key may stand once in a mapping: keep the one that is meant"
+    );
+
+    let (tab, cure) = told("kind: NodePool\nspec:\n\tweight: 1\n");
+    assert!(tab.contains("line 3"), "{tab}");
+    assert_eq!(cure, "YAML is indented by blanks: replace the tab");
+
+    let cure = "a NodePool begins with `apiVersion: karpenter.sh/v1` and `kind: NodePool`";
+    for (text, wrong) in [
+        (
+            "apiVersion: karpenter.sh/v1\nmetadata: {name: a}\n",
+            "an object without a kind",
+        ),
+        (
+            "kind: NodePool\nmetadata: {name: a}\n",
+            "NodePool \"a\" has no apiVersion",
+        ),
+        (
+            "kind: NodePool\napiVersion: karpenter/v1\nmetadata: {name: a}\n",
+            "NodePool \"a\": apiVersion \"karpenter/v1\" is not Karpenter's",
+        ),
+        (
+            "kind: Nodepool\napiVersion: karpenter.sh/v1\n",
+            "kind \"Nodepool\" is written NodePool",
+        ),
+    ] {
+        let file = format!("pools.yaml: document 1 (line 1): {wrong}");
+        assert_eq!(told(text), (file, cure.to_owned()));
+    }
+}
+
+#[test]
+fn a_name_that_kubernetes_would_refuse_is_refused_without_being_acted_on() {
+    let text = TWO_POOLS.replace("name: committed", r#"name: "a\e[2J\u202e""#);
+    let error = error(&text);
+    assert!(
+        error.contains(r#"NodePool "a\u{1b}[2J\u{202e}": metadata.name"#),
+        "{error}"
+    );
+    assert!(error.chars().all(|c| !c.is_control()), "{error:?}");
+}
+
+#[test]
+fn a_folder_is_all_manifests_in_it_but_not_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = |name: &str| {
+        format!(
+            "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {{name: {name}}}\nspec: {{template: {{spec: {{}}}}}}\n"
+        )
+    };
+    let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+    let read = || node_pools(folder.path());
+    let empty = read().unwrap_err();
+    assert!(
+        empty.to_string().contains("no manifest in this folder"),
+        "{empty}"
+    );
+    std::fs::create_dir(folder.path().join("below.yaml")).unwrap();
+    write("b.yml", &pool("b"));
+    write("a.yaml", &pool("z"));
+    write("notes.txt", "{{");
+    write("kustomization.yaml", "resources: [a.yaml, b.yml]\n");
+    let names: Vec<String> = read().unwrap().into_iter().map(|pool| pool.name).collect();
+    assert_eq!(names, ["b", "z"]);
+    write(
+        "c.json",
+        r#"{"apiVersion":"karpenter.sh/v1","kind":"NodePool","metadata":{"name":"z"},"spec":{"template":{"spec":{}}}}"#,
+    );
+    let twice = read().unwrap_err().to_string();
+    assert!(
+        twice.contains("c.json: document 1") && twice.contains("a.yaml: document 1"),
+        "{twice}"
+    );
 }

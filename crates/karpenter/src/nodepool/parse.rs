@@ -40,6 +40,11 @@ impl NodePool {
             weight: weight(&spec.field("weight"))?,
             limits: spec.field("limits").quantities()?,
             replicas: spec.field("replicas").integer()?,
+            node_class_group: node
+                .field("nodeClassRef")
+                .field("group")
+                .text()?
+                .map(str::to_owned),
             requirements: requirements(&node.field("requirements"), &template_labels)?,
             template_labels,
             taints: node

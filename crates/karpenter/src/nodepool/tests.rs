@@ -143,6 +143,22 @@ fn the_role_follows_the_capacity_that_the_pool_can_launch() {
 }
 
 #[test]
+fn a_pool_whose_node_class_is_another_providers_is_no_role_of_ours() {
+    let role = |group: &str| {
+        let reference = serde_json::json!({"group": group, "kind": "X", "name": "default"});
+        let requirements =
+            serde_json::json!([{"key": labels::CAPACITY_TYPE, "operator": "In", "values": ["on-demand"]}]);
+        let spec = serde_json::json!({"nodeClassRef": reference, "requirements": requirements});
+        let pool = serde_json::json!({"metadata": {"name": "a"}, "spec": {"template": {"spec": spec}}});
+        NodePool::from_json(&pool).unwrap().role()
+    };
+    assert_eq!(role("karpenter.azure.com"), Role::None);
+    assert_eq!(role("karpenter.k8s.gcp"), Role::None);
+    assert_eq!(role("karpenter.k8s.aws"), Role::Committed);
+    assert_eq!(role("eks.amazonaws.com"), Role::Committed);
+}
+
+#[test]
 fn only_standing_protection_counts() {
     let budget = |nodes: &str, reasons: Option<&[&str]>, schedule: Option<&str>| {
         let mut pool = NodePool::test("general");

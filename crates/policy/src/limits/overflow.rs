@@ -53,9 +53,11 @@ pub fn overflow<'a>(
     let mut near = Vec::new();
     let node = node.unwrap_or_else(|| smallest_node(pool, types));
     let others = pools.values().filter(|other| other.name != pool.name);
-    for other in
-        others.filter(|other| other.is_v1() && !other.deleting && other.can_launch(CapacityType::OnDemand))
-    {
+    let launches = |other: &&NodePool| {
+        let steerable = other.is_v1() && other.other_provider().is_none() && !other.deleting;
+        steerable && other.can_launch(CapacityType::OnDemand)
+    };
+    for other in others.filter(launches) {
         match in_the_way(pool, other, types, node, is_steered(other)) {
             None if other.ready == Some(false) => near.push(format!("{} is not Ready", other.name)),
             None => return Ok(other),

@@ -48,6 +48,7 @@ fn plan(name: &str, kind: PlanKind, commitment: f64, used: f64) -> PlanLedger {
             used,
             covered: used,
             suspect: false,
+            fee_rows: 1,
         };
         (hour, amounts)
     });
@@ -63,6 +64,8 @@ fn plan(name: &str, kind: PlanKind, commitment: f64, used: f64) -> PlanLedger {
             end: Some(at("2027-01-01T00:00:00Z")),
             currency: Some("USD".to_owned()),
             stopped: None,
+            returned: None,
+            unclear: Vec::new(),
             shared: true,
         },
         hours: hours.collect(),

@@ -1,7 +1,7 @@
 //! The published scenarios (user guide, "Understanding how Savings Plans apply to your usage"), and single rules.
 
 use super::*;
-use crate::savings_plan::{PlanKind, PlanTexts};
+use crate::savings_plan::{Covered, PlanKind, PlanTexts};
 use crate::usage::family;
 
 const OWNER: &str = "111122223333";
@@ -34,6 +34,7 @@ pub(super) fn plan(name: &str, kind: PlanKind, owner: &str) -> Plan {
     Plan::read(
         &format!("arn:aws:savingsplans::{owner}:savingsplan/{name}"),
         &texts,
+        &Covered::default(),
     )
 }
 

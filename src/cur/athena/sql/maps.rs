@@ -12,7 +12,12 @@ const TAG_PREFIXES: [&str; 6] = [
     "resourceTags/",
     "",
 ];
-const NODE_POOL_KEYS: [&str; 2] = ["karpenter_sh_nodepool", "karpenter.sh/nodepool"];
+const NODE_POOL_KEYS: [&str; 4] = [
+    "karpenter_sh_nodepool",
+    "karpenter.sh/nodepool",
+    "eks_kubernetes_node_pool_name",
+    "eks:kubernetes-node-pool-name",
+];
 const CLUSTER_KEYS: [&str; 6] = [
     "eks_cluster_name",
     "eks:cluster-name",

@@ -27,6 +27,7 @@ const LEGACY: &str = "
     line_item_usage_amount double
     line_item_unblended_cost double
     line_item_currency_code string
+    line_item_line_item_description string
     pricing_public_on_demand_cost double
     product_region string
     resource_tags_user_karpenter_sh_nodepool string
@@ -78,7 +79,7 @@ fn a_query_for_plans_alone_reads_no_tags_and_no_consumers() {
         "{sql}"
     );
     assert!(sql.contains(
-        "CASE WHEN \"line_item_line_item_type\" = 'SavingsPlanRecurringFee' THEN coalesce(\"line_item_usage_account_id\", '') ELSE '' END AS usage_account"
+        "CASE WHEN \"line_item_line_item_type\" IN ('SavingsPlanRecurringFee') THEN coalesce(\"line_item_usage_account_id\", '') ELSE '' END AS usage_account"
     ));
     assert!(sql.contains("    '' AS node_pool_tag,"));
 }
@@ -155,6 +156,9 @@ fn every_key_under_which_a_tag_is_looked_for_is_that_tags() {
         "user_karpenter_sh_nodepool",
         "resourceTags/user:karpenter.sh/nodepool",
         "karpenter.sh/nodepool",
+        "user_eks_kubernetes_node_pool_name",
+        "resourceTags/user:eks:kubernetes-node-pool-name",
+        "eks:kubernetes-node-pool-name",
     ] {
         assert!(keys_of(Tag::NodePool).iter().any(|key| key == known), "{known}");
     }
@@ -183,13 +187,15 @@ fn no_usage_that_matters_is_left_out() {
         let of_product = OF_INTEREST
             .iter()
             .filter(|(products, _)| products.contains(&product));
-        of_product
-            .flat_map(|(_, parts)| *parts)
-            .any(|part| usage_type.contains(part))
+        of_product.flat_map(|(_, names)| *names).any(|name| {
+            let plain = usage_type.split(':').next().unwrap();
+            plain == *name || plain.ends_with(&format!("-{name}"))
+        })
     };
     let heads = [
         "BoxUsage",
         "HostBoxUsage",
+        "HostUsage",
         "DedicatedUsage",
         "UnusedBox",
         "UnusedDed",
@@ -221,7 +227,7 @@ fn no_usage_that_matters_is_left_out() {
         }
     }
     assert!(mattered > 30, "{mattered}");
-    for name in [RECURRING_FEE, COVERED_USAGE, USAGE, DISCOUNTED_USAGE] {
+    for name in [RECURRING_FEE, COVERED_USAGE, REFUND, USAGE, DISCOUNTED_USAGE] {
         assert_ne!(LineItemType::of(name), LineItemType::Other);
     }
 }

@@ -65,6 +65,15 @@ impl LedgerBuilder<'_> {
         self.absorb_cells(part, symbol)?;
         self.absorb_regions(part, symbol)?;
         self.timeless_rows += part.timeless_rows;
+        self.has_times |= part.has_times;
+        for (arn, description, hour) in &part.refunds {
+            let hour = hour.map(Hour::from_index);
+            if hour.is_none_or(|hour| self.begins_by(hour)) {
+                let key = (symbol(*arn)?, symbol(*description)?);
+                let newest = self.refunds.entry(key).or_default();
+                *newest = (*newest).max(hour);
+            }
+        }
         for (hour, rows) in &part.unreadable_rows {
             let hour = Hour::from_index(*hour);
             if self.keeps(hour) {
@@ -183,6 +192,7 @@ fn add_amounts(to: &mut PlanHour, amounts: &Amounts) {
     to.used += Money::from_picos(amounts.used);
     to.covered += Money::from_picos(amounts.covered);
     to.suspect |= amounts.suspect;
+    to.fee_rows = to.fee_rows.saturating_add(amounts.fee_rows);
 }
 
 /// What was used; and by which account, cluster and `NodePool`.

@@ -12,8 +12,11 @@ fn sample(used: i128) -> Partial {
         used,
         covered: 2,
         suspect: true,
+        fee_rows: 1,
     };
     Partial {
+        has_times: true,
+        refunds: vec![(1, 2, Some(11))],
         strings,
         hours: vec![
             (1, 10, amounts),
@@ -26,7 +29,7 @@ fn sample(used: i128) -> Partial {
                 },
             ),
         ],
-        facts: vec![(1, [0, 3, 0, 0, 2, 0, 0, 0, 0, 0], true, 11)],
+        facts: vec![(1, [0, 3, 0, 0, 2, 0, 0, 0, 0, 0, 0], true, 11)],
         rates: vec![(1, 3, 0, 11, 5)],
         prices: vec![(3, 0, 10, 9)],
         spot_list_prices: vec![(3, 0, 11, 8)],

@@ -46,6 +46,8 @@ pub(crate) struct Bucket {
     dir: TempDir,
     layout: Layout,
     file: File,
+    /// How the months' folders of an export are spelt.
+    partition: &'static str,
 }
 
 impl Bucket {
@@ -61,7 +63,17 @@ impl Bucket {
 
     pub(crate) fn with(layout: Layout, file: File) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, layout, file }
+        Self {
+            dir,
+            layout,
+            file,
+            partition: "BILLING_PERIOD",
+        }
+    }
+
+    /// The months of an export in other folders: FOCUS's are `billing_period=`.
+    pub(crate) fn partitioned_by(self, partition: &'static str) -> Self {
+        Self { partition, ..self }
     }
 
     /// A legacy report of one file for November 2026.
@@ -111,9 +123,10 @@ impl Bucket {
                 format!("billing/acme/acme/year={year}/month={month}/{name}")
             }
             Layout::LegacyCreateNew => format!("billing/acme/{}/{}/{name}", dates(month), assembly(version)),
-            Layout::Export => format!("billing/acme/data/BILLING_PERIOD={month}/{name}"),
+            Layout::Export => format!("billing/acme/data/{}={month}/{name}", self.partition),
             Layout::ExportCreateNew => format!(
-                "billing/acme/data/BILLING_PERIOD={month}/{}/{name}",
+                "billing/acme/data/{}={month}/{}/{name}",
+                self.partition,
                 execution(version)
             ),
         }
@@ -122,7 +135,10 @@ impl Bucket {
     /// Where the manifest lies that always names the newest version.
     pub(crate) fn manifest_key(&self, month: &str) -> String {
         if self.layout.is_export() {
-            return format!("billing/acme/metadata/BILLING_PERIOD={month}/acme-Manifest.json");
+            return format!(
+                "billing/acme/metadata/{}={month}/acme-Manifest.json",
+                self.partition
+            );
         }
         format!("billing/acme/{}/acme-Manifest.json", dates(month))
     }
@@ -154,8 +170,10 @@ impl Bucket {
                 .map(|key| format!("s3://acme-billing/{key}"))
                 .collect();
             return json!({
-                "executionId": execution(version), "account": "999988887777", "contentType": "Parquet", "dataFiles": files,
-                "billingPeriod": {"start": format!("{month}-01T00:00:00.000Z")}, "additionalOutputFiles": [],
+                "executionId": execution(version),
+                "exportArn": "arn:aws:bcm-data-exports:us-east-1:999988887777:export/acme-0a1b2c3d",
+                "columns": [{"name": "line_item_line_item_type", "type": "string"}],
+                "dataFiles": files, "additionalOutputFiles": [],
             });
         }
         json!({

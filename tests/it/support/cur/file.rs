@@ -6,15 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, MapBuilder, MapFieldNames, RecordBatch, StringArray, StringBuilder,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    Array, ArrayRef, BooleanArray, Float64Array, MapBuilder, MapFieldNames, NullArray, RecordBatch,
+    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray,
 };
 use arrow::datatypes::{Field, Schema};
 use chrono::{DateTime, SecondsFormat, Utc};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 
 use super::{Focus, Row, Value, focus, footer, int96};
 
@@ -62,10 +65,12 @@ pub(crate) enum Times {
     Micros,
     MicrosWithoutZone,
     Nanos,
-    /// The twelve bytes of Hive and old Spark. Only for files without maps.
+    /// The twelve bytes of Hive and Spark.
     Int96,
     /// `2026-11-01T00:00:00Z`.
     Text,
+    /// Text in that form of `chrono`.
+    Written(&'static str),
 }
 
 /// The form of a file.
@@ -89,6 +94,22 @@ pub(crate) struct File {
     delta_strings: bool,
     statistics: bool,
     dictionary_offset: bool,
+    plans: Plans,
+    /// Another compression in the footer than the pages have: one that this crate does not write.
+    claimed: Option<Compression>,
+    spark: bool,
+}
+
+/// What a file has of the columns that only plans fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plans {
+    Columns,
+    /// None of them: nobody has a plan yet.
+    Absent,
+    /// All of them, without a type: a table that was once wider.
+    Untyped,
+    /// All of them, of another type and null in every row.
+    Mistyped,
 }
 
 impl File {
@@ -109,6 +130,9 @@ impl File {
             delta_strings: false,
             statistics: true,
             dictionary_offset: true,
+            plans: Plans::Columns,
+            claimed: None,
+            spark: false,
         }
     }
 
@@ -152,6 +176,22 @@ impl File {
             numbers_as_text: true,
             ..self
         }
+    }
+
+    pub(crate) fn plans(self, plans: Plans) -> Self {
+        Self { plans, ..self }
+    }
+
+    pub(crate) fn claiming(self, compression: Compression) -> Self {
+        Self {
+            claimed: Some(compression),
+            ..self
+        }
+    }
+
+    /// As parquet-mr writes for Spark: pages of the first version.
+    pub(crate) fn by_spark(self) -> Self {
+        Self { spark: true, ..self }
     }
 
     pub(crate) fn without(mut self, column: &'static str) -> Self {
@@ -226,7 +266,7 @@ impl File {
             None => self.batch(rows),
         };
         if self.times == Times::Int96 {
-            return int96::bytes(&batch, &[START, END]);
+            return int96::bytes(&batch, self.properties());
         }
         let options = ArrowWriterOptions::new()
             .with_properties(self.properties())
@@ -234,6 +274,9 @@ impl File {
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options).unwrap();
         writer.write(&batch).unwrap();
         let bytes = writer.into_inner().unwrap();
+        if let Some(compression) = self.claimed {
+            return footer::claim(&bytes, compression);
+        }
         if self.dictionary_offset {
             bytes
         } else {
@@ -245,6 +288,9 @@ impl File {
         let mut properties: WriterPropertiesBuilder = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(self.row_group);
+        if self.spark {
+            properties = properties.set_writer_version(WriterVersion::PARQUET_1_0);
+        }
         if !self.statistics {
             properties = properties.set_statistics_enabled(EnabledStatistics::None);
         }
@@ -307,15 +353,35 @@ impl File {
             columns.push(("product".into(), self.products(rows)));
         }
         columns.retain(|(name, _)| !self.missing.contains(&name.as_str()));
+        self.spoil_plans(&mut columns, rows.len());
         if self.reversed {
             columns.reverse();
         }
         let fields: Vec<Field> = columns
             .iter()
-            .map(|(name, array)| Field::new(name, array.data_type().clone(), self.cur2))
+            .map(|(name, array)| {
+                let is_nullable = self.cur2 || array.logical_null_count() > 0;
+                Field::new(name, array.data_type().clone(), is_nullable)
+            })
             .collect();
         let arrays = columns.into_iter().map(|(_, array)| array).collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+    }
+
+    fn spoil_plans(&self, columns: &mut Vec<(String, ArrayRef)>, rows: usize) {
+        let is_of_plans = |name: &str| name.starts_with("savings_plan_");
+        match self.plans {
+            Plans::Columns => {}
+            Plans::Absent => columns.retain(|(name, _)| !is_of_plans(name)),
+            Plans::Untyped | Plans::Mistyped => {
+                for (_, array) in columns.iter_mut().filter(|(name, _)| is_of_plans(name)) {
+                    *array = match self.plans {
+                        Plans::Untyped => Arc::new(NullArray::new(rows)),
+                        _ => Arc::new(BooleanArray::new_null(rows)),
+                    };
+                }
+            }
+        }
     }
 
     fn text(&self, rows: &[Row], value: impl Fn(&Row) -> Option<String>) -> ArrayRef {
@@ -357,6 +423,10 @@ impl File {
             Times::Nanos | Times::Int96 => {
                 let nanos = times.map(|t| t.timestamp_nanos_opt().unwrap());
                 Arc::new(TimestampNanosecondArray::from_iter_values(nanos).with_timezone("UTC"))
+            }
+            Times::Written(form) => {
+                let texts = times.map(|t| t.format(form).to_string());
+                Arc::new(StringArray::from_iter_values(texts))
             }
             Times::Text => {
                 let texts = times.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true));

@@ -80,6 +80,7 @@ fn charge(row: &Row, category: &str, status: &str) -> Charge {
         ("SubAccountId", told(row, "line_item_usage_account_id")),
         ("RegionId", told(row, "product_region")),
         ("BillingCurrency", told(row, "line_item_currency_code")),
+        ("ChargeDescription", told(row, "line_item_line_item_description")),
     ]);
     Charge {
         start: row.start,
@@ -127,6 +128,10 @@ fn charges(rows: &[Row]) -> Vec<Charge> {
             "SavingsPlanCoveredUsage" => {
                 let cost = number(row, "savings_plan_savings_plan_effective_cost");
                 all.push(priced(charge(row, "Usage", "Used"), row, cost));
+            }
+            "Refund" => {
+                let cost = number(row, "line_item_unblended_cost");
+                all.push(priced(charge(row, "Credit", ""), row, cost));
             }
             "DiscountedUsage" => all.push(priced(charge(row, "Usage", "Used"), row, 0.0)),
             "Usage" => {
@@ -178,6 +183,7 @@ pub(super) fn batch(focus: Focus, discounted: bool, rows: &[Row], missing: &[&st
         "SubAccountId",
         "RegionId",
         "BillingCurrency",
+        "ChargeDescription",
     ] {
         columns.push((name.into(), text(&|charge| charge.texts[name].clone())));
     }

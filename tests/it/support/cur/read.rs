@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
+use brimful_savings_plans::ledger::{Cell, Granularity, Series, UsageClass};
 use brimful::config::Config;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
@@ -12,10 +13,9 @@ use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
     ClusterView, Judged, ReadOptions, Window, judge_history, judge_window, plan, utilization_document,
 };
-use brimful::report::json::{HourReport, PlanReport, UtilizationReport};
 use brimful_policy::groups::GroupNow;
 use brimful_policy::state::State;
-use brimful_savings_plans::ledger::{Cell, Series, UsageClass};
+use brimful::report::json::{HourReport, PlanReport, Total, UtilizationReport, total};
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind, Result};
 use chrono::{DateTime, Duration, Utc};
@@ -186,6 +186,15 @@ impl Seen {
     pub(crate) fn plan(&self, arn: &str) -> &PlanReport {
         let found = self.document.plans.iter().find(|plan| plan.arn == arn);
         found.unwrap_or_else(|| panic!("{arn} is not among {:?}", self.arns()))
+    }
+
+    /// What all of a plan's hours add up to, complete or not: small reports have no hour old enough to be complete.
+    pub(crate) fn sum(&self, arn: &str) -> Total {
+        let plans = &self.judged.utilization.plans;
+        let plan = plans.iter().find(|plan| plan.plan.arn == arn);
+        let plan = plan.unwrap_or_else(|| panic!("{arn} is not among {:?}", self.arns()));
+        let daily = self.judged.ledger.granularity == Some(Granularity::Daily);
+        total(&plan.hours, if daily { 24 } else { 1 })
     }
 
     pub(crate) fn arns(&self) -> Vec<&str> {
