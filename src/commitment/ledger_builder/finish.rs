@@ -169,7 +169,9 @@ impl LedgerBuilder<'_> {
                     *arn == *plan
                 }
             };
-            for (_, entry) in plans.iter_mut().filter(|(plan, _)| is_of(plan)) {
+            let mut found = plans.iter_mut().filter(|(plan, _)| is_of(plan));
+            // The beginning of an id may be that of two: then neither is meant for sure.
+            if let (Some((_, entry)), None) = (found.next(), found.next()) {
                 // Without a time of its own it counts for all of the plan.
                 let first = || entry.hours.keys().next().map(|hour| hour.start());
                 let since = hour.map(Hour::start).or(entry.plan.start).or_else(first);
