@@ -352,7 +352,9 @@ mod tests {
         for usage_type in usage_types {
             covered.add_usage(usage_type, "RunInstances");
         }
-        regions.iter().for_each(|region| covered.add_region(region));
+        for region in regions {
+            covered.add_region(region);
+        }
         covered
     }
 
