@@ -220,7 +220,7 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
     };
     let discovered = in_time("discover", &|| {
         let error = block_on(discover(&own, &Wanted::Auto)).expect_err("nobody answers");
-        assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
+        assert_eq!(error.kind(), ErrorKind::Aws, "{error:#}");
         format!("{error:#} {}", error.next_step().unwrap_or_default())
     });
     says(
@@ -233,7 +233,7 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
             plan_rates::describe(&client, "arn:aws:savingsplans::1:savingsplan/x", "us-east-2").await
         };
         let error = block_on(asked).expect_err("nobody answers");
-        assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
+        assert_eq!(error.kind(), ErrorKind::Aws, "{error:#}");
         error.to_string()
     });
     says(&rates, &["rates of plan x"]);
