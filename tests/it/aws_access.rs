@@ -277,12 +277,13 @@ fn interrupted(what: &str, mut run: Brimful, front: &FaultyS3) {
 
 #[test]
 fn ctrl_c_ends_each_wait_for_aws_within_2_seconds() {
+    type Which = fn(&Asked<'_>, bool) -> bool;
     let bucket = "interrupted";
     S3::shared().create_bucket(bucket);
     S3::shared().put_dir(&fixture("cur/legacy"), bucket, "");
     let uri = format!("s3://{bucket}");
     let file = |asked: &Asked<'_>| asked.method == "GET" && asked.target.contains(".snappy.parquet");
-    let fronts: [(&str, Fault, fn(&Asked<'_>, bool) -> bool); 4] = [
+    let fronts: [(&str, Fault, Which); 4] = [
         ("the list", Fault::Silence, |asked, _| {
             asked.target.contains("list-type")
         }),
