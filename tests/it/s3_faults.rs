@@ -100,14 +100,13 @@ impl Which {
         let gets = asked.method == "GET" && !lists;
         let file = gets && asked.target.contains(".snappy.parquet");
         match self {
-            Self::List => lists,
             Self::Manifest => gets && asked.target.contains("Manifest.json"),
             Self::Footer => file && is_end(asked.last_byte),
             Self::Chunk => file && !is_end(asked.last_byte),
             Self::Verify => asked.method == "HEAD",
             Self::CacheGet => gets && asked.target.contains("/ledgers/"),
             Self::CachePut => asked.method == "PUT" && asked.target.contains("/ledgers/"),
-            Self::CoordinationList => lists,
+            Self::List | Self::CoordinationList => lists,
             Self::CoordinationGet => gets,
             Self::CoordinationPut => asked.method == "PUT",
         }
