@@ -60,6 +60,7 @@ const FILTER: RowFilter = RowFilter {
         }),
     ],
     plan_bits: OF_PLANS,
+    fee_bits: 0,
 };
 
 const WANTED: Wanted = Wanted {

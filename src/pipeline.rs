@@ -299,10 +299,7 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
 /// Open, AWS's default, unless the configuration says which accounts share.
 pub(crate) fn sharing(ledger: &Ledger, config: &Config) -> Sharing {
     let name = config.cluster.name.as_deref();
-    let tagged = ledger
-        .series
-        .iter()
-        .find(|series| name == Some(&*series.cluster));
+    let tagged = ledger.series.iter().find(|series| name == Some(&*series.cluster));
     let own = config
         .cluster
         .account

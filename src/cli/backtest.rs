@@ -56,7 +56,11 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
         .map(|pool| pool.name.clone())
         .collect();
     let history = History::of(&judged.ledger, &judged.utilization, &identity, &committed)?;
-    let replayed = replay(&judged.ledger, &judged.utilization, &sharing(&judged.ledger, &config));
+    let replayed = replay(
+        &judged.ledger,
+        &judged.utilization,
+        &sharing(&judged.ledger, &config),
+    );
     let progress = ScanProgress::of_runs(context.quiet);
     let threads = context.threads;
     // Minutes of work on a large history: not on a thread that waits for signals.

@@ -9,11 +9,11 @@ use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::config::Config;
 use crate::cur::columns::Detail;
-use brimful_types::hour::rfc3339;
 use crate::pipeline::{Judged, judge_history};
 use crate::report::history::{self, Document, Row};
 use brimful_policy::effect::{Effect, Told};
 use brimful_types::Result;
+use brimful_types::hour::rfc3339;
 
 pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
     let HistoryArgs {

@@ -13,6 +13,8 @@ use super::signals::Interrupt;
 use super::state_store::Next;
 use super::{output, state_store};
 use crate::config::LogFormat;
+use crate::report::json::{Applied, ApplyResult};
+use crate::report::plan_table::applied_line;
 use brimful_karpenter::NodePool;
 use brimful_kube::PoolEvent;
 use brimful_policy::history::{Entry, History};
@@ -20,8 +22,6 @@ use brimful_policy::patch::{Restored, reset, restore};
 use brimful_policy::plan::show_limits;
 use brimful_policy::records::is_marked;
 use brimful_policy::weights::show;
-use crate::report::json::{Applied, ApplyResult};
-use crate::report::plan_table::applied_line;
 use brimful_types::{Error, ErrorKind, Result};
 
 /// `brimful reset -o json`.

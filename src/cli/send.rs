@@ -8,11 +8,11 @@ use tokio::time::{sleep, timeout};
 
 use super::signals::{Interrupt, LAST_ANSWER};
 use super::state_store::Held;
-use brimful_types::Error;
+use crate::report::json::ApplyResult;
 use brimful_karpenter::NodePool;
 use brimful_kube::Stored;
 use brimful_kube::{Cluster, PatchError, PoolEvent};
-use crate::report::json::ApplyResult;
+use brimful_types::Error;
 
 /// Tries to patch a pool whose resourceVersion keeps moving (Karpenter writes status at every launch), or whose server
 /// is busy.

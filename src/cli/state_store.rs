@@ -239,7 +239,7 @@ pub(crate) async fn delete(cluster: &Cluster, namespace: &str, file: Option<&Pat
     };
     let _lock = lock_file(path)?;
     // Made to be held only.
-    if cluster.read_state(namespace, CONFIG_MAP).await? == None {
+    if cluster.read_state(namespace, CONFIG_MAP).await?.is_none() {
         cluster.delete_state(namespace, CONFIG_MAP).await?;
     }
     for path in [path.to_owned(), lock_path(path)] {

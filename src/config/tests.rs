@@ -1,5 +1,7 @@
 //! Files as people write them, and what is refused.
 
+use chrono::{DateTime, Utc};
+
 use super::*;
 
 #[test]

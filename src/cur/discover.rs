@@ -97,7 +97,7 @@ fn nothing_seen(wanted: &Wanted, unseen: &[Unseen]) -> Error {
     let whys: Vec<&str> = unseen.iter().map(|one| one.what.as_str()).collect();
     let what = format!("cannot look up {wanted}: {}", whys.join("; "));
     if unseen.iter().all(|one| one.is_silent) {
-        return Error::report(what).hint(
+        return Error::aws(what).hint(
             "let the network reach both APIs (HTTPS_PROXY, NO_PROXY), or set \
              cur.uri instead of cur.discover",
         );

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use brimful_savings_plans::ledger::PlanHour;
-use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use crate::cur::columns::{Detail, Number, Text, Time};
 use crate::cur::facts::Facts;
 use crate::cur::pages::RowFilter;
 use crate::cur::symbols::{Symbol, Symbols};
+use brimful_savings_plans::ledger::PlanHour;
+use brimful_savings_plans::usage::{LineItemType, UsageKind};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;

@@ -83,7 +83,7 @@ fn refused(id: &str, error: &SdkError<impl std::error::Error + 'static>) -> Erro
     match error {
         SdkError::ServiceError(_) => Error::aws(what)
             .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false"),
-        _ => Error::report(what)
+        _ => Error::aws(what)
             .hint("let the network reach the Savings Plans API (HTTPS_PROXY, NO_PROXY), or set cur.describeRates to false"),
     }
 }

@@ -8,10 +8,10 @@ use chrono::{DateTime, Utc};
 use super::clean;
 use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table, titled};
-use brimful_types::hour::human_duration;
 use brimful_policy::Decision;
 use brimful_policy::plan::show_limits;
 use brimful_policy::weights::show;
+use brimful_types::hour::human_duration;
 
 /// Groups, pools with their reasons, and what changes.
 #[must_use]

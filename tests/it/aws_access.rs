@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
-use brimful_types::ErrorKind;
 use brimful::coordination::{Board, Place};
 use brimful::cur::aws::Patience;
 use brimful::cur::caller::NoCaller;
@@ -17,6 +16,7 @@ use brimful::cur::discover::choice::Wanted;
 use brimful::cur::discover::discover;
 use brimful::cur::plan_rates;
 use brimful::cur::s3::AwsAccess;
+use brimful_types::ErrorKind;
 
 use crate::support::block_on;
 use crate::support::faulty_s3::{Asked, Fault, FaultyS3};
@@ -220,7 +220,7 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
     };
     let discovered = in_time("discover", &|| {
         let error = block_on(discover(&own, &Wanted::Auto)).expect_err("nobody answers");
-        assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
+        assert_eq!(error.kind(), ErrorKind::Aws, "{error:#}");
         format!("{error:#} {}", error.next_step().unwrap_or_default())
     });
     says(
@@ -233,7 +233,7 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
             plan_rates::describe(&client, "arn:aws:savingsplans::1:savingsplan/x", "us-east-2").await
         };
         let error = block_on(asked).expect_err("nobody answers");
-        assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
+        assert_eq!(error.kind(), ErrorKind::Aws, "{error:#}");
         error.to_string()
     });
     says(&rates, &["rates of plan x"]);
@@ -277,12 +277,13 @@ fn interrupted(what: &str, mut run: Brimful, front: &FaultyS3) {
 
 #[test]
 fn ctrl_c_ends_each_wait_for_aws_within_2_seconds() {
+    type Which = fn(&Asked<'_>, bool) -> bool;
     let bucket = "interrupted";
     S3::shared().create_bucket(bucket);
     S3::shared().put_dir(&fixture("cur/legacy"), bucket, "");
     let uri = format!("s3://{bucket}");
     let file = |asked: &Asked<'_>| asked.method == "GET" && asked.target.contains(".snappy.parquet");
-    let fronts: [(&str, Fault, fn(&Asked<'_>, bool) -> bool); 4] = [
+    let fronts: [(&str, Fault, Which); 4] = [
         ("the list", Fault::Silence, |asked, _| {
             asked.target.contains("list-type")
         }),

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use brimful_types::Error;
 use brimful::config::Config;
 use brimful::coordination::{Board, Place, Written};
 use brimful::cur::aws::Patience;
@@ -18,6 +17,7 @@ use brimful::cur::ledger_cache::LedgerCache;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{Judged, ReadOptions, judge_history, utilization_document};
+use brimful_types::Error;
 
 use crate::support::block_on;
 use crate::support::faulty_s3::{Asked, Fault, FaultyS3};
@@ -100,14 +100,13 @@ impl Which {
         let gets = asked.method == "GET" && !lists;
         let file = gets && asked.target.contains(".snappy.parquet");
         match self {
-            Self::List => lists,
             Self::Manifest => gets && asked.target.contains("Manifest.json"),
             Self::Footer => file && is_end(asked.last_byte),
             Self::Chunk => file && !is_end(asked.last_byte),
             Self::Verify => asked.method == "HEAD",
             Self::CacheGet => gets && asked.target.contains("/ledgers/"),
             Self::CachePut => asked.method == "PUT" && asked.target.contains("/ledgers/"),
-            Self::CoordinationList => lists,
+            Self::List | Self::CoordinationList => lists,
             Self::CoordinationGet => gets,
             Self::CoordinationPut => asked.method == "PUT",
         }

@@ -78,7 +78,7 @@ def spread(table, keep, length):
 
 def wide(table):
     noise = random.Random(1)
-    column = "line_item_line_item_description"
+    column = "identity_line_item_id"
     text = pa.array([noise.randbytes(300).hex() for _ in range(len(table))], pa.string())
     return table.set_column(table.schema.get_field_index(column), table.schema.field(column), text)
 

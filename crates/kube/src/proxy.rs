@@ -80,9 +80,10 @@ fn parse(source: &str, url: &str) -> Result<Uri> {
             "write http://[USER:PASSWORD@]HOST:PORT; the value is not shown, for it may hold a password",
         )
     };
-    let url = match url.contains("://") {
-        true => url.to_owned(),
-        false => format!("http://{url}"),
+    let url = if url.contains("://") {
+        url.to_owned()
+    } else {
+        format!("http://{url}")
     };
     let uri: Uri = url.parse().map_err(|_| wrong("is not a URL"))?;
     match uri.scheme_str() {

@@ -61,9 +61,10 @@ impl Cluster {
         // A conflict, too, may be with this very patch, sent before and thought lost.
         let is_conflict = code(&error) == Some(409);
         let Ok(object) = self.get(collection, name).await else {
-            return Err(match is_conflict {
-                true => Unwritten::Conflict(error),
-                false => Unwritten::Unknown(error),
+            return Err(if is_conflict {
+                Unwritten::Conflict(error)
+            } else {
+                Unwritten::Unknown(error)
             });
         };
         let version = |object: &Value| object["metadata"]["resourceVersion"].clone();

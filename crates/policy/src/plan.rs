@@ -286,7 +286,10 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
             GroupId::Compute => false,
             GroupId::Ec2Instance { region, .. } => here.is_some_and(|here| here != region),
         };
-        worth && !elsewhere && group.doubt.is_none() && !pools.iter().any(|pool| pool.groups.contains(&group.id))
+        worth
+            && !elsewhere
+            && group.doubt.is_none()
+            && !pools.iter().any(|pool| pool.groups.contains(&group.id))
     };
     let told = groups.iter().filter(unused).map(|group| {
         let headroom = group.headroom().unwrap_or_default().per_hour();

@@ -38,19 +38,25 @@ impl PlanKind {
     #[must_use]
     pub fn of(offering: &str, usage_type: &str, product: &str) -> Self {
         let offering = offering.to_ascii_lowercase().replace(' ', "");
-        let starts = |prefix| offering.starts_with(prefix);
+        let says = |word| offering.contains(word);
         match () {
-            () if starts("compute") => Self::Compute,
-            () if starts("ec2instance") => Self::Ec2Instance,
-            () if starts("sagemaker") || starts("machinelearning") => Self::SageMaker,
-            () if starts("database") => Self::Database,
-            // Others ("Savings Plan") name no kind that is known.
+            () if says("compute") => Self::Compute,
+            () if says("ec2instance") => Self::Ec2Instance,
+            () if says("sagemaker") || says("machinelearning") => Self::SageMaker,
+            () if says("database") => Self::Database,
+            () if !Self::is_unnamed(&offering) => Self::Other,
             () if usage_type.contains("EC2SP:") => Self::Ec2Instance,
             () if usage_type.contains("ComputeSP:") => Self::Compute,
             () if usage_type.contains("MLSP") || product == "MachineLearningSavingsPlans" => Self::SageMaker,
             () if product.contains("DatabaseSavingsPlans") => Self::Database,
             () => Self::Other,
         }
+    }
+
+    /// True for an offering that names no kind: "Savings Plan".
+    fn is_unnamed(offering: &str) -> bool {
+        let offering = offering.to_ascii_lowercase().replace(' ', "");
+        offering.is_empty() || offering.starts_with("savingsplan")
     }
 
     /// True for plans that EC2 nodes can use.
@@ -97,11 +103,10 @@ impl Plan {
     pub fn read(arn: &str, texts: &PlanTexts, covered: &Covered) -> Self {
         let described = Described::by(&texts.description);
         let kind = match PlanKind::of(&texts.offering_type, &texts.usage_type, &texts.product_code) {
-            PlanKind::Other => described.kind.unwrap_or(if covered.is_compute() {
-                PlanKind::Compute
-            } else {
-                PlanKind::Other
-            }),
+            PlanKind::Other if PlanKind::is_unnamed(&texts.offering_type) => {
+                let by_use = || covered.is_compute().then_some(PlanKind::Compute);
+                described.kind.or_else(by_use).unwrap_or(PlanKind::Other)
+            }
             kind => kind,
         };
         let purchase = texts.usage_type.split_once("EC2SP:");
@@ -347,7 +352,9 @@ mod tests {
         for usage_type in usage_types {
             covered.add_usage(usage_type, "RunInstances");
         }
-        regions.iter().for_each(|region| covered.add_region(region));
+        for region in regions {
+            covered.add_region(region);
+        }
         covered
     }
 

@@ -303,11 +303,12 @@ fn spill(
                 series.account.is_empty()
                     || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
             };
-            both.filter(reached).filter_map(|group| {
-                let rate = rates.of(&group, &key)?.rate;
-                Some((group, rate))
-            })
-            .collect()
+            both.filter(reached)
+                .filter_map(|group| {
+                    let rate = rates.of(&group, &key)?.rate;
+                    Some((group, rate))
+                })
+                .collect()
         })
         .collect();
     let mut spill: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();

@@ -122,7 +122,11 @@ pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
         let mut forms = WITHOUT_OFFSET.iter();
         forms.find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
     };
-    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    let day = || {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()?
+            .and_hms_opt(0, 0, 0)
+    };
     DateTime::parse_from_rfc3339(text)
         .ok()
         .or_else(with_offset)

@@ -11,9 +11,11 @@ use arrow::datatypes::{DataType, Schema};
 
 use self::maps::{entry, keys_of};
 use super::table::PeriodColumns;
-use brimful_savings_plans::usage::{COVERED_USAGE, DISCOUNTED_USAGE, OF_INTEREST, RECURRING_FEE, REFUND, USAGE};
 use crate::cur::columns::{Columns, Detail, Number, TEXTS, Tag, Text, text_of};
 use crate::cur::period::BillingPeriod;
+use brimful_savings_plans::usage::{
+    COVERED_USAGE, DISCOUNTED_USAGE, OF_INTEREST, RECURRING_FEE, REFUND, USAGE,
+};
 use brimful_types::hour::Hour;
 
 /// Sums of dollars, in the answer's order, and their names.

@@ -12,6 +12,9 @@ use brimful_savings_plans::ledger::{
 use brimful_savings_plans::savings_plan::{Covered, Plan, PlanTexts};
 use brimful_types::hour::Hour;
 
+/// What rows say of a plan: whether they are fees, the newest hour, and the texts.
+type Told = ((bool, Hour), PlanTexts);
+
 impl LedgerBuilder<'_> {
     /// The finished ledger.
     #[must_use]
@@ -115,7 +118,7 @@ impl LedgerBuilder<'_> {
     /// Plans by ARN: of several descriptions the one of the newest fee counts. What it leaves open (FOCUS's fees the region,
     /// most fees the family), the others tell.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
-        let mut told: BTreeMap<Arc<str>, Vec<((bool, Hour), PlanTexts)>> = BTreeMap::new();
+        let mut told: BTreeMap<Arc<str>, Vec<Told>> = BTreeMap::new();
         for ((arn, facts, is_fee), newest) in &self.facts {
             let texts = PlanTexts::from(facts.map(|fact| self.symbols.text(fact).to_string()));
             told.entry(self.symbols.text(*arn))
@@ -169,7 +172,9 @@ impl LedgerBuilder<'_> {
                     *arn == *plan
                 }
             };
-            for (_, entry) in plans.iter_mut().filter(|(plan, _)| is_of(plan)) {
+            let mut found = plans.iter_mut().filter(|(plan, _)| is_of(plan));
+            // The beginning of an id may be that of two: then neither is meant for sure.
+            if let (Some((_, entry)), None) = (found.next(), found.next()) {
                 // Without a time of its own it counts for all of the plan.
                 let first = || entry.hours.keys().next().map(|hour| hour.start());
                 let since = hour.map(Hour::start).or(entry.plan.start).or_else(first);

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 
 use super::short;
-use brimful_types::Error;
 use crate::cur::aws::Patience;
+use brimful_types::Error;
 
 /// Memory taken before the first byte is there: a length is what somebody says.
 const AT_FIRST: usize = 64 << 20;

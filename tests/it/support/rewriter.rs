@@ -129,7 +129,7 @@ impl Rewriter {
                 }
             }
         }
-        let manifest = forms.manifest(MONTH, &name, &keys).to_string().into_bytes();
+        let manifest = forms.manifest(&name, &keys).to_string().into_bytes();
         let manifests = forms.manifest_keys(MONTH, &name).into_iter();
         let manifests: Vec<Write> = manifests.map(|key| Write::Put(key, manifest.clone())).collect();
         let status = |text| {

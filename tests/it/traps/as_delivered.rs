@@ -7,10 +7,10 @@ use std::fs;
 
 use brimful_savings_plans::savings_plan::PlanKind;
 use brimful_types::money::Money;
-use parquet::basic::Compression;
+use parquet::basic::{BrotliLevel, Compression};
 
 use crate::support::cur::{
-    Bucket, COMPUTE, COMPUTE_2, EC2_M5, File, Focus, Layout, Plans, Row, Seen, Times, at, message, read, usd,
+    Bucket, COMPUTE, EC2_M5, File, Focus, Layout, Plans, Row, Seen, Times, at, message, read, usd,
 };
 
 const M5: &str = "USE2-BoxUsage:m5.large";
@@ -193,7 +193,7 @@ fn files_that_spark_wrote_tell_the_same() {
 #[test]
 fn a_compression_that_cannot_be_read_is_no_damage() {
     for (compression, name) in [
-        (Compression::BROTLI(Default::default()), "brotli"),
+        (Compression::BROTLI(BrotliLevel::default()), "brotli"),
         (Compression::LZ4, "lz4"),
         (Compression::LZ4_RAW, "lz4"),
     ] {
@@ -427,9 +427,12 @@ fn atlantis(change: impl Fn(Row) -> Row) -> Seen {
 #[test]
 fn a_region_whose_name_is_new_is_learned_from_covered_usage_or_told() {
     let fee = "savings_plan_total_commitment_to_date";
-    let seen = atlantis(|row| match row.values.contains_key(fee) {
-        true => row.usage_type("APX9-EC2SP:m5.1yrNoUpfront"),
-        false => row.usage_type("APX9-BoxUsage:m5.large").region("ap-atlantis-1"),
+    let seen = atlantis(|row| {
+        if row.values.contains_key(fee) {
+            row.usage_type("APX9-EC2SP:m5.1yrNoUpfront")
+        } else {
+            row.usage_type("APX9-BoxUsage:m5.large").region("ap-atlantis-1")
+        }
     });
     let plan = seen.plan(EC2_M5);
     assert_eq!(
@@ -438,9 +441,12 @@ fn a_region_whose_name_is_new_is_learned_from_covered_usage_or_told() {
     );
     assert!(seen.warning("plan-unclear").is_none());
 
-    let seen = atlantis(|row| match row.values.contains_key(fee) {
-        true => row.usage_type("APX9-EC2SP:m5.1yrNoUpfront"),
-        false => row.usage_type("APX9-BoxUsage:m5.large"),
+    let seen = atlantis(|row| {
+        if row.values.contains_key(fee) {
+            row.usage_type("APX9-EC2SP:m5.1yrNoUpfront")
+        } else {
+            row.usage_type("APX9-BoxUsage:m5.large")
+        }
     });
     assert_eq!(seen.plan(EC2_M5).region, None);
     assert!(seen.warning("plan-unclear").unwrap().message.contains("Atlantis"));
@@ -460,12 +466,12 @@ fn a_plan_without_a_kind_is_known_by_what_its_fees_say_of_it_in_all_formats() {
                 let row = row
                     .text("savings_plan_offering_type", "Savings Plan")
                     .region("us-east-2");
-                match row.values.contains_key("savings_plan_total_commitment_to_date") {
-                    true => row
-                        .usage_type("")
+                if row.values.contains_key("savings_plan_total_commitment_to_date") {
+                    row.usage_type("")
                         .product("")
-                        .text("line_item_line_item_description", description),
-                    false => row,
+                        .text("line_item_line_item_description", description)
+                } else {
+                    row
                 }
             });
             let seen = read(Bucket::written(file.clone(), rows).path()).utilization();
@@ -477,11 +483,13 @@ fn a_plan_without_a_kind_is_known_by_what_its_fees_say_of_it_in_all_formats() {
 
 #[test]
 fn a_plan_whose_fee_was_given_back_has_ended_though_the_refund_names_no_arn() {
-    let id = COMPUTE_2.rsplit('/').next().unwrap();
+    const RETURNED: &str =
+        "arn:aws:savingsplans::111122223333:savingsplan/70352035-0000-0000-0000-000000000003";
+    let id = RETURNED.rsplit('/').next().unwrap();
     for named in [id, &id[..8]] {
         for file in forms() {
             let hours = (0..96).flat_map(|h| {
-                let [first, second] = [COMPUTE, COMPUTE_2].map(|arn| Row::hour_of(arn, h, 1.0, 0.5));
+                let [first, second] = [COMPUTE, RETURNED].map(|arn| Row::hour_of(arn, h, 1.0, 0.5));
                 first.into_iter().chain(second)
             });
             let refund = Row::of("Refund", 90).unblended(-43.8).text(
@@ -491,7 +499,7 @@ fn a_plan_whose_fee_was_given_back_has_ended_though_the_refund_names_no_arn() {
             let bucket = Bucket::written(file, hours.chain([refund]));
             let seen = read(bucket.path()).now(at(96)).history().unwrap();
             let returned = seen.warning("plan-returned").unwrap();
-            assert_eq!(returned.plan.as_deref(), Some(COMPUTE_2));
+            assert_eq!(returned.plan.as_deref(), Some(RETURNED));
             let group = &seen.groups(at(96))[0];
             assert_eq!(group.plans, [COMPUTE], "{named}");
         }

@@ -59,7 +59,11 @@ impl From<[String; 11]> for PlanTexts {
 
 impl PlanTexts {
     /// Takes from another row what this one leaves empty.
-    pub fn fill(&mut self, other: Self) {
+    pub fn fill(&mut self, mut other: Self) {
+        // What its own row says of its kind goes before what others do.
+        if PlanKind::of(&self.offering_type, &self.usage_type, &self.product_code) != PlanKind::Other {
+            other.offering_type.clear();
+        }
         for (known, more) in [
             (&mut self.offering_type, other.offering_type),
             (&mut self.usage_type, other.usage_type),

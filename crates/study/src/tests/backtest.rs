@@ -175,7 +175,7 @@ fn a_report_without_plans_or_spot_or_days_is_refused() {
     let (_, _, report) = month(Scenario::Steady);
     let none = Ledger::default();
     let terms = Terms {
-            sharing: &Sharing::Open,
+        sharing: &Sharing::Open,
         horizon: None,
         maturity: Duration::hours(24),
         check: Check::Reconciling,

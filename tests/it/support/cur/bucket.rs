@@ -144,7 +144,7 @@ impl Bucket {
     }
 
     pub(crate) fn write_manifest(&self, month: &str, version: &str, keys: &[String]) {
-        let manifest = self.manifest(month, version, keys);
+        let manifest = self.manifest(version, keys);
         for key in self.manifest_keys(month, version) {
             self.write_json(&key, &manifest);
         }
@@ -163,7 +163,7 @@ impl Bucket {
     }
 
     /// What a version's manifest says.
-    pub(crate) fn manifest(&self, month: &str, version: &str, keys: &[String]) -> Json {
+    pub(crate) fn manifest(&self, version: &str, keys: &[String]) -> Json {
         if self.layout.is_export() {
             let files: Vec<String> = keys
                 .iter()

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
-use brimful_savings_plans::ledger::{Cell, Granularity, Series, UsageClass};
 use brimful::config::Config;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
@@ -13,9 +12,10 @@ use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
     ClusterView, Judged, ReadOptions, Window, judge_history, judge_window, plan, utilization_document,
 };
+use brimful::report::json::{HourReport, PlanReport, Total, UtilizationReport, total};
 use brimful_policy::groups::GroupNow;
 use brimful_policy::state::State;
-use brimful::report::json::{HourReport, PlanReport, Total, UtilizationReport, total};
+use brimful_savings_plans::ledger::{Cell, Granularity, Series, UsageClass};
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind, Result};
 use chrono::{DateTime, Duration, Utc};
