@@ -21,7 +21,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures bench control build clean
+.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures bench bench-build control build clean
 
 ## help: print this list
 help:
@@ -41,11 +41,11 @@ demo: need-cargo
 
 ## test: run every test, on real servers; sets up what they need
 test: need-cargo test-tools
-	$(CARGO) test --locked --lib --bins --tests -- --test-threads=$(TEST_THREADS)
+	$(CARGO) test --locked --workspace --lib --bins --tests -- --test-threads=$(TEST_THREADS)
 
 ## test-fast: run the tests that need no servers
 test-fast: need-cargo
-	$(CARGO) test --locked --lib --bins
+	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --test it -- cli:: traps::
 
 ## e2e-long: run the closed loop on a running Karpenter again and again (ROUNDS=20: about 90 minutes)
@@ -67,7 +67,7 @@ fmt:
 ## lint: check format and lints; warnings are errors
 lint: need-cargo
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 ## audit: check dependencies' licences, bans and sources, and advisories where their database can be had
 audit: need-cargo
@@ -88,6 +88,10 @@ bench: test-tools build
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful QUESTIONS=target/release/examples/questions \
 		benches/run.sh --rows $(ROWS) --style $(STYLE)
+
+## bench-build: measure what building takes: crates by room, a rule edited to its tests, the release binary (about 15 minutes)
+bench-build: need-cargo
+	@benches/build.sh
 
 ## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=20)
 control: need-cargo
