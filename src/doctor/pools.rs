@@ -163,7 +163,7 @@ impl Look<'_> {
         let pool = &plan.pool;
         let mut checks: Vec<Check> = self.role(plan).into_iter().collect();
         checks.extend(self.told(pool));
-        if pool.ready == Some(false) {
+        if pool.is_unready() {
             let message = "it is not Ready: Karpenter launches nothing from it, and pods go to the next pool";
             checks.push(warn("not-ready", message).cure(format!("kubectl describe nodepool {}", pool.name)));
         }

@@ -59,7 +59,7 @@ pub fn overflow<'a>(
     };
     for other in others.filter(launches) {
         match in_the_way(pool, other, types, node, is_steered(other)) {
-            None if other.ready == Some(false) => near.push(format!("{} is not Ready", other.name)),
+            None if other.is_unready() => near.push(format!("{} is not Ready", other.name)),
             None => return Ok(other),
             Some(what) => near.push(format!("{} {what}", other.name)),
         }
@@ -149,6 +149,7 @@ fn command(pool: &NodePool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brimful_karpenter::nodepool::Readiness;
 
     fn find(others: Vec<NodePool>) -> Result<String, Vec<String>> {
         let pool = NodePool::test("committed")
@@ -223,7 +224,7 @@ mod tests {
     fn what_stands_in_the_way_is_named() {
         let spare = || NodePool::test("spare").committed();
         let mut unready = spare();
-        unready.ready = Some(false);
+        unready.ready = Some(Readiness::NotReady);
         for (other, why) in [
             (spare().managed(), "spare is steered by Brimful itself"),
             (spare().replicas(2), "spare is static"),
