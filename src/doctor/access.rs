@@ -1,4 +1,4 @@
-//! Who asks, and what they may: AWS and the cluster.
+//! Checks of access: whose credentials these are, and what they may do, in AWS and in the cluster.
 
 use super::{Check, Group};
 use crate::cur::caller::{Caller, NoCaller};

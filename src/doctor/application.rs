@@ -1,4 +1,4 @@
-//! The application order, replayed on the report: a measure of how well Brimful knows who pays for what.
+//! Replays the application order on the report: a measure of how well Brimful knows who pays for what.
 
 use super::{Check, Group};
 use crate::config::Config;

@@ -349,7 +349,7 @@ pub enum ApplyResult {
 }
 
 impl PlanDocument {
-    /// The document of a proposal. `utilization` tells of all plans of the report, also of those nodes cannot use.
+    /// The document of a proposal. `utilization` has all plans of the report, also those that nodes cannot use.
     #[must_use]
     pub fn new(
         source: Source,

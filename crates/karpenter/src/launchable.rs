@@ -121,7 +121,7 @@ impl<'a> TypeRules<'a> {
             && number(&self.memory, kind.memory_mib)
     }
 
-    /// What a type's name alone can tell.
+    /// What a type's name alone says.
     fn allow_name(&self, name: &str) -> bool {
         all(&self.name, name)
             && instance_type::size(name).is_none_or(|size| all(&self.size, size))

@@ -12,11 +12,11 @@
 //! What AWS leaves open, and what is done here:
 //! - How a group's plans share its usage: each pair of plan and usage stands in one queue for the group, at its own
 //!   saving. So every plan's owner comes before everybody else, and the plan that saves more pays first.
-//! - How finely savings compare: to the millionth, for the prices in a report are rounded.
+//! - How finely savings are compared: to the millionth, since the prices in a report are rounded.
 //! - Equal savings at equal rates: by the plan's ARN, then by account, usage type, operation and region. Plans with
 //!   equal rates are thus used up one after the other. What a group uses in all does not depend on this.
-//! - A rate that no covered row has shown yet: the plan has always run out before it came to such usage, so that waits
-//!   until the plan has nothing better.
+//! - Where no covered row has shown a rate yet: the plan always ran out before it came to such usage, so this usage
+//!   comes last.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct UsageLine {
     pub region: Arc<str>,
     /// Family of an EC2 instance; `None` for Fargate and Lambda.
     pub family: Option<Arc<str>>,
-    /// What is used: usage type (which tells tenancy, too) and operation (which tells the operating system).
+    /// What is used: usage type (which has the tenancy in it) and operation (which stands for the operating system).
     pub key: UsageKey,
     /// On-demand price, $/unit; zero when it is not known, which counts as no saving.
     pub on_demand: Money,

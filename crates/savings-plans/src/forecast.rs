@@ -1,9 +1,9 @@
-//! Where a level stands at an hour that no report shows yet, told from hours that are a day or more old, and how far
-//! such telling has been off on the very same history.
+//! Forecasts a level (of demand, $/h) for an hour that no report shows yet, from hours that are a day or more old,
+//! and says how far such forecasts were off on the very same history.
 //!
-//! There is no model to tune: a few plain ways to tell are replayed on the past at the lag that stands between the
-//! newest hour and the one asked for, and the one that would have erred least is believed. What it erred then is the
-//! forecast's own error.
+//! There is no model to tune. A few plain ways of forecasting are replayed on the past, at the same distance as that
+//! between the newest known hour and the one asked for. The way that would have erred least is used, and its errors
+//! then are the forecast's own range.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ const MAY_LACK: usize = 4;
 /// Errors differ by the time of day: those within so many hours of it count, where there are enough.
 const NEAR: i32 = 3;
 
-/// A way to tell a level from older ones.
+/// A way to forecast a level from older ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// The same hour of the last weeks, moved by what the daily mean has changed since.
@@ -49,11 +49,11 @@ const WAYS: [Way; 4] = [Way::HourOfWeek, Way::HourOfDay, Way::DailyMean, Way::Ne
 /// A level that was not seen, and how sure it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forecast {
-    /// How it was told.
+    /// How it was forecast.
     pub way: Way,
     /// The best guess, $/h.
     pub level: Money,
-    /// What such guesses were off by, seen − told, ascending. Never empty.
+    /// What such forecasts were off by, seen − forecast, ascending. Never empty.
     pub errors: Vec<Money>,
     /// The hours that the guess rests on, newest first: it is the median of their levels, each moved by its part.
     pub basis: Vec<Basis>,
@@ -104,7 +104,7 @@ fn rank(count: usize, quantile: f64) -> usize {
     (quantile.clamp(0.0, 1.0) * count.saturating_sub(1) as f64).round() as usize
 }
 
-/// Tells the level at `target` from the hours known before it; `None` when there are none.
+/// Forecasts the level at `target` from the hours known before it; `None` when there are none.
 #[must_use]
 pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast> {
     let past = Past::of(known, target)?;
@@ -222,7 +222,7 @@ impl Past {
             .then(|| Money::from_picos((until.0 - before.0).picos() / i128::try_from(count).unwrap_or(1)))
     }
 
-    /// The level at `target` as it would have been told when `newest` was the newest hour, and from which hours.
+    /// The level at `target` as it would have been forecast when `newest` was the newest hour, and from which hours.
     fn tell(&self, way: Way, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
         let mut told = Vec::new();
         let level = self.level(way, target, newest, &mut told)?;
@@ -269,7 +269,7 @@ impl Past {
         median(told.iter().map(|(_, level, moved)| *level + *moved))
     }
 
-    /// What a way would have erred in the hours that were seen since, seen − told; by the error, ascending.
+    /// How far a way would have been off in the hours that were seen since, seen − forecast, ascending.
     fn replay(&self, way: Way, lag: i32) -> Vec<(i32, Money)> {
         let mut told = Vec::new();
         let replayed = (self.newest - REPLAYED + 1..=self.newest).filter_map(|hour| {
