@@ -128,7 +128,7 @@ pub struct Choice {
     pub hold: f64,
     pub drain: f64,
     pub lookahead: String,
-    /// Less than with the configured ones; over the whole time, or over the week.
+    /// What is saved against the configured thresholds, over the whole time or over the week.
     pub saved_per_month: f64,
 }
 

@@ -179,7 +179,7 @@ pub fn table(document: &Document, width: Option<usize>) -> String {
     out
 }
 
-/// `fill`, `hold` … for what was made, else what became of it.
+/// The decision (`fill`, `hold` …) of a change that was made, else how the try ended.
 fn outcome(row: &Row) -> (String, Style) {
     match (row.result, row.action, row.decision) {
         (Fate::Refused, ..) => ("refused".to_owned(), BAD),

@@ -83,7 +83,7 @@ pub struct PlanReport {
     pub hours: Vec<HourReport>,
     /// The complete hours.
     pub total: Total,
-    /// The others: what of them looks unused may still be delivered.
+    /// The others. What looks unused in them may still be delivered.
     pub incomplete: Total,
 }
 

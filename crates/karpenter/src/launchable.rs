@@ -81,7 +81,7 @@ pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'
     }
 }
 
-/// What requirements say of the evaluated keys, by what it is said of: looked up once, for hundreds of types.
+/// A pool's requirements by the property of a type that they restrict: looked up once, for hundreds of types.
 struct TypeRules<'a> {
     name: Vec<&'a ValueSet>,
     size: Vec<&'a ValueSet>,

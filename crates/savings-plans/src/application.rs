@@ -15,8 +15,8 @@
 //! - How finely savings are compared: to the millionth, since the prices in a report are rounded.
 //! - Equal savings at equal rates: by the plan's ARN, then by account, usage type, operation and region. Plans with
 //!   equal rates are thus used up one after the other. What a group uses in all does not depend on this.
-//! - Where no covered row has shown a rate yet: the plan always ran out before it came to such usage, so this usage
-//!   comes last.
+//! - Where no covered row has shown a rate yet: the plan always ran out before it came to such usage, so that comes
+//!   after all usage whose rate is known, of the same accounts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct Load {
     pub reserved: Quantity,
 }
 
-/// What became of a plan's commitment.
+/// How much of a plan's commitment was used, and how much was lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PlanShare {
     /// Used, at SP rates.
@@ -63,7 +63,7 @@ pub struct PlanShare {
     pub unused: Money,
 }
 
-/// What a plan paid of a line.
+/// A payment: how much of a line a plan paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covered {
     /// Index of the plan.
@@ -103,7 +103,7 @@ pub struct Application {
 pub struct Standing {
     /// Used, at SP rates.
     pub used: Money,
-    /// Used, and the plan's part of what its group had to leave on demand.
+    /// Used, and the plan's part of what its group could not pay for.
     pub demand: Money,
 }
 
@@ -118,13 +118,13 @@ pub struct Order {
     scopes: Vec<Option<GroupId>>,
 }
 
-/// A plan and usage that it may pay for; sorted as AWS pays. Narrow, for a large organization has a million of them.
+/// A plan and usage that it may pay for; sorted as AWS pays. Kept small: a large organization has a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     is_compute: bool,
     step: u8,
     is_unseen: bool,
-    /// What the plan lets one pay of the on-demand price, in millionths: the less, the higher the saving.
+    /// The part of the on-demand price that the plan's rate is, in millionths: the lower, the higher the saving.
     kept: u64,
     rate: Money,
     plan_rank: u32,

@@ -13,21 +13,21 @@ use brimful_types::money::Money;
 /// Hours.
 const DAY: i32 = 24;
 const WEEK: i32 = 7 * DAY;
-/// Weeks back whose hour of the week counts: one holiday or incident among them is outvoted.
+/// How many weeks back [`Way::HourOfWeek`] looks: one holiday or incident among so many is outvoted.
 const WEEKS: i32 = 4;
-/// Days back whose hour of the day counts.
+/// How many days [`Way::HourOfDay`] looks at.
 const DAYS: usize = 3;
-/// No way looks at more hours.
+/// The most hours that any way looks at.
 const MOST_TOLD: usize = 4;
-/// Hours on which the ways are replayed: long enough for every hour of the week, twice.
+/// Hours on which the ways are replayed: each hour of the week comes twice.
 const REPLAYED: i32 = 2 * WEEK;
-/// Fewer replays than these say nothing.
+/// Fewer replays than so many say nothing.
 const ENOUGH: usize = 24;
 /// Hours of a day, as a count.
 const HOURS: usize = 24;
-/// A mean over a day may lack so many of its hours.
+/// So many of a day's hours may be missing from its mean.
 const MAY_LACK: usize = 4;
-/// Errors differ by the time of day: those within so many hours of it count, where there are enough.
+/// Errors differ by the time of day: where there are enough of them, those within so many hours of the target's count.
 const NEAR: i32 = 3;
 
 /// A way to forecast a level from older ones.
@@ -43,7 +43,7 @@ pub enum Way {
     Newest,
 }
 
-/// In the order in which they are preferred where they err alike.
+/// All ways; of those that err alike the first is taken.
 const WAYS: [Way; 4] = [Way::HourOfWeek, Way::HourOfDay, Way::DailyMean, Way::Newest];
 
 /// A level that was not seen, and how sure it is.
@@ -135,7 +135,7 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
             ahead: ahead.collect(),
         });
     }
-    // Too young to replay anything: what was seen at all makes the band.
+    // The history is too short to replay anything: all levels ever seen make the range.
     let (way, (level, basis)) = [Way::HourOfDay, Way::Newest]
         .into_iter()
         .find_map(|way| Some((way, past.tell(way, target.index(), past.newest)?)))?;
@@ -150,7 +150,7 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
     })
 }
 
-/// Errors of replays at about the target's hour of the day, else all; ascending, as they are given.
+/// Errors of replays near the target's hour of the day, else all of them; ascending, as they come.
 fn near(errors: &[(i32, Money)], target: Hour) -> Vec<Money> {
     let is_near = |hour: i32| {
         let apart = (hour - target.index()).rem_euclid(DAY);

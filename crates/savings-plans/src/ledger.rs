@@ -69,7 +69,7 @@ pub enum UsageClass {
     /// Covered by a Reserved Instance, before any plan. Kept only for instances with a cluster or NodePool tag.
     Reserved,
     /// Covered by the plan of that index in [`Ledger::plans`]: everyone's usage, tagged or not. Not kept in a ledger
-    /// made for plans alone ([`Detail::Plans`](crate::cur::columns::Detail::Plans)).
+    /// made for plans alone (`Detail::Plans` of the reader).
     Covered(usize),
 }
 
@@ -85,7 +85,7 @@ pub struct Series {
     /// Region code.
     pub region: Arc<str>,
     /// Who used it; empty in a ledger made for plans alone, and for usage without tags in one made for decisions
-    /// ([`Detail`](crate::cur::columns::Detail)).
+    /// (`Detail::Usage`).
     pub account: Arc<str>,
     pub cluster: Arc<str>,
     pub node_pool: Arc<str>,

@@ -34,7 +34,7 @@ pub enum Method {
 /// Demand on a group of plans in the current hour, $/h at SP rates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nowcast {
-    /// The best guess.
+    /// The best estimate.
     pub demand: Money,
     /// What it stays above in 19 of 20 cases.
     pub low: Money,
@@ -119,8 +119,8 @@ pub fn nowcast(
     estimates.collect()
 }
 
-/// Demand on a group in an old hour. What the plans of a group that is no longer in force paid then, Compute plans
-/// must pay now.
+/// Demand on a group in an old hour. What was then paid by a group that is no longer in force is demand on Compute
+/// plans now.
 fn at(utilization: &Utilization, active: &BTreeSet<GroupId>, group: &GroupUse, hour: Hour) -> Money {
     let own = group.hours.get(&hour).map(GroupHour::demand).unwrap_or_default();
     if group.id != GroupId::Compute {

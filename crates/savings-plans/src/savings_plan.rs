@@ -243,7 +243,7 @@ pub enum GroupId {
 }
 
 impl GroupId {
-    /// Of these groups the one that pays first for a family in a region: its EC2 Instance group; Compute when there is
+    /// Which of these groups pays first for a family in a region: its EC2 Instance group, or Compute where there is
     /// none.
     #[must_use]
     pub fn paying_first(groups: &BTreeSet<Self>, family: &str, region: &str) -> Self {

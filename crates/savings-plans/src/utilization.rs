@@ -23,7 +23,7 @@ const TOLERATED_GAP: f64 = 0.005;
 /// A region whose newest instance hour lags further behind is taken to have stopped, not to be late.
 const REGION_LAG: i64 = 48;
 
-/// Of so many hours before its newest one a region must show instances in so many for its silence to count as delay.
+/// A region's silence counts as delay only if it ran instances in `STEADY` of the `STEADY_OF` hours before its newest one.
 const STEADY_OF: i32 = 24;
 const STEADY: usize = 12;
 
@@ -357,9 +357,9 @@ fn group_commitments(ledger: &Ledger) -> BTreeMap<(GroupId, Hour), Money> {
     sums
 }
 
-/// The horizon of each group: the least over the regions where it covers instances, for regions report at their own
-/// pace; a region silent for longer than [`REGION_LAG`] hours is taken to have stopped, and the silence of one that runs
-/// something now and then says nothing.
+/// The horizon of each group: the least over the regions where it covers instances, since each region reports at its
+/// own pace. Two sorts of region are left out: one silent for longer than [`REGION_LAG`] hours has stopped, and the
+/// silence of one that runs something now and then means nothing.
 fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, DateTime<Utc>> {
     let mut horizons: BTreeMap<GroupId, DateTime<Utc>> = BTreeMap::new();
     for entry in &ledger.plans {
