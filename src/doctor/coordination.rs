@@ -1,4 +1,4 @@
-//! The place where clusters on the same plans tell each other their demand.
+//! Checks of the place where clusters on the same plans publish their demand.
 
 use chrono::{DateTime, Utc};
 
@@ -9,11 +9,11 @@ use brimful_policy::plan::Proposal;
 use brimful_types::hour::human_duration;
 
 const ID: &str = "coordination";
-/// One cluster's silence: told one by one.
+/// One cluster's silence: each has a check of its own.
 const STALE: &str = "coordination-stale";
 
-/// Whether the place is reached, who tells something there, and whether this cluster's name is its own. Nothing where
-/// none is configured.
+/// Whether the place is reached, who publishes there, and whether this cluster's name is its own. No checks where no
+/// place is configured.
 #[must_use]
 pub fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime<Utc>) -> Vec<Check> {
     let Some(uri) = &config.coordination.uri else {

@@ -1,4 +1,5 @@
-//! Findings of the preflight, from values: what is well, what is not, and the cure.
+//! Findings of the preflight, from values: what is well, what is not, and the cure. Reading what they rest on is
+//! `cli::doctor`'s business.
 
 pub mod access;
 pub(crate) mod application;
@@ -128,7 +129,7 @@ impl Check {
         Self::new(group, id, Status::Skipped, why)
     }
 
-    /// A failure, as the error tells it, with its exit code.
+    /// A failure, as the error states it, with its exit code.
     #[must_use]
     pub fn error(group: Group, id: &'static str, error: &Error) -> Self {
         Self {

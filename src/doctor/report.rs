@@ -1,4 +1,4 @@
-//! The report, read and judged.
+//! Checks of the report: found, fresh, whole, and what it shows of plans and of this cluster.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ const OF_CONTENT: [&str; 11] = [
     "report-share",
 ];
 
-/// Warnings that one of the checks here, or of the coordination, tells.
+/// Warnings that a check here, or one of the coordination, already shows.
 const TOLD: [&str; 13] = [
     "missing-columns",
     "no-plans",
