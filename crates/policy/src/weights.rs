@@ -129,14 +129,17 @@ impl<'a> Work<'a> {
         competitors(pool, self.pools)
     }
 
-    /// Weights of pools beside it that do not want the same: with those that do a tie is harmless.
+    /// Weights of pools beside it with which a tie would matter: not those that want the same, nor those that plans pay
+    /// for in full.
     fn taken(&self, pool: &NodePool) -> BTreeSet<i32> {
         let want = self.stands.get(&pool.name).map(|stand| stand.want);
-        let wants_the_same =
-            |other: &NodePool| want.is_some() && self.stands.get(&other.name).map(|stand| stand.want) == want;
+        let is_harmless = |other: &NodePool| {
+            let stand = self.stands.get(&other.name);
+            stand.is_some_and(|stand| stand.committed || Some(stand.want) == want)
+        };
         let others = self.others(pool).into_iter();
         others
-            .filter(|other| !wants_the_same(other))
+            .filter(|other| !is_harmless(other))
             .map(|other| self.weight(other))
             .collect()
     }
