@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
+use super::bought::as_in_force_now;
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
 use super::fleet::fleet;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
-use super::own_use::{Scale, add_peers, live_use, own_use, record, recorded_use};
+use super::own_use::{Scale, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
 use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
@@ -218,7 +219,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
             peers
         }
     };
-    let nowcasts = nowcast(inputs.utilization, &active, inputs.now, all.as_ref());
+    let as_now = as_in_force_now(inputs.utilization, inputs.ledger, &active, inputs.now);
+    let nowcasts = nowcast(&as_now, &active, inputs.now, all.as_ref());
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
@@ -231,8 +233,10 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
     if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
-        for group in &mut groups {
-            group.uses_at_least(live.get(&group.id).copied().unwrap_or_default());
+        for (group, least) in least_use(&scale, live, inputs.nodes.unwrap_or_default(), &groups) {
+            if let Some(group) = groups.iter_mut().find(|now| now.id == group) {
+                group.uses_at_least(least);
+            }
         }
     }
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
@@ -271,6 +275,24 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         doubt: inputs.doubt.map(str::to_owned),
         groups,
     }
+}
+
+/// What live Nodes cost each group at least: what its EC2 Instance plans cannot pay goes to the Compute plans.
+fn least_use(
+    scale: &Scale<'_>,
+    live: &BTreeMap<GroupId, Money>,
+    nodes: &[Node],
+    groups: &[GroupNow],
+) -> BTreeMap<GroupId, Money> {
+    let mut least = live.clone();
+    let at_compute = live_at_compute(scale, nodes);
+    for group in groups.iter().filter(|group| group.id != GroupId::Compute) {
+        let own = live.get(&group.id).copied().unwrap_or_default();
+        let beyond = (own - group.in_force).or_zero();
+        let whole = at_compute.get(&group.id).copied().unwrap_or_default();
+        *least.entry(GroupId::Compute).or_default() += whole.share(beyond, own);
+    }
+    least
 }
 
 /// Idle commitment of less than ten cents a day is not worth a word.
