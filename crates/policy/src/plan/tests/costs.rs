@@ -252,3 +252,25 @@ fn what_untagged_nodes_cost_beyond_their_instance_plan_is_compute_demand() {
     assert_eq!(compute.headroom(), Some(dollars(-1.0)));
     assert_ne!(pool(&proposal, "committed").outcome.decision, Decision::Fill);
 }
+
+#[test]
+fn what_a_gpu_costs_is_never_guessed() {
+    let mut scene = Scene::compute(20.0, 1.0);
+    scene.pools[0] = NodePool::test("committed")
+        .committed()
+        .managed()
+        .protected()
+        .families(&["g5"])
+        .weight(10);
+    let (decision, weight) = decided(&scene);
+    assert_eq!((decision, weight), (Decision::Freeze, Some(10)));
+    scene
+        .ledger
+        .on_demand_prices
+        .insert(key("USE2-BoxUsage:g5.xlarge"), dollars(1.006));
+    scene
+        .ledger
+        .rates
+        .insert((0, key("USE2-BoxUsage:g5.xlarge")), dollars(0.7));
+    assert_eq!(decided(&scene).0, Decision::Fill);
+}
