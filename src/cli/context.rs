@@ -21,7 +21,7 @@ use crate::cur::scan::Progress;
 use crate::pipeline::{ClusterView, Judged, ReadOptions};
 use brimful_kube::Cluster;
 use brimful_policy::unpriced::unpriced;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
 
 /// The settings of a run.
@@ -124,7 +124,7 @@ impl Context {
                         .map(|hint| format!(": {hint}"))
                         .unwrap_or_default();
                     judged.warnings.push(Warning::of_plan(
-                        "rates-unknown",
+                        WarningCode::RatesUnknown,
                         &arn,
                         format!("{error:#}{hint}"),
                     ));

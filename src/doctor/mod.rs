@@ -154,7 +154,7 @@ impl Check {
         Self {
             subject,
             cure,
-            ..Self::warn(group, warning.code, message)
+            ..Self::warn(group, warning.code.as_str(), message)
         }
     }
 
@@ -283,7 +283,11 @@ mod tests {
 
     #[test]
     fn the_yaml_of_a_warning_is_its_cure() {
-        let warning = Warning::of_pool("no-room", "a", "no room. Make room with\n  spec:\n    weight: 1");
+        let warning = Warning::of_pool(
+            brimful_types::warning::WarningCode::NoRoom,
+            "a",
+            "no room. Make room with\n  spec:\n    weight: 1",
+        );
         let check = Check::warning(Group::NodePools, &warning);
         assert_eq!(check.cure.as_deref(), Some("spec:\n  weight: 1"));
         assert_eq!(

@@ -27,7 +27,7 @@ use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// Everything that a plan rests on.
 #[derive(Debug, Clone, Copy)]
@@ -326,7 +326,7 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
             "{headroom} of group {} is unused, and no on-demand NodePool launches what it alone pays for: {cure}",
             group.id
         );
-        Warning::new("plan-without-pool", message)
+        Warning::new(WarningCode::PlanWithoutPool, message)
     });
     told.collect()
 }
@@ -359,7 +359,7 @@ fn own_part(inputs: &Inputs<'_>, scale: &Scale<'_>) -> (Option<OwnUse>, Option<W
             format!("live Nodes cannot correct the report's figures: {why}; {lack}"),
         ),
     };
-    (own, Some(Warning::new("untagged", message)))
+    (own, Some(Warning::new(WarningCode::Untagged, message)))
 }
 
 #[cfg(test)]

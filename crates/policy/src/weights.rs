@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::eligibility::{competitors, launches_reservations, list};
 use crate::settings::WeightsConfig;
 use brimful_karpenter::{NodePool, Role};
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 mod told;
 
@@ -216,7 +216,7 @@ impl<'a> Work<'a> {
         );
         self.found
             .warnings
-            .push(Warning::of_pool("no-room", &pool.name, message));
+            .push(Warning::of_pool(WarningCode::NoRoom, &pool.name, message));
     }
 
     /// The rivals that some legal weight beats where none beats all, and that weight, if it beats more of them than the
@@ -302,7 +302,7 @@ impl<'a> Work<'a> {
         );
         self.found
             .warnings
-            .push(Warning::of_pool("no-room", &pool.name, message));
+            .push(Warning::of_pool(WarningCode::NoRoom, &pool.name, message));
     }
 
     fn is_movable(&self, pool: &NodePool) -> bool {

@@ -14,7 +14,7 @@ use super::sharing::Sharing;
 use super::usage::{family, instance_type};
 use brimful_types::hour::{Hour, human_duration, rfc3339};
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// Float noise between the two figures of an hour's use: 10⁻⁶ of it plus 10⁻⁴ $.
 const NOISE: (f64, f64) = (1e-6, 1e-4);
@@ -468,7 +468,7 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         .plan
         .unclear
         .iter()
-        .map(|what| Warning::of_plan("plan-unclear", arn, what.to_string()))
+        .map(|what| Warning::of_plan(WarningCode::PlanUnclear, arn, what.to_string()))
         .collect();
     warnings.extend(counted_twice(plan, entry));
     if let Some(since) = plan.plan.returned {
@@ -476,13 +476,13 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         let message = format!(
             "the report gives this plan's fee back ({since}): it was returned, and counts as ended then"
         );
-        warnings.push(Warning::of_plan("plan-returned", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::PlanReturned, arn, message));
     }
     let unknown = entry.hours.values().filter(|h| h.commitment.is_none()).count();
     if unknown > 0 && unknown == entry.hours.len() {
         let message = "covered usage cites this plan, but the report has no fee rows of it: it is another account's plan and this a \
                        member account's report; read the payer (management) account's report";
-        warnings.push(Warning::of_plan("commitment-unknown", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::CommitmentUnknown, arn, message));
     }
     let judged = |wanted: bool| {
         let hours = plan
@@ -498,7 +498,7 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
              these hours are incomplete or filtered out, and not used for decisions",
             broken.len()
         );
-        warnings.push(Warning::of_plan("not-reconciling", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::NotReconciling, arn, message));
     }
     let gaps = judged(true)
         .filter(|(_, h)| !within(h.used, h.covered, 0.0))
@@ -507,7 +507,7 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         let message = format!(
             "in {gaps} hours stated use and covered usage differ by up to 0.5 %: the larger figure is taken"
         );
-        warnings.push(Warning::of_plan("reconciliation-gap", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::ReconciliationGap, arn, message));
     }
     warnings
 }
@@ -529,7 +529,11 @@ fn counted_twice(plan: &PlanUse, entry: &PlanLedger) -> Option<Warning> {
          copy); these hours are not used for decisions: read one delivery, with its manifest",
         twice.len()
     );
-    Some(Warning::of_plan("counted-twice", &plan.plan.arn, message))
+    Some(Warning::of_plan(
+        WarningCode::CountedTwice,
+        &plan.plan.arn,
+        message,
+    ))
 }
 
 /// AWS writes one fee for each plan and hour, and covers no more than the commitment.

@@ -3,6 +3,7 @@
 use super::*;
 use brimful_savings_plans::ledger::{Cell, Series, UsageClass};
 use brimful_types::quantity::Quantity;
+use brimful_types::warning::WarningCode;
 
 fn unprotected(weight: i32) -> NodePool {
     NodePool::test("committed")
@@ -194,7 +195,7 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
         let warnings = scene.run().warnings;
         let idle = warnings
             .into_iter()
-            .find(|warning| warning.code == "plan-without-pool");
+            .find(|warning| warning.code == WarningCode::PlanWithoutPool);
         idle.map(|warning| warning.message)
     };
     let message = idle(&scene).unwrap();
