@@ -31,7 +31,7 @@ use brimful::cur::columns::{Number, Text, Time, Wanted};
 use brimful::cur::facts::Facts;
 use brimful::cur::pages::RowFilter;
 use brimful::cur::scan::Scan;
-use brimful::cur::store::{LocalStore, Store};
+use brimful::cur::store::{LocalStore, ObjectStore};
 use brimful::cur::symbols::{Symbol, Symbols};
 use brimful_types::hour::Hour;
 use chrono::{DateTime, Utc};
@@ -283,7 +283,7 @@ fn files(directory: &Path) -> Vec<String> {
 
 async fn answer(arguments: &Arguments) -> serde_json::Value {
     let store = LocalStore::new(&arguments.directory).unwrap();
-    let store = Arc::new(Store::Local(store));
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
     let mut objects = Vec::new();
     for file in files(&arguments.directory) {
         let head = store.head(&file).await.unwrap();

@@ -7,3 +7,4 @@ pub mod cur;
 pub mod doctor;
 pub mod pipeline;
 pub mod report;
+pub mod source;

@@ -145,7 +145,7 @@ pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result
     let configured = || config.cur.cache.as_deref().map(str::parse).transpose();
     let place = flag.map_or_else(configured, |place| Ok(Some(place)));
     match place.map_err(|e| Error::usage(format!("cur.cache: {e}")))? {
-        Some(place) => Ok(Some(LedgerCache::at(place).await)),
+        Some(place) => Ok(Some(crate::source::cache(place, &AwsAccess::default()).await)),
         None => Ok(None),
     }
 }

@@ -5,18 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use self::client::Athena;
 use self::groups::{Cells, Groups};
 use self::sql::Question;
 use self::table::Described;
+use super::aws::AwsAccess;
 use super::columns::{Columns, Detail, Format};
 use super::location::Location;
 use super::object::{Object, ReadError};
 use super::period::BillingPeriod;
-use super::reader::{ReportData, Request, open};
+use super::reader::{ReportData, Request};
 use super::snapshot::{Listing, Manifests, Periods, Snapshot};
-use super::store::Store;
+use super::store::ObjectStore;
 use super::symbols::Symbols;
 use crate::cur::ledger_builder::LedgerBuilder;
 use brimful_types::money::Money;
@@ -84,13 +86,18 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Asks for the report.
+/// Asks for the report; `files` is where its files lie, if that is known.
 ///
 /// # Errors
 /// Frozen when the query fails, scans too much, or AWS is rewriting the report; else what is wrong with the table, or what
 /// AWS refused.
-pub(super) async fn read(table: &AthenaTable, request: &Request<'_>) -> Result<ReportData> {
-    let athena = Athena::connect(request.access, table, request.stop).await;
+pub async fn read(
+    table: &AthenaTable,
+    access: &AwsAccess,
+    files: Option<Arc<dyn ObjectStore>>,
+    request: &Request<'_>,
+) -> Result<ReportData> {
+    let athena = Athena::connect(access, table, request.stop).await;
     let Some((columns, partitions)) = athena.describe(&table.table).await? else {
         return Err(Error::report(format!("{table}: there is no such table in catalog {}", table.catalog)).hint(
             "check cur.athena: catalog, database, table and region; AWS's crawler makes a legacy report's table, for an export make your own",
@@ -98,7 +105,7 @@ pub(super) async fn read(table: &AthenaTable, request: &Request<'_>) -> Result<R
     };
     let described = Described::of(&columns, &partitions);
     let found = find(table, &described, request.detail)?;
-    let watch = Watch::begin(table, request, &athena, found.format).await?;
+    let watch = Watch::begin(table, files, request, (&athena, found.format)).await?;
     let rows = rows_by_period(table, &athena, &described, request.periods).await?;
     let chosen = chosen(table, request, &rows)?;
     let name = sql::table(&table.database, &table.table);
@@ -243,15 +250,15 @@ fn chosen(table: &AthenaTable, request: &Request<'_>, rows: &Rows) -> Result<Vec
 /// Looks before and after a query whether AWS is rewriting the report.
 struct Watch {
     has_status: bool,
-    files: Option<(Store, Snapshot, Vec<Object>)>,
+    files: Option<(Arc<dyn ObjectStore>, Snapshot, Vec<Object>)>,
 }
 
 impl Watch {
     async fn begin(
         table: &AthenaTable,
+        files: Option<Arc<dyn ObjectStore>>,
         request: &Request<'_>,
-        athena: &Athena<'_>,
-        format: Format,
+        (athena, format): (&Athena<'_>, Format),
     ) -> Result<Self> {
         let has_status = format == Format::Legacy
             && athena.describe(STATUS_TABLE).await?.is_some_and(|(columns, _)| {
@@ -259,15 +266,14 @@ impl Watch {
                     .iter()
                     .any(|(name, _)| name.eq_ignore_ascii_case("status"))
             });
-        let files = match &table.files {
+        let files = match files {
             None => None,
-            Some(location) => {
-                let store = open(location, request.access).await?;
+            Some(store) => {
                 let taken = async {
-                    let listing = Listing::of(&store).await?;
-                    let place = location.to_string();
+                    let listing = Listing::of(store.as_ref()).await?;
+                    let place = table.files.as_ref().map(ToString::to_string).unwrap_or_default();
                     Snapshot::take(
-                        &store,
+                        store.as_ref(),
                         &place,
                         listing,
                         request.periods,
@@ -312,7 +318,7 @@ impl Watch {
     async fn end(&self, table: &AthenaTable, athena: &Athena<'_>) -> Result<Vec<Warning>> {
         self.check_status(table, athena).await?;
         if let Some((store, snapshot, objects)) = &self.files {
-            let unchanged = snapshot.verify(store, objects).await;
+            let unchanged = snapshot.verify(store.as_ref(), objects).await;
             unchanged.map_err(|error| rewriting(table, error))?;
             return Ok(snapshot.warnings.clone());
         }

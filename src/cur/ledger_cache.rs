@@ -2,26 +2,26 @@
 //! not scanned again. An entry counts only for the very versions of the files that it was read from. The cache may
 //! be lost, damaged or out of reach at any time: then the report is read, and a warning says why.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::columns::Detail;
 use super::location::Place;
 use super::period::BillingPeriod;
-use super::s3::AwsAccess;
 use super::snapshot::{Manifests, Part};
+use super::store::{ObjectStore, Put, PutMode};
 use crate::cur::ledger_builder::partial::Partial;
 use brimful_types::hour::Hour;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind, Result};
 
 mod entry;
-mod place;
 
 use entry::{Entry, Subject, Unreadable, Version};
-use place::{Put, Shelf};
 
 #[cfg(test)]
 pub(crate) use entry::FORM;
@@ -30,26 +30,21 @@ pub(crate) use entry::Summary;
 /// No run waits longer for the cache at any of its steps.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// No entry is larger, in bytes.
+const MAX_PACKED: u64 = 256 << 20;
+
 /// The cache.
 #[derive(Debug)]
 pub struct LedgerCache {
     place: Place,
-    shelf: Shelf,
+    store: Arc<dyn ObjectStore>,
 }
 
 impl LedgerCache {
-    /// The cache at that place. Nothing is asked of it yet. Credentials are the pod's: the role for the report
-    /// (`cur.roleArn`) is the payer's, and may only read.
-    pub async fn at(place: Place) -> Self {
-        Self::by(place, &AwsAccess::default()).await
-    }
-
-    /// The same by an access of one's own.
-    pub async fn by(place: Place, access: &AwsAccess) -> Self {
-        Self {
-            shelf: Shelf::reach(&place, access).await,
-            place,
-        }
+    /// The cache at that place, by the store that reaches it. Nothing is asked of it yet.
+    #[must_use]
+    pub fn over(place: Place, store: Arc<dyn ObjectStore>) -> Self {
+        Self { place, store }
     }
 
     /// What it holds of the wanted periods of a report.
@@ -70,7 +65,7 @@ impl LedgerCache {
         let found = join_all(
             subjects
                 .iter()
-                .map(|subject| async { in_time(self.shelf.get(&subject.name())).await }),
+                .map(|subject| async { in_time(self.store.whole(&subject.name(), MAX_PACKED)).await }),
         );
         for (subject, found) in subjects.iter().zip(found.await) {
             kept.add(subject, found);
@@ -135,9 +130,12 @@ impl Kept<'_> {
             return;
         };
         let name = slot.subject.name();
-        let put = self.cache.shelf.put(&name, bytes, slot.before.as_deref());
+        let mode = PutMode::over(slot.before.as_deref());
+        // On S3, of two that write at once one is first; the other's entry is as good, and not needed.
+        let store = &self.cache.store;
+        let put = store.put(&name, bytes.into(), "application/octet-stream", mode);
         match (in_time(put).await, &slot.refused) {
-            (Ok(Put::Done), _) | (Ok(Put::Lost), None) => {}
+            (Ok(Put::Done(_)), _) | (Ok(Put::Lost), None) => {}
             // It does stand there, then.
             (Ok(Put::Lost), Some(refused)) => self.warnings.push(unusable("read", refused)),
             (Err(error), _) => self.warnings.push(unusable("written", &error)),
@@ -174,7 +172,7 @@ impl Kept<'_> {
         self.slots.iter().find(|slot| slot.subject == subject)
     }
 
-    fn add(&mut self, subject: &Subject, found: Result<Option<(String, Vec<u8>)>>) {
+    fn add(&mut self, subject: &Subject, found: Result<Option<(String, Bytes)>>) {
         let mut slot = Slot {
             subject: subject.clone(),
             before: None,

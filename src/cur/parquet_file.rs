@@ -20,7 +20,7 @@ use super::batch::coded_text;
 use super::columns::{Columns, Time, Wanted, is_text};
 use super::object::{FileBytes, Object, ReadError, coalesce};
 use super::pages::{Arrays, ROWS, Roots, RowFilter, SelectedRows, Unread, guard, leaf_of, per_milli};
-use super::store::Store;
+use super::store::ObjectStore;
 use brimful_types::Error;
 use brimful_types::hour::Hour;
 
@@ -45,7 +45,7 @@ pub(crate) struct ParquetFile {
 impl ParquetFile {
     /// Reads the footer and finds the columns.
     pub(crate) async fn open(
-        store: &Store,
+        store: &dyn ObjectStore,
         object: &Object,
         wanted: Wanted,
     ) -> Result<(Self, u64), ReadError> {
@@ -140,18 +140,22 @@ impl ParquetFile {
     }
 
     /// How many bytes are in memory once a row group is fetched: a local file's are read where needed.
-    pub(crate) fn fetched_bytes(&self, store: &Store, row_group: usize) -> u64 {
-        match store {
-            Store::Local(_) => 0,
-            Store::S3(_) => length(&coalesce(self.chunk_ranges(row_group), GAP)),
+    pub(crate) fn fetched_bytes(&self, store: &dyn ObjectStore, row_group: usize) -> u64 {
+        if !store.is_remote() {
+            return 0;
         }
+        length(&coalesce(self.chunk_ranges(row_group), GAP))
     }
 
     /// The bytes needed to decode one row group, and how many of them were fetched for it.
-    pub(crate) async fn fetch(&self, store: &Store, row_group: usize) -> Result<(FileBytes, u64), ReadError> {
+    pub(crate) async fn fetch(
+        &self,
+        store: &dyn ObjectStore,
+        row_group: usize,
+    ) -> Result<(FileBytes, u64), ReadError> {
         let wanted = self.chunk_ranges(row_group);
-        if let Some(local) = store.open(&self.object)? {
-            return Ok((local, length(&wanted)));
+        if let Some(file) = store.open(&self.object)? {
+            return Ok((FileBytes::Local(file, self.object.size), length(&wanted)));
         }
         let ranges = coalesce(wanted, GAP);
         let fetched: Vec<_> =
@@ -379,7 +383,11 @@ pub(crate) fn damaged(name: &str, error: &dyn std::fmt::Display) -> Error {
         .hint("it may be truncated or still being written: copy or export it again, or leave it out of the manifest")
 }
 
-async fn footer(store: &Store, object: &Object, name: &str) -> Result<(ParquetMetaData, u64), ReadError> {
+async fn footer(
+    store: &dyn ObjectStore,
+    object: &Object,
+    name: &str,
+) -> Result<(ParquetMetaData, u64), ReadError> {
     let mut length = FOOTER_GUESS.min(object.size);
     let mut bytes_read = 0;
     // The first read may be too short for the footer; the second is told how long it is.

@@ -13,10 +13,9 @@ use super::ledger_cache::{Kept, LedgerCache, Summary};
 use super::location::Location;
 use super::object::{Object, ReadError};
 use super::period::BillingPeriod;
-use super::s3::{AwsAccess, S3Store};
 use super::scan::{Progress, Scan, ScanSummary, two_formats};
 use super::snapshot::{Listing, Manifests, Periods, Snapshot};
-use super::store::{LocalStore, Store};
+use super::store::ObjectStore;
 use super::symbols::Symbols;
 use crate::cur::ledger_builder::LedgerBuilder;
 use brimful_savings_plans::ledger::Ledger;
@@ -39,8 +38,6 @@ const WAITS: [Duration; 4] = [
 pub struct Request<'a> {
     /// Where the report lies.
     pub location: &'a Location,
-    /// How to reach AWS.
-    pub access: &'a AwsAccess,
     /// Which billing periods.
     pub periods: Periods,
     /// Which hours to keep; all when `None`.
@@ -102,18 +99,14 @@ impl ReportData {
     }
 }
 
-/// Reads the report once, from one consistent set of files.
+/// Reads the report once, from one consistent set of its files in `store`.
 ///
 /// # Errors
 /// Frozen when AWS keeps rewriting it; otherwise what is wrong with it, or what AWS refused.
-pub async fn read(request: &Request<'_>) -> Result<ReportData> {
-    if let Location::Athena(table) = request.location {
-        return super::athena::read(table, request).await;
-    }
-    let store = Arc::new(open(request.location, request.access).await?);
+pub async fn read(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<ReportData> {
     let mut last = String::new();
     for wait in WAITS.iter().map(Some).chain([None]) {
-        match attempt(&store, request).await {
+        match attempt(store, request).await {
             Ok(data) => return Ok(data),
             Err(ReadError::Failed(error)) => return Err(error),
             Err(ReadError::Changed(what)) => {
@@ -132,28 +125,16 @@ pub async fn read(request: &Request<'_>) -> Result<ReportData> {
     .hint("nothing was changed; the next run reads it again"))
 }
 
-/// The place of a report.
-///
-/// # Errors
-/// Nothing is there.
-pub(crate) async fn open(location: &Location, access: &AwsAccess) -> Result<Store> {
-    Ok(match location {
-        Location::Path(path) => Store::Local(LocalStore::new(path)?),
-        Location::S3 { bucket, prefix } => Store::S3(S3Store::connect(access, bucket, prefix).await),
-        Location::Athena(table) => return Err(Error::unexpected(format!("{table} has no files"))),
-    })
-}
-
-async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData, ReadError> {
+async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<ReportData, ReadError> {
     let place = request.location.to_string();
-    let listing = Listing::of(store).await?;
+    let listing = Listing::of(store.as_ref()).await?;
     let mut manifests = Manifests::default();
-    let mut kept = kept(store, request, &listing).await;
+    let mut kept = kept(store.as_ref(), request, &listing).await;
     // A directory's manifest is read again: its time and size are all that tells its version.
-    if let Some(kept) = kept.as_ref().filter(|_| store.is_s3()) {
+    if let Some(kept) = kept.as_ref().filter(|_| store.is_remote()) {
         kept.tell_manifests(&mut manifests);
     }
-    let snapshot = Snapshot::take(store, &place, listing, request.periods, &mut manifests).await?;
+    let snapshot = Snapshot::take(store.as_ref(), &place, listing, request.periods, &mut manifests).await?;
     let symbols = Arc::new(Symbols::default());
     let counted = match &mut kept {
         Some(kept) => cached::count(store, request, &snapshot, &symbols, kept).await?,
@@ -184,7 +165,7 @@ async fn attempt(store: &Arc<Store>, request: &Request<'_>) -> Result<ReportData
 }
 
 /// What the cache holds of the report, if there is a cache and one report.
-async fn kept<'a>(store: &Store, request: &Request<'a>, listing: &Listing) -> Option<Kept<'a>> {
+async fn kept<'a>(store: &dyn ObjectStore, request: &Request<'a>, listing: &Listing) -> Option<Kept<'a>> {
     let cache = request.cache.filter(|_| !request.ends_early)?;
     let (name, periods) = listing.only(store, request.periods)?;
     let report = (store.root(), name.to_owned());
@@ -193,7 +174,7 @@ async fn kept<'a>(store: &Store, request: &Request<'a>, listing: &Listing) -> Op
 
 /// Counts all files of a snapshot.
 async fn count<'a>(
-    store: &Arc<Store>,
+    store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     snapshot: &Snapshot,
     symbols: &'a Arc<Symbols>,
@@ -201,7 +182,7 @@ async fn count<'a>(
     let files: Vec<Object> = snapshot.files().cloned().collect();
     let builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
     let scanned = scan(store, request, &files, symbols, builder).await;
-    let (builder, summary) = verified(store, snapshot, &files, scanned).await?;
+    let (builder, summary) = verified(store.as_ref(), snapshot, &files, scanned).await?;
     let mut totals = Totals::default();
     totals.add(&Summary::from(&summary), "")?;
     Ok((builder, totals))
@@ -209,7 +190,7 @@ async fn count<'a>(
 
 /// Scans some files into a builder.
 async fn scan<'a>(
-    store: &Arc<Store>,
+    store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     files: &[Object],
     symbols: &Arc<Symbols>,
@@ -248,7 +229,7 @@ async fn scan<'a>(
 /// What was made of some files, if they still are those that were listed. A file overwritten in place while it is
 /// read looks damaged, so that is asked first.
 async fn verified<T>(
-    store: &Store,
+    store: &dyn ObjectStore,
     snapshot: &Snapshot,
     files: &[Object],
     outcome: Result<T, ReadError>,

@@ -16,13 +16,13 @@ use tokio::time::timeout;
 use super::aws::credentials::{CHECK, RENEW, Trouble};
 use super::aws::{Patience, partition, variable};
 use super::object::{Object, ReadError};
+use super::store::Purpose;
 use brimful_types::{Error, ErrorKind, Result};
 
 mod board;
 mod body;
 mod retry;
-
-pub(crate) use board::{Listed, Put};
+mod store;
 
 pub use super::aws::AwsAccess;
 
@@ -34,14 +34,6 @@ enum Action {
     List,
     Get,
     Put,
-}
-
-/// What a bucket is for: whoever is refused must know what to grant, and in whose name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Report,
-    Coordination,
-    Cache,
 }
 
 /// A bucket and the prefix below which the report lies.
@@ -58,17 +50,12 @@ pub struct S3Store {
 
 impl S3Store {
     /// A store that follows the bucket to its region. Nothing is asked of it yet.
-    pub async fn connect(access: &AwsAccess, bucket: &str, prefix: &str) -> Self {
+    pub async fn connect(access: &AwsAccess, purpose: Purpose, bucket: &str, prefix: &str) -> Self {
         let config = access.load().await;
-        Self::for_purpose(Purpose::Report, (config, access.patience), bucket, prefix)
+        Self::by(config, access.patience, purpose, (bucket, prefix))
     }
 
-    fn for_purpose(
-        purpose: Purpose,
-        (config, patience): (SdkConfig, Patience),
-        bucket: &str,
-        prefix: &str,
-    ) -> Self {
+    fn by(config: SdkConfig, patience: Patience, purpose: Purpose, (bucket, prefix): (&str, &str)) -> Self {
         Self {
             purpose,
             patience,
@@ -110,12 +97,11 @@ impl S3Store {
     }
 
     /// `s3://bucket/key`.
-    #[must_use]
-    pub fn name(&self, key: &str) -> String {
+    fn name(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
 
-    pub(crate) async fn list(&self) -> Result<Vec<Object>> {
+    async fn all(&self) -> Result<Vec<Object>> {
         let mut objects = Vec::new();
         let patience = self.patience.listing;
         match timeout(patience, self.list_into(&mut objects)).await {
@@ -177,7 +163,7 @@ impl S3Store {
         Ok(())
     }
 
-    pub(crate) async fn head(&self, key: &str) -> Result<Option<Object>> {
+    async fn look_at(&self, key: &str) -> Result<Option<Object>> {
         match self
             .client()
             .head_object()
@@ -197,7 +183,7 @@ impl S3Store {
         }
     }
 
-    pub(crate) async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
+    async fn part(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
         let expected = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut tried = 0;
         loop {
@@ -410,7 +396,7 @@ mod tests {
                 .behavior_version(aws_config::BehaviorVersion::latest())
                 .region(Region::from_static(region))
                 .build();
-            S3Store::for_purpose(Purpose::Cache, (config, Patience::default()), bucket, "p")
+            S3Store::by(config, Patience::default(), Purpose::Cache, (bucket, "p"))
         };
         let denied = "not authorized to perform: kms:GenerateDataKey on resource";
         let writing = store("b", "us-east-1").grant(Action::Put, denied);

@@ -19,7 +19,7 @@ use super::columns::{Format, Wanted};
 use super::object::{FileBytes, Object, ReadError};
 use super::pages::RowFilter;
 use super::parquet_file::{ParquetFile, damaged};
-use super::store::Store;
+use super::store::ObjectStore;
 use super::symbols::Symbols;
 use brimful_types::hour::Hour;
 use brimful_types::{Error, ErrorKind, Result};
@@ -39,7 +39,7 @@ pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
 /// What a scan should read.
 pub struct Scan<'a> {
     /// Where the files lie.
-    pub store: &'a Arc<Store>,
+    pub store: &'a Arc<dyn ObjectStore>,
     /// The files of one consistent snapshot.
     pub files: &'a [Object],
     /// Hours that matter; row groups wholly outside are skipped. Rows outside may still be handed over.
@@ -95,7 +95,7 @@ impl Scan<'_> {
                 .all(|(fact, _)| self.wanted.texts.contains(fact))
         );
         let opened: Vec<(ParquetFile, u64)> = stream::iter(self.files)
-            .map(|object| ParquetFile::open(self.store, object, self.wanted))
+            .map(|object| ParquetFile::open(self.store.as_ref(), object, self.wanted))
             .buffered(FOOTERS)
             .try_collect()
             .await?;
@@ -204,7 +204,7 @@ type Sent = Result<(Option<LineItems>, u64), ReadError>;
 
 /// All that the threads work on.
 struct Work {
-    store: Arc<Store>,
+    store: Arc<dyn ObjectStore>,
     symbols: Arc<Symbols>,
     filter: Option<RowFilter>,
     since: Option<Hour>,
@@ -273,7 +273,7 @@ impl Work {
         let mut queue = self.queue();
         let task = *self.tasks.get(queue.next)?;
         let (store, file) = (Arc::clone(&self.store), Arc::clone(&self.files[task.0]));
-        let held = file.fetched_bytes(&store, task.1);
+        let held = file.fetched_bytes(store.as_ref(), task.1);
         if queue.held.saturating_add(held) > most {
             return None;
         }
@@ -282,7 +282,7 @@ impl Work {
         drop(queue);
         let fetch = self
             .runtime
-            .spawn(async move { file.fetch(&store, task.1).await });
+            .spawn(async move { file.fetch(store.as_ref(), task.1).await });
         let fetch = Fetch(fetch);
         Some(Taken { task, fetch, held })
     }

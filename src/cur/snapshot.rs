@@ -17,7 +17,7 @@ use super::layout::{self, PeriodObjects, Report};
 use super::object::{Object, ReadError};
 use super::parquet_file::damaged;
 use super::period::BillingPeriod;
-use super::store::Store;
+use super::store::ObjectStore;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
 
@@ -67,7 +67,7 @@ impl Snapshot {
     /// [`ReadError::Changed`] while AWS is rewriting the report; a report error when there is no report, more than
     /// one, or a file is missing.
     pub async fn take(
-        store: &Store,
+        store: &dyn ObjectStore,
         place: &str,
         listing: Listing,
         wanted: Periods,
@@ -126,7 +126,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`ReadError::Changed`] if it has.
-    pub async fn verify(&self, store: &Store, read: &[Object]) -> Result<(), ReadError> {
+    pub async fn verify(&self, store: &dyn ObjectStore, read: &[Object]) -> Result<(), ReadError> {
         let manifests = self.parts.iter().filter_map(|part| part.manifest.as_ref());
         let guards = manifests.map(|(object, _)| object).chain(&self.status);
         stream::iter(guards.chain(read))
@@ -155,7 +155,7 @@ impl Snapshot {
 
     async fn period(
         &mut self,
-        store: &Store,
+        store: &dyn ObjectStore,
         place: &str,
         objects: &[Object],
         (period, found): (BillingPeriod, &PeriodObjects),
@@ -182,7 +182,7 @@ impl Snapshot {
                 return Err(missing(store, manifest, entry).await);
             };
             // Data Exports deliver the manifest last, so a younger file belongs to a refresh still under way.
-            if store.is_s3() && found.is_export {
+            if store.is_remote() && found.is_export {
                 let file_name = store.name(&file.key);
                 if file.modified > manifest.modified {
                     return Err(ReadError::Changed(format!(
@@ -203,7 +203,7 @@ impl Snapshot {
             let overwritten = files.iter().filter(|file| found.is_overwritten(file));
             self.check_settled(store, overwritten)?;
         }
-        self.delivered = store.is_s3().then_some(manifest.modified);
+        self.delivered = store.is_remote().then_some(manifest.modified);
         Ok(Part {
             period: Some(period),
             manifest: Some((manifest.clone(), entries)),
@@ -215,17 +215,17 @@ impl Snapshot {
     /// done: while they have just been written, the others may be yet to come.
     fn check_settled<'a>(
         &self,
-        store: &Store,
+        store: &dyn ObjectStore,
         files: impl IntoIterator<Item = &'a Object>,
     ) -> Result<(), ReadError> {
-        if !store.is_s3() || !self.status.is_empty() {
+        if !store.is_remote() || !self.status.is_empty() {
             return Ok(());
         }
         let newest = files.into_iter().max_by_key(|file| file.modified);
         newest.map_or(Ok(()), |file| settled(&store.name(&file.key), file))
     }
 
-    async fn check_status(&self, store: &Store) -> Result<(), ReadError> {
+    async fn check_status(&self, store: &dyn ObjectStore) -> Result<(), ReadError> {
         for object in &self.status {
             let name = store.name(&object.key);
             for status in statuses(&name, store.read(object).await?)? {
@@ -242,7 +242,7 @@ impl Snapshot {
 
 /// The manifest that names the files. A FOCUS export's second one seldom does.
 async fn manifest_of<'a>(
-    store: &Store,
+    store: &dyn ObjectStore,
     found: &'a PeriodObjects,
     manifests: &mut Manifests,
 ) -> Result<Option<&'a Object>, ReadError> {
@@ -258,7 +258,7 @@ async fn manifest_of<'a>(
 
 /// The one report at this place.
 async fn choose(
-    store: &Store,
+    store: &dyn ObjectStore,
     place: &str,
     mut reports: BTreeMap<String, Report>,
     manifests: &mut Manifests,
@@ -310,12 +310,12 @@ async fn choose(
 
 /// A file that the manifest names was not listed: gone for good, delivered since the listing, or gone with the version
 /// that the listed manifest was of?
-async fn missing(store: &Store, manifest: &Object, entry: &str) -> ReadError {
+async fn missing(store: &dyn ObjectStore, manifest: &Object, entry: &str) -> ReadError {
     let key = entry
         .strip_prefix("s3://")
         .and_then(|rest| rest.split_once('/'))
         .map_or(entry, |(_, key)| key);
-    if store.is_s3() && matches!(store.head(key).await, Ok(Some(_))) {
+    if store.is_remote() && matches!(store.head(key).await, Ok(Some(_))) {
         return ReadError::Changed(format!("{} has just been delivered", store.name(key)));
     }
     let name = store.name(&manifest.key);
@@ -340,10 +340,10 @@ fn settled(name: &str, object: &Object) -> Result<(), ReadError> {
     )))
 }
 
-fn newest(store: &Store, files: &[Object]) -> Option<DateTime<Utc>> {
+fn newest(store: &dyn ObjectStore, files: &[Object]) -> Option<DateTime<Utc>> {
     // A directory's times tell when it was copied, not when AWS wrote.
     store
-        .is_s3()
+        .is_remote()
         .then(|| files.iter().map(|file| file.modified).max())
         .flatten()
 }

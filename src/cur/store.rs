@@ -1,236 +1,124 @@
-//! Lists and reads the objects of a report, from a directory or from S3.
+//! Lists, reads and writes objects: of a report, of the clusters that share their plans, of the ledger cache. A
+//! directory is one such place; whatever is reached over a network implements the same trait elsewhere.
 
-use std::fs::{self, File};
-use std::io;
+use std::fmt::Debug;
+use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 
-use super::object::{FileBytes, Object, ReadError};
-use super::s3::S3Store;
+use super::object::{Object, ReadError};
 use brimful_types::{Error, Result};
+
+mod local;
+
+pub use local::LocalStore;
 
 /// Nothing that is read whole (manifests) is larger.
 pub(crate) const MAX_WHOLE: u64 = 64 << 20;
 
-/// A place with objects.
-#[derive(Debug)]
-pub enum Store {
-    /// A directory or one file.
-    Local(LocalStore),
-    /// A bucket.
-    S3(S3Store),
+/// What a place is for: whoever is refused must know what to grant, and which setting names the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The Cost and Usage Report, which is only read.
+    Report,
+    /// What the clusters on the same plans publish.
+    Coordination,
+    /// The ledger cache.
+    Cache,
 }
 
-impl Store {
-    /// Every object of the report's place.
-    pub async fn list(&self) -> Result<Vec<Object>> {
-        match self {
-            Self::Local(store) => store.list(),
-            Self::S3(store) => store.list().await,
-        }
+/// What must stand where an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode<'a> {
+    /// Nothing.
+    Create,
+    /// The version that was read.
+    Update(&'a str),
+}
+
+impl<'a> PutMode<'a> {
+    /// Over the version that was read, if one was.
+    #[must_use]
+    pub fn over(version: Option<&'a str>) -> Self {
+        version.map_or(Self::Create, Self::Update)
     }
+}
+
+/// How a write ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
+    /// The object stands; its version.
+    Done(String),
+    /// Something else stands there than was expected.
+    Lost,
+}
+
+/// A place with objects. Their names are relative to the place where it is written to (`list_here`, `whole`, `put`),
+/// and keys as listed elsewhere.
+pub trait ObjectStore: Debug + Send + Sync {
+    /// Every object below the place.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
+
+    /// The objects directly in the place, by name; there may be none yet.
+    fn list_here(&self) -> BoxFuture<'_, Result<Vec<Object>>>;
 
     /// The object as it stands now; `None` if it is gone.
-    pub async fn head(&self, key: &str) -> Result<Option<Object>> {
-        match self {
-            Self::Local(store) => store.head(key),
-            Self::S3(store) => store.head(key).await,
-        }
-    }
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Object>>>;
 
     /// Some bytes of the very version of `object` that was listed.
-    pub async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
-        match self {
-            Self::Local(store) => store.range(object, range),
-            Self::S3(store) => store.range(object, range).await,
-        }
+    fn range<'a>(&'a self, object: &'a Object, range: Range<u64>) -> BoxFuture<'a, Result<Bytes, ReadError>>;
+
+    /// The version and content of an object of at most `limit` bytes; `None` when it is not there.
+    fn whole<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Option<(String, Bytes)>>>;
+
+    /// Writes an object if what `mode` expects stands there.
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: Bytes,
+        content_type: &'a str,
+        mode: PutMode<'a>,
+    ) -> BoxFuture<'a, Result<Put>>;
+
+    /// The object's name for people.
+    fn name(&self, key: &str) -> String;
+
+    /// The place itself, whatever it was called.
+    fn root(&self) -> String;
+
+    /// True when `--cur` named one file.
+    fn is_single_file(&self) -> bool {
+        false
     }
 
-    /// A whole small object.
-    pub async fn read(&self, object: &Object) -> Result<Bytes, ReadError> {
+    /// True where the time of the last write says something about the report, and every read is a request.
+    fn is_remote(&self) -> bool;
+
+    /// The file itself where it is local, so that decoding reads it page by page.
+    ///
+    /// # Errors
+    /// It is gone, or another than was listed.
+    fn open(&self, object: &Object) -> Result<Option<Arc<File>>, ReadError> {
+        let _ = object;
+        Ok(None)
+    }
+
+    /// A whole small object in the version that was listed.
+    fn read<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Bytes, ReadError>> {
         if object.size > MAX_WHOLE {
             let error = Error::report(format!(
                 "{}: {} bytes are too large for a manifest",
                 self.name(&object.key),
                 object.size
             ));
-            return Err(error.into());
+            return Box::pin(async { Err(error.into()) });
         }
         if object.size == 0 {
-            return Ok(Bytes::new());
+            return Box::pin(async { Ok(Bytes::new()) });
         }
-        self.range(object, 0..object.size).await
-    }
-
-    /// The object's name for people.
-    #[must_use]
-    pub fn name(&self, key: &str) -> String {
-        match self {
-            Self::Local(store) => store.path(key).display().to_string(),
-            Self::S3(store) => store.name(key),
-        }
-    }
-
-    /// The file itself where it is local, so that decoding reads it page by page.
-    pub(crate) fn open(&self, object: &Object) -> Result<Option<FileBytes>, ReadError> {
-        match self {
-            Self::S3(_) => Ok(None),
-            Self::Local(store) => {
-                let file = store.open(object)?;
-                Ok(Some(FileBytes::Local(Arc::new(file), object.size)))
-            }
-        }
-    }
-
-    /// The place itself, whatever it was called.
-    #[must_use]
-    pub fn root(&self) -> String {
-        match self {
-            Self::S3(store) => store.name(""),
-            Self::Local(store) => {
-                let path = store.root.join(store.only.as_deref().unwrap_or_default());
-                fs::canonicalize(&path).unwrap_or(path).display().to_string()
-            }
-        }
-    }
-
-    /// True when `--cur` named one file.
-    #[must_use]
-    pub fn is_single_file(&self) -> bool {
-        matches!(self, Self::Local(store) if store.only.is_some())
-    }
-
-    /// True for S3, where the time of the last write says something about the report.
-    #[must_use]
-    pub fn is_s3(&self) -> bool {
-        matches!(self, Self::S3(_))
-    }
-}
-
-/// A directory, or one file in it.
-#[derive(Debug)]
-pub struct LocalStore {
-    root: PathBuf,
-    only: Option<String>,
-}
-
-impl LocalStore {
-    /// # Errors
-    /// A report error when nothing is there.
-    pub fn new(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|e| {
-            Error::report(format!("{}: {}", path.display(), reason(&e))).hint(
-                "--cur takes s3://bucket/prefix, a directory laid out like the bucket, or one parquet file",
-            )
-        })?;
-        if metadata.is_dir() {
-            return Ok(Self {
-                root: path.to_owned(),
-                only: None,
-            });
-        }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(Self {
-            root: path.parent().map(Path::to_owned).unwrap_or_default(),
-            only: name,
-        })
-    }
-
-    fn path(&self, key: &str) -> PathBuf {
-        self.root.join(key)
-    }
-
-    fn list(&self) -> Result<Vec<Object>> {
-        if let Some(name) = &self.only {
-            return Ok(self.head(name)?.into_iter().collect());
-        }
-        let mut objects = Vec::new();
-        let mut folders = vec![String::new()];
-        while let Some(folder) = folders.pop() {
-            let path = self.path(&folder);
-            let failed = |e: io::Error| Error::report(format!("{}: {}", path.display(), reason(&e)));
-            for entry in fs::read_dir(&path).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let key = if folder.is_empty() {
-                    name
-                } else {
-                    format!("{folder}/{name}")
-                };
-                // Follows links: mounted volumes are full of them. A link to a folder is not entered (cycles).
-                match fs::metadata(entry.path()) {
-                    Ok(metadata) if metadata.is_file() => objects.push(object(key, &metadata)),
-                    Ok(_) if entry.file_type().is_ok_and(|t| t.is_dir()) => folders.push(key),
-                    _ => {}
-                }
-            }
-        }
-        objects.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(objects)
-    }
-
-    fn head(&self, key: &str) -> Result<Option<Object>> {
-        match fs::metadata(self.path(key)) {
-            Ok(metadata) => Ok(Some(object(key.to_owned(), &metadata))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::report(format!(
-                "{}: {}",
-                self.path(key).display(),
-                reason(&e)
-            ))),
-        }
-    }
-
-    fn open(&self, listed: &Object) -> Result<File, ReadError> {
-        let path = self.path(&listed.key);
-        let failed = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => ReadError::Changed(format!("{} is gone", path.display())),
-            _ => Error::report(format!("{}: {}", path.display(), reason(&e))).into(),
-        };
-        let file = File::open(&path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if object(String::new(), &metadata).version != listed.version {
-            return Err(ReadError::Changed(format!("{} was rewritten", path.display())));
-        }
-        Ok(file)
-    }
-
-    fn range(&self, listed: &Object, range: Range<u64>) -> Result<Bytes, ReadError> {
-        let file = self.open(listed)?;
-        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0);
-        let mut buffer = vec![0; length];
-        file.read_exact_at(&mut buffer, range.start).map_err(|e| {
-            let path = self.path(&listed.key);
-            ReadError::Failed(Error::report(format!("{}: {}", path.display(), reason(&e))))
-        })?;
-        Ok(buffer.into())
-    }
-}
-
-fn object(key: String, metadata: &fs::Metadata) -> Object {
-    let modified: DateTime<Utc> = metadata.modified().map(DateTime::from).unwrap_or_default();
-    Object {
-        key,
-        size: metadata.len(),
-        version: format!(
-            "{}-{}",
-            metadata.len(),
-            modified.timestamp_nanos_opt().unwrap_or_default()
-        ),
-        modified,
-    }
-}
-
-/// What the system says, without its error number.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".into(),
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
-        _ => error.to_string(),
+        self.range(object, 0..object.size)
     }
 }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
-use brimful::coordination::{Board, Place};
 use brimful::cur::aws::Patience;
 use brimful::cur::caller::NoCaller;
 use brimful::cur::discover::choice::Wanted;
 use brimful::cur::discover::discover;
+use brimful::cur::location::Place;
 use brimful::cur::plan_rates;
 use brimful::cur::s3::AwsAccess;
 use brimful_types::ErrorKind;
@@ -244,7 +244,9 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
     });
     let assumed = in_time("a role", &|| {
         let place: Place = "s3://bucket/plans".parse().expect("a place");
-        let read = async { Board::open_by(&place, &through).await?.read().await };
+        let read = async {
+            brimful::coordination::read(brimful::source::coordination(&place, &through).await?.as_ref()).await
+        };
         let error = block_on(read).expect_err("nobody answers");
         assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
         format!("{error:#} {}", error.next_step().unwrap_or_default())

@@ -7,10 +7,9 @@ use crate::cur::caller::NoCaller;
 use crate::cur::columns::Detail;
 use crate::cur::location::Location;
 use crate::cur::object::ReadError;
-use crate::cur::reader::open;
-use crate::cur::store::Store;
 use crate::doctor::{Check, Group, access, report};
 use crate::pipeline::{Judged, inspect};
+use crate::source::open;
 use brimful_types::{Error, Result};
 
 /// The report: AWS first, then its content. What was read of it, if anything.
@@ -122,7 +121,7 @@ async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()
         ));
         return Ok(());
     };
-    match Store::range(&store, object, 0..1).await {
+    match store.range(object, 0..1).await {
         Ok(_) | Err(ReadError::Changed(_)) => {
             checks.push(Check::ok(Group::Aws, "s3-get", "objects can be read"));
             Ok(())

@@ -20,7 +20,7 @@ use crate::cur::columns::{Detail, Number, Text, Time};
 use crate::cur::facts::Facts;
 use crate::cur::object::FileBytes;
 use crate::cur::parquet_file::ParquetFile;
-use crate::cur::store::{LocalStore, Store};
+use crate::cur::store::{LocalStore, ObjectStore};
 use crate::cur::symbols::Symbols;
 use brimful_types::hour::Hour;
 
@@ -265,7 +265,7 @@ fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Resul
 fn read(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Result<(Vec<Told>, bool)> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.parquet"), bytes).unwrap();
-    let store = Store::Local(LocalStore::new(dir.path()).unwrap());
+    let store = LocalStore::new(dir.path()).unwrap();
     let symbols = Symbols::default();
     RUNTIME.block_on(async {
         let object = store.head("a.parquet").await?.unwrap();

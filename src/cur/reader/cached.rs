@@ -7,14 +7,14 @@ use crate::cur::ledger_builder::LedgerBuilder;
 use crate::cur::ledger_cache::{Kept, Summary};
 use crate::cur::object::{Object, ReadError};
 use crate::cur::snapshot::{Part, Snapshot};
-use crate::cur::store::Store;
+use crate::cur::store::ObjectStore;
 use crate::cur::symbols::Symbols;
 use brimful_types::hour::Hour;
 
 /// Counts a snapshot part by part. `None` when the window ends before rates that the parts have learned: only a scan
 /// of everything tells those of that time, which is one that the report has left behind.
 pub(super) async fn count<'a>(
-    store: &Arc<Store>,
+    store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     snapshot: &Snapshot,
     symbols: &'a Arc<Symbols>,
@@ -54,7 +54,7 @@ pub(super) async fn count<'a>(
     }
     // What lies in the cache was verified when it was counted, and has just been listed as it was then.
     if !read.is_empty() || outcome.is_err() {
-        verified(store, snapshot, &read, outcome).await?;
+        verified(store.as_ref(), snapshot, &read, outcome).await?;
     }
     for (part, bytes) in packed {
         kept.put(part, bytes).await;
@@ -64,7 +64,7 @@ pub(super) async fn count<'a>(
 
 /// Counts a part, all hours from `from` on.
 async fn fresh(
-    store: &Arc<Store>,
+    store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     part: &Part,
     from: Option<Hour>,

@@ -1,11 +1,12 @@
 //! Objects that several writers keep in one prefix: listed, read whole, and written only over what was read.
 
-use aws_config::SdkConfig;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 
-use super::{Action, Purpose, S3Store, body, is_no_such_key, status};
-use crate::cur::aws::Patience;
+use super::{Action, S3Store, body, is_no_such_key, status, time};
+use crate::cur::object::Object;
+use crate::cur::store::{Put, PutMode};
 use brimful_types::{Error, Result};
 
 /// Conditional requests that lose to another writer: the object is another, or is being written right now.
@@ -13,37 +14,9 @@ const LOST: [u16; 2] = [412, 409];
 /// What one listing holds.
 const PAGE: i32 = 1000;
 
-/// An object directly below the prefix.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    /// What follows the prefix in its key.
-    pub(crate) name: String,
-    pub(crate) etag: String,
-    pub(crate) size: u64,
-}
-
-/// How a write ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Put {
-    /// Written; its `ETag`.
-    Done(String),
-    /// Another writer was first.
-    Lost,
-}
-
 impl S3Store {
-    /// The prefix where clusters tell their demand.
-    pub(crate) fn for_coordination(aws: (SdkConfig, Patience), bucket: &str, prefix: &str) -> Self {
-        Self::for_purpose(Purpose::Coordination, aws, bucket, prefix)
-    }
-
-    /// The prefix of the ledger cache.
-    pub(crate) fn for_cache(aws: (SdkConfig, Patience), bucket: &str, prefix: &str) -> Self {
-        Self::for_purpose(Purpose::Cache, aws, bucket, prefix)
-    }
-
     /// What lies directly below the prefix; there may be nothing yet.
-    pub(crate) async fn here(&self) -> Result<Vec<Listed>> {
+    pub(super) async fn here(&self) -> Result<Vec<Object>> {
         let folder = self.folder();
         let send = || {
             let request = self.client().list_objects_v2().bucket(&self.bucket);
@@ -61,17 +34,18 @@ impl S3Store {
             );
         }
         let listed = page.contents().iter().filter_map(|item| {
-            Some(Listed {
-                name: item.key()?.strip_prefix(&folder)?.to_owned(),
-                etag: item.e_tag()?.to_owned(),
+            Some(Object {
+                key: item.key()?.strip_prefix(&folder)?.to_owned(),
                 size: u64::try_from(item.size().unwrap_or(0)).unwrap_or(0),
+                version: item.e_tag()?.to_owned(),
+                modified: time(item.last_modified()),
             })
         });
         Ok(listed.collect())
     }
 
     /// A whole object of at most `limit` bytes and its `ETag`; `None` when it is not there.
-    pub(crate) async fn whole(&self, name: &str, limit: u64) -> Result<Option<(String, Vec<u8>)>> {
+    pub(super) async fn content(&self, name: &str, limit: u64) -> Result<Option<(String, Bytes)>> {
         let key = self.folder() + name;
         let mut tried = 0;
         loop {
@@ -89,7 +63,7 @@ impl S3Store {
             }
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let broken = match body::read(found.body, length, &self.patience).await {
-                Ok(bytes) => return Ok(Some((etag, bytes.to_vec()))),
+                Ok(bytes) => return Ok(Some((etag, bytes))),
                 Err(broken) => broken,
             };
             if tried >= self.patience.tries {
@@ -112,20 +86,20 @@ impl S3Store {
         }
     }
 
-    /// Writes an object where the version `before` stands; where nothing stands, if there is none.
-    pub(crate) async fn put(
+    /// Writes an object if what `mode` expects stands there.
+    pub(super) async fn write(
         &self,
         name: &str,
-        body: Vec<u8>,
+        body: Bytes,
         content_type: &str,
-        before: Option<&str>,
+        mode: PutMode<'_>,
     ) -> Result<Put> {
         let key = self.folder() + name;
         let request = self.client().put_object().bucket(&self.bucket).key(&key);
         let request = request.body(ByteStream::from(body)).content_type(content_type);
-        let request = match before {
-            Some(etag) => request.if_match(etag),
-            None => request.if_none_match("*"),
+        let request = match mode {
+            PutMode::Update(etag) => request.if_match(etag),
+            PutMode::Create => request.if_none_match("*"),
         };
         match request.send().await {
             Ok(put) => Ok(Put::Done(put.e_tag().unwrap_or_default().to_owned())),

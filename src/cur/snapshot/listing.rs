@@ -8,7 +8,7 @@ use crate::cur::layout::{self, PeriodObjects, Report};
 use crate::cur::manifest::Manifest;
 use crate::cur::object::{Object, ReadError};
 use crate::cur::period::BillingPeriod;
-use crate::cur::store::Store;
+use crate::cur::store::ObjectStore;
 use brimful_types::Result;
 
 /// Which billing periods to read.
@@ -31,7 +31,7 @@ pub struct Listing {
 
 impl Listing {
     /// Lists it.
-    pub async fn of(store: &Store) -> Result<Self> {
+    pub async fn of(store: &dyn ObjectStore) -> Result<Self> {
         let objects = store.list().await?;
         let reports = layout::reports(&objects);
         Ok(Self { objects, reports })
@@ -40,7 +40,11 @@ impl Listing {
     /// The report's name and the wanted periods, if there is one report in parquet form only; `None` among the
     /// periods stands for files that lie in no period's folder.
     #[must_use]
-    pub fn only(&self, store: &Store, wanted: Periods) -> Option<(&str, Vec<Option<BillingPeriod>>)> {
+    pub fn only(
+        &self,
+        store: &dyn ObjectStore,
+        wanted: Periods,
+    ) -> Option<(&str, Vec<Option<BillingPeriod>>)> {
         if store.is_single_file() {
             return Some(("", vec![None]));
         }
@@ -68,7 +72,11 @@ impl Manifests {
         self.0.insert((key, version), files);
     }
 
-    pub(super) async fn of(&mut self, store: &Store, object: &Object) -> Result<Manifest, ReadError> {
+    pub(super) async fn of(
+        &mut self,
+        store: &dyn ObjectStore,
+        object: &Object,
+    ) -> Result<Manifest, ReadError> {
         let key = (object.key.clone(), object.version.clone());
         if let Some(files) = self.0.get(&key) {
             return Ok(Manifest { files: files.clone() });

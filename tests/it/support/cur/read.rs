@@ -6,7 +6,6 @@ use aws_config::SdkConfig;
 use brimful::config::Config;
 use brimful::cur::athena::AthenaTable;
 use brimful::cur::columns::Detail;
-use brimful::cur::ledger_cache::LedgerCache;
 use brimful::cur::location::Location;
 use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
@@ -137,7 +136,7 @@ impl Reading<'_> {
             let cache = match &self.cache {
                 Some(path) => {
                     let place = path.display().to_string().parse().expect("a place");
-                    Some(LedgerCache::at(place).await)
+                    Some(brimful::source::cache(place, &AwsAccess::default()).await)
                 }
                 None => None,
             };
