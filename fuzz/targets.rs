@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use brimful::config::Config;
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_builder::LedgerBuilder;
-use brimful::cur::manifest::Manifest;
-use brimful::cur::scan::Scan;
-use brimful::cur::store::{LocalStore, ObjectStore};
-use brimful::cur::symbols::Symbols;
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_builder::LedgerBuilder;
+use brimful_cur::manifest::Manifest;
+use brimful_cur::scan::Scan;
+use brimful_cur::store::{LocalStore, ObjectStore};
+use brimful_cur::symbols::Symbols;
 use brimful_policy::peers::Demand;
 use brimful_policy::state::State;
 use brimful_savings_plans::ledger::Ledger;

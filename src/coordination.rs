@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use crate::cur::object::Object;
-use crate::cur::store::{ObjectStore, Put, PutMode};
+use brimful_cur::object::Object;
+use brimful_cur::store::{ObjectStore, Put, PutMode};
 use brimful_policy::peers::{MAX_BYTES, Note};
 use brimful_types::Result;
 
@@ -94,7 +94,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cur::store::LocalStore;
+    use brimful_cur::store::LocalStore;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

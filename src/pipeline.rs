@@ -5,16 +5,16 @@ use std::sync::atomic::AtomicBool;
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::config::Config;
-use crate::cur::columns::{Detail, Format};
-use crate::cur::ledger_cache::LedgerCache;
-use crate::cur::location::Location;
-use crate::cur::period::BillingPeriod;
-use crate::cur::reader::{ReportData, Request};
-use crate::cur::s3::AwsAccess;
-use crate::cur::scan::Progress;
-use crate::cur::snapshot::Periods;
 use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
+use crate::source::AwsAccess;
 use crate::source::read;
+use brimful_cur::columns::{Detail, Format};
+use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::location::Location;
+use brimful_cur::period::BillingPeriod;
+use brimful_cur::reader::{ReportData, Request};
+use brimful_cur::scan::Progress;
+use brimful_cur::snapshot::Periods;
 use brimful_karpenter::{Node, NodeClaim, NodePool};
 use brimful_policy::groups::commitment_now;
 use brimful_policy::peers::Peers;
@@ -284,7 +284,7 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
         delivered: data.delivered,
         source: Source {
             uri: location.to_string(),
-            format: data.format.map(crate::cur::columns::Format::as_str),
+            format: data.format.map(brimful_cur::columns::Format::as_str),
             billing_periods: periods,
             horizon: horizon.map(rfc3339),
             files: data.files,

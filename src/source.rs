@@ -2,13 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::cur::athena;
-use crate::cur::ledger_cache::LedgerCache;
-use crate::cur::location::{Location, Place};
-use crate::cur::reader::{self, ReportData, Request};
-use crate::cur::s3::{AwsAccess, S3Store};
-use crate::cur::store::{LocalStore, ObjectStore, Purpose};
+use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::location::{Location, Place};
+use brimful_cur::reader::{self, ReportData, Request};
+use brimful_cur::store::{LocalStore, ObjectStore, Purpose};
 use brimful_types::{Error, Result};
+
+#[cfg(feature = "aws")]
+mod by_aws;
+#[cfg(not(feature = "aws"))]
+mod no_aws;
+
+#[cfg(feature = "aws")]
+use by_aws as aws;
+#[cfg(not(feature = "aws"))]
+use no_aws as aws;
+
+pub use aws::{AwsAccess, Caller, NoCaller};
+pub(crate) use aws::{describe, discover, rates};
 
 /// The place of a report's files.
 ///
@@ -17,7 +28,7 @@ use brimful_types::{Error, Result};
 pub async fn open(location: &Location, access: &AwsAccess) -> Result<Arc<dyn ObjectStore>> {
     Ok(match location {
         Location::Path(path) => Arc::new(LocalStore::new(path)?),
-        Location::S3 { bucket, prefix } => bucket_for(Purpose::Report, bucket, prefix, access).await,
+        Location::S3 { bucket, prefix } => aws::bucket(Purpose::Report, bucket, prefix, access).await?,
         Location::Athena(table) => return Err(Error::unexpected(format!("{table} has no files"))),
     })
 }
@@ -34,7 +45,7 @@ pub async fn read(access: &AwsAccess, request: &Request<'_>) -> Result<ReportDat
         Some(location) => Some(open(location, access).await?),
         None => None,
     };
-    athena::read(table, access, files, request).await
+    aws::query(table, access, files, request).await
 }
 
 /// The place that clusters share. Credentials are the pod's, unless a test has others: the role for the report
@@ -44,25 +55,19 @@ pub async fn read(access: &AwsAccess, request: &Request<'_>) -> Result<ReportDat
 /// A directory is not there.
 pub async fn coordination(place: &Place, access: &AwsAccess) -> Result<Arc<dyn ObjectStore>> {
     Ok(match place {
-        Place::S3 { bucket, prefix } => bucket_for(Purpose::Coordination, bucket, prefix, access).await,
+        Place::S3 { bucket, prefix } => aws::bucket(Purpose::Coordination, bucket, prefix, access).await?,
         Place::Directory(path) => Arc::new(LocalStore::for_coordination(path)?),
     })
 }
 
 /// The ledger cache at a place, with credentials as for [`coordination`]. Nothing is asked of it yet.
-pub async fn cache(place: Place, access: &AwsAccess) -> LedgerCache {
+///
+/// # Errors
+/// It is in a bucket, and this build reaches none.
+pub async fn cache(place: Place, access: &AwsAccess) -> Result<LedgerCache> {
     let store = match &place {
-        Place::S3 { bucket, prefix } => bucket_for(Purpose::Cache, bucket, prefix, access).await,
+        Place::S3 { bucket, prefix } => aws::bucket(Purpose::Cache, bucket, prefix, access).await?,
         Place::Directory(path) => Arc::new(LocalStore::for_cache(path)),
     };
-    LedgerCache::over(place, store)
-}
-
-async fn bucket_for(
-    purpose: Purpose,
-    bucket: &str,
-    prefix: &str,
-    access: &AwsAccess,
-) -> Arc<dyn ObjectStore> {
-    Arc::new(S3Store::connect(access, purpose, bucket, prefix).await)
+    Ok(LedgerCache::over(place, store))
 }

@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::coordination::{Entry, read, versions, write};
-use crate::cur::aws::AwsAccess;
-use crate::cur::location::Place;
-use crate::cur::store::{ObjectStore, Put};
 use crate::pipeline::{ClusterView, Judged, plan};
+use crate::source::AwsAccess;
+use brimful_cur::location::Place;
+use brimful_cur::store::{ObjectStore, Put};
 use brimful_karpenter::NodePool;
 use brimful_policy::identity::Identity;
 use brimful_policy::peers::{Note, Peers, Reader, file_name};
@@ -173,7 +173,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cur::location::Location;
+    use brimful_cur::location::Location;
     use brimful_policy::peers::Demand;
     use brimful_types::ErrorKind;
 

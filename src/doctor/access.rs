@@ -1,10 +1,10 @@
 //! Who asks, and what they may: AWS and the cluster.
 
 use super::{Check, Group};
-use crate::cur::caller::{Caller, NoCaller};
+use crate::cluster::{Overlays, Served};
+use crate::source::{Caller, NoCaller};
 use brimful_karpenter::api::{NEWEST, NodePoolSchema, OLDEST, Version};
 use brimful_karpenter::rights::Right;
-use brimful_kube::{Overlays, Served};
 use brimful_policy::settings::Mode;
 use brimful_types::error::Error;
 

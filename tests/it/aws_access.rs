@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
-use brimful::cur::aws::Patience;
-use brimful::cur::caller::NoCaller;
-use brimful::cur::discover::choice::Wanted;
-use brimful::cur::discover::discover;
-use brimful::cur::location::Place;
-use brimful::cur::plan_rates;
-use brimful::cur::s3::AwsAccess;
+use brimful_aws::AwsAccess;
+use brimful_aws::access::Patience;
+use brimful_aws::caller::NoCaller;
+use brimful_aws::discover::discover;
+use brimful_aws::plan_rates;
+use brimful_cur::choice::Wanted;
+use brimful_cur::location::Place;
 use brimful_types::ErrorKind;
 
 use crate::support::block_on;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use brimful::coordination::{read, versions, write};
-use brimful::cur::location::Place;
-use brimful::cur::s3::AwsAccess;
-use brimful::cur::store::{ObjectStore, Put};
 use brimful::source;
+use brimful_aws::AwsAccess;
+use brimful_cur::location::Place;
+use brimful_cur::store::{ObjectStore, Put};
 use serde_json::{Value, json};
 
 use crate::support::block_on;

@@ -10,14 +10,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use brimful::config::Config;
-use brimful::cur::aws::Patience;
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_cache::LedgerCache;
-use brimful::cur::location::{Location, Place};
-use brimful::cur::s3::AwsAccess;
-use brimful::cur::store::Put;
 use brimful::pipeline::{Judged, ReadOptions, judge_history, utilization_document};
 use brimful::{coordination as shared, source};
+use brimful_aws::AwsAccess;
+use brimful_aws::access::Patience;
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::location::{Location, Place};
+use brimful_cur::store::Put;
 use brimful_types::Error;
 
 use crate::support::block_on;
@@ -217,10 +217,10 @@ fn meets(which: Which, fault: Fault, times: usize) -> String {
             let place: Place = format!("s3://{}/ledgers", bucket()).parse().expect("a place");
             if which == Which::CacheGet {
                 let filled = self::access(S3::shared().endpoint());
-                let cache = block_on(source::cache(place.clone(), &filled));
+                let cache = block_on(source::cache(place.clone(), &filled)).expect("a cache");
                 read(&filled, Some(&cache)).expect("the cache is filled");
             }
-            let cache = block_on(source::cache(place, &access));
+            let cache = block_on(source::cache(place, &access)).expect("a cache");
             let direct = self::access(S3::shared().endpoint());
             outcome(read(&direct, Some(&cache)), "cache-unusable")
         }

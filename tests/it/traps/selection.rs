@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_builder::LedgerBuilder;
-use brimful::cur::object::Object;
-use brimful::cur::scan::Scan;
-use brimful::cur::store::{LocalStore, ObjectStore};
-use brimful::cur::symbols::Symbols;
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_builder::LedgerBuilder;
+use brimful_cur::object::Object;
+use brimful_cur::scan::Scan;
+use brimful_cur::store::{LocalStore, ObjectStore};
+use brimful_cur::symbols::Symbols;
 use brimful_savings_plans::ledger::{Ledger, Series};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
