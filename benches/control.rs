@@ -7,12 +7,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use brimful::config::{Config, Span};
+use brimful_policy::settings::Settings;
 use brimful_simulation::closed_loop::{Yardstick, run_configured};
 use brimful_simulation::parallel::in_parallel;
 use brimful_simulation::policies::Kind;
 use brimful_study::scenario::{MONTH_DAYS, Scenario};
 use brimful_study::tables::{Outcome, hours, tables};
+use brimful_types::span::Span;
 
 struct Wanted {
     seeds: u64,
@@ -21,7 +22,7 @@ struct Wanted {
     policies: Vec<Kind>,
     threads: usize,
     show_hours: bool,
-    config: Config,
+    config: Settings,
 }
 
 fn main() -> ExitCode {
@@ -58,7 +59,7 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
         policies: Kind::ALL.to_vec(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         show_hours: false,
-        config: Config::default(),
+        config: Settings::default(),
     };
     // `cargo bench` adds this.
     let mut arguments = arguments.filter(|argument| argument != "--bench");
@@ -136,7 +137,7 @@ fn show_hours(wanted: &Wanted) {
     }
 }
 
-fn month(scenario: Scenario, seed: u64, policies: &[Kind], config: &Config) -> Vec<Outcome> {
+fn month(scenario: Scenario, seed: u64, policies: &[Kind], config: &Settings) -> Vec<Outcome> {
     let trace = scenario.trace(seed);
     let yardstick = Yardstick::new(&trace, MONTH_DAYS).expect("the model carries patches out");
     let outcome = |policy: &Kind| {

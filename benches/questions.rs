@@ -26,13 +26,13 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use brimful::cur::batch::LineItems;
-use brimful::cur::columns::{Number, Text, Time, Wanted};
-use brimful::cur::facts::Facts;
-use brimful::cur::pages::RowFilter;
-use brimful::cur::scan::Scan;
-use brimful::cur::store::{LocalStore, Store};
-use brimful::cur::symbols::{Symbol, Symbols};
+use brimful_cur::batch::LineItems;
+use brimful_cur::columns::{Number, Text, Time, Wanted};
+use brimful_cur::facts::Facts;
+use brimful_cur::pages::RowFilter;
+use brimful_cur::scan::Scan;
+use brimful_cur::store::{LocalStore, ObjectStore};
+use brimful_cur::symbols::{Symbol, Symbols};
 use brimful_types::hour::Hour;
 use chrono::{DateTime, Utc};
 use clap::Parser;
@@ -283,7 +283,7 @@ fn files(directory: &Path) -> Vec<String> {
 
 async fn answer(arguments: &Arguments) -> serde_json::Value {
     let store = LocalStore::new(&arguments.directory).unwrap();
-    let store = Arc::new(Store::Local(store));
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
     let mut objects = Vec::new();
     for file in files(&arguments.directory) {
         let head = store.head(&file).await.unwrap();

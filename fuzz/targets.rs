@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use brimful::config::Config;
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_builder::LedgerBuilder;
-use brimful::cur::manifest::Manifest;
-use brimful::cur::scan::Scan;
-use brimful::cur::store::{LocalStore, Store};
-use brimful::cur::symbols::Symbols;
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_builder::LedgerBuilder;
+use brimful_cur::manifest::Manifest;
+use brimful_cur::scan::Scan;
+use brimful_cur::store::{LocalStore, ObjectStore};
+use brimful_cur::symbols::Symbols;
 use brimful_policy::peers::Demand;
 use brimful_policy::state::State;
 use brimful_savings_plans::ledger::Ledger;
@@ -44,7 +44,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 pub fn report(bytes: &[u8]) {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("a.snappy.parquet"), bytes).expect("a file");
-    let store = Arc::new(Store::Local(LocalStore::new(dir.path()).expect("a directory")));
+    let store: Arc<dyn ObjectStore> = Arc::new(LocalStore::new(dir.path()).expect("a directory"));
     let [paged, plain] = [true, false].map(|paged| scan(&store, paged));
     for error in [&paged, &plain]
         .into_iter()
@@ -61,7 +61,7 @@ pub fn report(bytes: &[u8]) {
     );
 }
 
-fn scan(store: &Arc<Store>, paged: bool) -> Result<Ledger, String> {
+fn scan(store: &Arc<dyn ObjectStore>, paged: bool) -> Result<Ledger, String> {
     let symbols = Arc::new(Symbols::default());
     let builder = Mutex::new(LedgerBuilder::new(&symbols, None, Detail::Usage));
     let outcome = RUNTIME.block_on(async {

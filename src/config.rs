@@ -7,7 +7,7 @@ use chrono::Duration;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
-use crate::cur::location::Place;
+use brimful_cur::location::Place;
 use brimful_policy::settings::{
     ClusterConfig, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig,
 };

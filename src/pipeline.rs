@@ -5,15 +5,16 @@ use std::sync::atomic::AtomicBool;
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::config::Config;
-use crate::cur::columns::{Detail, Format};
-use crate::cur::ledger_cache::LedgerCache;
-use crate::cur::location::Location;
-use crate::cur::period::BillingPeriod;
-use crate::cur::reader::{ReportData, Request, read};
-use crate::cur::s3::AwsAccess;
-use crate::cur::scan::Progress;
-use crate::cur::snapshot::Periods;
 use crate::report::json::{PlanDocument, Source, UtilizationReport, age_hours};
+use crate::source::AwsAccess;
+use crate::source::read;
+use brimful_cur::columns::{Detail, Format};
+use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::location::Location;
+use brimful_cur::period::BillingPeriod;
+use brimful_cur::reader::{ReportData, Request};
+use brimful_cur::scan::Progress;
+use brimful_cur::snapshot::Periods;
 use brimful_karpenter::{Node, NodeClaim, NodePool};
 use brimful_policy::groups::commitment_now;
 use brimful_policy::peers::Peers;
@@ -105,7 +106,6 @@ pub async fn judge_window(
     }
     let request = Request {
         location: options.location,
-        access: options.access,
         periods: if chosen {
             Periods::Between(
                 BillingPeriod::of(from),
@@ -123,13 +123,15 @@ pub async fn judge_window(
         stop: options.stop,
     };
     // Whoever only looks gets an error where a decision would freeze.
-    let data = read(&request).await.map_err(|error| match error.kind() {
-        ErrorKind::Frozen if matches!(options.location, Location::Athena(_)) => {
-            Error::report(error.to_string()).hint("put it right, or look again in some minutes")
-        }
-        ErrorKind::Frozen => Error::report(error.to_string()).hint("look again in some minutes"),
-        _ => error,
-    })?;
+    let data = read(options.access, &request)
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::Frozen if matches!(options.location, Location::Athena(_)) => {
+                Error::report(error.to_string()).hint("put it right, or look again in some minutes")
+            }
+            ErrorKind::Frozen => Error::report(error.to_string()).hint("look again in some minutes"),
+            _ => error,
+        })?;
     refuse_monthly(&data.ledger, options.location)?;
     let mut judged = judged(data, options.location, config, now);
     if !chosen && judged.source.billing_periods.len() > 1 && !is_single_file(options.location) {
@@ -166,7 +168,6 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
     let from = now - config.cur.lookback.0;
     let request = Request {
         location: options.location,
-        access: options.access,
         periods: Periods::History(BillingPeriod::of(from), BillingPeriod::of(now)),
         // The row of the current hour, written ahead, tells the commitment.
         window: Some(Hour::of(from)..Hour::of(now).plus(1)),
@@ -177,7 +178,7 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
         progress: options.progress,
         stop: options.stop,
     };
-    let mut data = match read(&request).await {
+    let mut data = match read(options.access, &request).await {
         Ok(data) => data,
         Err(error) if error.kind() == ErrorKind::Frozen => return Ok(unread(options.location, &error)),
         Err(error) => return Err(error),
@@ -185,10 +186,13 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
     if data.ledger.granularity.is_none() && data.rows > 0 {
         // No row begins in the wanted time: those of a MONTHLY report all begin on the first, and those of one that is
         // delivered no more tell at least how old it is.
-        let whole = read(&Request {
-            window: None,
-            ..request
-        })
+        let whole = read(
+            options.access,
+            &Request {
+                window: None,
+                ..request
+            },
+        )
         .await?;
         if whole.ledger.granularity == Some(Granularity::Monthly) || whole.horizon(now).is_some() {
             data = whole;
@@ -280,7 +284,7 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
         delivered: data.delivered,
         source: Source {
             uri: location.to_string(),
-            format: data.format.map(crate::cur::columns::Format::as_str),
+            format: data.format.map(brimful_cur::columns::Format::as_str),
             billing_periods: periods,
             horizon: horizon.map(rfc3339),
             files: data.files,

@@ -12,12 +12,12 @@ use super::plan::{look, show};
 use super::send::{Sender, Sent, publish, stopped};
 use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Held, Known, Next};
-use crate::cur::columns::Detail;
+use crate::cluster::Stored;
+use crate::cluster::{Cluster, PoolEvent};
 use crate::pipeline::{ClusterView, Judged, document, judge_history, plan};
 use crate::report::json::{Applied, ApplyResult};
+use brimful_cur::columns::Detail;
 use brimful_karpenter::NodePool;
-use brimful_kube::Stored;
-use brimful_kube::{Cluster, PoolEvent};
 use brimful_policy::Decision;
 use brimful_policy::history::{Entry, Fate, History};
 use brimful_policy::limits::Vcpu;
@@ -510,8 +510,8 @@ fn capitalized(decision: Decision) -> String {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::cur::location::Location;
     use crate::pipeline::unread;
+    use brimful_cur::location::Location;
     use brimful_policy::state::Memory;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cur::location::{Location, Place};
+use brimful_cur::location::{Location, Place};
 use brimful_types::hour::parse_duration;
 
 /// Fill your AWS Savings Plans to the brim, then spill to Spot.

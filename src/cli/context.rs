@@ -9,17 +9,15 @@ use super::args::{ClusterArgs, Common};
 use super::output;
 use super::progress::ScanProgress;
 use super::signals::{Interrupt, Stage};
+use crate::cluster::Cluster;
 use crate::config::{Config, LogFormat};
-use crate::cur::columns::Detail;
-use crate::cur::discover::choice::{Choice, Wanted};
-use crate::cur::discover::discover;
-use crate::cur::ledger_cache::LedgerCache;
-use crate::cur::location::{Location, Place};
-use crate::cur::plan_rates::{connect, describe};
-use crate::cur::s3::AwsAccess;
-use crate::cur::scan::Progress;
 use crate::pipeline::{ClusterView, Judged, ReadOptions};
-use brimful_kube::Cluster;
+use crate::source::{self, AwsAccess, discover};
+use brimful_cur::choice::{Choice, Wanted};
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::location::{Location, Place};
+use brimful_cur::scan::Progress;
 use brimful_policy::unpriced::unpriced;
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
@@ -110,10 +108,10 @@ impl Context {
             self.now,
         );
         let Some(question) = lacking else { return };
-        let client = connect(&self.access).await;
+        let client = source::rates(&self.access).await;
         for plan in question.plans {
             let arn = judged.ledger.plans[plan].plan.arn.clone();
-            match describe(&client, &arn, &question.region).await {
+            match source::describe(&client, &arn, &question.region).await {
                 Ok(rates) => {
                     let rates = rates.into_iter().map(|(key, rate)| ((plan, key), rate));
                     judged.ledger.described_rates.extend(rates);
@@ -145,7 +143,7 @@ pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result
     let configured = || config.cur.cache.as_deref().map(str::parse).transpose();
     let place = flag.map_or_else(configured, |place| Ok(Some(place)));
     match place.map_err(|e| Error::usage(format!("cur.cache: {e}")))? {
-        Some(place) => Ok(Some(LedgerCache::at(place).await)),
+        Some(place) => source::cache(place, &AwsAccess::default()).await.map(Some),
         None => Ok(None),
     }
 }

@@ -2,14 +2,18 @@
 
 use brimful_types::warning::WarningCode;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::coordination::{Board, Entry, Place, Written};
+use crate::coordination::{Entry, read, versions, write};
 use crate::pipeline::{ClusterView, Judged, plan};
+use crate::source::AwsAccess;
+use brimful_cur::location::Place;
+use brimful_cur::store::{ObjectStore, Put};
 use brimful_karpenter::NodePool;
 use brimful_policy::identity::Identity;
 use brimful_policy::peers::{Note, Peers, Reader, file_name};
@@ -26,7 +30,7 @@ pub(crate) struct Meeting<'a> {
     config: &'a Config,
     now: DateTime<Utc>,
     place: Place,
-    board: Board,
+    store: Arc<dyn ObjectStore>,
     cluster: String,
     seen: BTreeMap<String, String>,
 }
@@ -57,11 +61,11 @@ pub(crate) async fn meet<'a>(
         return (None, Peers::nobody(WarningCode::CoordinationUnnamed, why));
     };
     let opened = async {
-        let board = Board::open(&place).await?;
-        let entries = board.read().await?;
-        Ok((board, entries))
+        let store = crate::source::coordination(&place, &AwsAccess::default()).await?;
+        let entries = read(store.as_ref()).await?;
+        Ok((store, entries))
     };
-    let (board, entries) = match in_time(Box::pin(opened)).await {
+    let (store, entries) = match in_time(Box::pin(opened)).await {
         Ok(found) => found,
         Err(error) => return (None, unreachable(&place, "read", &error)),
     };
@@ -69,7 +73,7 @@ pub(crate) async fn meet<'a>(
         config,
         now,
         place,
-        board,
+        store,
         cluster,
         seen: BTreeMap::new(),
     };
@@ -98,7 +102,7 @@ impl Meeting<'_> {
                 if is_last || !self.has_changed().await? {
                     return Ok(Some(proposal));
                 }
-                let entries = in_time(self.board.read()).await?;
+                let entries = in_time(read(self.store.as_ref())).await?;
                 view.peers = self.judge(entries, &view.node_pools);
                 proposal = again(view);
             }
@@ -131,8 +135,8 @@ impl Meeting<'_> {
         };
         let name = file_name(&self.cluster);
         let before = self.seen.get(&name).map(String::as_str);
-        let written = in_time(self.board.write(&name, &demand.to_text(), before)).await?;
-        let Written::Done(version) = written else {
+        let written = in_time(write(self.store.as_ref(), &name, &demand.to_text(), before)).await?;
+        let Put::Done(version) = written else {
             return Ok(false);
         };
         self.seen.insert(name, version);
@@ -140,7 +144,7 @@ impl Meeting<'_> {
     }
 
     async fn has_changed(&self) -> Result<bool> {
-        Ok(in_time(self.board.versions()).await? != self.seen)
+        Ok(in_time(versions(self.store.as_ref())).await? != self.seen)
     }
 }
 
@@ -170,7 +174,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cur::location::Location;
+    use brimful_cur::location::Location;
     use brimful_policy::peers::Demand;
     use brimful_types::ErrorKind;
 

@@ -6,12 +6,12 @@ use super::coordination::meet;
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
-use crate::cur::columns::Detail;
+use crate::cluster::{Cluster, NodeClaimsError};
 use crate::pipeline::{ClusterView, document, judge_history, plan};
 use crate::report::json::PlanDocument;
 use crate::report::{explain, plan_table};
+use brimful_cur::columns::Detail;
 use brimful_karpenter::manifest;
-use brimful_kube::{Cluster, NodeClaimsError};
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::context::wall_clock;
 use super::signals::{GIVE_BACK, Interrupt};
-use brimful_kube::{Cluster, StateLease};
+use crate::cluster::{Cluster, StateLease};
 use brimful_policy::history::History;
 use brimful_policy::state::{MAX_BYTES, State};
 use brimful_types::warning::{Warning, WarningCode};

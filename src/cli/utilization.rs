@@ -4,9 +4,9 @@ use super::args::{RowOutput, UtilizationArgs};
 use super::context::Context;
 use super::output;
 use super::signals::Interrupt;
-use crate::cur::columns::Detail;
 use crate::pipeline::{Window, judge_window, utilization_document};
 use crate::report::utilization_table;
+use brimful_cur::columns::Detail;
 use brimful_types::Result;
 
 pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u8> {

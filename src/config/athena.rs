@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use super::CurConfig;
-use crate::cur::athena::AthenaTable;
-use crate::cur::location::Location;
+use brimful_cur::athena::AthenaTable;
+use brimful_cur::location::Location;
 
 /// What reads the report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

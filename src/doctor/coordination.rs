@@ -61,9 +61,9 @@ pub fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cur::location::Location;
     use crate::doctor::Status;
     use crate::pipeline::{ClusterView, plan, unread};
+    use brimful_cur::location::Location;
     use brimful_policy::peers::Demand;
     use brimful_policy::state::State;
     use brimful_types::{Error, ErrorKind};

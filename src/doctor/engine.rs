@@ -2,8 +2,8 @@
 
 use super::{Check, Group};
 use crate::config::Config;
-use crate::cur::athena::{price, size};
 use crate::pipeline::Judged;
+use brimful_cur::athena::{price, size};
 use brimful_types::hour::human_duration;
 
 pub(super) const ID: &str = "report-engine";
@@ -69,9 +69,9 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cur::location::Location;
     use crate::doctor::Status;
     use crate::pipeline;
+    use brimful_cur::location::Location;
     use brimful_types::Error;
     use brimful_types::money::Money;
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::{Check, Group, Status, application, engine};
 use crate::config::Config;
-use crate::cur::discover::choice::Choice;
 use crate::pipeline::Judged;
+use brimful_cur::choice::Choice;
 use brimful_policy::plan::Proposal;
 use brimful_savings_plans::ledger::Granularity;
 use brimful_savings_plans::utilization::stale;

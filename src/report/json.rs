@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cur::athena::size;
+use brimful_cur::athena::size;
 use brimful_policy::Decision;
 use brimful_policy::limits::Limits;
 use brimful_policy::plan::{PoolPlan, Proposal};

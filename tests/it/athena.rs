@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use brimful::cur::athena::AthenaTable;
-use brimful::cur::columns::Detail;
-use brimful::cur::location::Location;
-use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{ReadOptions, judge_history};
+use brimful_aws::AwsAccess;
+use brimful_cur::athena::AthenaTable;
+use brimful_cur::columns::Detail;
+use brimful_cur::location::Location;
 use brimful_types::Error;
 use chrono::{DateTime, Duration, Utc};
 

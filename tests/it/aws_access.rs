@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
-use brimful::coordination::{Board, Place};
-use brimful::cur::aws::Patience;
-use brimful::cur::caller::NoCaller;
-use brimful::cur::discover::choice::Wanted;
-use brimful::cur::discover::discover;
-use brimful::cur::plan_rates;
-use brimful::cur::s3::AwsAccess;
+use brimful_aws::AwsAccess;
+use brimful_aws::access::Patience;
+use brimful_aws::caller::NoCaller;
+use brimful_aws::discover::discover;
+use brimful_aws::plan_rates;
+use brimful_cur::choice::Wanted;
+use brimful_cur::location::Place;
 use brimful_types::ErrorKind;
 
 use crate::support::block_on;
@@ -244,7 +244,9 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
     });
     let assumed = in_time("a role", &|| {
         let place: Place = "s3://bucket/plans".parse().expect("a place");
-        let read = async { Board::open_by(&place, &through).await?.read().await };
+        let read = async {
+            brimful::coordination::read(brimful::source::coordination(&place, &through).await?.as_ref()).await
+        };
         let error = block_on(read).expect_err("nobody answers");
         assert_eq!(error.kind(), ErrorKind::Report, "{error:#}");
         format!("{error:#} {}", error.next_step().unwrap_or_default())

@@ -1,12 +1,16 @@
 //! The place where clusters tell each other their demand, on a real S3 server: written only over what was read, read
 //! by all, and no run fails for it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use brimful::coordination::{Board, Place, Written};
-use brimful::cur::s3::AwsAccess;
+use brimful::coordination::{read, versions, write};
+use brimful::source;
+use brimful_aws::AwsAccess;
+use brimful_cur::location::Place;
+use brimful_cur::store::{ObjectStore, Put};
 use serde_json::{Value, json};
 
 use crate::support::block_on;
@@ -124,7 +128,7 @@ fn access_denied_and_a_missing_bucket_are_warnings_that_say_what_to_grant() {
 }
 
 /// The place, as Brimful reaches it.
-fn board(uri: &str, identity: Identity) -> Board {
+fn board(uri: &str, identity: Identity) -> Arc<dyn ObjectStore> {
     let (access, secret) = identity.keys();
     let keys = Credentials::new(access, secret, None, None, "tests");
     let settings = SdkConfig::builder()
@@ -138,13 +142,13 @@ fn board(uri: &str, identity: Identity) -> Board {
         settings: Some(settings),
         ..AwsAccess::default()
     };
-    block_on(Board::open_by(&place, &access)).expect("the place is reached")
+    block_on(source::coordination(&place, &access)).expect("the place is reached")
 }
 
-fn version(written: Written) -> String {
+fn version(written: Put) -> String {
     match written {
-        Written::Done(version) => version,
-        Written::Lost => panic!("another writer was first"),
+        Put::Done(version) => version,
+        Put::Lost => panic!("another writer was first"),
     }
 }
 
@@ -153,18 +157,18 @@ fn of_two_writers_over_the_same_version_one_is_told_that_it_lost() {
     let bucket = bucket();
     let uri = format!("s3://{bucket}/shared");
     let writers = [board(&uri, Identity::Full), board(&uri, Identity::Full)];
-    let write = |who: usize, text: &str, before: Option<&str>| {
-        block_on(writers[who].write("prod.json", text, before)).expect("an answer")
+    let put = |who: usize, text: &str, before: Option<&str>| {
+        block_on(write(writers[who].as_ref(), "prod.json", text, before)).expect("an answer")
     };
     // Both have seen that nothing stands there.
-    let first = version(write(0, "1", None));
-    assert_eq!(write(1, "2", None), Written::Lost);
+    let first = version(put(0, "1", None));
+    assert_eq!(put(1, "2", None), Put::Lost);
     // Both have read the first.
-    let second = version(write(1, "3", Some(&first)));
-    assert_eq!(write(0, "4", Some(&first)), Written::Lost);
+    let second = version(put(1, "3", Some(&first)));
+    assert_eq!(put(0, "4", Some(&first)), Put::Lost);
     // The same request sent again after an answer that got lost is no other writer.
-    assert_eq!(version(write(1, "3", Some(&first))), second);
-    let entries = block_on(writers[0].read()).expect("read");
+    assert_eq!(version(put(1, "3", Some(&first))), second);
+    let entries = block_on(read(writers[0].as_ref())).expect("read");
     let [entry] = entries.as_slice() else {
         panic!("one object: {entries:?}")
     };
@@ -172,9 +176,9 @@ fn of_two_writers_over_the_same_version_one_is_told_that_it_lost() {
         (entry.note.content.as_deref(), &entry.version),
         (Ok("3"), &second)
     );
-    let versions = block_on(writers[0].versions()).expect("listed");
+    let listed = block_on(versions(writers[0].as_ref())).expect("listed");
     assert_eq!(
-        versions.into_iter().collect::<Vec<_>>(),
+        listed.into_iter().collect::<Vec<_>>(),
         [("prod.json".to_owned(), second)]
     );
 }
@@ -183,7 +187,7 @@ fn of_two_writers_over_the_same_version_one_is_told_that_it_lost() {
 fn whoever_may_not_write_is_told_which_right_is_missing() {
     let bucket = bucket();
     let board = board(&format!("s3://{bucket}/shared"), Identity::ReadOnly);
-    let error = block_on(board.write("prod.json", "1", None)).expect_err("denied");
+    let error = block_on(write(board.as_ref(), "prod.json", "1", None)).expect_err("denied");
     let hint = error.next_step().unwrap_or_default();
     assert!(
         hint.contains(&format!("s3:PutObject on arn:aws:s3:::{bucket}/shared/*")),

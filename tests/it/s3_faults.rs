@@ -10,13 +10,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use brimful::config::Config;
-use brimful::coordination::{Board, Place, Written};
-use brimful::cur::aws::Patience;
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_cache::LedgerCache;
-use brimful::cur::location::Location;
-use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{Judged, ReadOptions, judge_history, utilization_document};
+use brimful::{coordination as shared, source};
+use brimful_aws::AwsAccess;
+use brimful_aws::access::Patience;
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::location::{Location, Place};
+use brimful_cur::store::Put;
 use brimful_types::Error;
 
 use crate::support::block_on;
@@ -216,10 +217,10 @@ fn meets(which: Which, fault: Fault, times: usize) -> String {
             let place: Place = format!("s3://{}/ledgers", bucket()).parse().expect("a place");
             if which == Which::CacheGet {
                 let filled = self::access(S3::shared().endpoint());
-                let cache = block_on(LedgerCache::by(place.clone(), &filled));
+                let cache = block_on(source::cache(place.clone(), &filled)).expect("a cache");
                 read(&filled, Some(&cache)).expect("the cache is filled");
             }
-            let cache = block_on(LedgerCache::by(place, &access));
+            let cache = block_on(source::cache(place, &access)).expect("a cache");
             let direct = self::access(S3::shared().endpoint());
             outcome(read(&direct, Some(&cache)), "cache-unusable")
         }
@@ -240,12 +241,12 @@ fn coordination(which: Which, access: &AwsAccess) -> String {
     S3::shared().put(&bucket, "plans/staging.json", tells.as_bytes());
     let place: Place = format!("s3://{bucket}/plans").parse().expect("a place");
     let told = block_on(async {
-        let board = Board::open_by(&place, access).await?;
+        let board = source::coordination(&place, access).await?;
         if which == Which::CoordinationPut {
-            let written = board.write("prod.json", "this", None).await?;
-            return Ok(matches!(written, Written::Done(_)));
+            let written = shared::write(board.as_ref(), "prod.json", "this", None).await?;
+            return Ok(matches!(written, Put::Done(_)));
         }
-        let entries = board.read().await?;
+        let entries = shared::read(board.as_ref()).await?;
         assert_eq!(entries.len(), 1);
         Ok(entries[0].note.content.as_ref() == Ok(&tells))
     });

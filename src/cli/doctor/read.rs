@@ -3,14 +3,13 @@
 use super::Found;
 use crate::cli::context::{Context, access_by};
 use crate::cli::progress::waiting;
-use crate::cur::caller::NoCaller;
-use crate::cur::columns::Detail;
-use crate::cur::location::Location;
-use crate::cur::object::ReadError;
-use crate::cur::reader::open;
-use crate::cur::store::Store;
 use crate::doctor::{Check, Group, access, report};
 use crate::pipeline::{Judged, inspect};
+use crate::source::NoCaller;
+use crate::source::open;
+use brimful_cur::columns::Detail;
+use brimful_cur::location::Location;
+use brimful_cur::object::ReadError;
 use brimful_types::{Error, Result};
 
 /// The report: AWS first, then its content. What was read of it, if anything.
@@ -122,7 +121,7 @@ async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()
         ));
         return Ok(());
     };
-    match Store::range(&store, object, 0..1).await {
+    match store.range(object, 0..1).await {
         Ok(_) | Err(ReadError::Changed(_)) => {
             checks.push(Check::ok(Group::Aws, "s3-get", "objects can be read"));
             Ok(())

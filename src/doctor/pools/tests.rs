@@ -3,9 +3,9 @@ use serde_json::json;
 
 use super::owners::LAST_APPLIED;
 use super::*;
-use crate::cur::location::Location;
 use crate::doctor::Status;
 use crate::pipeline::{ClusterView, plan, unread};
+use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_policy::state::State;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use brimful::cur::athena::AthenaTable;
+use brimful_cur::athena::AthenaTable;
 use brimful_types::ErrorKind;
 use serde_json::{Value, json};
 

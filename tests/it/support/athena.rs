@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use arrow::datatypes::DataType;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use brimful::cur::athena::AthenaTable;
+use brimful_cur::athena::AthenaTable;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 

@@ -108,7 +108,10 @@ fn the_owner_of_a_plan_is_the_account_in_its_arn() {
 fn cost_explorer_is_never_asked_and_the_savings_plans_api_for_rates_on_request_only() {
     let manifest = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     assert!(manifest.contains("aws-sdk-s3") && !manifest.contains("aws-sdk-costexplorer"));
-    let edge = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cur/plan_rates.rs"));
+    let edge = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/crates/aws/src/plan_rates.rs"
+    ));
     assert_eq!(edge.matches(".describe_savings_plan_rates(").count(), 1);
     assert_eq!(edge.matches(".send()").count(), 1, "nothing else is asked");
     assert!(!brimful::config::Config::default().cur.describe_rates);

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_builder::LedgerBuilder;
-use brimful::cur::object::Object;
-use brimful::cur::scan::Scan;
-use brimful::cur::store::{LocalStore, Store};
-use brimful::cur::symbols::Symbols;
+use brimful_cur::columns::Detail;
+use brimful_cur::ledger_builder::LedgerBuilder;
+use brimful_cur::object::Object;
+use brimful_cur::scan::Scan;
+use brimful_cur::store::{LocalStore, ObjectStore};
+use brimful_cur::symbols::Symbols;
 use brimful_savings_plans::ledger::{Ledger, Series};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
@@ -21,7 +21,7 @@ use crate::support::block_on;
 
 /// The ledger of all data files of a report, one delivery or many.
 fn ledger(folder: &str, detail: Detail, is_filtered: bool) -> Ledger {
-    let store = Arc::new(Store::Local(LocalStore::new(Path::new(folder)).unwrap()));
+    let store: Arc<dyn ObjectStore> = Arc::new(LocalStore::new(Path::new(folder)).unwrap());
     block_on(async {
         let files = store.list().await.unwrap().into_iter();
         let is_data = |file: &Object| file.key.ends_with(".parquet") && !file.key.contains("status");

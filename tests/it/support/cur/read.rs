@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
 use brimful::config::Config;
-use brimful::cur::athena::AthenaTable;
-use brimful::cur::columns::Detail;
-use brimful::cur::ledger_cache::LedgerCache;
-use brimful::cur::location::Location;
-use brimful::cur::s3::AwsAccess;
 use brimful::pipeline::{
     ClusterView, Judged, ReadOptions, Window, judge_history, judge_window, plan, utilization_document,
 };
 use brimful::report::json::{HourReport, PlanReport, Total, UtilizationReport, total};
+use brimful_aws::AwsAccess;
+use brimful_cur::athena::AthenaTable;
+use brimful_cur::columns::Detail;
+use brimful_cur::location::Location;
 use brimful_policy::groups::GroupNow;
 use brimful_policy::state::State;
 use brimful_savings_plans::ledger::{Cell, Granularity, Series, UsageClass};
@@ -137,7 +136,7 @@ impl Reading<'_> {
             let cache = match &self.cache {
                 Some(path) => {
                     let place = path.display().to_string().parse().expect("a place");
-                    Some(LedgerCache::at(place).await)
+                    Some(brimful::source::cache(place, &AwsAccess::default()).await?)
                 }
                 None => None,
             };

@@ -1,0 +1,11 @@
+//! AWS as Brimful reaches it: the report's bucket and the clusters', Athena, and the APIs that find a report and tell
+//! rates. In every request the same bounds, certificates and credentials.
+
+pub mod access;
+pub mod athena;
+pub mod caller;
+pub mod discover;
+pub mod plan_rates;
+pub mod s3;
+
+pub use access::AwsAccess;

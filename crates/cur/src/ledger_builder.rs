@@ -1,0 +1,466 @@
+//! Folds line items into a ledger, in any order and from any thread, always to the same result.
+
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+
+use crate::columns::{Detail, Number, Text, Time};
+use crate::facts::Facts;
+use crate::pages::RowFilter;
+use crate::symbols::{Symbol, Symbols};
+use brimful_savings_plans::ledger::PlanHour;
+use brimful_savings_plans::usage::{LineItemType, UsageKind};
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
+use brimful_types::{Error, Result};
+
+use groups::{Group, Groups};
+use memo::Memo;
+use newest::{Ends, Lengths, Newest, Span};
+
+/// A ledger in the making.
+#[derive(Debug)]
+pub struct LedgerBuilder<'a> {
+    symbols: &'a Symbols,
+    /// Hours to keep. Rows that begin before them are not looked at, so that it makes no difference whether the scan
+    /// has skipped them; later ones still describe plans and tell how far the report reaches.
+    window: Option<Range<Hour>>,
+    detail: Detail,
+    line_types: Memo<LineItemType>,
+    /// False for usage types that no product bills as coverable or Spot usage.
+    may_matter: Memo<bool>,
+    groups: Groups,
+    /// Region code by what the row says and its usage type, and the newest hour of such a row.
+    regions: FxHashMap<(Symbol, Symbol), (Symbol, Hour)>,
+    hours: FxHashMap<(Symbol, Hour), PlanHour>,
+    /// Newest hour by plan, by what its rows say of it, and by whether they are fees.
+    facts: FxHashMap<(Symbol, [Symbol; FACTS.len()], bool), Hour>,
+    rates: FxHashMap<(Symbol, Symbol, Symbol), Newest>,
+    prices: FxHashMap<(Symbol, Symbol), Newest>,
+    spot_list_prices: FxHashMap<(Symbol, Symbol), Newest>,
+    used: FxHashMap<Used, u32>,
+    series: FxHashMap<SeriesKey, u32>,
+    cells: FxHashMap<(u32, Hour), (Quantity, i64)>,
+    /// What goes to which cell, until the batch at hand is done.
+    pending: Vec<(u32, Hour, Quantity, Money)>,
+    newest_by_region: FxHashMap<Symbol, Ends>,
+    /// Newest hour by plan and region.
+    covered_regions: FxHashMap<(Symbol, Symbol), Hour>,
+    newest_usage: Ends,
+    /// How long fee rows and covered rows are, which tells the report's granularity.
+    fees: Lengths,
+    covered: Lengths,
+    /// Rows whose hour cannot be read, and those of a known hour that hold something else unreadable.
+    timeless_rows: u64,
+    unreadable_rows: FxHashMap<Hour, u64>,
+    /// True once a row's time was read, whatever the window.
+    has_times: bool,
+    /// What refunds say that seem to be of a plan, and the plan where they name it; and the newest hour,
+    /// where they tell any.
+    refunds: FxHashMap<(Symbol, Symbol), Option<Hour>>,
+    tells_of_plan: Memo<bool>,
+}
+
+/// Text facts that describe a plan, in the order of [`PlanTexts`]' fields.
+const FACTS: [Text; 11] = [
+    Text::OfferingType,
+    Text::UsageType,
+    Text::ProductCode,
+    Text::PaymentOption,
+    Text::PlanRegion,
+    Text::PlanFamily,
+    Text::PlanStart,
+    Text::PlanEnd,
+    Text::UsageAccount,
+    Text::Currency,
+    Text::Description,
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Class {
+    OnDemand,
+    Spot,
+    Reserved,
+    Covered(Symbol),
+}
+
+/// What was used, and who paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Used {
+    class: Class,
+    is_instance: bool,
+    usage_type: Symbol,
+    operation: Symbol,
+    region: Symbol,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SeriesKey {
+    /// The number of what was used.
+    used: u32,
+    account: Symbol,
+    cluster: Symbol,
+    node_pool: Symbol,
+}
+
+impl<'a> LedgerBuilder<'a> {
+    /// A builder for the hours of `window` (all when `None`), whose strings come from `symbols`.
+    #[must_use]
+    pub fn new(symbols: &'a Symbols, window: Option<Range<Hour>>, detail: Detail) -> Self {
+        Self {
+            symbols,
+            window,
+            detail,
+            line_types: Memo::new(LineItemType::of),
+            may_matter: Memo::new(|usage_type| matter::usage_type(usage_type) & !matter::OF_NO_USAGE != 0),
+            groups: Groups::default(),
+            regions: FxHashMap::default(),
+            hours: FxHashMap::default(),
+            facts: FxHashMap::default(),
+            rates: FxHashMap::default(),
+            prices: FxHashMap::default(),
+            spot_list_prices: FxHashMap::default(),
+            used: FxHashMap::default(),
+            series: FxHashMap::default(),
+            cells: FxHashMap::default(),
+            pending: Vec::new(),
+            newest_by_region: FxHashMap::default(),
+            covered_regions: FxHashMap::default(),
+            newest_usage: Ends::default(),
+            fees: Lengths::default(),
+            covered: Lengths::default(),
+            timeless_rows: 0,
+            unreadable_rows: FxHashMap::default(),
+            has_times: false,
+            refunds: FxHashMap::default(),
+            tells_of_plan: Memo::new(|text| text.contains("Refund") && text.contains("Savings Plan")),
+        }
+    }
+
+    /// Rows that it makes something of, and few others.
+    pub const FILTER: RowFilter = RowFilter {
+        leading: &[
+            (Text::LineItemType, matter::line_type),
+            (Text::ProductCode, matter::product),
+            (Text::UsageType, matter::usage_type),
+        ],
+        plan_bits: matter::OF_PLANS,
+        fee_bits: matter::OF_FEES,
+    };
+
+    /// Where its strings come from.
+    #[must_use]
+    pub fn symbols(&self) -> &'a Symbols {
+        self.symbols
+    }
+
+    /// Adds a batch of line items.
+    ///
+    /// # Errors
+    /// An hour's usage or cost is beyond what one report can hold.
+    pub fn add(&mut self, items: &impl Facts) -> Result<()> {
+        for row in 0..items.rows() {
+            let line_type = self
+                .line_types
+                .get(items.text(Text::LineItemType, row), self.symbols);
+            match line_type {
+                LineItemType::Usage => {
+                    if self
+                        .may_matter
+                        .get(items.text(Text::UsageType, row), self.symbols)
+                    {
+                        self.add_usage(items, row);
+                    } else if items.lacks_services() {
+                        self.note_any(items, row);
+                    }
+                }
+                LineItemType::CoveredUsage => self.add_covered(items, row, line_type),
+                LineItemType::Used => {
+                    if items.lacks_services() {
+                        self.note_any(items, row);
+                    }
+                    self.add_covered(items, row, line_type);
+                }
+                LineItemType::Unused => self.add_unused(items, row),
+                LineItemType::Purchase => {
+                    if let Some(span) = self.span(items, row) {
+                        let group = self.group(line_type, items, row);
+                        self.note_plan(group, span.hour);
+                    }
+                }
+                LineItemType::RecurringFee => self.add_fee(items, row),
+                LineItemType::DiscountedUsage => self.add_discounted(items, row),
+                LineItemType::Refund => self.add_refund(items, row),
+                LineItemType::Other => {}
+            }
+        }
+        // In one go, which lets the processor wait for many cells at the same time: they lie far apart.
+        let mut pending = std::mem::take(&mut self.pending);
+        for (series, hour, amount, cost) in pending.drain(..) {
+            self.add_to_cell(series, hour, amount, cost)?;
+        }
+        self.pending = pending;
+        Ok(())
+    }
+
+    fn add_fee(&mut self, items: &impl Facts, row: usize) {
+        let Some(span) = self.span(items, row) else { return };
+        self.fees.note(span);
+        let arn = items.text(Text::PlanArn, row);
+        let (total, used) = (
+            items.dollars(Number::TotalCommitment, row),
+            items.dollars(Number::UsedCommitment, row),
+        );
+        let group = self.group(LineItemType::RecurringFee, items, row);
+        self.note_plan(group, span.hour);
+        if arn.is_empty() || !self.keeps(span.hour) {
+            return;
+        }
+        let entry = self.hours.entry((arn, span.hour)).or_default();
+        match (total, used) {
+            (Some(total), Some(used)) => {
+                *entry.commitment.get_or_insert_default() += total;
+                entry.used += used;
+                entry.note_fee(total, items.line_items(row));
+            }
+            _ => {
+                entry.suspect = true;
+                self.note_unreadable(span.hour, items.line_items(row));
+            }
+        }
+    }
+
+    /// A plan that was returned: AWS gives its fee back.
+    fn add_refund(&mut self, items: &impl Facts, row: usize) {
+        let (plan, description) = (items.text(Text::PlanArn, row), items.text(Text::Description, row));
+        if !self.tells_of_plan.get(description, self.symbols) {
+            return;
+        }
+        let hour = items.millis(Time::Start, row).and_then(Hour::of_millis);
+        if hour.is_none_or(|hour| self.begins_by(hour)) {
+            let newest = self.refunds.entry((plan, description)).or_default();
+            *newest = (*newest).max(hour);
+        }
+    }
+
+    fn add_covered(&mut self, items: &impl Facts, row: usize, line_type: LineItemType) {
+        let Some(span) = self.span(items, row) else { return };
+        self.covered.note(span);
+        let group = self.group(line_type, items, row);
+        self.note_plan(group, span.hour);
+        self.note_newest(group, span);
+        let Group { key, kind, .. } = &self.groups.all[group];
+        let (arn, kind) = (key.plan, *kind);
+        if arn.is_empty() || !self.keeps(span.hour) {
+            return;
+        }
+        let cost = items.dollars(Number::EffectiveCost, row);
+        let entry = self.hours.entry((arn, span.hour)).or_default();
+        match cost {
+            Some(cost) => {
+                entry.covered += cost;
+                // No fee states what was used, nor this part of the commitment.
+                if line_type == LineItemType::Used {
+                    entry.used += cost;
+                    *entry.commitment.get_or_insert_default() += cost;
+                }
+            }
+            None => {
+                entry.suspect = true;
+                self.note_unreadable(span.hour, items.line_items(row));
+            }
+        }
+        self.note_price(items, row, group, span.hour);
+        let known = &mut self.groups.all[group];
+        if Newest::may_count(known.rate, span.hour) {
+            let rate = items.plan_rate(row).filter(|rate| *rate > Money::ZERO);
+            known.rate = known.rate.max(rate.map(|rate| Newest(span.hour, rate)));
+        }
+        known.located = known.located.max(Some(span.hour));
+        known.covered = known.covered.max(Some(span.hour));
+        // Who is covered by what: the order in which AWS applies plans is replayed on it.
+        if let Some(cost) = cost
+            && self.detail != Detail::Plans
+            && kind != UsageKind::Other
+        {
+            self.add_cell(items, row, group, span.hour, cost);
+        }
+    }
+
+    fn add_usage(&mut self, items: &impl Facts, row: usize) {
+        let group = self.group(LineItemType::Usage, items, row);
+        let kind = self.groups.all[group].kind;
+        if kind == UsageKind::Other {
+            return;
+        }
+        let Some(span) = self.span(items, row) else { return };
+        self.note_newest(group, span);
+        if !self.keeps(span.hour) {
+            return;
+        }
+        if kind == UsageKind::SpotInstance && self.detail == Detail::Plans {
+            return;
+        }
+        let Some(cost) = items.dollars(Number::UnblendedCost, row) else {
+            self.note_unreadable(span.hour, items.line_items(row));
+            return;
+        };
+        self.note_price(items, row, group, span.hour);
+        self.add_cell(items, row, group, span.hour, cost);
+    }
+
+    /// RI-covered usage takes precedence over plans. It tells how far the report reaches, and which of this cluster's
+    /// live nodes cost the plans nothing.
+    fn add_discounted(&mut self, items: &impl Facts, row: usize) {
+        let group = self.group(LineItemType::DiscountedUsage, items, row);
+        if self.groups.all[group].kind != UsageKind::OnDemandInstance {
+            return;
+        }
+        let Some(span) = self.span(items, row) else { return };
+        self.note_newest(group, span);
+        if self.keeps(span.hour) && is_tagged(items, row) {
+            self.add_cell(items, row, group, span.hour, Money::ZERO);
+        }
+    }
+
+    fn add_cell(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour, cost: Money) {
+        let group = &mut self.groups.all[group];
+        group.located = group.located.max(Some(hour));
+        let key = SeriesKey {
+            used: group.used,
+            account: match self.detail {
+                Detail::Usage if is_tagged(items, row) => items.text(Text::UsageAccount, row),
+                Detail::Accounts => items.text(Text::UsageAccount, row),
+                Detail::Plans | Detail::Usage => Symbol::EMPTY,
+            },
+            cluster: items.text(Text::ClusterTag, row),
+            node_pool: items.text(Text::NodePoolTag, row),
+        };
+        let Some(amount) = items.amount(row) else {
+            self.note_unreadable(hour, items.line_items(row));
+            return;
+        };
+        let series = self.number_of(key);
+        self.pending.push((series, hour, amount, cost));
+    }
+
+    /// The number of what was used, a new one for what is new.
+    fn number_of_used(&mut self, used: Used) -> u32 {
+        let next = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
+        *self.used.entry(used).or_insert(next)
+    }
+
+    /// The number of a series, a new one for a new series.
+    fn number_of(&mut self, key: SeriesKey) -> u32 {
+        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        *self.series.entry(key).or_insert(next)
+    }
+
+    /// Adds to the cell of a series, given by number.
+    fn add_to_cell(&mut self, series: u32, hour: Hour, amount: Quantity, cost: Money) -> Result<()> {
+        let (amounts, costs) = self.cells.entry((series, hour)).or_default();
+        let cost = i64::try_from(cost.picos()).ok();
+        match (
+            amounts.checked_add(amount),
+            cost.and_then(|cost| costs.checked_add(cost)),
+        ) {
+            (Some(amount), Some(cost)) => {
+                (*amounts, *costs) = (amount, cost);
+                Ok(())
+            }
+            _ => Err(self.beyond(series, hour)),
+        }
+    }
+
+    fn beyond(&self, series: u32, hour: Hour) -> Error {
+        let used = self.series.iter().find(|(_, number)| **number == series);
+        let used = used.and_then(|(key, _)| self.all_used().get(key.used as usize).copied());
+        let usage_type = used
+            .map(|used| self.symbols.text(used.usage_type))
+            .unwrap_or_default();
+        Error::report(format!(
+            "{hour}: usage of {usage_type} is beyond $9 million an hour"
+        ))
+        .hint("the report's numbers cannot be right: export it again")
+    }
+
+    /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
+    fn span(&mut self, items: &impl Facts, row: usize) -> Option<Span> {
+        let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
+        let hour = start.and_then(Hour::of_millis);
+        self.has_times |= hour.is_some();
+        if hour.is_some_and(|hour| !self.begins_by(hour)) {
+            return None;
+        }
+        let span = start.zip(end).zip(hour).map(|((start, end), hour)| Span {
+            hour,
+            end,
+            length: end - start,
+        });
+        if span.is_none() {
+            self.timeless_rows += items.line_items(row);
+        }
+        span
+    }
+
+    fn note_unreadable(&mut self, hour: Hour, rows: u64) {
+        *self.unreadable_rows.entry(hour).or_default() += rows;
+    }
+
+    /// False for what lies before the window.
+    fn begins_by(&self, hour: Hour) -> bool {
+        self.window.as_ref().is_none_or(|window| window.start <= hour)
+    }
+
+    fn keeps(&self, hour: Hour) -> bool {
+        self.window.as_ref().is_none_or(|window| window.contains(&hour))
+    }
+
+    fn note_newest(&mut self, group: usize, span: Span) {
+        let group = &mut self.groups.all[group];
+        if group.kind == UsageKind::Other {
+            return;
+        }
+        group.ends.note(span);
+        if group.kind.is_instance() {
+            group.located = group.located.max(Some(span.hour));
+        }
+    }
+
+    /// A row of the group describes its plan.
+    fn note_plan(&mut self, group: usize, hour: Hour) {
+        let group = &mut self.groups.all[group];
+        if !group.key.plan.is_empty() {
+            group.describes = group.describes.max(Some(hour));
+        }
+    }
+
+    fn note_price(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour) {
+        let group = &mut self.groups.all[group];
+        if !Newest::may_count(group.price, hour) {
+            return;
+        }
+        // A Spot row knows its type's list price, which may be all there is when a plan lies idle.
+        let price = match group.class() {
+            Class::Spot => items.price_beyond_billed(row),
+            _ => items.price(row),
+        };
+        group.price = group.price.max(price.map(|price| Newest(hour, price)));
+    }
+}
+
+/// True for rows that a tag assigns to a cluster or a NodePool.
+fn is_tagged(items: &impl Facts, row: usize) -> bool {
+    [Text::ClusterTag, Text::NodePoolTag]
+        .iter()
+        .any(|tag| !items.text(*tag, row).is_empty())
+}
+
+mod finish;
+mod focus;
+mod groups;
+mod matter;
+mod memo;
+mod newest;
+pub(crate) mod partial;

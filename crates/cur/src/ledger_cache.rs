@@ -1,0 +1,235 @@
+//! The ledger cache: what was counted of each billing period, kept for the next run, so that an unchanged report is
+//! not scanned again. An entry counts only for the very versions of the files that it was read from. The cache may
+//! be lost, damaged or out of reach at any time: then the report is read, and a warning says why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::columns::Detail;
+use super::location::Place;
+use super::period::BillingPeriod;
+use super::snapshot::{Manifests, Part};
+use super::store::{ObjectStore, Put, PutMode};
+use crate::ledger_builder::partial::Partial;
+use brimful_types::hour::Hour;
+use brimful_types::warning::{Warning, WarningCode};
+use brimful_types::{Error, ErrorKind, Result};
+
+mod entry;
+
+use entry::{Entry, Subject, Unreadable, Version};
+
+#[cfg(test)]
+pub(crate) use entry::FORM;
+pub(crate) use entry::Summary;
+
+/// No run waits longer for the cache at any of its steps.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// No entry is larger, in bytes.
+const MAX_PACKED: u64 = 256 << 20;
+
+/// The cache.
+#[derive(Debug)]
+pub struct LedgerCache {
+    place: Place,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl LedgerCache {
+    /// The cache at that place, by the store that reaches it. Nothing is asked of it yet.
+    #[must_use]
+    pub fn over(place: Place, store: Arc<dyn ObjectStore>) -> Self {
+        Self { place, store }
+    }
+
+    /// What it holds of the wanted periods of a report.
+    pub(crate) async fn look_up(
+        &self,
+        report: (String, String),
+        detail: Detail,
+        periods: &[Option<BillingPeriod>],
+    ) -> Kept<'_> {
+        let mut kept = Kept {
+            cache: self,
+            report,
+            detail,
+            slots: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let subjects: Vec<Subject> = periods.iter().map(|period| kept.subject(*period)).collect();
+        let found = join_all(
+            subjects
+                .iter()
+                .map(|subject| async { in_time(self.store.whole(&subject.name(), MAX_PACKED)).await }),
+        );
+        for (subject, found) in subjects.iter().zip(found.await) {
+            kept.add(subject, found);
+        }
+        kept
+    }
+}
+
+/// What a cache holds of one report.
+#[derive(Debug)]
+pub(crate) struct Kept<'a> {
+    cache: &'a LedgerCache,
+    report: (String, String),
+    detail: Detail,
+    slots: Vec<Slot>,
+    warnings: Vec<Warning>,
+}
+
+/// One entry's place.
+#[derive(Debug)]
+struct Slot {
+    subject: Subject,
+    /// The version that stands there; `None` where nothing does.
+    before: Option<String>,
+    entry: Option<Entry>,
+    /// Why it is not known what stands there. Without `s3:ListBucket` S3 refuses to read what is not there.
+    refused: Option<Error>,
+    /// False when the place is out of reach; nothing is written to it then.
+    in_reach: bool,
+}
+
+impl Kept<'_> {
+    /// What the manifests name of which entries are there.
+    pub(crate) fn tell_manifests(&self, manifests: &mut Manifests) {
+        let versions = self
+            .slots
+            .iter()
+            .filter_map(|slot| slot.entry.as_ref()?.version.manifest.clone());
+        for (key, version, files) in versions {
+            manifests.insert(key, version, files);
+        }
+    }
+
+    /// What was counted of the very version of a part, from `from` on.
+    pub(crate) fn find(&self, part: &Part, from: Option<Hour>) -> Option<(&Summary, &Partial)> {
+        let entry = self.slot(part)?.entry.as_ref()?;
+        let is_it = entry.version == Version::of(part) && entry.reaches_back_to(from);
+        is_it.then_some((&entry.summary, &entry.ledger))
+    }
+
+    /// What is wrong with the cache, each thing once, however many periods it concerns.
+    pub(crate) fn into_warnings(mut self) -> Vec<Warning> {
+        self.warnings.sort();
+        self.warnings
+            .dedup_by(|a, b| a.code == b.code && a.code == WarningCode::CacheUnusable);
+        self.warnings
+    }
+
+    /// Keeps what was counted of a part, written down by [`pack`](Self::pack).
+    pub(crate) async fn put(&mut self, part: &Part, bytes: Vec<u8>) {
+        let Some(slot) = self.slot(part).filter(|slot| slot.in_reach) else {
+            return;
+        };
+        let name = slot.subject.name();
+        let mode = PutMode::over(slot.before.as_deref());
+        // On S3, of two that write at once one is first; the other's entry is as good, and not needed.
+        let store = &self.cache.store;
+        let put = store.put(&name, bytes.into(), "application/octet-stream", mode);
+        match (in_time(put).await, &slot.refused) {
+            (Ok(Put::Done(_)), _) | (Ok(Put::Lost), None) => {}
+            // It does stand there, then.
+            (Ok(Put::Lost), Some(refused)) => self.warnings.push(unusable("read", refused)),
+            (Err(error), _) => self.warnings.push(unusable("written", &error)),
+        }
+    }
+
+    /// Writes down what was counted of a part from `from` on; `None` when it should not be kept.
+    pub(crate) fn pack(
+        &self,
+        part: &Part,
+        from: Option<Hour>,
+        summary: Summary,
+        ledger: Partial,
+    ) -> (Option<Vec<u8>>, Partial) {
+        let keep = ledger.can_be_cut() && self.slot(part).is_some_and(|slot| slot.in_reach);
+        let entry = Entry {
+            subject: self.subject(part.period),
+            version: Version::of(part),
+            from: from.map(Hour::index),
+            summary,
+            ledger,
+        };
+        let bytes = if keep { entry.encode() } else { None };
+        (bytes, entry.ledger)
+    }
+
+    fn subject(&self, period: Option<BillingPeriod>) -> Subject {
+        let period = period.map(|period| period.to_string());
+        Subject::new(self.report.clone(), self.detail, period)
+    }
+
+    fn slot(&self, part: &Part) -> Option<&Slot> {
+        let subject = self.subject(part.period);
+        self.slots.iter().find(|slot| slot.subject == subject)
+    }
+
+    fn add(&mut self, subject: &Subject, found: Result<Option<(String, Bytes)>>) {
+        let mut slot = Slot {
+            subject: subject.clone(),
+            before: None,
+            entry: None,
+            refused: None,
+            in_reach: true,
+        };
+        match found {
+            Ok(None) => {}
+            Ok(Some((version, bytes))) => {
+                slot.before = Some(version);
+                slot.entry = self.judge(subject, Entry::decode(&bytes));
+            }
+            Err(error) if error.kind() == ErrorKind::Aws => slot.refused = Some(error),
+            Err(error) => {
+                slot.in_reach = false;
+                self.warnings.push(unusable("read", &error));
+            }
+        }
+        self.slots.push(slot);
+    }
+
+    /// The entry, if it is about what was asked for.
+    fn judge(&mut self, subject: &Subject, decoded: Result<Entry, Unreadable>) -> Option<Entry> {
+        let what = match decoded {
+            Ok(entry) if entry.subject == *subject => return Some(entry),
+            // Last year's: its time has passed.
+            Ok(entry) if entry.subject.report == subject.report => return None,
+            Ok(_) => "is about another report",
+            Err(Unreadable::OtherVersion) => "was written by another version of Brimful",
+            Err(Unreadable::Damaged) => "is damaged",
+            Err(Unreadable::TooLarge(bytes)) => {
+                &format!("would unpack to {bytes} bytes, more than an entry may")
+            }
+        };
+        let message = format!(
+            "{}: {} {what}: the report was read again, and it is replaced",
+            self.cache.place,
+            subject.name()
+        );
+        self.warnings
+            .push(Warning::new(WarningCode::CacheRebuilt, message));
+        None
+    }
+}
+
+fn unusable(done: &str, error: &Error) -> Warning {
+    let way_out = error
+        .next_step()
+        .map(|hint| format!(" ({hint})"))
+        .unwrap_or_default();
+    let message =
+        format!("the ledger cache cannot be {done}: {error}{way_out}; the report is read anew until it can");
+    Warning::new(WarningCode::CacheUnusable, message)
+}
+
+async fn in_time<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Error::report(format!("no answer within {} s", PATIENCE.as_secs()));
+    timeout(PATIENCE, step).await.map_err(late)?
+}

@@ -1,0 +1,293 @@
+//! One entry of the cache: what was read of one billing period, of which version, and how it is written down.
+//!
+//! A line that names form and version, the SHA-256 of the rest, the rest's length, and the rest: postcard, compressed
+//! with zstd. Only what this very version of Brimful has written is read: another one may count otherwise.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::columns::{Detail, Format};
+use crate::ledger_builder::partial::Partial;
+use crate::scan::ScanSummary;
+use crate::snapshot::Part;
+use brimful_types::hour::Hour;
+
+/// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
+pub(crate) const FORM: u32 = 2;
+/// No entry is larger once it is unpacked, in bytes; a million cells take 30 MiB.
+const MAX_RAW: usize = 512 << 20;
+/// Nor this many times larger than it is packed, unless it is small all the same: what somebody else has put there must
+/// not take the memory of the run.
+const MAX_RATIO: usize = 512;
+const SMALL: usize = 16 << 20;
+const DIGEST: usize = 32;
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) subject: Subject,
+    pub(super) version: Version,
+    /// Rows that begin before this hour ([`Hour::index`]) were not counted.
+    pub(super) from: Option<i32>,
+    pub(super) summary: Summary,
+    pub(super) ledger: Partial,
+}
+
+/// What an entry is about, whatever its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Subject {
+    /// The place of the report, and the report's name there.
+    pub(super) report: (String, String),
+    pub(super) detail: Detail,
+    pub(super) period: Option<String>,
+}
+
+/// Which version of the files it was: equal keys and versions are equal bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Version {
+    /// Key and version of the manifest, and the names in it.
+    pub(super) manifest: Option<(String, String, Vec<String>)>,
+    /// Key and version of each file.
+    pub(super) files: Vec<(String, String)>,
+}
+
+/// What the scan told beside the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    pub(crate) format: Option<Format>,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) missing: Vec<String>,
+}
+
+/// Why an entry cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// Another version of Brimful wrote it.
+    OtherVersion,
+    /// It would unpack to that many bytes, more than an entry may.
+    TooLarge(u64),
+    Damaged,
+}
+
+impl Subject {
+    pub(super) fn new(report: (String, String), detail: Detail, period: Option<String>) -> Self {
+        Self {
+            report,
+            detail,
+            period,
+        }
+    }
+
+    /// Where the entry stands. A month has the place of the same month of the year before, which nobody reads any
+    /// more, so there are never more than twelve per report and sort.
+    pub(super) fn name(&self) -> String {
+        let mut hash = Sha256::new();
+        for text in [&self.report.0, &self.report.1] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        let hash = hash.finalize();
+        let report: u64 = hash
+            .iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let sort = match self.detail {
+            Detail::Plans => "plans",
+            Detail::Usage => "usage",
+            Detail::Accounts => "accounts",
+        };
+        let month = self.period.as_deref().and_then(|period| period.split_once('-'));
+        let month = month.map_or("all", |(_, month)| month);
+        format!("{report:016x}-{sort}-{month}.ledger")
+    }
+}
+
+impl Version {
+    pub(super) fn of(part: &Part) -> Self {
+        let manifest = part.manifest.as_ref();
+        Self {
+            manifest: manifest
+                .map(|(object, names)| (object.key.clone(), object.version.clone(), names.clone())),
+            files: part
+                .files
+                .iter()
+                .map(|file| (file.key.clone(), file.version.clone()))
+                .collect(),
+        }
+    }
+}
+
+impl From<&ScanSummary> for Summary {
+    fn from(summary: &ScanSummary) -> Self {
+        Self {
+            format: summary.format,
+            rows: summary.rows,
+            bytes: summary.bytes,
+            missing: summary.missing.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Entry {
+    /// True when it holds all that a ledger from that hour on needs.
+    pub(super) fn reaches_back_to(&self, from: Option<Hour>) -> bool {
+        match (self.from, from) {
+            (None, _) => true,
+            (Some(own), Some(wanted)) => own <= wanted.index(),
+            (Some(_), None) => false,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Option<Vec<u8>> {
+        let raw = postcard::to_allocvec(self).ok()?;
+        let packed = zstd::bulk::compress(&raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?;
+        if raw.len() > most_raw(packed.len()) {
+            return None;
+        }
+        let mut body = (raw.len() as u64).to_le_bytes().to_vec();
+        body.extend(packed);
+        let mut bytes = header().into_bytes();
+        bytes.extend(Sha256::digest(&body));
+        bytes.extend(body);
+        Some(bytes)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let header = header();
+        let Some(rest) = bytes.strip_prefix(header.as_bytes()) else {
+            let is_ours = bytes.starts_with(NAME.as_bytes());
+            return Err(if is_ours {
+                Unreadable::OtherVersion
+            } else {
+                Unreadable::Damaged
+            });
+        };
+        let (length, packed) = parts(rest).ok_or(Unreadable::Damaged)?;
+        let fits = |length: &usize| *length <= most_raw(packed.len());
+        let length = usize::try_from(length)
+            .ok()
+            .filter(fits)
+            .ok_or(Unreadable::TooLarge(length))?;
+        let read = || {
+            let raw = zstd::bulk::decompress(packed, length).ok()?;
+            let (entry, rest) = postcard::take_from_bytes(&raw).ok()?;
+            rest.is_empty().then_some(entry)
+        };
+        read().ok_or(Unreadable::Damaged)
+    }
+}
+
+/// What follows the header, if its digest is right: how large the rest unpacks, and the rest.
+fn parts(rest: &[u8]) -> Option<(u64, &[u8])> {
+    let (digest, body) = rest.split_at_checked(DIGEST)?;
+    if digest != Sha256::digest(body).as_slice() {
+        return None;
+    }
+    let (length, packed) = body.split_at_checked(8)?;
+    Some((u64::from_le_bytes(length.try_into().ok()?), packed))
+}
+
+/// How large an entry of so many packed bytes may be.
+fn most_raw(packed: usize) -> usize {
+    packed.saturating_mul(MAX_RATIO).clamp(SMALL, MAX_RAW)
+}
+
+const NAME: &str = "brimful-ledger ";
+
+fn header() -> String {
+    format!("{NAME}{FORM} {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            subject: Subject::new(
+                ("s3://b/p".into(), "r".into()),
+                Detail::Usage,
+                Some("2026-11".into()),
+            ),
+            version: Version {
+                manifest: Some(("m".into(), "etag".into(), vec!["f".into()])),
+                files: vec![("f".into(), "etag".into())],
+            },
+            from: Some(7),
+            summary: Summary {
+                format: Some(Format::Legacy),
+                rows: 3,
+                bytes: 4,
+                missing: vec!["column".into()],
+            },
+            ledger: Partial::default(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        assert_eq!(Entry::decode(&entry().encode().unwrap()), Ok(entry()));
+    }
+
+    #[test]
+    fn an_entry_with_any_bit_flipped_or_any_end_missing_is_not_read() {
+        let bytes = entry().encode().unwrap();
+        for at in 0..bytes.len() {
+            assert!(Entry::decode(&bytes[..at]).is_err(), "{at} bytes");
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                assert!(Entry::decode(&flipped).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        let longer = [bytes, vec![0]].concat();
+        assert_eq!(Entry::decode(&longer), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn an_entry_that_would_take_all_memory_is_refused_before_it_is_unpacked() {
+        let bomb = |said: u64| {
+            let mut body = said.to_le_bytes().to_vec();
+            body.extend(zstd::bulk::compress(&vec![0; 64 << 20], 19).unwrap());
+            let digest = Sha256::digest(&body);
+            [header().as_bytes(), digest.as_slice(), &body].concat()
+        };
+        let honest = bomb(64 << 20);
+        assert!(honest.len() < 40_000, "{}", honest.len());
+        assert_eq!(Entry::decode(&honest), Err(Unreadable::TooLarge(64 << 20)));
+        assert_eq!(
+            Entry::decode(&bomb(u64::MAX)),
+            Err(Unreadable::TooLarge(u64::MAX))
+        );
+        // It unpacks to no more than it says.
+        assert_eq!(Entry::decode(&bomb(1 << 20)), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn an_entry_of_another_version_is_known_as_such() {
+        let bytes = entry().encode().unwrap();
+        let body = &bytes[header().len()..];
+        let other = [b"brimful-ledger 0 0.0.1\n", body].concat();
+        assert_eq!(Entry::decode(&other), Err(Unreadable::OtherVersion));
+    }
+
+    #[test]
+    fn a_month_takes_the_place_of_the_same_month_a_year_ago_and_of_nothing_else() {
+        let name = |report: &str, detail, period: Option<&str>| {
+            let report = ("s3://b".to_owned(), report.to_owned());
+            Subject::new(report, detail, period.map(str::to_owned)).name()
+        };
+        let november = name("r", Detail::Usage, Some("2026-11"));
+        assert_eq!(november, name("r", Detail::Usage, Some("2025-11")));
+        for other in [
+            name("r", Detail::Usage, Some("2026-12")),
+            name("r", Detail::Plans, Some("2026-11")),
+            name("r", Detail::Accounts, Some("2026-11")),
+            name("r", Detail::Usage, None),
+            name("s", Detail::Usage, Some("2026-11")),
+        ] {
+            assert_ne!(november, other);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A cluster that nobody can connect to, in the words of `brimful_kube`: the commands that need one end with a sentence.
+
+#![allow(clippy::unused_async, reason = "in the words of `brimful_kube`")]
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use brimful_karpenter::api::NodePoolSchema;
+use brimful_karpenter::rights::Right;
+use brimful_karpenter::{Node, NodeClaim, NodePool};
+use brimful_types::{Error, Result};
+
+/// A connection, of which there is none.
+#[derive(Debug, Clone, Copy)]
+pub enum Cluster {}
+
+/// A hold on the state, of which there is none.
+#[derive(Debug, Clone, Copy)]
+pub enum StateLease {}
+
+/// A patched pool.
+#[derive(Debug)]
+pub struct Stored {
+    /// The pool.
+    pub pool: NodePool,
+    /// False where other values were stored than were sent.
+    pub as_sent: bool,
+}
+
+/// Why a patch did not go through.
+#[derive(Debug)]
+pub enum PatchError {
+    /// The pool has moved.
+    Conflict(String),
+    /// The server will not have it.
+    Refused {
+        /// HTTP code.
+        code: u16,
+        /// The server's own words.
+        message: String,
+    },
+    /// Nothing was changed.
+    Undone(Error),
+    /// Whether something was changed is not known.
+    Unknown(Error),
+}
+
+/// Why the `NodeClaim`s could not be read.
+#[derive(Debug)]
+pub enum NodeClaimsError {
+    /// A caller may do without them.
+    Unavailable(Error),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<NodeClaimsError> for Error {
+    fn from(error: NodeClaimsError) -> Self {
+        match error {
+            NodeClaimsError::Unavailable(error) | NodeClaimsError::Failed(error) => error,
+        }
+    }
+}
+
+/// Something to tell of a pool.
+#[derive(Debug)]
+pub struct PoolEvent {
+    /// True for a Warning.
+    pub warning: bool,
+    /// Why.
+    pub reason: String,
+    /// What was done.
+    pub action: String,
+    /// The sentence for people.
+    pub note: String,
+}
+
+/// What the API server serves.
+#[derive(Debug)]
+pub struct Served {
+    /// Versions of `karpenter.sh`.
+    pub karpenter: Vec<String>,
+    /// True where EKS Auto Mode runs.
+    pub auto_mode: bool,
+}
+
+/// `NodeOverlay`s.
+#[derive(Debug)]
+pub enum Overlays {
+    /// Names of those that change a price.
+    Pricing(Vec<String>),
+    /// Karpenter is too old for them.
+    NotServed,
+    /// The caller may not list them.
+    Forbidden,
+}
+
+impl Cluster {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self> {
+        Self::connect_as(kubeconfig, context, None).await
+    }
+
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn connect_as(_: Option<&Path>, _: Option<&str>, _: Option<&str>) -> Result<Self> {
+        let what = "this build has no Kubernetes support: it reads NodePools from files only";
+        let hint =
+            "give --nodepools (and --nodes), or build with the feature `cluster`, which is a default one";
+        Err(Error::usage(what).hint(hint))
+    }
+}
+
+/// What a cluster could be asked for.
+macro_rules! never {
+    ($(fn $name:ident($($argument:ty),*) -> $answer:ty;)*) => {$(
+        #[allow(missing_docs, clippy::missing_const_for_fn, clippy::must_use_candidate, clippy::trivially_copy_pass_by_ref)]
+        pub async fn $name(&self $(, _: $argument)*) -> $answer {
+            match *self {}
+        }
+    )*};
+}
+
+impl Cluster {
+    never! {
+        fn node_pools() -> Result<Vec<NodePool>>;
+        fn node_pool(&str) -> Result<NodePool>;
+        fn nodes() -> Result<Vec<Node>>;
+        fn node_claims() -> Result<Vec<NodeClaim>, NodeClaimsError>;
+        fn patch_node_pool(&str, &Value, bool) -> Result<Stored, PatchError>;
+        fn publish(&NodePool, PoolEvent) -> ();
+        fn user() -> Result<String>;
+        fn may(&Right, &str, Option<&str>) -> Result<bool>;
+        fn served() -> Result<Served>;
+        fn schema() -> Option<NodePoolSchema>;
+        fn check_schema() -> Result<()>;
+        fn karpenter_version() -> Option<String>;
+        fn price_overlays() -> Result<Overlays>;
+        fn read_state(&str, &str) -> Result<Option<String>>;
+        fn read_history(&str, &str) -> Result<Option<String>>;
+        fn take_state(&str, &str, &str, DateTime<Utc>) -> Result<StateLease>;
+        fn free_state(&str, &str, &str) -> Result<()>;
+        fn delete_state(&str, &str) -> Result<()>;
+    }
+
+    /// Nowhere.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match *self {}
+    }
+}
+
+impl StateLease {
+    never! {
+        fn release(Option<&str>, Option<&str>) -> Result<()>;
+    }
+
+    /// Never.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn check(&self) -> Result<()> {
+        match *self {}
+    }
+
+    /// Never.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        match *self {}
+    }
+
+    /// Never.
+    #[must_use]
+    pub fn history(&self) -> Option<&str> {
+        match *self {}
+    }
+}
