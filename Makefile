@@ -13,7 +13,7 @@ STYLE ?= legacy
 # The demo needs neither AWS nor a cluster, so it is built with neither, which takes a few minutes from nothing. CI runs
 # the binary that its tests were built with (DEMO_BUILD=true DEMO=target/debug/brimful).
 DEMO_BUILD ?= $(CARGO) build --locked --quiet --no-default-features --profile demo
-DEMO ?= target/demo/brimful
+DEMO ?= $(or $(CARGO_TARGET_DIR),target)/demo/brimful
 # The fixtures' clock.
 NOW := 2026-11-21T18:00:00Z
 
@@ -23,7 +23,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures bench control build clean
+.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures bench bench-build control build clean
 
 ## help: print this list
 help:
@@ -43,11 +43,11 @@ demo: need-cargo
 
 ## test: run every test, on real servers; sets up what they need
 test: need-cargo test-tools
-	$(CARGO) test --locked --lib --bins --tests -- --test-threads=$(TEST_THREADS)
+	$(CARGO) test --locked --workspace --lib --bins --tests -- --test-threads=$(TEST_THREADS)
 
 ## test-fast: run the tests that need no servers
 test-fast: need-cargo
-	$(CARGO) test --locked --lib --bins
+	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --test it -- cli:: traps::
 
 ## e2e-long: run the closed loop on a running Karpenter again and again (ROUNDS=20: about 90 minutes)
@@ -69,7 +69,7 @@ fmt:
 ## lint: check format and lints; warnings are errors
 lint: need-cargo
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
 
 ## audit: check dependencies' licences, bans and sources, and advisories where their database can be had
@@ -91,6 +91,10 @@ bench: test-tools build
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful QUESTIONS=target/release/examples/questions \
 		benches/run.sh --rows $(ROWS) --style $(STYLE)
+
+## bench-build: measure what building takes: crates by room, a rule edited to its tests, the release binary (about 15 minutes)
+bench-build: need-cargo
+	@benches/build.sh
 
 ## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=20)
 control: need-cargo

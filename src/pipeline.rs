@@ -25,7 +25,7 @@ use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization, stale};
 use brimful_types::hour::{Hour, human_duration, rfc3339};
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
 /// What to read, and how.
@@ -244,13 +244,13 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
             "the report has no rows of this plan since {since}, although it goes on: it counts as ended then"
         );
         data.warnings
-            .push(Warning::of_plan("plan-stopped", &plan.arn, message));
+            .push(Warning::of_plan(WarningCode::PlanStopped, &plan.arn, message));
     }
     let effective_cost = "savings_plan_savings_plan_effective_cost";
     let lacks_costs = data
         .warnings
         .iter()
-        .any(|w| w.code == "missing-columns" && w.message.contains(effective_cost));
+        .any(|w| w.code == WarningCode::MissingColumns && w.message.contains(effective_cost));
     let sharing = sharing(&data.ledger, config);
     let terms = Terms {
         sharing: &sharing,
@@ -271,7 +271,7 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
             "{location}: a FOCUS export tells neither when plans begin and end nor how they are paid, and states their use only once, so \
              hours are complete by their age alone: prefer a CUR 2.0 export"
         );
-        warnings.push(Warning::new("focus-report", message));
+        warnings.push(Warning::new(WarningCode::FocusReport, message));
     }
     warnings.sort();
     let periods = if data.periods.is_empty() {
@@ -344,25 +344,25 @@ fn general_warnings(ledger: &Ledger, horizon: Option<DateTime<Utc>>, location: &
     let mut warnings = Vec::new();
     if ledger.plans.is_empty() {
         warnings.push(Warning::new(
-            "no-plans",
+            WarningCode::NoPlans,
             format!("{location}: the report holds no Savings Plan: there is nothing to fill"),
         ));
     } else if horizon.is_none() {
         let message = format!(
             "{location}: the report holds only fees, such as those written ahead for future hours, and no usage yet"
         );
-        warnings.push(Warning::new("no-usage", message));
+        warnings.push(Warning::new(WarningCode::NoUsage, message));
     } else if ledger.has_no_instances() {
         let message = format!(
             "{location}: no EC2 instance usage in the report: how far it reaches is taken from Fargate and Lambda usage"
         );
-        warnings.push(Warning::new("no-instance-usage", message));
+        warnings.push(Warning::new(WarningCode::NoInstanceUsage, message));
     }
     if ledger.granularity == Some(Granularity::Daily) {
         let message = format!(
             "{location}: the report is DAILY: every entry is a whole day, and hours of full and of empty use hide in it"
         );
-        warnings.push(Warning::new("daily-report", message));
+        warnings.push(Warning::new(WarningCode::DailyReport, message));
     }
     if ledger.currencies.len() > 1 {
         let all: Vec<&str> = ledger.currencies.iter().map(String::as_str).collect();
@@ -370,7 +370,7 @@ fn general_warnings(ledger: &Ledger, horizon: Option<DateTime<Utc>>, location: &
             "{location}: plans are in several currencies ({}): never add them up",
             all.join(", ")
         );
-        warnings.push(Warning::new("mixed-currencies", message));
+        warnings.push(Warning::new(WarningCode::MixedCurrencies, message));
     }
     warnings
 }
@@ -381,7 +381,7 @@ fn doubt(judged: &Judged, config: &Config, now: DateTime<Utc>) -> Option<String>
     let missing = judged
         .warnings
         .iter()
-        .find(|warning| warning.code == "missing-columns" && !nothing_to_fill);
+        .find(|warning| warning.code == WarningCode::MissingColumns && !nothing_to_fill);
     if let Some(missing) = missing {
         return Some(missing.message.clone()); // it may be why there is no usage
     }
@@ -422,7 +422,7 @@ pub(crate) fn unread(location: &Location, error: &Error) -> Judged {
             scan_cost: None,
             age_hours: None,
         },
-        warnings: vec![Warning::new("report-changing", error.to_string())],
+        warnings: vec![Warning::new(WarningCode::ReportChanging, error.to_string())],
         doubt: Some(error.to_string()),
     }
 }

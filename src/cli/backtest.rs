@@ -1,5 +1,6 @@
 //! `brimful backtest`: what each way of acting would have cost. Needs the report only, and changes nothing.
 
+use brimful_types::warning::WarningCode;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -103,7 +104,7 @@ fn usable(judged: &Judged) -> Result<()> {
     let lacks = judged
         .warnings
         .iter()
-        .any(|warning| warning.code == "missing-columns");
+        .any(|warning| warning.code == WarningCode::MissingColumns);
     match &judged.doubt {
         Some(doubt) if lacks || judged.utilization.horizon.is_none() => Err(Error::report(doubt.clone())
             .hint("a backtest needs an hourly report with all columns; --now and --since choose the time that it looks at")),

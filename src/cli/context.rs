@@ -19,7 +19,7 @@ use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
 use brimful_cur::scan::Progress;
 use brimful_policy::unpriced::unpriced;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
 
 /// The settings of a run.
@@ -122,7 +122,7 @@ impl Context {
                         .map(|hint| format!(": {hint}"))
                         .unwrap_or_default();
                     judged.warnings.push(Warning::of_plan(
-                        "rates-unknown",
+                        WarningCode::RatesUnknown,
                         &arn,
                         format!("{error:#}{hint}"),
                     ));

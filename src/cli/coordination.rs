@@ -1,5 +1,6 @@
 //! This run among the other clusters: reads what they tell, tells what it plans, and looks again.
 
+use brimful_types::warning::WarningCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub(crate) async fn meet<'a>(
     );
     let Some(cluster) = identity.cluster else {
         let why = "this cluster's name is not known, so it cannot tell the others its demand (coordination.uri): set cluster.name";
-        return (None, Peers::nobody("coordination-unnamed", why));
+        return (None, Peers::nobody(WarningCode::CoordinationUnnamed, why));
     };
     let opened = async {
         let store = crate::source::coordination(&place, &AwsAccess::default()).await?;
@@ -165,7 +166,7 @@ fn unreachable(place: &Place, what: &str, error: &Error) -> Peers {
     let why = format!(
         "what the clusters tell at {place} cannot be {what}, so this run goes on without the others: {error:#}{hint}"
     );
-    Peers::nobody("coordination-unreachable", why)
+    Peers::nobody(WarningCode::CoordinationUnreachable, why)
 }
 
 #[cfg(test)]
@@ -211,7 +212,7 @@ mod tests {
     }
 
     fn codes(proposal: &Proposal) -> Vec<&'static str> {
-        let codes = proposal.warnings.iter().map(|warning| warning.code);
+        let codes = proposal.warnings.iter().map(|warning| warning.code.as_str());
         codes.filter(|code| code.starts_with("coordination")).collect()
     }
 

@@ -74,7 +74,13 @@ pub(crate) fn tell_warnings(warnings: &[Warning]) {
     if tells_in_json() {
         for warning in warnings {
             let (plan, pool) = (warning.plan.as_deref(), warning.node_pool.as_deref());
-            tracing::warn!(code = warning.code, plan, nodePool = pool, "{}", warning.message);
+            tracing::warn!(
+                code = warning.code.as_str(),
+                plan,
+                nodePool = pool,
+                "{}",
+                warning.message
+            );
         }
         return;
     }

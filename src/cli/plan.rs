@@ -12,7 +12,7 @@ use crate::report::json::PlanDocument;
 use crate::report::{explain, plan_table};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::manifest;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
 /// `plan --exit-code` found changes.
@@ -154,7 +154,7 @@ pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>
         Err(NodeClaimsError::Unavailable(error)) => {
             let message =
                 format!("{error}: drift and expiry are not seen, so no full pool's weight is lowered");
-            warnings.push(Warning::new("no-node-claims", message));
+            warnings.push(Warning::new(WarningCode::NoNodeClaims, message));
             None
         }
         Err(error) => return Err(error.into()),

@@ -17,7 +17,7 @@ use super::signals::{GIVE_BACK, Interrupt};
 use crate::cluster::{Cluster, StateLease};
 use brimful_policy::history::History;
 use brimful_policy::state::{MAX_BYTES, State};
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
 /// Name of the `ConfigMap`.
@@ -54,7 +54,10 @@ impl Known {
             Some(Err(why)) => {
                 let message =
                     format!("{place}: the history of changes cannot be read ({why}): a new one is begun");
-                (History::default(), Some(Warning::new("history-lost", message)))
+                (
+                    History::default(),
+                    Some(Warning::new(WarningCode::HistoryLost, message)),
+                )
             }
         };
         Self {
@@ -140,7 +143,7 @@ pub(crate) async fn peek_cluster(
         Ok(text) => Ok(Known::read(&place(namespace), text.as_deref(), None)),
         Err(error) => {
             let message = format!("{error}: the plan is made as if this were the first run");
-            warnings.push(Warning::new("no-state", message));
+            warnings.push(Warning::new(WarningCode::NoState, message));
             Ok(Known::default())
         }
     }

@@ -1,4 +1,4 @@
-//! Who asks, and what they may: AWS and the cluster.
+//! Checks of access: whose credentials these are, and what they may do, in AWS and in the cluster.
 
 use super::{Check, Group};
 use crate::cluster::{Overlays, Served};
@@ -27,8 +27,8 @@ pub fn caller(found: &Result<Caller, NoCaller>) -> Check {
     }
 }
 
-/// The right as this run needs it: none to the state where that is in a file, and none that must be to patch where
-/// nothing is patched.
+/// A right as this run needs it: `None` for the state's ConfigMap where the state is in a file, and optional for
+/// patches where `mode: observe` makes none.
 #[must_use]
 pub fn needed(right: &Right, mode: Mode, state_in_file: bool) -> Option<Right> {
     if state_in_file && right.resource == "configmaps" {

@@ -1,4 +1,4 @@
-//! The application order, replayed on the report: a measure of how well Brimful knows who pays for what.
+//! Replays the application order on the report: a measure of how well Brimful knows who pays for what.
 
 use super::{Check, Group};
 use crate::config::Config;
@@ -13,7 +13,7 @@ pub(super) const ID: &str = "application-order";
 /// Part of the commitment up to which the order is trusted.
 const TRUSTED: f64 = 0.02;
 
-/// Whether AWS's application order, as Brimful knows it, makes the plans be used as the report says they were.
+/// Whether AWS's application order, as Brimful knows it, leads to the plans' use that the report states.
 pub(super) fn check(judged: &Judged, config: &Config) -> Check {
     if judged
         .ledger
@@ -88,7 +88,7 @@ fn named(plan: &Plan, deviation: &Deviation) -> String {
     format!("plan {} ({group}, by {part})", plan.short_id())
 }
 
-/// Rounded up to a tenth: what is said to be the most never is too little.
+/// Rounded up to a tenth, since the message says "within".
 fn percent(fraction: f64) -> String {
     format!("{:.1} %", (fraction * 1000.0).ceil() / 10.0)
 }

@@ -1,5 +1,6 @@
-//! The place where clusters on the same plans tell each other their demand.
+//! Checks of the place where clusters on the same plans publish their demand.
 
+use brimful_types::warning::WarningCode;
 use chrono::{DateTime, Utc};
 
 use super::{Check, Group};
@@ -9,18 +10,21 @@ use brimful_policy::plan::Proposal;
 use brimful_types::hour::human_duration;
 
 const ID: &str = "coordination";
-/// One cluster's silence: told one by one.
-const STALE: &str = "coordination-stale";
+/// One cluster's silence: each has a check of its own.
 
-/// Whether the place is reached, who tells something there, and whether this cluster's name is its own. Nothing where
-/// none is configured.
+/// Whether the place is reached, who publishes there, and whether this cluster's name is its own. No checks where no
+/// place is configured.
 #[must_use]
 pub fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime<Utc>) -> Vec<Check> {
     let Some(uri) = &config.coordination.uri else {
         return Vec::new();
     };
     let group = Group::Configuration;
-    if let Some(broken) = peers.warnings.iter().find(|warning| warning.code != STALE) {
+    if let Some(broken) = peers
+        .warnings
+        .iter()
+        .find(|warning| warning.code != WarningCode::CoordinationStale)
+    {
         return vec![Check {
             id: ID,
             ..Check::warning(group, broken)
@@ -45,7 +49,10 @@ pub fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime
         || "this one has told nothing yet; `apply` does".to_owned(),
         |time| format!("by this one {}, under a name that is its alone", age(time)),
     );
-    let stale = proposal.warnings.iter().filter(|warning| warning.code == STALE);
+    let stale = proposal
+        .warnings
+        .iter()
+        .filter(|warning| warning.code == WarningCode::CoordinationStale);
     std::iter::once(Check::ok(group, ID, format!("{uri}: {others}; {own}")))
         .chain(stale.map(|warning| Check::warning(group, warning)))
         .collect()

@@ -1,4 +1,5 @@
-//! Findings of the preflight, from values: what is well, what is not, and the cure.
+//! Findings of the preflight, from values: what is well, what is not, and the cure. Reading what they rest on is
+//! `cli::doctor`'s business.
 
 pub mod access;
 pub(crate) mod application;
@@ -128,7 +129,7 @@ impl Check {
         Self::new(group, id, Status::Skipped, why)
     }
 
-    /// A failure, as the error tells it, with its exit code.
+    /// A failure, as the error states it, with its exit code.
     #[must_use]
     pub fn error(group: Group, id: &'static str, error: &Error) -> Self {
         Self {
@@ -153,7 +154,7 @@ impl Check {
         Self {
             subject,
             cure,
-            ..Self::warn(group, warning.code, message)
+            ..Self::warn(group, warning.code.as_str(), message)
         }
     }
 
@@ -282,7 +283,11 @@ mod tests {
 
     #[test]
     fn the_yaml_of_a_warning_is_its_cure() {
-        let warning = Warning::of_pool("no-room", "a", "no room. Make room with\n  spec:\n    weight: 1");
+        let warning = Warning::of_pool(
+            brimful_types::warning::WarningCode::NoRoom,
+            "a",
+            "no room. Make room with\n  spec:\n    weight: 1",
+        );
         let check = Check::warning(Group::NodePools, &warning);
         assert_eq!(check.cure.as_deref(), Some("spec:\n  weight: 1"));
         assert_eq!(

@@ -14,7 +14,7 @@ use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
 use brimful_policy::restraint::{BUILT_IN, not_committed};
 use brimful_policy::weights::{Stand, Want, show, weights};
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 mod owners;
 
@@ -163,7 +163,7 @@ impl Look<'_> {
         let pool = &plan.pool;
         let mut checks: Vec<Check> = self.role(plan).into_iter().collect();
         checks.extend(self.told(pool));
-        if pool.ready == Some(false) {
+        if pool.is_unready() {
             let message = "it is not Ready: Karpenter launches nothing from it, and pods go to the next pool";
             checks.push(warn("not-ready", message).cure(format!("kubectl describe nodepool {}", pool.name)));
         }
@@ -213,7 +213,7 @@ impl Look<'_> {
         let about = |warning: &&Warning| warning.node_pool.as_ref() == Some(&pool.name);
         // What holds for the whole report is said there.
         let of_report = |warning: &&Warning| {
-            warning.code == "frozen" && self.proposal.doubt.as_ref() == Some(&warning.message)
+            warning.code == WarningCode::Frozen && self.proposal.doubt.as_ref() == Some(&warning.message)
         };
         let planned: Vec<&Warning> = self
             .proposal
@@ -222,7 +222,7 @@ impl Look<'_> {
             .filter(about)
             .filter(|warning| !of_report(warning))
             .collect();
-        let codes: Vec<&str> = planned.iter().map(|warning| warning.code).collect();
+        let codes: Vec<WarningCode> = planned.iter().map(|warning| warning.code).collect();
         let more = self
             .supposed
             .iter()
@@ -230,7 +230,7 @@ impl Look<'_> {
             .filter(|warning| !codes.contains(&warning.code));
         let all = planned.iter().copied().chain(more);
         all.map(|warning| match warning.code {
-            "tie" => Check::warning(Group::NodePools, warning)
+            WarningCode::Tie => Check::warning(Group::NodePools, warning)
                 .cure("give them weights 10 apart: Brimful needs room in between"),
             _ => Check::warning(Group::NodePools, warning),
         })
@@ -269,7 +269,7 @@ impl Look<'_> {
                 }
             }
             (Err(doubt), _) => {
-                if !told(doubt.code, checks) {
+                if !told(doubt.code.as_str(), checks) {
                     checks.push(Check::warning(Group::NodePools, &doubt));
                 }
             }

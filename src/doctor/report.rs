@@ -1,4 +1,4 @@
-//! The report, read and judged.
+//! Checks of the report: found, fresh, whole, and what it shows of plans and of this cluster.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use brimful_savings_plans::utilization::stale;
 use brimful_types::error::Error;
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// Checks that need a report that could be read.
 const OF_CONTENT: [&str; 11] = [
@@ -31,21 +31,21 @@ const OF_CONTENT: [&str; 11] = [
     "report-share",
 ];
 
-/// Warnings that one of the checks here, or of the coordination, tells.
-const TOLD: [&str; 13] = [
-    "missing-columns",
-    "no-plans",
-    "no-usage",
-    "daily-report",
-    "focus-report",
-    "commitment-unknown",
-    "not-reconciling",
-    "untagged",
-    "shared-plan",
-    "coordination-conflict",
-    "coordination-stale",
-    "coordination-unnamed",
-    "coordination-unreachable",
+/// Warnings that a check here, or one of the coordination, already shows.
+const TOLD: [WarningCode; 13] = [
+    WarningCode::MissingColumns,
+    WarningCode::NoPlans,
+    WarningCode::NoUsage,
+    WarningCode::DailyReport,
+    WarningCode::FocusReport,
+    WarningCode::CommitmentUnknown,
+    WarningCode::NotReconciling,
+    WarningCode::Untagged,
+    WarningCode::SharedPlan,
+    WarningCode::CoordinationConflict,
+    WarningCode::CoordinationStale,
+    WarningCode::CoordinationUnnamed,
+    WarningCode::CoordinationUnreachable,
 ];
 
 /// AWS delivers at least once a day.
@@ -129,7 +129,7 @@ impl<'a> Look<'a> {
         self.judged.warnings.iter().chain(&self.proposal.warnings)
     }
 
-    fn warning(&self, code: &str) -> Option<&'a Warning> {
+    fn warning(&self, code: WarningCode) -> Option<&'a Warning> {
         self.warnings().find(|warning| warning.code == code)
     }
 
@@ -179,7 +179,7 @@ impl<'a> Look<'a> {
 
     fn columns(&self) -> Check {
         const ID: &str = "report-columns";
-        match self.warning("missing-columns") {
+        match self.warning(WarningCode::MissingColumns) {
             None => Check::ok(Group::Report, ID, "all that decisions need"),
             Some(warning) if self.judged.ledger.plans.is_empty() => Check {
                 id: ID,
@@ -194,7 +194,7 @@ impl<'a> Look<'a> {
         const ID: &str = "report-fresh";
         let most = self.config.policy.max_data_age.0;
         let Some(horizon) = self.judged.utilization.horizon else {
-            let message = match self.warning("no-usage") {
+            let message = match self.warning(WarningCode::NoUsage) {
                 Some(warning) => warning.message.clone(),
                 None => self
                     .judged
@@ -268,7 +268,7 @@ impl<'a> Look<'a> {
         const ID: &str = "report-account";
         let unknown: Vec<&Warning> = self
             .warnings()
-            .filter(|warning| warning.code == "commitment-unknown")
+            .filter(|warning| warning.code == WarningCode::CommitmentUnknown)
             .collect();
         if self.judged.ledger.plans.is_empty() {
             return Check::skipped(Group::Report, ID, "no plan tells whose report it is");
@@ -299,7 +299,7 @@ impl<'a> Look<'a> {
         let mature: BTreeSet<_> = hours().filter(|hour| hour.mature).map(|hour| hour.hour).collect();
         let broken: Vec<&Warning> = self
             .warnings()
-            .filter(|warning| warning.code == "not-reconciling")
+            .filter(|warning| warning.code == WarningCode::NotReconciling)
             .collect();
         if !broken.is_empty() {
             let check = |warning: &&Warning| Check {
@@ -317,7 +317,7 @@ impl<'a> Look<'a> {
                 Check::warn(Group::Report, ID, message).cure("wait a day; until then everything freezes"),
             ];
         }
-        if let Some(focus) = self.warning("focus-report") {
+        if let Some(focus) = self.warning(WarningCode::FocusReport) {
             let check = Check {
                 id: ID,
                 ..Check::warning(Group::Report, focus)
@@ -334,7 +334,7 @@ impl<'a> Look<'a> {
     fn tags(&self) -> Check {
         const ID: &str = "report-tags";
         let cure = "activate the cost allocation tags aws:eks:cluster-name and karpenter.sh/nodepool in the payer account, and set\ncluster:\n  name: NAME";
-        if let Some(untagged) = self.warning("untagged") {
+        if let Some(untagged) = self.warning(WarningCode::Untagged) {
             return Check {
                 id: ID,
                 ..Check::warning(Group::Report, untagged)
@@ -376,7 +376,7 @@ impl<'a> Look<'a> {
                 format!("{:.0} % of the headroom, as configured", share.0 * 100.0),
             );
         }
-        match self.warning("shared-plan") {
+        match self.warning(WarningCode::SharedPlan) {
             Some(shared) => Check {
                 id: ID,
                 ..Check::warning(Group::Report, shared)

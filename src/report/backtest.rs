@@ -60,7 +60,7 @@ pub struct Replayed {
 pub struct Model {
     pub groups: Vec<String>,
     pub cluster: Option<String>,
-    /// `tags`, or `all-spot` where nothing tells this cluster's usage.
+    /// `tags`, or `all-spot` where nothing shows which usage is this cluster's.
     pub own: &'static str,
     pub node_vcpu: f64,
     pub mean_nodes: f64,
@@ -128,7 +128,7 @@ pub struct Choice {
     pub hold: f64,
     pub drain: f64,
     pub lookahead: String,
-    /// Less than with the configured ones; over the whole time, or over the week.
+    /// What is saved against the configured thresholds, over the whole time or over the week.
     pub saved_per_month: f64,
 }
 
@@ -259,7 +259,7 @@ fn thresholds(backtest: &Backtest) -> ThresholdsRow {
     let of_week = |(week, best): (usize, &usize)| {
         let tried = &verdict.tried[*best];
         let (mine, theirs): (&Bill, &Bill) = (&tried.weeks[week], &configured.weeks[week]);
-        // The last week may be a short one: its commitment tells its hours as a part of the whole.
+        // The last week may be a short one: its part of the commitment is its part of the hours.
         let part = mine.commitment / tried.bill.commitment.max(1e-9);
         choice(
             tried,

@@ -30,7 +30,7 @@ pub struct Document {
     pub source: Option<Source>,
     /// Changes by time.
     pub entries: Vec<Row>,
-    /// What those together did of which the report tells.
+    /// What they did together, of those whose effect the report shows.
     pub total: Total,
     /// What should be known.
     pub warnings: Vec<Warning>,
@@ -73,16 +73,16 @@ pub struct EffectRow {
     pub why: Option<String>,
 }
 
-/// Sums over the changes of which the report tells both figures.
+/// Sums over the changes of which the report shows both figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Total {
     /// Changes that were made.
     pub changes: usize,
-    /// Those of which the report tells.
+    /// Those whose effect the report shows.
     pub told: usize,
-    /// $; null when it tells of none.
+    /// $; null when it shows none.
     pub saved: Option<Money>,
-    /// $; null when it tells of none.
+    /// $; null when it shows none.
     pub cost: Option<Money>,
 }
 
@@ -179,7 +179,7 @@ pub fn table(document: &Document, width: Option<usize>) -> String {
     out
 }
 
-/// `fill`, `hold` … for what was made, else what became of it.
+/// The decision (`fill`, `hold` …) of a change that was made, else how the try ended.
 fn outcome(row: &Row) -> (String, Style) {
     match (row.result, row.action, row.decision) {
         (Fate::Refused, ..) => ("refused".to_owned(), BAD),

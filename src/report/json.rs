@@ -83,7 +83,7 @@ pub struct PlanReport {
     pub hours: Vec<HourReport>,
     /// The complete hours.
     pub total: Total,
-    /// The others: what of them looks unused may still be delivered.
+    /// The others. What looks unused in them may still be delivered.
     pub incomplete: Total,
 }
 
@@ -349,7 +349,7 @@ pub enum ApplyResult {
 }
 
 impl PlanDocument {
-    /// The document of a proposal. `utilization` tells of all plans of the report, also of those nodes cannot use.
+    /// The document of a proposal. `utilization` has all plans of the report, also those that nodes cannot use.
     #[must_use]
     pub fn new(
         source: Source,

@@ -13,7 +13,7 @@ use brimful_simulation::trace::STEPS_PER_HOUR;
 use brimful_types::{Error, Result};
 
 const SIZE: (u32, u32) = (1200, 480);
-/// Readable on white and on black; told apart without red and green.
+/// Readable on white and on black, and distinct without red and green.
 const GREY: RGBColor = RGBColor(128, 128, 128);
 const BLUE: RGBColor = RGBColor(31, 119, 180);
 const ORANGE: RGBColor = RGBColor(230, 126, 34);

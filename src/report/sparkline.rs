@@ -1,4 +1,4 @@
-//! Utilization as a strip of blocks.
+//! Utilization over time as a strip of blocks, one line high.
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 

@@ -108,7 +108,7 @@ fn sum_row(utilization: &Utilization) -> Option<Vec<String>> {
     })
 }
 
-/// Whether the report tells the commitment of any hour of the plan; of another account's plan it does not.
+/// Whether the report states the commitment of any hour of the plan; of another account's plan it does not.
 fn is_known(plan: &PlanUse) -> bool {
     plan.hours.iter().any(|hour| hour.commitment.is_some())
 }

@@ -131,7 +131,7 @@ fn a_report_that_aws_is_rewriting_freezes() {
         judged
             .warnings
             .iter()
-            .all(|warning| warning.code != "table-unwatched")
+            .all(|warning| warning.code.as_str() != "table-unwatched")
     );
     server.put("rewriting", "status/status.parquet", &Bucket::status("UPDATING"));
     let doubt = history(&settings, &table, &never).unwrap().doubt.unwrap();

@@ -9,6 +9,7 @@ mod explain;
 mod history;
 mod patience;
 mod pools;
+mod reference;
 mod reports;
 mod settings;
 mod stopping;

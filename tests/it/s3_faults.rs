@@ -196,7 +196,7 @@ fn outcome(ended: Result<Judged, Error>, warning: &str) -> String {
         Ok(judged) if judged.doubt.is_some() => "freezes".to_owned(),
         Ok(judged) => {
             assert_eq!(&figures(&judged), right());
-            if judged.warnings.iter().any(|one| one.code == warning) {
+            if judged.warnings.iter().any(|one| one.code.as_str() == warning) {
                 format!("right, warns `{warning}`")
             } else {
                 "right".to_owned()

@@ -22,7 +22,7 @@ use super::store::ObjectStore;
 use super::symbols::Symbols;
 use crate::ledger_builder::LedgerBuilder;
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
 
 mod groups;
@@ -163,7 +163,7 @@ pub async fn read(
             "{table}: the table is not partitioned by billing period: every query reads all of it; partition it by billing_period, or by \
              year and month"
         );
-        warnings.push(Warning::new("table-unpartitioned", message));
+        warnings.push(Warning::new(WarningCode::TableUnpartitioned, message));
     }
     let (bytes, queries) = athena.spent();
     let cost = price(bytes, queries);
@@ -346,7 +346,7 @@ impl Watch {
             "{table}: nothing tells whether AWS rewrote the report during the query: set cur.uri to where its files lie, and their manifest \
              is looked at before and after"
         );
-        Ok(vec![Warning::new("table-unwatched", message)])
+        Ok(vec![Warning::new(WarningCode::TableUnwatched, message)])
     }
 
     /// Billing periods that have files and are not in the table.
@@ -358,7 +358,7 @@ impl Watch {
             "{table}: the table lacks {}, of which there are files: let AWS's crawler run, or add the partitions (MSCK REPAIR TABLE)",
             lacking.join(" and ")
         );
-        (!lacking.is_empty()).then(|| Warning::new("table-lacks-periods", message))
+        (!lacking.is_empty()).then(|| Warning::new(WarningCode::TableLacksPeriods, message))
     }
 
     fn delivered(&self) -> Option<chrono::DateTime<chrono::Utc>> {

@@ -16,7 +16,7 @@ use super::snapshot::{Manifests, Part};
 use super::store::{ObjectStore, Put, PutMode};
 use crate::ledger_builder::partial::Partial;
 use brimful_types::hour::Hour;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
 mod entry;
@@ -120,7 +120,7 @@ impl Kept<'_> {
     pub(crate) fn into_warnings(mut self) -> Vec<Warning> {
         self.warnings.sort();
         self.warnings
-            .dedup_by(|a, b| a.code == b.code && a.code == "cache-unusable");
+            .dedup_by(|a, b| a.code == b.code && a.code == WarningCode::CacheUnusable);
         self.warnings
     }
 
@@ -213,7 +213,8 @@ impl Kept<'_> {
             self.cache.place,
             subject.name()
         );
-        self.warnings.push(Warning::new("cache-rebuilt", message));
+        self.warnings
+            .push(Warning::new(WarningCode::CacheRebuilt, message));
         None
     }
 }
@@ -225,7 +226,7 @@ fn unusable(done: &str, error: &Error) -> Warning {
         .unwrap_or_default();
     let message =
         format!("the ledger cache cannot be {done}: {error}{way_out}; the report is read anew until it can");
-    Warning::new("cache-unusable", message)
+    Warning::new(WarningCode::CacheUnusable, message)
 }
 
 async fn in_time<T>(step: impl Future<Output = Result<T>>) -> Result<T> {

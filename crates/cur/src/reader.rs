@@ -21,7 +21,7 @@ use crate::ledger_builder::LedgerBuilder;
 use brimful_savings_plans::ledger::Ledger;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
 
 mod cached;
@@ -290,14 +290,14 @@ pub(super) fn warnings_of(place: &str, missing: &[&str], ledger: &Ledger) -> Vec
         let message = format!(
             "{place}: the report lacks {columns}: use is shown, but cannot be checked or acted upon; add them to the export"
         );
-        warnings.push(Warning::new("missing-columns", message));
+        warnings.push(Warning::new(WarningCode::MissingColumns, message));
     }
     if ledger.unreadable_rows > 0 {
         let message = format!(
             "{place}: {} rows hold something that is not a number or time; the hours they belong to are not used",
             ledger.unreadable_rows
         );
-        warnings.push(Warning::new("unreadable-rows", message));
+        warnings.push(Warning::new(WarningCode::UnreadableRows, message));
     }
     warnings
 }

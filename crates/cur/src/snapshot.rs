@@ -18,7 +18,7 @@ use super::object::{Object, ReadError};
 use super::parquet_file::damaged;
 use super::period::BillingPeriod;
 use super::store::ObjectStore;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
 
 mod listing;
@@ -164,7 +164,7 @@ impl Snapshot {
         let Some(manifest) = manifest_of(store, found, manifests).await? else {
             let files = found.newest_data();
             self.check_settled(store, &files)?;
-            if !self.warnings.iter().any(|w| w.code == "no-manifest") {
+            if !self.warnings.iter().any(|w| w.code == WarningCode::NoManifest) {
                 self.warnings.push(no_manifest(place));
             }
             self.delivered = newest(store, &files);
@@ -350,7 +350,7 @@ fn newest(store: &dyn ObjectStore, files: &[Object]) -> Option<DateTime<Utc>> {
 
 fn no_manifest(place: &str) -> Warning {
     Warning::new(
-        "no-manifest",
+        WarningCode::NoManifest,
         format!(
             "{place}: no manifest says which files belong together, so every parquet file there is read; copy the report with its manifest"
         ),

@@ -1,5 +1,4 @@
-//! What the cluster's `NodePool` API is: whether Brimful can work with it, and what its schema tells of Karpenter's
-//! version.
+//! The cluster's `NodePool` API: whether Brimful can work with it, and which versions of Karpenter its schema fits.
 
 use std::fmt;
 
@@ -81,7 +80,7 @@ pub struct NodePoolSchema {
 }
 
 impl NodePoolSchema {
-    /// From the API server's `OpenAPI` v3 document of `karpenter.sh/v1`; `None` when it does not tell of `NodePool`s
+    /// From the API server's `OpenAPI` v3 document of `karpenter.sh/v1`; `None` when it does not describe `NodePool`s
     /// (yet: the server publishes it a moment after the CRD).
     #[must_use]
     pub fn from_openapi(document: &Value) -> Option<Self> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::labels;
 use super::nodepool::{
-    API_VERSION, CapacityType, ConsolidationPolicy, Disruption, ExpireAfter, NodePool, Taint,
+    API_VERSION, CapacityType, ConsolidationPolicy, Disruption, ExpireAfter, NodePool, Readiness, Taint,
 };
 use super::requirement::{Requirements, ValueSet};
 
@@ -29,7 +29,7 @@ impl NodePool {
             disruption: Disruption::default(),
             expire_after: ExpireAfter::default(),
             resources: BTreeMap::new(),
-            ready: Some(true),
+            ready: Some(Readiness::Ready),
             deleting: false,
             weight_managers: Vec::new(),
             limits_managers: Vec::new(),

@@ -163,7 +163,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// `Kind "name"`, for messages; objects without a name are told apart by their kind only.
+/// `Kind "name"`, for messages; objects without a name have their kind only.
 pub(super) fn owner(kind: &str, object: &Value) -> String {
     match object.pointer("/metadata/name").and_then(Value::as_str) {
         Some(name) => format!("{kind} {name:?}"),

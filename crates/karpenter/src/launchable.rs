@@ -81,7 +81,7 @@ pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'
     }
 }
 
-/// What requirements say of the evaluated keys, by what it is said of: looked up once, for hundreds of types.
+/// A pool's requirements by the property of a type that they restrict: looked up once, for hundreds of types.
 struct TypeRules<'a> {
     name: Vec<&'a ValueSet>,
     size: Vec<&'a ValueSet>,
@@ -121,7 +121,7 @@ impl<'a> TypeRules<'a> {
             && number(&self.memory, kind.memory_mib)
     }
 
-    /// What a type's name alone can tell.
+    /// What a type's name alone says.
     fn allow_name(&self, name: &str) -> bool {
         all(&self.name, name)
             && instance_type::size(name).is_none_or(|size| all(&self.size, size))

@@ -1,6 +1,7 @@
-//! Karpenter and Kubernetes: what the API says, read into plain values, and the patches sent back.
+//! NodePools, Nodes and NodeClaims as plain values, and what Karpenter would make of them.
 //!
-//! Pure: objects come in as JSON, whether from a file or from the API server, and go through one parse path.
+//! Objects come in as JSON, whether from a file or from the API server, and go through one parse path. Files of
+//! manifests are read here; the API server is `brimful-kube`'s business, and what to patch is `brimful-policy`'s.
 
 pub mod api;
 #[cfg(any(test, feature = "fixtures"))]

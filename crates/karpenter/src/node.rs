@@ -1,4 +1,4 @@
-//! A Kubernetes Node as far as billing is concerned: where it runs, on what, and who pays how.
+//! A Kubernetes Node as far as the bill is concerned: which machine it is, where it runs, and how it is paid for.
 
 use std::collections::BTreeMap;
 
@@ -54,11 +54,11 @@ pub struct Node {
     pub ready: bool,
     /// True once the Node is being deleted.
     pub deleting: bool,
-    /// Name of the cluster, where a label tells.
+    /// Name of the cluster, where a label has it.
     pub cluster_name: Option<String>,
     /// vCPU.
     pub vcpu: Option<u32>,
-    /// Memory in MiB: the instance type's, where a label tells, else what the kubelet reports, which is less.
+    /// Memory in MiB: the instance type's, where a label has it, else what the kubelet reports, which is less.
     pub memory_mib: Option<u64>,
 }
 

@@ -24,7 +24,7 @@ pub struct NodeClaim {
     pub node_name: Option<String>,
     /// Its instance type, once launched.
     pub instance_type: Option<String>,
-    /// Its machine, as its Node will tell it: named as the claim, with the labels that Karpenter gives both. None before
+    /// Its machine, as its Node will show it: named as the claim, with the labels that Karpenter gives both. None before
     /// the launch.
     pub machine: Option<Node>,
     /// True if Karpenter will replace it because the pool's template or the node class changed.

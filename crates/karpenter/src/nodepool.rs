@@ -57,8 +57,8 @@ pub struct NodePool {
     pub expire_after: ExpireAfter,
     /// `status.resources`: the capacity of the pool's nodes as Karpenter counts it against the limits.
     pub resources: BTreeMap<String, String>,
-    /// The `Ready` condition; `Unknown` is Some(false), since Karpenter leaves such a pool out; None = not there.
-    pub ready: Option<bool>,
+    /// The condition `Ready`; None = not there.
+    pub ready: Option<Readiness>,
     /// True once the pool is being deleted.
     pub deleting: bool,
     /// Who owns `spec.weight` according to `metadata.managedFields`, newest last.
@@ -165,6 +165,17 @@ impl CapacityType {
     }
 }
 
+/// The status of the condition Ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// True.
+    Ready,
+    /// False.
+    NotReady,
+    /// Unknown, as for a moment after each change of the spec.
+    Unknown,
+}
+
 /// What a pool is to Brimful, by the capacity it can launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -269,11 +280,17 @@ impl NodePool {
         self.hard_taints().is_subset(&other.hard_taints()) && !os(self).is_disjoint(&os(other))
     }
 
+    /// True unless the condition Ready is True or absent: Karpenter launches nothing from it at this moment.
+    #[must_use]
+    pub fn is_unready(&self) -> bool {
+        self.ready.is_some_and(|ready| ready != Readiness::Ready)
+    }
+
     /// False for a pool from which nothing is launched: not Ready, being deleted, or with a limit of zero.
     #[must_use]
     pub fn is_switched_on(&self) -> bool {
         let is_zero = |limit: &String| quantity(limit).is_some_and(|limit| limit <= 0.0);
-        self.ready != Some(false) && !self.deleting && !self.limits.values().any(is_zero)
+        self.ready != Some(Readiness::NotReady) && !self.deleting && !self.limits.values().any(is_zero)
     }
 
     /// True if every pod that the other pool takes fits this one, as far as taints and labels that users define say:

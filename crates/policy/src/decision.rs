@@ -153,7 +153,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     };
     let thresholds = facts.policy.thresholds;
     let Some((node, price)) = next_node(facts) else {
-        return frozen("no instance type that it can launch is known, so what fits cannot be told".into());
+        return frozen("no instance type that it can launch has a known price, so what fits cannot be told: the report shows it once the type has run, AWS at once (cur.describeRates)".into());
     };
     let to_start = to_start(facts, price.rate.scale(thresholds.fill));
     let to_go_on = price.rate.scale(thresholds.hold).max(facts.launches.scale(0.5));

@@ -11,7 +11,7 @@ use brimful_karpenter::{
     CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, os, regions,
 };
 use brimful_savings_plans::savings_plan::GroupId;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// A `NodePool` as the plans see it.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl<'a> Eligible<'a> {
                     family_requirement(family)
                 );
                 self.warnings
-                    .push(Warning::of_pool("family-mismatch", &pool.name, message));
+                    .push(Warning::of_pool(WarningCode::FamilyMismatch, &pool.name, message));
             }
             return;
         }
@@ -106,7 +106,7 @@ impl<'a> Eligible<'a> {
                 "cannot tell whether this pool launches in {region}, where group {group} applies: set cluster.region in the configuration"
             );
             self.warnings
-                .push(Warning::of_pool("region-unknown", &pool.name, message));
+                .push(Warning::of_pool(WarningCode::RegionUnknown, &pool.name, message));
             return;
         }
         self.groups.push(group.clone());
@@ -254,7 +254,7 @@ mod tests {
         let eligible = Eligible::of(pool, &BTreeSet::from([GroupId::Compute, m5()]), &identity, types);
         (
             eligible.groups,
-            eligible.warnings.iter().map(|w| w.code).collect(),
+            eligible.warnings.iter().map(|w| w.code.as_str()).collect(),
         )
     }
 

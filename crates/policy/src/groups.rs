@@ -15,7 +15,7 @@ use brimful_savings_plans::savings_plan::{GroupId, Plan};
 use brimful_savings_plans::utilization::{GroupUse, Utilization, stale};
 use brimful_types::hour::{Hour, rfc3339};
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// A drop of all of a group's use to nothing is taken for missing data for so many hours, and believed after.
 const UNBELIEVED_ZERO_HOURS: usize = 24;
@@ -210,7 +210,7 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
                  headroom is not filled, and nothing is drained for want of it",
                 commitment.per_hour()
             );
-            warnings.push(Warning::of_plan("plan-unseen", &plan.arn, message));
+            warnings.push(Warning::of_plan(WarningCode::PlanUnseen, &plan.arn, message));
             continue;
         }
         if ends_shortly(plan, facts.now, within) {
@@ -219,7 +219,7 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
                 "the plan ({}) ends at {end}: its headroom is not filled any more",
                 commitment.per_hour()
             );
-            warnings.push(Warning::of_plan("plan-ending", &plan.arn, message));
+            warnings.push(Warning::of_plan(WarningCode::PlanEnding, &plan.arn, message));
         } else {
             group.commitment += commitment;
         }
@@ -391,5 +391,5 @@ fn shared_plan(
         uses.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         group.share * 100.0,
     );
-    Warning::new("shared-plan", message)
+    Warning::new(WarningCode::SharedPlan, message)
 }

@@ -1,6 +1,7 @@
 //! From where the plans stand to what each `NodePool` should do: pure, from values to values.
 
 pub mod arithmetic;
+pub mod bought;
 pub mod burn;
 pub mod cures;
 pub mod decision;

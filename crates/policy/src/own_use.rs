@@ -73,6 +73,16 @@ pub fn live_use(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
     found
 }
 
+/// The same at Compute rates.
+#[must_use]
+pub fn live_at_compute(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
+    let mut found: BTreeMap<GroupId, Money> = BTreeMap::new();
+    for (scope, _, compute) in billed(nodes).filter_map(|node| scale.node(node)) {
+        *found.entry(scope).or_default() += compute;
+    }
+    found
+}
+
 /// Compares live Nodes with the report.
 ///
 /// # Errors

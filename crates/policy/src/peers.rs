@@ -11,7 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use brimful_karpenter::NodePool;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::human_duration;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 mod demand;
 mod split;
@@ -60,9 +60,9 @@ pub struct Peers {
 impl Peers {
     /// Nobody, and why.
     #[must_use]
-    pub fn nobody(code: &'static str, why: impl Into<String>) -> Self {
+    pub fn nobody(code: WarningCode, why: impl Into<String>) -> Self {
         Self {
-            conflict: code == CONFLICT,
+            conflict: code == WarningCode::CoordinationConflict,
             warnings: vec![Warning::new(code, why)],
             ..Self::default()
         }
@@ -72,7 +72,7 @@ impl Peers {
     #[must_use]
     pub fn contested(cluster: &str) -> Self {
         Self::nobody(
-            CONFLICT,
+            WarningCode::CoordinationConflict,
             format!(
                 "another cluster tells its demand under the name {cluster}, too: this run goes on without the others. \
                  Give each cluster a name of its own (cluster.name)"
@@ -148,11 +148,9 @@ impl Peers {
     }
 }
 
-const CONFLICT: &str = "coordination-conflict";
-
 fn silent(cluster: &str, why: &str) -> Warning {
     Warning::new(
-        "coordination-stale",
+        WarningCode::CoordinationStale,
         format!("cluster {cluster} is seen by the report only, as if it told nothing: {why}"),
     )
 }

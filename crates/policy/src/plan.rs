@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
+use super::bought::as_in_force_now;
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
 use super::fleet::fleet;
 use super::groups::{self, GroupNow, active_groups, groups_now};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
-use super::own_use::{Scale, add_peers, live_use, own_use, record, recorded_use};
+use super::own_use::{Scale, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
 use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
@@ -26,7 +27,7 @@ use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// Everything that a plan rests on.
 #[derive(Debug, Clone, Copy)]
@@ -218,7 +219,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
             peers
         }
     };
-    let nowcasts = nowcast(inputs.utilization, &active, inputs.now, all.as_ref());
+    let as_now = as_in_force_now(inputs.utilization, inputs.ledger, &active, inputs.now);
+    let nowcasts = nowcast(&as_now, &active, inputs.now, all.as_ref());
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
@@ -231,8 +233,10 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
     if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
-        for group in &mut groups {
-            group.uses_at_least(live.get(&group.id).copied().unwrap_or_default());
+        for (group, least) in least_use(&scale, live, inputs.nodes.unwrap_or_default(), &groups) {
+            if let Some(group) = groups.iter_mut().find(|now| now.id == group) {
+                group.uses_at_least(least);
+            }
         }
     }
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
@@ -273,6 +277,24 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     }
 }
 
+/// What live Nodes cost each group at least: what its EC2 Instance plans cannot pay goes to the Compute plans.
+fn least_use(
+    scale: &Scale<'_>,
+    live: &BTreeMap<GroupId, Money>,
+    nodes: &[Node],
+    groups: &[GroupNow],
+) -> BTreeMap<GroupId, Money> {
+    let mut least = live.clone();
+    let at_compute = live_at_compute(scale, nodes);
+    for group in groups.iter().filter(|group| group.id != GroupId::Compute) {
+        let own = live.get(&group.id).copied().unwrap_or_default();
+        let beyond = (own - group.in_force).or_zero();
+        let whole = at_compute.get(&group.id).copied().unwrap_or_default();
+        *least.entry(GroupId::Compute).or_default() += whole.share(beyond, own);
+    }
+    least
+}
+
 /// Idle commitment of less than ten cents a day is not worth a word.
 const WORTH_A_DAY: Money = Money::from_picos(100_000_000_000);
 
@@ -304,7 +326,7 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
             "{headroom} of group {} is unused, and no on-demand NodePool launches what it alone pays for: {cure}",
             group.id
         );
-        Warning::new("plan-without-pool", message)
+        Warning::new(WarningCode::PlanWithoutPool, message)
     });
     told.collect()
 }
@@ -337,7 +359,7 @@ fn own_part(inputs: &Inputs<'_>, scale: &Scale<'_>) -> (Option<OwnUse>, Option<W
             format!("live Nodes cannot correct the report's figures: {why}; {lack}"),
         ),
     };
-    (own, Some(Warning::new("untagged", message)))
+    (own, Some(Warning::new(WarningCode::Untagged, message)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use brimful_karpenter::{NodePool, Role};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 mod limits;
 mod refusal;
@@ -127,11 +127,12 @@ impl<'a> Planner<'a> {
         let above_spot: BTreeSet<Option<String>> = self
             .warnings
             .iter()
-            .filter(|warning| warning.code == "overflow-above-spot")
+            .filter(|warning| warning.code == WarningCode::OverflowAboveSpot)
             .map(|warning| warning.node_pool.clone())
             .collect();
-        let told =
-            |warning: &&Warning| warning.code != "in-between" || !above_spot.contains(&warning.node_pool);
+        let told = |warning: &&Warning| {
+            warning.code != WarningCode::InBetween || !above_spot.contains(&warning.node_pool)
+        };
         self.warnings.extend(moved.warnings.iter().filter(told).cloned());
         Self::set_limits(&mut plans, &members);
         for (name, plan) in &mut plans {
@@ -254,7 +255,7 @@ impl<'a> Planner<'a> {
     fn tell_restraint(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
         let contested = restrained.filter(|_| is_marked(pool) && outcome.decision == Decision::None);
         let frozen = (outcome.decision == Decision::Freeze).then_some(&outcome.reason);
-        for (code, reason) in [("contested", contested), ("frozen", frozen)] {
+        for (code, reason) in [(WarningCode::Contested, contested), (WarningCode::Frozen, frozen)] {
             let warning = reason.map(|reason| Warning::of_pool(code, &pool.name, reason.clone()));
             self.warnings.extend(warning);
         }
@@ -383,7 +384,7 @@ impl<'a> Planner<'a> {
             "{what}: its weight stays above Spot meanwhile, since below they would all be replaced by Spot"
         );
         self.warnings
-            .push(Warning::of_pool("roll-out", &pool.name, message));
+            .push(Warning::of_pool(WarningCode::RollOut, &pool.name, message));
         Want::Fill
     }
 

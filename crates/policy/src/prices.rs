@@ -42,8 +42,9 @@ pub struct Price {
     pub source: Source,
 }
 
-/// On-demand $/h per vCPU that general, compute and memory families stay below in most regions (EC2 price list:
-/// m5 0.048, c5 0.0425, r5 0.063 in us-east-1).
+/// On-demand $/h per vCPU that general, compute and memory families (a, c, m, r, t) stay below in most regions (EC2 price
+/// list: m5 0.048, c5 0.0425, r5 0.063 in us-east-1). Others, such as those with GPUs, cost many times that: they have no
+/// price where nothing states one.
 const ASSUMED_PER_VCPU: i64 = 70; // thousandths of a dollar
 
 /// Where a node runs: its region (if known) and operating system.
@@ -196,6 +197,13 @@ impl<'a> Placement<'a> {
     }
 }
 
+/// True for families whose price follows their vCPU.
+fn is_plain(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| "acmrt".contains(first))
+        && letters.next().is_some_and(|second| second.is_ascii_digit())
+}
+
 impl Prices {
     /// The prices that a report shows, for `groups`.
     #[must_use]
@@ -211,11 +219,15 @@ impl Prices {
         place.dearest(self.0.get(group)?.types.get(name)?)
     }
 
-    /// The same, by other sizes of the family or else by an assumed price per vCPU where the report shows none.
+    /// The same, by other sizes of the family or else by an assumed price per vCPU where the report shows none; `None`
+    /// where that would be a guess.
     #[must_use]
     pub fn of(&self, group: &GroupId, name: &str, place: Placement<'_>, vcpu: Option<u32>) -> Option<Price> {
         let by_family = || self.0.get(group)?.by_family(name, place);
         self.seen(group, name, place).or_else(by_family).or_else(|| {
+            if !is_plain(name) {
+                return None;
+            }
             let per_vcpu = Money::from_picos(i128::from(ASSUMED_PER_VCPU) * 1_000_000_000);
             Some(Price {
                 rate: per_vcpu * i64::from(vcpu?),
@@ -338,9 +350,11 @@ mod tests {
             os: "windows",
             ..OHIO
         };
-        for (name, place) in [("m5.large", oregon), ("m5.large", windows), ("g5.2xlarge", OHIO)] {
-            assert_eq!(price(name, place), (dollars(0.14), Source::Assumed), "{name}");
+        for place in [oregon, windows] {
+            assert_eq!(price("m5.large", place), (dollars(0.14), Source::Assumed));
         }
+        let uneven = prices().of(&GroupId::Compute, "g5.2xlarge", OHIO, Some(8));
+        assert_eq!(uneven, None, "with a GPU a vCPU tells nothing of the price");
         let anywhere = Placement { region: None, ..OHIO };
         assert_eq!(price("m5.large", anywhere), (dollars(0.06), Source::Family));
     }

@@ -11,7 +11,7 @@ use crate::settings::{NodePoolsConfig, Settings};
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_karpenter::{NodeClaim, NodePool, Role};
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// Nodes that expire within so many hours count as a roll-out.
 const ROLL_OUT_WITHIN: i64 = 6;
@@ -206,7 +206,7 @@ pub fn unprotected(pool: &NodePool, below: bool, excess: Money) -> Warning {
         "its plans are full{cost}, {what}:\n{}",
         indented(&protection(pool))
     );
-    Warning::of_pool("unprotected", &pool.name, message)
+    Warning::of_pool(WarningCode::Unprotected, &pool.name, message)
 }
 
 #[cfg(test)]

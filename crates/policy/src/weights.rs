@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::eligibility::{competitors, launches_reservations, list};
 use crate::settings::WeightsConfig;
 use brimful_karpenter::{NodePool, Role};
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 mod told;
 
@@ -129,14 +129,17 @@ impl<'a> Work<'a> {
         competitors(pool, self.pools)
     }
 
-    /// Weights of pools beside it that do not want the same: with those that do a tie is harmless.
+    /// Weights of pools beside it with which a tie would matter: not those that want the same, nor those that plans pay
+    /// for in full.
     fn taken(&self, pool: &NodePool) -> BTreeSet<i32> {
         let want = self.stands.get(&pool.name).map(|stand| stand.want);
-        let wants_the_same =
-            |other: &NodePool| want.is_some() && self.stands.get(&other.name).map(|stand| stand.want) == want;
+        let is_harmless = |other: &NodePool| {
+            let stand = self.stands.get(&other.name);
+            stand.is_some_and(|stand| stand.committed || Some(stand.want) == want)
+        };
         let others = self.others(pool).into_iter();
         others
-            .filter(|other| !wants_the_same(other))
+            .filter(|other| !is_harmless(other))
             .map(|other| self.weight(other))
             .collect()
     }
@@ -213,7 +216,7 @@ impl<'a> Work<'a> {
         );
         self.found
             .warnings
-            .push(Warning::of_pool("no-room", &pool.name, message));
+            .push(Warning::of_pool(WarningCode::NoRoom, &pool.name, message));
     }
 
     /// The rivals that some legal weight beats where none beats all, and that weight, if it beats more of them than the
@@ -299,7 +302,7 @@ impl<'a> Work<'a> {
         );
         self.found
             .warnings
-            .push(Warning::of_pool("no-room", &pool.name, message));
+            .push(Warning::of_pool(WarningCode::NoRoom, &pool.name, message));
     }
 
     fn is_movable(&self, pool: &NodePool) -> bool {

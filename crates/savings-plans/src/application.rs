@@ -12,11 +12,11 @@
 //! What AWS leaves open, and what is done here:
 //! - How a group's plans share its usage: each pair of plan and usage stands in one queue for the group, at its own
 //!   saving. So every plan's owner comes before everybody else, and the plan that saves more pays first.
-//! - How finely savings compare: to the millionth, for the prices in a report are rounded.
+//! - How finely savings are compared: to the millionth, since the prices in a report are rounded.
 //! - Equal savings at equal rates: by the plan's ARN, then by account, usage type, operation and region. Plans with
 //!   equal rates are thus used up one after the other. What a group uses in all does not depend on this.
-//! - A rate that no covered row has shown yet: the plan has always run out before it came to such usage, so that waits
-//!   until the plan has nothing better.
+//! - Where no covered row has shown a rate yet: the plan always ran out before it came to such usage, so that comes
+//!   after all usage whose rate is known, of the same accounts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct UsageLine {
     pub region: Arc<str>,
     /// Family of an EC2 instance; `None` for Fargate and Lambda.
     pub family: Option<Arc<str>>,
-    /// What is used: usage type (which tells tenancy, too) and operation (which tells the operating system).
+    /// What is used: usage type (which has the tenancy in it) and operation (which stands for the operating system).
     pub key: UsageKey,
     /// On-demand price, $/unit; zero when it is not known, which counts as no saving.
     pub on_demand: Money,
@@ -54,7 +54,7 @@ pub struct Load {
     pub reserved: Quantity,
 }
 
-/// What became of a plan's commitment.
+/// How much of a plan's commitment was used, and how much was lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PlanShare {
     /// Used, at SP rates.
@@ -63,7 +63,7 @@ pub struct PlanShare {
     pub unused: Money,
 }
 
-/// What a plan paid of a line.
+/// A payment: how much of a line a plan paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covered {
     /// Index of the plan.
@@ -103,7 +103,7 @@ pub struct Application {
 pub struct Standing {
     /// Used, at SP rates.
     pub used: Money,
-    /// Used, and the plan's part of what its group had to leave on demand.
+    /// Used, and the plan's part of what its group could not pay for.
     pub demand: Money,
 }
 
@@ -118,13 +118,13 @@ pub struct Order {
     scopes: Vec<Option<GroupId>>,
 }
 
-/// A plan and usage that it may pay for; sorted as AWS pays. Narrow, for a large organization has a million of them.
+/// A plan and usage that it may pay for; sorted as AWS pays. Kept small: a large organization has a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     is_compute: bool,
     step: u8,
     is_unseen: bool,
-    /// What the plan lets one pay of the on-demand price, in millionths: the less, the higher the saving.
+    /// The part of the on-demand price that the plan's rate is, in millionths: the lower, the higher the saving.
     kept: u64,
     rate: Money,
     plan_rank: u32,

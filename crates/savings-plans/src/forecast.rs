@@ -1,9 +1,9 @@
-//! Where a level stands at an hour that no report shows yet, told from hours that are a day or more old, and how far
-//! such telling has been off on the very same history.
+//! Forecasts a level (of demand, $/h) for an hour that no report shows yet, from hours that are a day or more old,
+//! and says how far such forecasts were off on the very same history.
 //!
-//! There is no model to tune: a few plain ways to tell are replayed on the past at the lag that stands between the
-//! newest hour and the one asked for, and the one that would have erred least is believed. What it erred then is the
-//! forecast's own error.
+//! There is no model to tune. A few plain ways of forecasting are replayed on the past, at the same distance as that
+//! between the newest known hour and the one asked for. The way that would have erred least is used, and its errors
+//! then are the forecast's own range.
 
 use std::collections::BTreeMap;
 
@@ -13,24 +13,24 @@ use brimful_types::money::Money;
 /// Hours.
 const DAY: i32 = 24;
 const WEEK: i32 = 7 * DAY;
-/// Weeks back whose hour of the week counts: one holiday or incident among them is outvoted.
+/// How many weeks back [`Way::HourOfWeek`] looks: one holiday or incident among so many is outvoted.
 const WEEKS: i32 = 4;
-/// Days back whose hour of the day counts.
+/// How many days [`Way::HourOfDay`] looks at.
 const DAYS: usize = 3;
-/// No way looks at more hours.
+/// The most hours that any way looks at.
 const MOST_TOLD: usize = 4;
-/// Hours on which the ways are replayed: long enough for every hour of the week, twice.
+/// Hours on which the ways are replayed: each hour of the week comes twice.
 const REPLAYED: i32 = 2 * WEEK;
-/// Fewer replays than these say nothing.
+/// Fewer replays than so many say nothing.
 const ENOUGH: usize = 24;
 /// Hours of a day, as a count.
 const HOURS: usize = 24;
-/// A mean over a day may lack so many of its hours.
+/// So many of a day's hours may be missing from its mean.
 const MAY_LACK: usize = 4;
-/// Errors differ by the time of day: those within so many hours of it count, where there are enough.
+/// Errors differ by the time of day: where there are enough of them, those within so many hours of the target's count.
 const NEAR: i32 = 3;
 
-/// A way to tell a level from older ones.
+/// A way to forecast a level from older ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// The same hour of the last weeks, moved by what the daily mean has changed since.
@@ -43,17 +43,17 @@ pub enum Way {
     Newest,
 }
 
-/// In the order in which they are preferred where they err alike.
+/// All ways; of those that err alike the first is taken.
 const WAYS: [Way; 4] = [Way::HourOfWeek, Way::HourOfDay, Way::DailyMean, Way::Newest];
 
 /// A level that was not seen, and how sure it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forecast {
-    /// How it was told.
+    /// How it was forecast.
     pub way: Way,
     /// The best guess, $/h.
     pub level: Money,
-    /// What such guesses were off by, seen − told, ascending. Never empty.
+    /// What such forecasts were off by, seen − forecast, ascending. Never empty.
     pub errors: Vec<Money>,
     /// The hours that the guess rests on, newest first: it is the median of their levels, each moved by its part.
     pub basis: Vec<Basis>,
@@ -104,7 +104,7 @@ fn rank(count: usize, quantile: f64) -> usize {
     (quantile.clamp(0.0, 1.0) * count.saturating_sub(1) as f64).round() as usize
 }
 
-/// Tells the level at `target` from the hours known before it; `None` when there are none.
+/// Forecasts the level at `target` from the hours known before it; `None` when there are none.
 #[must_use]
 pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast> {
     let past = Past::of(known, target)?;
@@ -135,7 +135,7 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
             ahead: ahead.collect(),
         });
     }
-    // Too young to replay anything: what was seen at all makes the band.
+    // The history is too short to replay anything: all levels ever seen make the range.
     let (way, (level, basis)) = [Way::HourOfDay, Way::Newest]
         .into_iter()
         .find_map(|way| Some((way, past.tell(way, target.index(), past.newest)?)))?;
@@ -150,7 +150,7 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
     })
 }
 
-/// Errors of replays at about the target's hour of the day, else all; ascending, as they are given.
+/// Errors of replays near the target's hour of the day, else all of them; ascending, as they come.
 fn near(errors: &[(i32, Money)], target: Hour) -> Vec<Money> {
     let is_near = |hour: i32| {
         let apart = (hour - target.index()).rem_euclid(DAY);
@@ -222,7 +222,7 @@ impl Past {
             .then(|| Money::from_picos((until.0 - before.0).picos() / i128::try_from(count).unwrap_or(1)))
     }
 
-    /// The level at `target` as it would have been told when `newest` was the newest hour, and from which hours.
+    /// The level at `target` as it would have been forecast when `newest` was the newest hour, and from which hours.
     fn tell(&self, way: Way, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
         let mut told = Vec::new();
         let level = self.level(way, target, newest, &mut told)?;
@@ -269,7 +269,7 @@ impl Past {
         median(told.iter().map(|(_, level, moved)| *level + *moved))
     }
 
-    /// What a way would have erred in the hours that were seen since, seen − told; by the error, ascending.
+    /// How far a way would have been off in the hours that were seen since, seen − forecast, ascending.
     fn replay(&self, way: Way, lag: i32) -> Vec<(i32, Money)> {
         let mut told = Vec::new();
         let replayed = (self.newest - REPLAYED + 1..=self.newest).filter_map(|hour| {

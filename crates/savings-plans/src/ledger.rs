@@ -1,4 +1,6 @@
-//! The ledger: what a report says of plans, their hours, their rates, and the usage they might have covered.
+//! The ledger: a report added up into plans, their hours and rates, and the usage that they might have covered.
+//!
+//! It says what the report says and judges nothing. Sums are exact, so neither row order nor threads change them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,14 +12,14 @@ use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 
-/// How finely a report tells time.
+/// The length of a report's line items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Granularity {
-    /// The only one on which decisions rest.
+    /// Decisions rest on this one alone.
     Hourly,
     /// Totals are per day: good for a look at utilization, no more.
     Daily,
-    /// Tells nothing that Brimful could use.
+    /// Of no use to Brimful.
     Monthly,
 }
 
@@ -67,7 +69,7 @@ pub enum UsageClass {
     /// Covered by a Reserved Instance, before any plan. Kept only for instances with a cluster or NodePool tag.
     Reserved,
     /// Covered by the plan of that index in [`Ledger::plans`]: everyone's usage, tagged or not. Not kept in a ledger
-    /// made for plans alone ([`Detail::Plans`](crate::cur::columns::Detail::Plans)).
+    /// made for plans alone (`Detail::Plans` of the reader).
     Covered(usize),
 }
 
@@ -83,7 +85,7 @@ pub struct Series {
     /// Region code.
     pub region: Arc<str>,
     /// Who used it; empty in a ledger made for plans alone, and for usage without tags in one made for decisions
-    /// ([`Detail`](crate::cur::columns::Detail)).
+    /// (`Detail::Usage`).
     pub account: Arc<str>,
     pub cluster: Arc<str>,
     pub node_pool: Arc<str>,
@@ -163,7 +165,7 @@ pub struct Ledger {
     pub covered_regions: BTreeSet<(usize, String)>,
     /// End of the newest hour with covered or coverable usage of any sort.
     pub newest_usage: Option<DateTime<Utc>>,
-    /// `None` when no row tells.
+    /// `None` when no row shows it.
     pub granularity: Option<Granularity>,
     /// Rows that matter and hold something that is not a number or a time.
     pub unreadable_rows: u64,
@@ -176,8 +178,8 @@ pub struct Ledger {
 }
 
 impl PlanLedger {
-    /// A plan whose end cannot be read is not taken to go on for ever: AWS writes fees ahead to the end of the month, and no
-    /// further than the plan goes.
+    /// Ends a plan whose end cannot be read with its last fee, so that it does not go on for ever: AWS writes fees ahead
+    /// to the end of the month, and no further than the plan goes.
     pub fn guess_end(&mut self) {
         if self.plan.end.is_none() && self.plan.has_unread_end() {
             let fees = self
@@ -199,7 +201,7 @@ impl Ledger {
         instances.or(self.newest_usage).map(|end| end.min(now))
     }
 
-    /// True when no EC2 instance tells how far the report reaches.
+    /// True when no usage of EC2 instances shows how far the report reaches.
     #[must_use]
     pub fn has_no_instances(&self) -> bool {
         self.newest_by_region.is_empty()

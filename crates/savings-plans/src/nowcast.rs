@@ -1,7 +1,7 @@
 //! Where each group of plans stands now, estimated from hours that are a day or more old.
 //!
-//! The report gives the level ([`forecast`] tells how it is carried to this hour). Live Nodes, when at hand, replace
-//! what this cluster ran in old hours:
+//! The report gives the level, and [`forecast`] carries it to this hour. Live Nodes, when at hand, replace what this
+//! cluster ran in old hours:
 //! `demand(now) = demand(then) − own on-demand use then + own on-demand nodes now`, all at SP rates.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use super::utilization::{GroupHour, GroupUse, Utilization};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 
-/// What demand stays above, and below, nine times in ten.
+/// Quantiles of the estimate's range: demand lies within it nine times in ten.
 const LOW: f64 = 0.05;
 const HIGH: f64 = 0.95;
 
@@ -34,7 +34,7 @@ pub enum Method {
 /// Demand on a group of plans in the current hour, $/h at SP rates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nowcast {
-    /// The best guess.
+    /// The best estimate.
     pub demand: Money,
     /// What it stays above in 19 of 20 cases.
     pub low: Money,
@@ -42,7 +42,7 @@ pub struct Nowcast {
     pub high: Money,
     /// How it came about.
     pub method: Method,
-    /// What the report foretells, this cluster's part taken as it is now.
+    /// The forecast from the report, with this cluster's part taken as it is now.
     pub forecast: Forecast,
 }
 
@@ -63,7 +63,7 @@ pub struct OwnUse {
     pub now: BTreeMap<GroupId, Money>,
     /// The same, by hour of the report.
     pub then: BTreeMap<(GroupId, Hour), Money>,
-    /// The hours of which that is known; `None` = all. An unknown one is not used.
+    /// The hours for which it is known; `None` = all. An unknown hour counts for nothing, not as zero.
     pub known: Option<BTreeSet<Hour>>,
     /// Own use in the scope of an EC2 Instance group that Compute plans covered, at the Instance group's rates.
     pub overflow: BTreeMap<(GroupId, Hour), Money>,
@@ -72,7 +72,7 @@ pub struct OwnUse {
 }
 
 impl OwnUse {
-    /// True where the part of an old hour is known; nothing, where it has no entry then.
+    /// True where this cluster's part of an old hour is known. Where it is and has no entry, it is zero.
     #[must_use]
     pub fn knows(&self, hour: Hour) -> bool {
         self.known.as_ref().is_none_or(|known| known.contains(&hour))
@@ -119,8 +119,8 @@ pub fn nowcast(
     estimates.collect()
 }
 
-/// Demand on a group in an old hour. What the plans of a group that is no longer in force paid then, Compute plans
-/// must pay now.
+/// Demand on a group in an old hour. What was then paid by a group that is no longer in force is demand on Compute
+/// plans now.
 fn at(utilization: &Utilization, active: &BTreeSet<GroupId>, group: &GroupUse, hour: Hour) -> Money {
     let own = group.hours.get(&hour).map(GroupHour::demand).unwrap_or_default();
     if group.id != GroupId::Compute {

@@ -1,7 +1,7 @@
-//! The application order, replayed on the report's own hours: how far it can be trusted.
+//! Replays the application order on the report's own hours, to see how far it can be trusted.
 //!
-//! Each hour's usage is taken as the report shows it, whoever paid for it, and paid anew in the order of
-//! [`application`](super::application). What that makes each plan use is compared with what AWS says it used.
+//! Each hour's usage is taken as the report shows it, whoever paid for it, and paid for again in the order of
+//! [`application`](super::application). Each plan's use by that order is compared with the use that AWS states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

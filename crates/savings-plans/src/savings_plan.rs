@@ -66,7 +66,7 @@ impl PlanKind {
     }
 }
 
-/// One Savings Plan as the report tells of it.
+/// One Savings Plan as the report shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Its ARN, in whatever partition (`arn:aws:`, `arn:aws-cn:` …).
@@ -87,7 +87,7 @@ pub struct Plan {
     pub end: Option<DateTime<Utc>>,
     /// Currency of its commitment.
     pub currency: Option<String>,
-    /// When its rows stop although others' go on: it was returned, or the report does not tell its end.
+    /// When its rows stop although others' go on: it was returned, or the report does not state its end.
     pub stopped: Option<DateTime<Utc>>,
     /// When its fee was given back: a plan may be returned within some days.
     pub returned: Option<DateTime<Utc>>,
@@ -98,7 +98,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads a plan from its rows' texts; and what those leave open, from what it covered.
+    /// Reads a plan from its rows' texts, and what those leave open from the usage that it covered.
     #[must_use]
     pub fn read(arn: &str, texts: &PlanTexts, covered: &Covered) -> Self {
         let described = Described::by(&texts.description);
@@ -134,7 +134,7 @@ impl Plan {
         plan
     }
 
-    /// True when its end is told in a form that cannot be read.
+    /// True when its end is stated in a form that cannot be read.
     pub fn has_unread_end(&self) -> bool {
         self.unclear.iter().any(|what| matches!(what, Unclear::End(_)))
     }
@@ -243,7 +243,7 @@ pub enum GroupId {
 }
 
 impl GroupId {
-    /// Of these groups the one that pays first for a family in a region: its EC2 Instance group; Compute when there is
+    /// Which of these groups pays first for a family in a region: its EC2 Instance group, or Compute where there is
     /// none.
     #[must_use]
     pub fn paying_first(groups: &BTreeSet<Self>, family: &str, region: &str) -> Self {

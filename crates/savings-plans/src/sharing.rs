@@ -24,9 +24,9 @@ pub enum Sharing {
 }
 
 impl Sharing {
-    /// What a configuration's `sharing.accounts` says of it: nothing when left out. Else these accounts and this
-    /// cluster's own share among themselves; how others share among themselves is not known, and taken for not at all.
-    /// Without a known account of the cluster nothing can be said, either.
+    /// The sharing that a configuration's `sharing.accounts` stands for: these accounts and this cluster's own share
+    /// among themselves. How others share is not known, and taken as not at all. AWS's default where the key is left
+    /// out, or where the cluster's own account is not known.
     #[must_use]
     pub fn of(accounts: Option<&[String]>, own: Option<&str>) -> Self {
         let Some((accounts, own)) = accounts.zip(own) else {

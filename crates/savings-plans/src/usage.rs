@@ -1,4 +1,4 @@
-//! Line items by what a Savings Plan makes of them.
+//! What a line item is to a Savings Plan: its type, and whether a plan could pay for its usage.
 
 /// What a line item is, by `line_item_line_item_type`. The set is open: whatever is not named here is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub enum LineItemType {
     Used,
     /// FOCUS: the part of a plan's commitment that an hour left unused.
     Unused,
-    /// FOCUS: a fee, which tells what the plan is.
+    /// FOCUS: a fee, which describes the plan.
     Purchase,
     /// Money given back: of a plan that was returned, among others. It may name the plan in its description only.
     Refund,
@@ -181,7 +181,7 @@ impl UsageKind {
         }
     }
 
-    /// True for EC2 instances, whose newest hour tells how far the report reaches.
+    /// True for EC2 instances, whose newest hour shows how far the report reaches.
     #[must_use]
     pub fn is_instance(self) -> bool {
         matches!(self, Self::OnDemandInstance | Self::SpotInstance)

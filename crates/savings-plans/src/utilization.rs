@@ -1,4 +1,4 @@
-//! Utilization: what of each commitment was used, hour by hour, and what more would have been.
+//! Utilization: how much of each commitment was used, hour by hour, and how much more its group could have used.
 //!
 //! Used and commitment come from `SavingsPlanRecurringFee` rows; the sum of `SavingsPlanCoveredUsage` must agree
 //! (AWS "Understanding your Savings Plans in CUR"). Percentages are never averaged: Σused / Σcommitment.
@@ -14,16 +14,16 @@ use super::sharing::Sharing;
 use super::usage::{family, instance_type};
 use brimful_types::hour::{Hour, human_duration, rfc3339};
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
-/// Float noise between the two ways to tell use: 10⁻⁶ of it plus 10⁻⁴ $.
+/// Float noise between the two figures of an hour's use: 10⁻⁶ of it plus 10⁻⁴ $.
 const NOISE: (f64, f64) = (1e-6, 1e-4);
 /// A gap up to this part of the larger figure is taken with a warning.
 const TOLERATED_GAP: f64 = 0.005;
 /// A region whose newest instance hour lags further behind is taken to have stopped, not to be late.
 const REGION_LAG: i64 = 48;
 
-/// Of so many hours before its newest one a region must show instances in so many for its silence to count as delay.
+/// A region's silence counts as delay only if it ran instances in `STEADY` of the `STEADY_OF` hours before its newest one.
 const STEADY_OF: i32 = 24;
 const STEADY: usize = 12;
 
@@ -40,7 +40,7 @@ pub struct Terms<'a> {
     pub sharing: &'a Sharing,
 }
 
-/// What tells that an hour's figures are sound.
+/// By what an hour's figures are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     /// The use that fee rows state is that of the covered rows.
@@ -64,11 +64,11 @@ pub struct HourUse {
     pub covered: Option<Money>,
     /// Used plus the plan's share of its group's spill; `None` when used is.
     pub demand: Option<Money>,
-    /// True when the report has all of its usage, as far as age and figures can tell: a sum may count it.
+    /// True when the report has all of its usage, as far as age and figures show: a sum may count it.
     pub complete: bool,
     /// True when decisions may rest on it: complete, and an hour rather than a day.
     pub mature: bool,
-    /// Whether used and covered agree; `None` when that cannot be told.
+    /// Whether used and covered agree; `None` when that is not known.
     pub reconciles: Option<bool>,
     /// False when its figures contradict each other, or some of them are missing or unreadable.
     pub sound: bool,
@@ -357,9 +357,9 @@ fn group_commitments(ledger: &Ledger) -> BTreeMap<(GroupId, Hour), Money> {
     sums
 }
 
-/// The horizon of each group: the least over the regions where it covers instances, for regions report at their own
-/// pace; a region silent for longer than [`REGION_LAG`] hours is taken to have stopped, and the silence of one that runs
-/// something now and then says nothing.
+/// The horizon of each group: the least over the regions where it covers instances, since each region reports at its
+/// own pace. Two sorts of region are left out: one silent for longer than [`REGION_LAG`] hours has stopped, and the
+/// silence of one that runs something now and then means nothing.
 fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, DateTime<Utc>> {
     let mut horizons: BTreeMap<GroupId, DateTime<Utc>> = BTreeMap::new();
     for entry in &ledger.plans {
@@ -446,7 +446,7 @@ fn groups(
 
 fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: DateTime<Utc>) {
     let Ok(found) = plan.hours.binary_search_by_key(&hour, |h| h.hour) else {
-        // A plan in force without a row for this hour: the hour is not all there. Where the report tells no term (FOCUS),
+        // A plan in force without a row for this hour: the hour is not all there. Where the report states no term (FOCUS),
         // a plan is in force between its first hour and its last.
         let ends = plan.hours.first().zip(plan.hours.last());
         let is_between = ends.is_some_and(|(first, last)| first.hour < hour && hour < last.hour);
@@ -468,7 +468,7 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         .plan
         .unclear
         .iter()
-        .map(|what| Warning::of_plan("plan-unclear", arn, what.to_string()))
+        .map(|what| Warning::of_plan(WarningCode::PlanUnclear, arn, what.to_string()))
         .collect();
     warnings.extend(counted_twice(plan, entry));
     if let Some(since) = plan.plan.returned {
@@ -476,13 +476,13 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         let message = format!(
             "the report gives this plan's fee back ({since}): it was returned, and counts as ended then"
         );
-        warnings.push(Warning::of_plan("plan-returned", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::PlanReturned, arn, message));
     }
     let unknown = entry.hours.values().filter(|h| h.commitment.is_none()).count();
     if unknown > 0 && unknown == entry.hours.len() {
         let message = "covered usage cites this plan, but the report has no fee rows of it: it is another account's plan and this a \
                        member account's report; read the payer (management) account's report";
-        warnings.push(Warning::of_plan("commitment-unknown", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::CommitmentUnknown, arn, message));
     }
     let judged = |wanted: bool| {
         let hours = plan
@@ -498,7 +498,7 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
              these hours are incomplete or filtered out, and not used for decisions",
             broken.len()
         );
-        warnings.push(Warning::of_plan("not-reconciling", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::NotReconciling, arn, message));
     }
     let gaps = judged(true)
         .filter(|(_, h)| !within(h.used, h.covered, 0.0))
@@ -507,12 +507,12 @@ fn plan_warnings(plan: &PlanUse, entry: &PlanLedger) -> Vec<Warning> {
         let message = format!(
             "in {gaps} hours stated use and covered usage differ by up to 0.5 %: the larger figure is taken"
         );
-        warnings.push(Warning::of_plan("reconciliation-gap", arn, message));
+        warnings.push(Warning::of_plan(WarningCode::ReconciliationGap, arn, message));
     }
     warnings
 }
 
-/// The hours of which the report tells more than once.
+/// A warning of hours that the report holds more than once.
 fn counted_twice(plan: &PlanUse, entry: &PlanLedger) -> Option<Warning> {
     let counted = plan
         .hours
@@ -529,7 +529,11 @@ fn counted_twice(plan: &PlanUse, entry: &PlanLedger) -> Option<Warning> {
          copy); these hours are not used for decisions: read one delivery, with its manifest",
         twice.len()
     );
-    Some(Warning::of_plan("counted-twice", &plan.plan.arn, message))
+    Some(Warning::of_plan(
+        WarningCode::CountedTwice,
+        &plan.plan.arn,
+        message,
+    ))
 }
 
 /// AWS writes one fee for each plan and hour, and covers no more than the commitment.

@@ -46,7 +46,7 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The result of everything in this crate that can fail.
+/// The result of everything in Brimful that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {

@@ -12,7 +12,7 @@ const MILLIS: i64 = 3_600_000;
 pub struct Hour(i32);
 
 impl Hour {
-    /// The last hour that can be told, 245 000 years from 1970.
+    /// The last hour that there is, 245 000 years from 1970.
     pub const LAST: Self = Self(i32::MAX);
 
     /// The hour that holds an instant given in milliseconds since the epoch; `None` outside ±200 000 years.

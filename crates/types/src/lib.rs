@@ -1,4 +1,7 @@
 //! What every part of Brimful speaks of: money, amounts, hours, errors and warnings.
+//!
+//! Money and amounts are whole numbers, so that sums are exact (`docs/design/numbers.md`). Nothing here knows what it
+//! is used for.
 
 pub mod error;
 pub mod hour;

@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign, Neg, Sub};
 
 use crate::money::Money;
 
-/// Units per nano-unit.
+/// Nano-units per unit.
 const NANOS: f64 = 1e9;
 
 /// An amount of usage in whole nano-units of its usage type.

@@ -225,7 +225,7 @@ fn limits_that_are_used_up_and_pools_that_are_not_ready_are_told() {
     scarce.limits.insert("cpu".into(), "66".into());
     assert_eq!(hazards(scarce), Vec::<&str>::new());
     let mut unready = committed();
-    unready.ready = Some(false);
+    unready.ready = Some(brimful_karpenter::nodepool::Readiness::NotReady);
     assert_eq!(hazards(unready), ["not-ready"]);
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of a decision: the weight among its rivals, the limits, and what was left out.
+//! How a decision is carried out: the weight among the rivals', the limits, and which plans were left out.
 
 use super::{Facts, Page, rfc3339};
 use brimful_karpenter::Role;

@@ -148,7 +148,7 @@ fn a_pool_in_between_is_jumped_and_named() {
 }
 
 #[test]
-fn without_room_above_nothing_is_changed_and_the_cure_is_shown() {
+fn without_room_above_all_the_pool_goes_above_the_others_and_the_cure_is_shown() {
     let plan = plan(&weighted(&[("spot", Some(100))])).json(0);
     let told = warning(&plan, "no-room", "memory-committed");
     for part in [
@@ -159,11 +159,12 @@ fn without_room_above_nothing_is_changed_and_the_cure_is_shown() {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     let pool = entry(&plan["nodePools"], "name", "memory-committed");
-    assert_eq!(pool["weight"], json!({"current": 10, "proposed": 10}));
+    // batch-committed (40) is the next one down.
+    assert_eq!(pool["weight"], json!({"current": 10, "proposed": 41}));
 }
 
 #[test]
-fn without_room_below_nothing_is_changed_and_the_cure_is_shown() {
+fn without_room_below_all_the_pool_goes_below_the_others_and_the_cure_is_shown() {
     let plan = plan(&weighted(&[("default", None)])).json(0);
     let told = warning(&plan, "no-room", "general-committed");
     for part in [
@@ -173,8 +174,9 @@ fn without_room_below_nothing_is_changed_and_the_cure_is_shown() {
     ] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
+    // arm-spot (20) is the lowest that has a weight; memory-committed stands at 10.
     let pool = entry(&plan["nodePools"], "name", "general-committed");
-    assert_eq!(pool["weight"], json!({"current": 60, "proposed": 60}));
+    assert_eq!(pool["weight"], json!({"current": 60, "proposed": 9}));
 }
 
 #[test]

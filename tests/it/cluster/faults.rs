@@ -84,6 +84,19 @@ fn table(faults: &[Fault]) {
 
 #[track_caller]
 fn one(bench: &Bench, ask: Ask, fault: Fault) {
+    let time = time_for(fault);
+    // A busy machine may need all of a short time to come to the request.
+    if !tried(bench, ask, fault, time) {
+        assert!(
+            tried(bench, ask, fault, time * 4),
+            "{fault:?} at {ask:?} was not met"
+        );
+    }
+}
+
+/// One run with a fault; false if it ended before it came to it.
+#[track_caller]
+fn tried(bench: &Bench, ask: Ask, fault: Fault, time: Duration) -> bool {
     bench.restore();
     if ask == Ask::Look {
         // One that is not there is told by the status line alone.
@@ -94,7 +107,6 @@ fn one(bench: &Bench, ask: Ask, fault: Fault) {
         .front
         .break_requests(Box::new(move |line, body| ask.is(line, body)), fault);
     let began = Instant::now();
-    let time = time_for(fault);
     let timeout = format!("{}s", time.as_secs());
     let ended = bench
         .apply()
@@ -102,8 +114,10 @@ fn one(bench: &Bench, ask: Ask, fault: Fault) {
         .ends_any();
     let (took, hits, seen) = (began.elapsed(), bench.front.hits(), bench.front.seen());
     bench.front.heal();
+    if hits == 0 {
+        return false;
+    }
     let context = format!("{fault:?} at {ask:?}, {hits} times in {took:?}\n{seen:#?}\n{ended:?}");
-    assert!(hits > 0, "the fault was not met: {context}");
     // Two seconds of grace, and some for a busy machine.
     assert!(took < time + Duration::from_secs(5), "{context}");
     assert_eq!(ended.code, Some(ask.exit(fault)), "{context}");
@@ -140,6 +154,7 @@ fn one(bench: &Bench, ask: Ask, fault: Fault) {
         "the next run: {next:?}\nafter {context}"
     );
     assert_eq!(bench.changes(), 2, "both changes are told once: {context}");
+    true
 }
 
 /// A run that failed says at what, and what to do.

@@ -37,7 +37,7 @@ fn months_of_an_export_are_found_however_their_folders_are_spelt() {
                 for folder in ["", "billing", "billing/acme"] {
                     let seen = read(&bucket.join(folder)).utilization();
                     assert_eq!(
-                        seen.plan(COMPUTE).total.used,
+                        seen.sum(COMPUTE).used,
                         usd(2.0),
                         "{partition} {layout:?} {folder:?}"
                     );
@@ -58,7 +58,7 @@ fn without_a_manifest_the_newest_execution_counts_and_only_one_spelling_of_a_mon
     fs::remove_dir_all(bucket.join("billing/acme/metadata")).unwrap();
     let seen = read(bucket.path()).utilization();
     assert_eq!(
-        (seen.plan(COMPUTE).total.used, seen.document.source.files),
+        (seen.sum(COMPUTE).used, seen.document.source.files),
         (usd(2.0), 1)
     );
     assert!(seen.warning("no-manifest").is_some());
@@ -70,7 +70,7 @@ fn without_a_manifest_the_newest_execution_counts_and_only_one_spelling_of_a_mon
     fs::remove_dir_all(upper.join("billing/acme/metadata")).unwrap();
     let seen = read(upper.path()).utilization();
     assert_eq!(
-        (seen.plan(COMPUTE).total.used, seen.document.source.files),
+        (seen.sum(COMPUTE).used, seen.document.source.files),
         (usd(2.0), 1)
     );
 }
@@ -84,7 +84,7 @@ fn folders_of_a_legacy_months_may_be_padded_and_in_any_case() {
         File::legacy().write(&path, &september.collect::<Vec<_>>());
         let seen = read(bucket.path()).now(at(-40 * 24)).utilization();
         assert_eq!(seen.document.source.billing_periods, ["2026-09"], "{folder}");
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0));
+        assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
     }
 }
 
@@ -101,7 +101,7 @@ fn what_focus_exports_have_beside_their_manifest_is_no_manifest_unless_it_names_
     );
     let seen = read(bucket.path()).utilization();
     assert_eq!(
-        (seen.plan(COMPUTE).total.used, seen.document.source.files),
+        (seen.sum(COMPUTE).used, seen.document.source.files),
         (usd(2.0), 1)
     );
 
@@ -109,7 +109,7 @@ fn what_focus_exports_have_beside_their_manifest_is_no_manifest_unless_it_names_
     fs::rename(bucket.join(&bucket.manifest_key("2026-11")), bucket.join(schema)).unwrap();
     let seen = read(bucket.path()).utilization();
     assert_eq!(
-        (seen.plan(COMPUTE).total.used, seen.document.source.files),
+        (seen.sum(COMPUTE).used, seen.document.source.files),
         (usd(2.0), 1)
     );
     assert!(seen.warning("no-manifest").is_none());
@@ -130,7 +130,7 @@ fn exports_beside_each_other_are_named_with_what_picks_one() {
         let cur = format!("--cur {}", bucket.join("pre").join(name).display());
         assert!(message.contains(&cur), "{message}");
         let seen = read(&bucket.join(&format!("pre/{name}"))).utilization();
-        assert_eq!(seen.plan(COMPUTE).total.used, usd(2.0));
+        assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
     }
 }
 
@@ -399,7 +399,7 @@ fn usage_times_are_read_in_every_form_and_a_report_without_any_is_no_report_with
     ] {
         let bucket = Bucket::written(File::legacy().times(Times::Written(form)), rows(0.5));
         assert_eq!(
-            read(bucket.path()).utilization().plan(COMPUTE).total.used,
+            read(bucket.path()).utilization().sum(COMPUTE).used,
             usd(2.0),
             "{form}"
         );

@@ -42,7 +42,7 @@ fn history(report: &Path, cache: Option<&Path>) -> (Seen, u64) {
 
 /// All that comes of a report but warnings about the cache.
 fn outcome(seen: &Seen) -> String {
-    let others = |warning: &&Warning| !warning.code.starts_with("cache-");
+    let others = |warning: &&Warning| !warning.code.as_str().starts_with("cache-");
     let warnings: Vec<&Warning> = seen.judged.warnings.iter().filter(others).collect();
     let mut document: Json = serde_json::from_str(&seen.json()).unwrap();
     document["warnings"].take();

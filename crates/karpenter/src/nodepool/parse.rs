@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    API_VERSION, Budget, ConsolidationPolicy, Disruption, ExpireAfter, FieldManager, NodePool, Taint,
+    API_VERSION, Budget, ConsolidationPolicy, Disruption, ExpireAfter, FieldManager, NodePool, Readiness,
+    Taint,
 };
 use crate::json::{At, owner};
 use crate::requirement::{Requirements, ValueSet};
@@ -59,11 +60,10 @@ impl NodePool {
             ready: status
                 .field("conditions")
                 .condition("Ready")?
-                // Unknown for a moment after each change of the spec.
-                .and_then(|status| match status {
-                    "True" => Some(true),
-                    "False" => Some(false),
-                    _ => None,
+                .map(|status| match status {
+                    "True" => Readiness::Ready,
+                    "False" => Readiness::NotReady,
+                    _ => Readiness::Unknown,
                 }),
             deleting: !metadata.field("deletionTimestamp").is_absent(),
             weight_managers: managers(&metadata.field("managedFields"), "f:weight")?,

@@ -66,7 +66,7 @@ fn a_full_node_pool_is_read_whole() {
         pool.disruption.budgets[1].reasons.as_deref(),
         Some(&["Drifted".to_owned()][..])
     );
-    assert_eq!((pool.ready, pool.deleting), (Some(true), false));
+    assert_eq!((pool.ready, pool.deleting), (Some(Readiness::Ready), false));
     let managers: Vec<_> = pool.weight_managers.iter().map(|m| m.manager.as_str()).collect();
     assert_eq!(
         managers,
@@ -236,12 +236,12 @@ fn a_pool_that_is_not_ready_or_has_a_limit_of_zero_launches_nothing() {
         assert!(!pool().limit(limits.0, limits.1).is_switched_on(), "{limits:?}");
     }
     let not_ready = NodePool {
-        ready: Some(false),
+        ready: Some(Readiness::NotReady),
         ..pool()
     };
     assert!(!not_ready.is_switched_on());
     let unknown = NodePool {
-        ready: None,
+        ready: Some(Readiness::Unknown),
         ..pool()
     };
     assert!(

@@ -7,7 +7,7 @@ use crate::records::MANAGE_LIMITS;
 use crate::settings::Settings;
 use brimful_karpenter::units::quantity;
 use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, labels, launchable, tells_types};
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// Why no pool takes what a full one cannot, and the one to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub fn wished(pool: &NodePool, config: &Settings) -> Result<bool, Warning> {
             let message = format!(
                 "its annotation {MANAGE_LIMITS} is {other:?}, neither true nor false: it is steered as before"
             );
-            Err(Warning::of_pool("manage-limits", &pool.name, message))
+            Err(Warning::of_pool(WarningCode::ManageLimits, &pool.name, message))
         }
         None => Ok(config.limits.manage),
     }
@@ -59,7 +59,7 @@ pub fn overflow<'a>(
     };
     for other in others.filter(launches) {
         match in_the_way(pool, other, types, node, is_steered(other)) {
-            None if other.ready == Some(false) => near.push(format!("{} is not Ready", other.name)),
+            None if other.is_unready() => near.push(format!("{} is not Ready", other.name)),
             None => return Ok(other),
             Some(what) => near.push(format!("{} {what}", other.name)),
         }
@@ -83,7 +83,7 @@ pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
          on Spot would stay Pending. Make an overflow pool with\n  {}",
         lacks.command
     );
-    Warning::of_pool("no-overflow", &pool.name, message)
+    Warning::of_pool(WarningCode::NoOverflow, &pool.name, message)
 }
 
 /// The smallest node that a pool can launch, as far as its types are known.
@@ -149,6 +149,7 @@ fn command(pool: &NodePool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brimful_karpenter::nodepool::Readiness;
 
     fn find(others: Vec<NodePool>) -> Result<String, Vec<String>> {
         let pool = NodePool::test("committed")
@@ -223,7 +224,7 @@ mod tests {
     fn what_stands_in_the_way_is_named() {
         let spare = || NodePool::test("spare").committed();
         let mut unready = spare();
-        unready.ready = Some(false);
+        unready.ready = Some(Readiness::NotReady);
         for (other, why) in [
             (spare().managed(), "spare is steered by Brimful itself"),
             (spare().replicas(2), "spare is static"),

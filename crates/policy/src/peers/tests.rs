@@ -1,3 +1,4 @@
+use brimful_types::warning::WarningCode;
 use proptest::prelude::*;
 
 use super::*;
@@ -100,7 +101,7 @@ fn garbage_is_named_and_does_not_count() {
         );
         let warning = &peers.warnings[0];
         assert!(
-            warning.code == "coordination-stale" && warning.message.contains(says),
+            warning.code == WarningCode::CoordinationStale && warning.message.contains(says),
             "{warning:?}"
         );
     }
@@ -145,7 +146,7 @@ fn another_cluster_of_the_same_name_ends_the_coordination() {
     let peers = judged(&[note(&own), staging.clone()]);
     assert!(peers.conflict && peers.fresh.is_empty(), "{peers:?}");
     assert!(
-        peers.warnings[0].code == "coordination-conflict"
+        peers.warnings[0].code == WarningCode::CoordinationConflict
             && peers.warnings[0].message.contains("cluster.name")
     );
     // Left behind by a cluster that has been rebuilt.

@@ -167,7 +167,11 @@ fn decided(scene: &Scene) -> (Decision, Option<i32>) {
 }
 
 fn codes(proposal: &Proposal) -> Vec<&'static str> {
-    proposal.warnings.iter().map(|warning| warning.code).collect()
+    proposal
+        .warnings
+        .iter()
+        .map(|warning| warning.code.as_str())
+        .collect()
 }
 
 #[test]

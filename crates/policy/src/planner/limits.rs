@@ -19,7 +19,7 @@ use crate::state::PoolState;
 use brimful_karpenter::{Node, NodePool, Role};
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 /// What counts as launched lately.
 const LATELY: i64 = 24; // hours
@@ -53,7 +53,7 @@ impl Planner<'_> {
         if self.running(pool).is_none() {
             let message =
                 "neither its status nor Nodes tell its capacity now: it is steered by its weight only";
-            return only(false, warn("no-capacity", message));
+            return only(false, warn(WarningCode::NoCapacity, message));
         }
         let is_steered = |other: &NodePool| other.role() == Role::Committed && self.is_managed(other);
         let node = self.own_nodes(pool).map(vcpu).max();
@@ -65,7 +65,7 @@ impl Planner<'_> {
                 "what it cannot take at its limits goes to {names} at list price, before Spot: make their weights lower than every \
                  Spot pool's"
             );
-            let above = (!above.is_empty()).then(|| warn("overflow-above-spot", &message));
+            let above = (!above.is_empty()).then(|| warn(WarningCode::OverflowAboveSpot, &message));
             return only(true, above.flatten().or(unclear));
         };
         // What stands is not torn down for a moment's sake, but neither made tighter.
@@ -89,7 +89,7 @@ impl Planner<'_> {
         ByLimits {
             on: true,
             lost_overflow: Some(since),
-            warning: warn("overflow-lost", &message),
+            warning: warn(WarningCode::OverflowLost, &message),
         }
     }
 

@@ -1,3 +1,4 @@
+use brimful_types::warning::WarningCode;
 use proptest::prelude::*;
 
 use super::*;
@@ -26,7 +27,7 @@ fn run(list: Vec<NodePool>, wants: &[(&str, Want)]) -> Weights {
 }
 
 fn codes(weights: &Weights) -> Vec<&'static str> {
-    weights.warnings.iter().map(|w| w.code).collect()
+    weights.warnings.iter().map(|w| w.code.as_str()).collect()
 }
 
 fn committed(weight: Option<i32>) -> NodePool {
@@ -328,7 +329,7 @@ proptest! {
         }
         let all = pools(list);
         let found = weights(&all, &stands, WeightsConfig::default());
-        let stuck: Vec<_> = found.warnings.iter().filter(|w| w.code == "no-room").filter_map(|w| w.node_pool.clone()).collect();
+        let stuck: Vec<_> = found.warnings.iter().filter(|w| w.code == WarningCode::NoRoom).filter_map(|w| w.node_pool.clone()).collect();
         let after = |pool: &NodePool| found.proposed.get(&pool.name).map_or(pool.effective_weight(), |w| w.unwrap_or(0));
         for (name, weight) in &found.proposed {
             prop_assert!(weight.is_none_or(|w| (1..=100).contains(&w)), "{name}: {weight:?}");

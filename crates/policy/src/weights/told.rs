@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{STEP, Work, weight_yaml};
 use crate::eligibility::{before_spot, list};
 use brimful_karpenter::{NodePool, Role};
-use brimful_types::warning::Warning;
+use brimful_types::warning::{Warning, WarningCode};
 
 impl Work<'_> {
     /// A filling pool without any rival, beside pools that launch Spot, deserves a word.
@@ -26,7 +26,7 @@ impl Work<'_> {
             );
             self.found
                 .warnings
-                .push(Warning::of_pool("no-rival", &pool.name, message));
+                .push(Warning::of_pool(WarningCode::NoRival, &pool.name, message));
         }
     }
 
@@ -81,7 +81,7 @@ impl Work<'_> {
         if let Some(message) = message {
             self.found
                 .warnings
-                .push(Warning::of_pool("in-between", &pool.name, message));
+                .push(Warning::of_pool(WarningCode::InBetween, &pool.name, message));
         }
     }
 
@@ -98,7 +98,7 @@ impl Work<'_> {
             );
             self.found
                 .warnings
-                .push(Warning::of_pool("tie", &pool.name, message));
+                .push(Warning::of_pool(WarningCode::Tie, &pool.name, message));
         }
     }
 }

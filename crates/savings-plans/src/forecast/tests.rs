@@ -67,7 +67,7 @@ fn a_step_is_followed_as_soon_as_a_day_of_it_has_matured() {
 
 #[test]
 fn what_the_ways_erred_is_the_forecasts_own_error() {
-    // Every other day lies 1 $/h higher, in no way that a week repeats: no way can tell which comes next.
+    // Every other day lies 1 $/h higher, in no way that a week repeats: no way can foresee which comes next.
     let high = |hour: i32| (hour / 24 * 7919 % 13) % 2 == 0;
     let found = told(&known(35, |hour| if high(hour) { 6.0 } else { 5.0 }), 36, 14);
     let width = found.at(0.95) - found.at(0.05);

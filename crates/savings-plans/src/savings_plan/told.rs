@@ -1,4 +1,4 @@
-//! What rows tell of a plan, of itself or by what it covered, and what they leave open.
+//! What is known of a plan from its own rows or from the usage that it covered, and what these leave open.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -84,7 +84,7 @@ impl PlanTexts {
     }
 }
 
-/// What a plan covered, as far as that tells what it is.
+/// What a plan covered, as far as that shows what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Covered {
     pub(super) families: BTreeSet<String>,

@@ -214,7 +214,10 @@ impl Seen {
     }
 
     pub(crate) fn warning(&self, code: &str) -> Option<&Warning> {
-        self.judged.warnings.iter().find(|warning| warning.code == code)
+        self.judged
+            .warnings
+            .iter()
+            .find(|warning| warning.code.as_str() == code)
     }
 
     /// How the groups of plans stand at `now`, as decisions see them.

@@ -3,6 +3,7 @@
 use super::*;
 use brimful_savings_plans::ledger::{Cell, Series, UsageClass};
 use brimful_types::quantity::Quantity;
+use brimful_types::warning::WarningCode;
 
 fn unprotected(weight: i32) -> NodePool {
     NodePool::test("committed")
@@ -194,7 +195,7 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
         let warnings = scene.run().warnings;
         let idle = warnings
             .into_iter()
-            .find(|warning| warning.code == "plan-without-pool");
+            .find(|warning| warning.code == WarningCode::PlanWithoutPool);
         idle.map(|warning| warning.message)
     };
     let message = idle(&scene).unwrap();
@@ -204,4 +205,73 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
     );
     scene.pools.push(committed());
     assert_eq!(idle(&scene), None);
+}
+
+#[test]
+fn what_an_instance_plan_bought_yesterday_pays_now_is_room_for_compute_plans() {
+    let mut bought = plan("e", PlanKind::Ec2Instance, 1.5, 0.0);
+    bought.plan.start = Some(at("2026-11-20T12:00:00Z"));
+    bought
+        .hours
+        .retain(|hour, _| hour.start() >= at("2026-11-20T12:00:00Z"));
+    let mut scene = Scene::new(vec![plan("c", PlanKind::Compute, 4.0, 4.0), bought]);
+    scene.config.cluster.region = Some("us-east-2".to_owned());
+    scene.pools[0] = NodePool::test("committed")
+        .committed()
+        .managed()
+        .protected()
+        .weight(10);
+    // Of the $4 that the Compute plan paid in the report's hours, $1.20 were m5: the new plan pays them now.
+    let (mut series, mut cells) = usage("us-east-2", "USE2", 1.2, |_| true);
+    series.class = UsageClass::Covered(0);
+    for cell in &mut cells {
+        cell.picos = 1_200_000_000_000;
+    }
+    (scene.ledger.series, scene.ledger.cells) = (vec![series], cells);
+    let proposal = scene.run();
+    let compute = proposal
+        .groups
+        .iter()
+        .find(|group| group.id == GroupId::Compute)
+        .unwrap();
+    assert_eq!(compute.headroom(), Some(dollars(1.2)));
+}
+
+#[test]
+fn what_untagged_nodes_cost_beyond_their_instance_plan_is_compute_demand() {
+    let instance = plan("e", PlanKind::Ec2Instance, 0.6, 0.6);
+    let mut scene = Scene::new(vec![plan("c", PlanKind::Compute, 2.0, 1.0), instance]);
+    scene.config.cluster.region = Some("us-east-2".to_owned());
+    // 60 m5.large cost $3.60: the m5 plan pays $0.60 of them, and $3 are more than the Compute plan has.
+    scene.nodes = Some((0..60).map(node).collect());
+    let proposal = scene.run();
+    let compute = proposal
+        .groups
+        .iter()
+        .find(|group| group.id == GroupId::Compute)
+        .unwrap();
+    assert_eq!(compute.headroom(), Some(dollars(-1.0)));
+    assert_ne!(pool(&proposal, "committed").outcome.decision, Decision::Fill);
+}
+
+#[test]
+fn what_a_gpu_costs_is_never_guessed() {
+    let mut scene = Scene::compute(20.0, 1.0);
+    scene.pools[0] = NodePool::test("committed")
+        .committed()
+        .managed()
+        .protected()
+        .families(&["g5"])
+        .weight(10);
+    let (decision, weight) = decided(&scene);
+    assert_eq!((decision, weight), (Decision::Freeze, Some(10)));
+    scene
+        .ledger
+        .on_demand_prices
+        .insert(key("USE2-BoxUsage:g5.xlarge"), dollars(1.006));
+    scene
+        .ledger
+        .rates
+        .insert((0, key("USE2-BoxUsage:g5.xlarge")), dollars(0.7));
+    assert_eq!(decided(&scene).0, Decision::Fill);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use brimful_savings_plans::nowcast::Method;
+use brimful_types::warning::WarningCode;
 
 /// The report shows 25 nodes' use without tags; each hour from `first` on was recorded with so many nodes of this cluster.
 fn recorded(first: &str, nodes: usize) -> Scene {
@@ -30,7 +31,9 @@ fn recorded(first: &str, nodes: usize) -> Scene {
 
 fn untagged(proposal: &Proposal) -> &str {
     let mut all = proposal.warnings.iter();
-    &all.find(|warning| warning.code == "untagged").unwrap().message
+    &all.find(|warning| warning.code == WarningCode::Untagged)
+        .unwrap()
+        .message
 }
 
 #[test]
