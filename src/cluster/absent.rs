@@ -1,6 +1,11 @@
 //! A cluster that nobody can connect to, in the words of `brimful_kube`: the commands that need one end with a sentence.
 
-#![allow(clippy::unused_async, reason = "in the words of `brimful_kube`")]
+#![allow(
+    clippy::unused_async,
+    unreachable_pub,
+    dead_code,
+    reason = "in the words of `brimful_kube`, of which nothing can be done"
+)]
 
 use std::path::Path;
 
@@ -65,7 +70,7 @@ impl From<NodeClaimsError> for Error {
 }
 
 /// Something to tell of a pool.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolEvent {
     /// True for a Warning.
     pub warning: bool,
@@ -78,7 +83,7 @@ pub struct PoolEvent {
 }
 
 /// What the API server serves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Served {
     /// Versions of `karpenter.sh`.
     pub karpenter: Vec<String>,
@@ -87,7 +92,7 @@ pub struct Served {
 }
 
 /// `NodeOverlay`s.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Overlays {
     /// Names of those that change a price.
     Pricing(Vec<String>),

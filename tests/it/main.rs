@@ -20,3 +20,4 @@ mod s3_report;
 mod s3_rewriting;
 mod support;
 mod traps;
+mod walls;

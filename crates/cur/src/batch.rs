@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int32Array, LargeStringArray, MapArray, StringArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, Float64Array, Int32Array, LargeStringArray, MapArray, StringArray,
     TimestampMillisecondArray, UInt64Array,
 };
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Int32Type, TimeUnit};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{DataType, TimeUnit};
 
 use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, is_region, text_of};
 use super::facts::Facts;
@@ -268,7 +270,7 @@ impl<'a> BatchDecoder<'a> {
             .map(|entry| entry.map(|entry| entry as u64))
             .collect();
         let picked =
-            arrow::compute::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
+            arrow_select::take::take(map.values(), &picks, None).map_err(|e| self.wrong(&e.to_string()))?;
         Ok(TextColumn::Plain(self.picked_texts(&picked, root)?))
     }
 

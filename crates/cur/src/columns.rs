@@ -3,7 +3,7 @@
 //! Names are those of the CUR user guide ("Data dictionary") and of the Data Exports table dictionary. Columns
 //! are found by name in every file anew, since they differ between months and even between files of a month.
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
 use self::focus::FocusColumns;

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow_schema::{DataType, Schema};
 
 use self::maps::{entry, keys_of};
 use super::table::PeriodColumns;

@@ -1,6 +1,6 @@
 //! FOCUS rows as line items: what a row is, by category and commitment status, and what follows from it.
 
-use arrow::array::{Array, Float64Array};
+use arrow_array::{Array, Float64Array};
 use rustc_hash::FxHashMap;
 
 use super::{Arrays, BatchDecoder, TextColumn};

@@ -4,7 +4,7 @@
 //! FOCUS has no row for a plan's hour: its commitment is the sum of what was used of it and of what was not, by
 //! `CommitmentDiscountStatus`. It tells neither term nor payment option of a plan, and nothing checks its figures.
 
-use arrow::datatypes::{DataType, Schema};
+use arrow_schema::{DataType, Schema};
 
 use super::{Columns, Format, NUMBERS, Number, TEXTS, Text, missing_columns};
 use brimful_types::Result;

@@ -13,7 +13,7 @@ fn schema(names: &[(&str, DataType)]) -> Schema {
 }
 
 fn required() -> Vec<(&'static str, DataType)> {
-    let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None);
+    let time = DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None);
     vec![
         ("savings_plan_total_commitment_to_date", DataType::Float64),
         ("line_item_line_item_type", DataType::Utf8),

@@ -3,13 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBufferBuilder, DictionaryArray, Float64Array, Int32Array,
-    Int64Array, StringBuilder, UInt32Array, new_null_array,
+use arrow_array::builder::{ArrayBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, UInt32Array, new_null_array,
 };
-use arrow::buffer::NullBuffer;
-use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
+use arrow_cast::cast;
+use arrow_schema::DataType;
+use arrow_select::take::take;
 
 use super::chunk::NULL;
 use super::{BEYOND, Unread};

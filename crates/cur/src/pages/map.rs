@@ -6,10 +6,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, MapArray, StructArray};
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::filter;
-use arrow::datatypes::{DataType, Field, Fields, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, MapArray, StructArray};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field, Fields};
+use arrow_select::filter::filter;
 use parquet::basic::Encoding;
 use parquet::column::page::PageReader;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};

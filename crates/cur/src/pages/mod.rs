@@ -13,9 +13,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
-use arrow::compute::{cast, filter, take};
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow_cast::cast;
+use arrow_schema::{DataType, TimeUnit};
+use arrow_select::filter::filter;
+use arrow_select::take::take;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
 use parquet::schema::types::SchemaDescriptor;
 

@@ -4,9 +4,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    ArrayRef, Decimal128Array, Float64Array, MapBuilder, RecordBatch, StringArray, StringBuilder,
-    TimestampMicrosecondArray, TimestampMillisecondArray,
+use arrow_array::builder::{MapBuilder, StringBuilder};
+use arrow_array::{
+    ArrayRef, Decimal128Array, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
