@@ -46,50 +46,6 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
 }
 
-/// The report.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct CurConfig {
-    /// What reads the report: Brimful its files, or Athena a table over them.
-    pub engine: Engine,
-    /// The table, with `engine: athena`.
-    pub athena: AthenaConfig,
-    /// `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file. With `engine: athena` the place of
-    /// the table's files, whose manifest is then looked at before and after a query.
-    pub uri: Option<String>,
-    /// Name of a report or export to look up instead of giving its place; `auto`: the only one that can be read.
-    pub discover: Option<String>,
-    /// A role to assume for reading: the payer's bucket is usually in another account.
-    pub role_arn: Option<String>,
-    /// The external id that the role's trust policy asks for.
-    pub external_id: Option<String>,
-    /// How long before the report's end an hour must have ended to count as complete.
-    pub maturity: Span,
-    /// How much history decisions look at.
-    pub lookback: Span,
-    /// Ask AWS for the SP rates of instance types that the report has not seen (`savingsplans:DescribeSavingsPlanRates`).
-    pub describe_rates: bool,
-    /// Where what was counted of the report is kept for the next run: `s3://bucket[/prefix]` or a directory.
-    pub cache: Option<String>,
-}
-
-impl Default for CurConfig {
-    fn default() -> Self {
-        Self {
-            engine: Engine::default(),
-            athena: AthenaConfig::default(),
-            uri: None,
-            discover: None,
-            role_arn: None,
-            external_id: None,
-            maturity: Span(Duration::hours(24)),
-            lookback: Span(Duration::days(35)),
-            describe_rates: false,
-            cache: None,
-        }
-    }
-}
-
 /// Whose plans may be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -183,13 +139,7 @@ impl Config {
         {
             return Err("policy.maxExtraOnDemand: must be $/h, zero or more".into());
         }
-        if self.cur.uri.is_some() && self.cur.discover.is_some() {
-            return Err("cur: give uri or discover, not both".into());
-        }
-        athena::check(&self.cur)?;
-        if let Some(uri) = &self.cur.cache {
-            uri.parse::<Place>().map_err(|e| format!("cur.cache: {e}"))?;
-        }
+        self.cur.check()?;
         if let Some(uri) = &self.coordination.uri {
             uri.parse::<Place>()
                 .map_err(|e| format!("coordination.uri: {e}"))?;
@@ -222,9 +172,7 @@ impl Config {
     }
 }
 
-mod athena;
-
-pub use athena::{AthenaConfig, Bytes, Engine};
+pub use brimful_cur::settings::{AthenaConfig, Bytes, CurConfig, Engine};
 
 #[cfg(test)]
 mod tests;

@@ -50,8 +50,8 @@ fn assert_knows_none(room: &str, refused: &[&str]) {
     let known: Vec<String> = needed(room)
         .into_iter()
         .filter(|name| {
-            let stem = |refused: &&str| name == refused || name.starts_with(&format!("{refused}-"));
-            refused.iter().any(|refused| stem(&refused))
+            let is_of = |refused: &str| name == refused || name.starts_with(&format!("{refused}-"));
+            refused.iter().any(|refused| is_of(refused))
         })
         .collect();
     assert!(known.is_empty(), "crates/{room} must not know {known:?}");

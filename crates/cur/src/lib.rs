@@ -18,6 +18,7 @@ mod parquet_file;
 pub mod period;
 pub mod reader;
 pub mod scan;
+pub mod settings;
 pub mod snapshot;
 pub mod store;
 pub mod symbols;

@@ -1,13 +1,58 @@
-//! `cur.engine` and `cur.athena`: asking a table instead of reading files.
+//! The report's part of the configuration: which report, and what reads it.
 
 use std::borrow::Cow;
 
+use chrono::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::CurConfig;
-use brimful_cur::athena::AthenaTable;
-use brimful_cur::location::Location;
+use crate::athena::AthenaTable;
+use crate::location::{Location, Place};
+use brimful_types::span::Span;
+
+/// The report.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CurConfig {
+    /// What reads the report: Brimful its files, or Athena a table over them.
+    pub engine: Engine,
+    /// The table, with `engine: athena`.
+    pub athena: AthenaConfig,
+    /// `s3://bucket[/prefix]`, a directory laid out like the bucket, or one parquet file. With `engine: athena` the place of
+    /// the table's files, whose manifest is then looked at before and after a query.
+    pub uri: Option<String>,
+    /// Name of a report or export to look up instead of giving its place; `auto`: the only one that can be read.
+    pub discover: Option<String>,
+    /// A role to assume for reading: the payer's bucket is usually in another account.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+    /// How long before the report's end an hour must have ended to count as complete.
+    pub maturity: Span,
+    /// How much history decisions look at.
+    pub lookback: Span,
+    /// Ask AWS for the SP rates of instance types that the report has not seen (`savingsplans:DescribeSavingsPlanRates`).
+    pub describe_rates: bool,
+    /// Where what was counted of the report is kept for the next run: `s3://bucket[/prefix]` or a directory.
+    pub cache: Option<String>,
+}
+
+impl Default for CurConfig {
+    fn default() -> Self {
+        Self {
+            engine: Engine::default(),
+            athena: AthenaConfig::default(),
+            uri: None,
+            discover: None,
+            role_arn: None,
+            external_id: None,
+            maturity: Span(Duration::hours(24)),
+            lookback: Span(Duration::days(35)),
+            describe_rates: false,
+            cache: None,
+        }
+    }
+}
 
 /// What reads the report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -88,8 +133,24 @@ impl CurConfig {
     }
 }
 
-/// What the settings must fulfil together.
-pub(super) fn check(cur: &CurConfig) -> Result<(), String> {
+impl CurConfig {
+    /// What the settings must fulfil together.
+    ///
+    /// # Errors
+    /// Which do not, for people.
+    pub fn check(&self) -> Result<(), String> {
+        if self.uri.is_some() && self.discover.is_some() {
+            return Err("cur: give uri or discover, not both".into());
+        }
+        check_engine(self)?;
+        if let Some(uri) = &self.cache {
+            uri.parse::<Place>().map_err(|e| format!("cur.cache: {e}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_engine(cur: &CurConfig) -> Result<(), String> {
     if cur.engine == Engine::Local {
         return Ok(());
     }
@@ -191,7 +252,7 @@ mod tests {
         };
         assert_eq!(cur.table(), None);
         cur.engine = Engine::Athena;
-        assert_eq!(check(&cur), Ok(()));
+        assert_eq!(cur.check(), Ok(()));
         let table = cur.table().unwrap();
         assert_eq!(table.to_string(), "athena:billing.cur");
         assert_eq!(
@@ -199,8 +260,8 @@ mod tests {
             Some(&"s3://acme/cur".parse::<Location>().unwrap())
         );
         cur.athena.output = Some("results".into());
-        assert!(check(&cur).unwrap_err().contains("cur.athena.output"));
+        assert!(cur.check().unwrap_err().contains("cur.athena.output"));
         cur.athena.table = None;
-        assert!(check(&cur).unwrap_err().contains("database and table"));
+        assert!(cur.check().unwrap_err().contains("database and table"));
     }
 }
