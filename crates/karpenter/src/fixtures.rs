@@ -27,12 +27,14 @@ impl NodePool {
             template_labels: BTreeMap::new(),
             taints: Vec::new(),
             disruption: Disruption::default(),
+            budgets: None,
             expire_after: ExpireAfter::default(),
             resources: BTreeMap::new(),
             ready: Some(true),
             deleting: false,
             weight_managers: Vec::new(),
             limits_managers: Vec::new(),
+            budgets_managers: Vec::new(),
         }
     }
 

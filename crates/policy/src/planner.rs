@@ -9,10 +9,12 @@ use super::groups::GroupNow;
 use super::launches::joint_launches;
 use super::limits::Member;
 use super::own_use::{Scale, is_billed_on_demand};
-use super::patch::{own_limits, reset};
+use super::patch::{own_budgets, own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
-use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
-use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
+use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked, set_budgets};
+use super::restraint::{
+    hands_off, is_held_on_purpose, is_managed, roll_out, switches_protection, unprotected,
+};
 use super::state::State;
 use super::weights::{Stand, Want, weights};
 use crate::settings::OnMaxHold;
@@ -23,6 +25,7 @@ use brimful_types::money::Money;
 use brimful_types::warning::Warning;
 
 mod limits;
+mod protection;
 mod refusal;
 mod settle;
 mod standing;
@@ -134,6 +137,7 @@ impl<'a> Planner<'a> {
             |warning: &&Warning| warning.code != "in-between" || !above_spot.contains(&warning.node_pool);
         self.warnings.extend(moved.warnings.iter().filter(told).cloned());
         Self::set_limits(&mut plans, &members);
+        self.set_protection(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
             if moved.proposed.contains_key(name) {
@@ -159,6 +163,7 @@ impl<'a> Planner<'a> {
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
         let mut limits = pool.limits.clone();
+        let mut budgets = pool.budgets.clone();
         let steered_by = if managed {
             self.by_limits(pool)
         } else {
@@ -171,6 +176,7 @@ impl<'a> Planner<'a> {
                 // What somebody else has set since stays.
                 let back = reset(pool);
                 limits = back.limits;
+                budgets = back.budgets;
                 (none(reason), Want::Restore(back.weight))
             }
             Some(Refusal::Outcome(outcome)) => {
@@ -206,6 +212,16 @@ impl<'a> Planner<'a> {
         }
         if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
             limits = own_limits(pool).unwrap_or_default();
+        }
+        let (shields, doubt) = if managed && is_steered {
+            switches_protection(pool, self.inputs.config)
+        } else {
+            (false, None)
+        };
+        self.warnings.extend(doubt);
+        let is_given_up = is_steered && !shields && set_budgets(pool).is_some();
+        if is_given_up || matches!(want, Want::Restore(_)) && !restore {
+            budgets = own_budgets(pool);
         }
         outcome.memory.limits_wait = by_limits && waits;
         outcome.memory.lost_overflow = steered_by.lost_overflow;
@@ -243,6 +259,9 @@ impl<'a> Planner<'a> {
                 want == Want::Keep && has_set_limits(pool)
             },
             limits,
+            shields,
+            budgets,
+            protection: None,
             restore,
             paused: managed && is_held_on_purpose(pool, self.inputs.config, self.inputs.now),
             pool: pool.clone(),
@@ -310,10 +329,10 @@ impl<'a> Planner<'a> {
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)
         } else {
-            quiet_want(pool, outcome.decision)
+            quiet_want(outcome.decision, pool.protected_from_consolidation())
         };
         let dwell = self.inputs.config.policy.dwell.0;
-        let waits = record.filter(|r| self.inputs.now - r.time < dwell && r.decision != outcome.decision);
+        let waits = record.filter(|_| self.is_lately_changed(pool, outcome.decision));
         let stops_overshoot = outcome.overshoots && outcome.decision != Decision::Fill;
         match waits {
             Some(record) if (want != Want::Keep || by_limits) && !stops_overshoot => {
@@ -357,7 +376,7 @@ impl<'a> Planner<'a> {
         if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
             return Want::Fill;
         }
-        let mut want = quiet_want(pool, decision);
+        let mut want = quiet_want(decision, self.is_protected(pool));
         if want == Want::Keep && self.costs_more_above(pool, outcome) {
             want = Want::Yield;
         }
@@ -443,10 +462,10 @@ fn churn(pool: &NodePool, member: &Member, outcome: &Outcome) -> String {
 }
 
 /// What a decision asks of the weight, without a word about it.
-fn quiet_want(pool: &NodePool, decision: Decision) -> Want {
+fn quiet_want(decision: Decision, is_protected: bool) -> Want {
     match decision {
         Decision::Fill => Want::Fill,
-        Decision::Hold | Decision::Drain if pool.protected_from_consolidation() => Want::Yield,
+        Decision::Hold | Decision::Drain if is_protected => Want::Yield,
         _ => Want::Keep,
     }
 }
