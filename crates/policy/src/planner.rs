@@ -9,12 +9,10 @@ use super::groups::GroupNow;
 use super::launches::joint_launches;
 use super::limits::Member;
 use super::own_use::{Scale, is_billed_on_demand};
-use super::patch::{own_budgets, own_limits, reset};
+use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
-use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked, set_budgets};
-use super::restraint::{
-    hands_off, is_held_on_purpose, is_managed, roll_out, switches_protection, unprotected,
-};
+use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
+use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
 use super::state::State;
 use super::weights::{Stand, Want, weights};
 use crate::settings::OnMaxHold;
@@ -32,6 +30,7 @@ mod standing;
 
 pub use limits::show_limits;
 use limits::{ByLimits, last_decision};
+use protection::unswitched;
 use refusal::Refusal;
 use standing::rivals;
 
@@ -163,7 +162,6 @@ impl<'a> Planner<'a> {
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
         let mut limits = pool.limits.clone();
-        let mut budgets = pool.budgets.clone();
         let steered_by = if managed {
             self.by_limits(pool)
         } else {
@@ -176,7 +174,6 @@ impl<'a> Planner<'a> {
                 // What somebody else has set since stays.
                 let back = reset(pool);
                 limits = back.limits;
-                budgets = back.budgets;
                 (none(reason), Want::Restore(back.weight))
             }
             Some(Refusal::Outcome(outcome)) => {
@@ -213,24 +210,13 @@ impl<'a> Planner<'a> {
         if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
             limits = own_limits(pool).unwrap_or_default();
         }
-        let (shields, doubt) = if managed && is_steered {
-            switches_protection(pool, self.inputs.config)
-        } else {
-            (false, None)
-        };
-        self.warnings.extend(doubt);
-        let is_given_up = is_steered && !shields && set_budgets(pool).is_some();
-        if is_given_up || matches!(want, Want::Restore(_)) && !restore {
-            budgets = own_budgets(pool);
-        }
+        let shields = managed && is_steered && self.shields(pool);
+        let gives_up = is_steered && !shields || matches!(want, Want::Restore(_));
         outcome.memory.limits_wait = by_limits && waits;
         outcome.memory.lost_overflow = steered_by.lost_overflow;
         outcome.memory.marked = is_marked(pool);
-        let restrained = if managed {
-            hands_off(pool, self.inputs.config, self.inputs.now)
-        } else {
-            None
-        };
+        let restrain = || hands_off(pool, self.inputs.config, self.inputs.now);
+        let restrained = managed.then(restrain).flatten();
         if managed {
             self.warnings.extend(eligible.warnings.clone());
             self.tell_restraint(pool, restrained.as_ref(), &outcome);
@@ -260,7 +246,7 @@ impl<'a> Planner<'a> {
             },
             limits,
             shields,
-            budgets,
+            budgets: unswitched(pool, restore, gives_up),
             protection: None,
             restore,
             paused: managed && is_held_on_purpose(pool, self.inputs.config, self.inputs.now),

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::Planner;
 use crate::Decision;
 use crate::limits::{Member, Vcpu, wanted};
-use crate::patch::own_budgets;
+use crate::patch::{own_budgets, reset};
 use crate::plan::PoolPlan;
 use crate::protection::{Protection, always, is_on, is_own, opened, same_entries, with_own, without_own};
-use crate::records::DecisionRecord;
+use crate::records::{DecisionRecord, set_budgets};
 use crate::restraint::switches_protection;
 use brimful_karpenter::NodePool;
 
@@ -18,6 +20,13 @@ impl Planner<'_> {
     pub(super) fn is_protected(&self, pool: &NodePool) -> bool {
         let switches = || self.is_managed(pool) && switches_protection(pool, self.inputs.config).0;
         pool.protected_from_consolidation() || switches()
+    }
+
+    /// Whether Brimful switches a managed pool's protection; if that is consented to and cannot be, it is told why.
+    pub(super) fn shields(&mut self, pool: &NodePool) -> bool {
+        let (shields, doubt) = switches_protection(pool, self.inputs.config);
+        self.warnings.extend(doubt);
+        shields
     }
 
     /// True while the dwell time asks for patience with another decision than the one that stands.
@@ -52,12 +61,7 @@ impl Planner<'_> {
     }
 
     /// The pool's budgets with Brimful's entry; what stands already is left as it is, order included.
-    fn budgets(
-        &self,
-        plan: &PoolPlan,
-        current: bool,
-        excess: Option<(&Member, i64)>,
-    ) -> Vec<serde_json::Value> {
+    fn budgets(&self, plan: &PoolPlan, current: bool, excess: Option<(&Member, i64)>) -> Vec<Value> {
         let standing = plan.pool.budgets.clone().unwrap_or_default();
         let users = own_budgets(&plan.pool);
         let is_kept = || {
@@ -81,6 +85,17 @@ impl Planner<'_> {
         }
         proposed
     }
+}
+
+/// A pool's budgets where its protection is not switched: as they stand, or the user's own, where Brimful's entry goes.
+pub(super) fn unswitched(pool: &NodePool, restore: bool, gives_up: bool) -> Option<Vec<Value>> {
+    if restore {
+        return reset(pool).budgets;
+    }
+    if gives_up && set_budgets(pool).is_some() {
+        return own_budgets(pool);
+    }
+    pool.budgets.clone()
 }
 
 /// How many nodes a full pool has beyond what it should have and one more. Without live Nodes the excess would not
