@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use brimful_cur::location::Place;
 use brimful_policy::settings::{
-    ClusterConfig, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig,
+    ClusterConfig, Grips, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig,
 };
 use brimful_types::span::Span;
 use brimful_types::{Error, Result};
@@ -33,6 +33,9 @@ pub struct Config {
     pub node_pools: NodePoolsConfig,
     /// Weights to use instead of computed ones.
     pub weights: WeightsConfig,
+    /// By what pools are steered: `weight`, always; `disruption` (protection from consolidation, as long as the plans pay
+    /// for the nodes) and `limits` by consent. A pool's annotation brimful.dev/grips overrides it.
+    pub grips: Grips,
     /// `spec.limits`.
     pub limits: LimitsConfig,
     /// The part (0–1] of the plans' headroom that this cluster may take, where several clusters share the plans.
@@ -159,6 +162,7 @@ impl Config {
             policy: self.policy.clone(),
             node_pools: self.node_pools.clone(),
             weights: self.weights,
+            grips: self.grips.clone(),
             limits: self.limits,
             share: self.share,
             peer_max_age: self.coordination.max_age,

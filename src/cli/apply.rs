@@ -398,6 +398,9 @@ fn told(planned: &PoolPlan, stored: &Stored, dry_run: bool) -> Applied {
     if pool.limits != planned.limits {
         other.push(show_limits(&planned.limits, &pool.limits));
     }
+    if pool.budgets != planned.budgets {
+        other.push("other disruption budgets".to_owned());
+    }
     if other.is_empty() {
         other.push("other annotations".to_owned());
     }
@@ -441,6 +444,10 @@ fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) -> History 
         let mut plans = done.proposal.pools.iter();
         let plan = plans.find(|plan| plan.pool.name == one.node_pool);
         let Some(fate) = fate(one.result) else { continue };
+        // Every ten minutes the same would be told.
+        if fate == Fate::Patched && plan.is_some_and(PoolPlan::only_renews) {
+            continue;
+        }
         let message = (fate != Fate::Patched).then_some(one.message.as_str());
         history.note(match plan {
             Some(plan) => Entry::of(plan, now, fate, message),
@@ -475,7 +482,9 @@ fn events<'a>(done: &'a Done, before: &State, how: How) -> Vec<(&'a NodePool, Po
                 .node_pools
                 .get(name)
                 .is_none_or(|was| was.decision != Decision::Freeze);
-        let set = if pool.changes_limits() && !pool.changes_weight() {
+        let set = if pool.changes_budgets_only() {
+            "Protection"
+        } else if pool.changes_limits() && !pool.changes_weight() {
             "Limits"
         } else {
             "Weight"
@@ -485,6 +494,7 @@ fn events<'a>(done: &'a Done, before: &State, how: How) -> Vec<(&'a NodePool, Po
                 (true, format!("{set}Refused"), one.message.clone())
             }
             Some(_) if how == How::Observe => (false, format!("WouldSet{set}"), pool.outcome.reason.clone()),
+            Some(_) if pool.only_renews() => continue,
             Some(_) if pool.restore => (false, "Restored".to_owned(), pool.outcome.reason.clone()),
             Some(_) => (false, format!("{set}Set"), pool.outcome.reason.clone()),
             None if newly_frozen => (true, "Frozen".to_owned(), pool.outcome.reason.clone()),

@@ -141,7 +141,7 @@ impl Back {
         let patch = |fresh: &NodePool| {
             last.replace(fresh.clone());
             let back = reset(fresh);
-            restore(fresh, back.weight, &back.limits)
+            restore(fresh, back.weight, &back.limits, back.budgets.as_deref())
         };
         let sent = sender.send(pool, patch, |_| true).await;
         let pool = last.into_inner();
@@ -199,6 +199,13 @@ fn restored(pool: &NodePool, back: &Restored) -> String {
             "{}, as before Brimful",
             show_limits(&pool.limits, &back.limits)
         ));
+    }
+    if back.kept.contains(&"budgets") {
+        said.push(
+            "somebody else has changed the disruption budgets since: only Brimful's entry goes".to_owned(),
+        );
+    } else if back.budgets != pool.budgets {
+        said.push("disruption budgets as before Brimful".to_owned());
     }
     said.join("; ")
 }

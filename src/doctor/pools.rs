@@ -12,7 +12,7 @@ use brimful_policy::limits::{binding, no_overflow, overflow, smallest_node, wish
 use brimful_policy::patch::own_limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
-use brimful_policy::restraint::{BUILT_IN, not_committed};
+use brimful_policy::restraint::{BUILT_IN, not_committed, switches_protection};
 use brimful_policy::weights::{Stand, Want, show, weights};
 use brimful_types::warning::{Warning, WarningCode};
 
@@ -140,7 +140,7 @@ fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Co
     let mut warnings = stands(&|_| Want::Keep);
     warnings.extend(stands(&|_| Want::Fill));
     warnings.extend(stands(&|pool| {
-        if pool.protected_from_consolidation() {
+        if pool.protected_from_consolidation() || switches_protection(pool, &config.settings()).0 {
             Want::Yield
         } else {
             Want::Keep
@@ -290,7 +290,7 @@ impl Look<'_> {
             .into_iter()
             .filter(spot)
             .max_by_key(|rival| rival.effective_weight())?;
-        if pool.protected_from_consolidation() {
+        if pool.protected_from_consolidation() || switches_protection(pool, &self.config.settings()).0 {
             return None;
         }
         let message = format!(

@@ -63,6 +63,7 @@ pub fn render(facts: &Facts<'_>, plan: &PoolPlan, width: Option<usize>) -> Strin
     }
     steering::weight(&mut page, facts, plan);
     steering::limits(&mut page, plan);
+    steering::protection(&mut page, plan);
     steering::left_out(&mut page, facts, plan);
     page.heading("Therefore");
     conclusion(&mut page, plan);

@@ -50,6 +50,8 @@ pub struct Row {
     pub weight: Option<Change<Option<i32>>>,
     /// Null: they did not change.
     pub limits: Option<Change<Option<Limits>>>,
+    /// Null: it did not change.
+    pub protection: Option<Change<bool>>,
     pub reason: String,
     pub message: Option<String>,
     pub tries: u32,
@@ -98,6 +100,7 @@ impl Row {
             decision: entry.decision,
             weight: entry.weight.clone(),
             limits: entry.limits.clone(),
+            protection: entry.protection.clone(),
             reason: entry.reason.clone(),
             message: entry.message.clone(),
             tries: entry.tries.unwrap_or(1),
@@ -198,7 +201,11 @@ fn change(row: &Row) -> String {
         let of = |limits: &Option<Limits>| limits.clone().unwrap_or_default();
         show_limits(&of(&change.from), &of(&change.to))
     });
-    let said: Vec<String> = weight.into_iter().chain(limits).collect();
+    let word = |is_on| if is_on { "on" } else { "off" };
+    let protection = row.protection.as_ref();
+    let protection =
+        protection.map(|change| format!("protection {} → {}", word(change.from), word(change.to)));
+    let said: Vec<String> = weight.into_iter().chain(limits).chain(protection).collect();
     if said.is_empty() {
         return "no value".to_owned();
     }

@@ -282,6 +282,8 @@ pub struct PoolReport {
     pub weight: WeightReport,
     /// Null: limits are not managed.
     pub limits: Option<LimitsReport>,
+    /// Null: protection from consolidation is not switched.
+    pub protection: Option<ProtectionReport>,
 }
 
 /// What fits into a headroom.
@@ -300,6 +302,14 @@ pub struct FitReport {
 pub struct WeightReport {
     pub current: Option<i32>,
     pub proposed: Option<i32>,
+}
+
+/// Whether Brimful's entry protects the pool from consolidation, now and proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct ProtectionReport {
+    pub current: bool,
+    pub proposed: bool,
 }
 
 /// Limits, now and proposed.
@@ -468,6 +478,10 @@ fn pool_report(plan: &PoolPlan, proposal: &Proposal) -> PoolReport {
             current: present(&plan.pool.limits),
             proposed: present(&plan.limits),
         }),
+        protection: plan.protection.map(|protection| ProtectionReport {
+            current: protection.current,
+            proposed: protection.proposed,
+        }),
     }
 }
 
@@ -489,7 +503,14 @@ fn changes(plan: &PoolPlan) -> Vec<Change> {
             json!(present(&plan.limits)),
         )
     });
-    weight.into_iter().chain(limits).collect()
+    let budgets = plan.changes_budgets().then(|| {
+        change(
+            "spec.disruption.budgets",
+            json!(plan.pool.budgets),
+            json!(plan.budgets),
+        )
+    });
+    weight.into_iter().chain(limits).chain(budgets).collect()
 }
 
 /// Absent limits are null.

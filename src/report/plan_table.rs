@@ -104,6 +104,14 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
             format!("  {}", show_limits(&now, &then))
         }
     });
+    let protection =
+        pool.protection
+            .map_or("", |protection| match (protection.current, protection.proposed) {
+                (true, true) => "  protection on",
+                (false, false) => "  protection off",
+                (true, false) => "  protection on → off",
+                (false, true) => "  protection off → on",
+            });
     let mark = if pool.managed || pool.decision == Decision::None {
         ""
     } else {
@@ -112,7 +120,7 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
     let word = pool.decision.to_string();
     let _ = writeln!(
         out,
-        "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}{limits}",
+        "  {style}{word:<6}{style:#}  {HEADING}{}{HEADING:#}  {FAINT}{}{mark}{FAINT:#}  {weight}{limits}{protection}",
         clean::name(&pool.name),
         pool.role
     );

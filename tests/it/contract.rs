@@ -113,6 +113,7 @@ pub(crate) static HISTORY: LazyLock<Validator> = LazyLock::new(|| {
         ),
         ("weight", change(weight())),
         ("limits", change(quantities())),
+        ("protection", change(json!({"type": "boolean"}))),
         ("reason", text()),
         ("message", unknown_or(text())),
         ("tries", json!({"type": "integer", "minimum": 1})),
@@ -266,7 +267,7 @@ fn plan(more: &[(&str, Value)]) -> Value {
             ("reason", text()),
         ])
     };
-    let change = json!({"anyOf": [change("spec.weight", &weight()), change("spec.limits", &quantities())]});
+    let change = json!({"anyOf": [change("spec.weight", &weight()), change("spec.limits", &quantities()), change("spec.disruption.budgets", &json!({"type": "array"}))]});
     let mut fields = vec![
         ("schema", json!({"const": "brimful/plan/v1"})),
         ("now", time()),
@@ -310,6 +311,13 @@ fn node_pool() -> Value {
             unknown_or(object(&[
                 ("current", unknown_or(quantities())),
                 ("proposed", unknown_or(quantities())),
+            ])),
+        ),
+        (
+            "protection",
+            unknown_or(object(&[
+                ("current", json!({"type": "boolean"})),
+                ("proposed", json!({"type": "boolean"})),
             ])),
         ),
     ])

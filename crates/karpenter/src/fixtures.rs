@@ -1,6 +1,10 @@
 //! `NodePool`s for tests, built as a chain: `NodePool::test("general").spot().weight(10)`.
 
-#![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, clippy::missing_panics_doc)]
+#![allow(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    clippy::missing_panics_doc
+)]
 
 use std::collections::BTreeMap;
 
@@ -29,12 +33,14 @@ impl NodePool {
             template_labels: BTreeMap::new(),
             taints: Vec::new(),
             disruption: Disruption::default(),
+            budgets: None,
             expire_after: ExpireAfter::default(),
             resources: BTreeMap::new(),
             ready: Some(Readiness::Ready),
             deleting: false,
             weight_managers: Vec::new(),
             limits_managers: Vec::new(),
+            budgets_managers: Vec::new(),
         }
     }
 

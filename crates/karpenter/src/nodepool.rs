@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
+use serde_json::Value;
 
 use super::labels;
 use super::launchable::os;
@@ -53,6 +54,8 @@ pub struct NodePool {
     pub taints: Vec<Taint>,
     /// `spec.disruption`.
     pub disruption: Disruption,
+    /// `spec.disruption.budgets`, entry by entry as written, so that it can be written back as it was; None = absent.
+    pub budgets: Option<Vec<Value>>,
     /// When nodes are deleted by age.
     pub expire_after: ExpireAfter,
     /// `status.resources`: the capacity of the pool's nodes as Karpenter counts it against the limits.
@@ -65,6 +68,8 @@ pub struct NodePool {
     pub weight_managers: Vec<FieldManager>,
     /// The same for `spec.limits`, or any resource of it.
     pub limits_managers: Vec<FieldManager>,
+    /// The same for `spec.disruption.budgets`, a list that is owned as a whole.
+    pub budgets_managers: Vec<FieldManager>,
 }
 
 /// A taint of a pool's nodes.

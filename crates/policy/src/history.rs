@@ -87,6 +87,9 @@ pub struct Entry {
     /// `spec.limits`, where they changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Change<Option<Limits>>>,
+    /// Whether the pool is protected from consolidation, where that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<Change<bool>>,
     /// Why, with the numbers.
     pub reason: String,
     /// What the API server had against it.
@@ -126,6 +129,10 @@ impl Entry {
             decision: Some(plan.outcome.decision),
             weight: Change::of(plan.pool.weight, plan.proposed),
             limits: Change::of(present(&plan.pool.limits), present(&plan.limits)),
+            protection: plan
+                .protection
+                .filter(|_| plan.changes_budgets())
+                .and_then(|protection| Change::of(protection.current, protection.proposed)),
             reason: cut(&plan.outcome.reason),
             message: message.map(cut),
             demand: numbers.map(|numbers| numbers.demand),
@@ -154,6 +161,7 @@ impl Entry {
             decision: None,
             weight: Change::of(pool.weight, weight),
             limits: Change::of(present(&pool.limits), present(limits)),
+            protection: None,
             reason: cut(message),
             message: None,
             demand: None,
@@ -172,12 +180,14 @@ impl Entry {
                 self.decision,
                 &self.weight,
                 &self.limits,
+                &self.protection,
             ) == (
                 other.action,
                 other.result,
                 other.decision,
                 &other.weight,
                 &other.limits,
+                &other.protection,
             )
     }
 }
@@ -273,6 +283,7 @@ impl History {
                 let before = limits.unwrap_or_else(|| own.and_then(|own| own.limits.clone()));
                 Change::of(before, present(set))
             }),
+            protection: None,
             reason: cut(&record.reason),
             message: None,
             demand: record.numbers.map(|numbers| numbers.demand),

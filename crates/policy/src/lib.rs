@@ -19,6 +19,7 @@ pub mod peers;
 pub mod plan;
 mod planner;
 pub mod prices;
+pub mod protection;
 pub mod records;
 pub mod restraint;
 pub mod settings;

@@ -91,7 +91,7 @@ pub struct Mix {
 
 impl Mix {
     /// One of the nodes.
-    fn node(&self) -> i64 {
+    pub(crate) fn node(&self) -> i64 {
         self.cpu.0 / self.nodes.max(1)
     }
 
@@ -178,7 +178,7 @@ impl Member {
     }
 
     /// True when the last plan that paid for it has ended.
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.decision == Decision::Drain && self.rooms.is_empty()
     }
 
@@ -321,6 +321,14 @@ pub fn sums(members: &[Member]) -> BTreeMap<String, LimitSum> {
     };
     let limited = members.iter().filter(|member| member.limited);
     limited.map(|member| (member.pool.clone(), sum(member))).collect()
+}
+
+/// What every pool should have by the figures of this run, whether its limits are set or not.
+#[must_use]
+pub fn wanted(members: &[Member]) -> BTreeMap<String, Vcpu> {
+    let parts = allot(members);
+    let wanted = |member: &Member| (member.pool.clone(), member.fresh(&parts));
+    members.iter().map(wanted).collect()
 }
 
 /// What becomes of the limits of all pools together.

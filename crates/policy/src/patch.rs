@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::limits::{Limits, same_amount};
 use super::plan::PoolPlan;
-use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, Numbers, Values};
+use super::protection::{same_entries, without_own};
+use super::records::{BASELINE, Baseline, Budgets, DECISION, DecisionRecord, Numbers, Values, set_budgets};
 use brimful_karpenter::NodePool;
 
 /// The patch that carries out a pool's plan.
@@ -14,15 +15,20 @@ use brimful_karpenter::NodePool;
 pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
     let pool = &plan.pool;
     if plan.restore {
-        return restore(pool, plan.proposed, &plan.limits);
+        return restore(pool, plan.proposed, &plan.limits, plan.budgets.as_deref());
     }
+    // The dwell time is one between changes of weight or limits: protection may go on and off in it.
+    let stands = DecisionRecord::recorded(pool).ok().flatten();
+    let stands =
+        stands.filter(|record| record.decision == plan.outcome.decision && plan.changes_budgets_only());
     let record = DecisionRecord {
         decision: plan.outcome.decision,
         reason: plan.outcome.reason.clone(),
-        time: now,
+        time: stands.map_or(now, |record| record.time),
         values: Values {
             weight: plan.proposed,
             limits: plan.by_limits.then(|| plan.limits.clone()),
+            budgets: plan.budgets.clone().filter(|_| plan.protection.is_some()),
         },
         numbers: Numbers::of(&plan.outcome),
     };
@@ -31,14 +37,29 @@ pub fn patch(plan: &PoolPlan, now: DateTime<Utc>) -> Value {
     let baseline = Baseline {
         weight: known.as_ref().map_or(pool.weight, |known| known.weight),
         limits: own_limits(pool),
+        budgets: plan.protection.map(|_| Budgets(own_budgets(pool))),
     };
     if known.as_ref() != Some(&baseline) {
         annotations[BASELINE] = text(&baseline);
     }
     json!({
         "metadata": { "resourceVersion": pool.resource_version, "annotations": annotations },
-        "spec": spec(pool, plan.proposed, &plan.limits),
+        "spec": spec(pool, plan.proposed, &plan.limits, plan.budgets.as_deref()),
     })
+}
+
+/// The user's own budgets: those from before Brimful's entry, or those that stand where it has none.
+#[must_use]
+pub fn own_budgets(pool: &NodePool) -> Option<Vec<Value>> {
+    let known = Baseline::recorded(pool)
+        .ok()
+        .flatten()
+        .and_then(|known| known.budgets);
+    let is_readable = matches!(DecisionRecord::recorded(pool), Ok(Some(_)));
+    match known {
+        Some(known) if set_budgets(pool).is_some() || !is_readable => known.0,
+        _ => pool.budgets.as_deref().map(without_own),
+    }
 }
 
 /// The user's own limits: those from before Brimful, or those that stand where Brimful has set none.
@@ -54,7 +75,7 @@ pub fn own_limits(pool: &NodePool) -> Option<Limits> {
 }
 
 /// The fields of the spec that change.
-fn spec(pool: &NodePool, weight: Option<i32>, limits: &Limits) -> Value {
+fn spec(pool: &NodePool, weight: Option<i32>, limits: &Limits, budgets: Option<&[Value]>) -> Value {
     let mut spec = json!({});
     if weight != pool.weight {
         spec["weight"] = json!(weight);
@@ -69,6 +90,9 @@ fn spec(pool: &NodePool, weight: Option<i32>, limits: &Limits) -> Value {
             gone.chain(kept).collect()
         };
     }
+    if budgets != pool.budgets.as_deref() {
+        spec["disruption"] = json!({ "budgets": budgets });
+    }
     spec
 }
 
@@ -79,17 +103,19 @@ pub struct Restored {
     pub weight: Option<i32>,
     /// `spec.limits`; empty is absent.
     pub limits: Limits,
+    /// `spec.disruption.budgets`.
+    pub budgets: Option<Vec<Value>>,
     /// Fields that somebody else has set since, and that stay so.
     pub kept: Vec<&'static str>,
 }
 
-/// The patch that sets weight and limits and removes what Brimful wrote.
+/// The patch that sets weight, limits and budgets and removes what Brimful wrote.
 #[must_use]
-pub fn restore(pool: &NodePool, weight: Option<i32>, limits: &Limits) -> Value {
+pub fn restore(pool: &NodePool, weight: Option<i32>, limits: &Limits, budgets: Option<&[Value]>) -> Value {
     let mut patch = json!({
         "metadata": { "resourceVersion": pool.resource_version, "annotations": { BASELINE: null, DECISION: null } },
     });
-    let spec = spec(pool, weight, limits);
+    let spec = spec(pool, weight, limits, budgets);
     if spec != json!({}) {
         patch["spec"] = spec;
     }
@@ -107,11 +133,14 @@ pub fn reset(pool: &NodePool) -> Restored {
     let mut back = Restored {
         weight: pool.weight,
         limits: pool.limits.clone(),
+        budgets: pool.budgets.clone(),
         kept: Vec::new(),
     };
+    give_budgets_back(&mut back, pool, values.as_ref());
     let set = values.as_ref().and_then(|values| values.limits.as_ref());
     let Some(baseline) = Baseline::recorded(pool).ok().flatten() else {
-        back.kept = std::iter::once("weight").chain(set.map(|_| "limits")).collect();
+        back.kept
+            .splice(0..0, std::iter::once("weight").chain(set.map(|_| "limits")));
         return back;
     };
     let own = baseline.limits.unwrap_or_default();
@@ -129,6 +158,19 @@ pub fn reset(pool: &NodePool) -> Restored {
         }
     }
     back
+}
+
+/// Puts the user's own budgets back where those stand that Brimful has set. Where somebody has changed them since, only
+/// Brimful's own entry goes.
+fn give_budgets_back(back: &mut Restored, pool: &NodePool, values: Option<&Values>) {
+    let set = values.and_then(|values| values.budgets.as_deref());
+    let is_lost = values.is_none();
+    if is_lost || set.is_some_and(|set| same_entries(Some(set), pool.budgets.as_deref())) {
+        back.budgets = own_budgets(pool);
+    } else if set.is_some() {
+        back.budgets = pool.budgets.as_deref().map(without_own);
+        back.kept.push("budgets");
+    }
 }
 
 /// Puts the user's own limits where those stand that Brimful has set; false if some do not.
@@ -170,6 +212,9 @@ mod tests {
             proposed,
             by_limits: false,
             limits: Limits::new(),
+            shields: false,
+            budgets: None,
+            protection: None,
             restore: false,
             paused: false,
             left_out: Vec::new(),
@@ -380,6 +425,9 @@ mod tests {
         };
         assert_eq!(back(60), (Some(7), vec![]));
         assert_eq!(back(33), (Some(33), vec!["weight"]));
-        assert_eq!(restore(&pool(33), Some(33), &Limits::new()).get("spec"), None);
+        assert_eq!(
+            restore(&pool(33), Some(33), &Limits::new(), None).get("spec"),
+            None
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
@@ -18,6 +19,8 @@ use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
 use super::prices::Prices;
+use super::protection::{Protection, was_opened};
+use super::records::set_budgets;
 use super::state::State;
 use super::weights::show;
 use crate::settings::Settings;
@@ -74,6 +77,12 @@ pub struct PoolPlan {
     pub by_limits: bool,
     /// The limits after the plan; equal to the pool's when unchanged.
     pub limits: Limits,
+    /// True when Brimful switches its protection from consolidation, too.
+    pub shields: bool,
+    /// Its budgets after the plan; equal to the pool's when unchanged.
+    pub budgets: Option<Vec<Value>>,
+    /// Whether it is protected now and should be, where Brimful switches that.
+    pub protection: Option<Protection>,
     /// True when the pool gets its baseline back and loses Brimful's annotations.
     pub restore: bool,
     /// True when it is frozen because somebody wants it so: no reason for an alarm.
@@ -99,7 +108,7 @@ impl PoolPlan {
     /// True when the plan changes the pool.
     #[must_use]
     pub fn changes(&self) -> bool {
-        self.changes_weight() || self.changes_limits()
+        self.changes_weight() || self.changes_limits() || self.changes_budgets()
     }
 
     /// True when the plan changes `spec.weight`.
@@ -114,6 +123,39 @@ impl PoolPlan {
         self.managed_or_restored() && self.limits != self.pool.limits
     }
 
+    /// True when the plan changes `spec.disruption.budgets`.
+    #[must_use]
+    pub fn changes_budgets(&self) -> bool {
+        self.managed_or_restored() && self.budgets != self.pool.budgets
+    }
+
+    /// True when it changes nothing else.
+    #[must_use]
+    pub fn changes_budgets_only(&self) -> bool {
+        self.changes_budgets() && !self.changes_weight() && !self.changes_limits()
+    }
+
+    /// True when all that it does is to keep a pool open to consolidation for longer, or to open it again after a time that
+    /// was cut to the pace of its budgets: nothing new to tell.
+    #[must_use]
+    pub fn only_renews(&self) -> bool {
+        self.changes_budgets_only()
+            && self.protection.is_some_and(|protection| !protection.proposed)
+            && set_budgets(&self.pool).is_some_and(|set| was_opened(&set))
+    }
+
+    /// What becomes of the budgets, in words.
+    #[must_use]
+    pub fn budgets_change(&self) -> Option<&'static str> {
+        let said = match self.protection {
+            Some(protection) if protection.proposed => "protection on",
+            Some(_) if self.only_renews() => "protection stays off",
+            Some(_) => "protection off",
+            None => "own budgets back",
+        };
+        self.changes_budgets().then_some(said)
+    }
+
     /// What it changes, in words: `weight 10 → 60, limits cpu 100 → 28`.
     #[must_use]
     pub fn change(&self) -> String {
@@ -123,7 +165,8 @@ impl PoolPlan {
         let limits = self
             .changes_limits()
             .then(|| show_limits(&self.pool.limits, &self.limits));
-        let said: Vec<String> = weight.into_iter().chain(limits).collect();
+        let budgets = self.budgets_change().map(str::to_owned);
+        let said: Vec<String> = weight.into_iter().chain(limits).chain(budgets).collect();
         if said.is_empty() {
             return "Brimful's annotations removed".to_owned();
         }

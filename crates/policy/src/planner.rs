@@ -23,12 +23,14 @@ use brimful_types::money::Money;
 use brimful_types::warning::{Warning, WarningCode};
 
 mod limits;
+mod protection;
 mod refusal;
 mod settle;
 mod standing;
 
 pub use limits::show_limits;
 use limits::{ByLimits, last_decision};
+use protection::unswitched;
 use refusal::Refusal;
 use standing::rivals;
 
@@ -135,6 +137,7 @@ impl<'a> Planner<'a> {
         };
         self.warnings.extend(moved.warnings.iter().filter(told).cloned());
         Self::set_limits(&mut plans, &members);
+        self.set_protection(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
             if moved.proposed.contains_key(name) {
@@ -208,14 +211,13 @@ impl<'a> Planner<'a> {
         if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
             limits = own_limits(pool).unwrap_or_default();
         }
+        let shields = managed && is_steered && self.shields(pool);
+        let gives_up = is_steered && !shields || matches!(want, Want::Restore(_));
         outcome.memory.limits_wait = by_limits && waits;
         outcome.memory.lost_overflow = steered_by.lost_overflow;
         outcome.memory.marked = is_marked(pool);
-        let restrained = if managed {
-            hands_off(pool, self.inputs.config, self.inputs.now)
-        } else {
-            None
-        };
+        let restrain = || hands_off(pool, self.inputs.config, self.inputs.now);
+        let restrained = managed.then(restrain).flatten();
         if managed {
             self.warnings.extend(eligible.warnings.clone());
             self.tell_restraint(pool, restrained.as_ref(), &outcome);
@@ -244,6 +246,9 @@ impl<'a> Planner<'a> {
                 want == Want::Keep && has_set_limits(pool)
             },
             limits,
+            shields,
+            budgets: unswitched(pool, restore, gives_up),
+            protection: None,
             restore,
             paused: managed && is_held_on_purpose(pool, self.inputs.config, self.inputs.now),
             pool: pool.clone(),
@@ -311,10 +316,10 @@ impl<'a> Planner<'a> {
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)
         } else {
-            quiet_want(pool, outcome.decision)
+            quiet_want(outcome.decision, pool.protected_from_consolidation())
         };
         let dwell = self.inputs.config.policy.dwell.0;
-        let waits = record.filter(|r| self.inputs.now - r.time < dwell && r.decision != outcome.decision);
+        let waits = record.filter(|_| self.is_lately_changed(pool, outcome.decision));
         let stops_overshoot = outcome.overshoots && outcome.decision != Decision::Fill;
         match waits {
             Some(record) if (want != Want::Keep || by_limits) && !stops_overshoot => {
@@ -358,7 +363,7 @@ impl<'a> Planner<'a> {
         if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
             return Want::Fill;
         }
-        let mut want = quiet_want(pool, decision);
+        let mut want = quiet_want(decision, self.is_protected(pool));
         if want == Want::Keep && self.costs_more_above(pool, outcome) {
             want = Want::Yield;
         }
@@ -444,10 +449,10 @@ fn churn(pool: &NodePool, member: &Member, outcome: &Outcome) -> String {
 }
 
 /// What a decision asks of the weight, without a word about it.
-fn quiet_want(pool: &NodePool, decision: Decision) -> Want {
+fn quiet_want(decision: Decision, is_protected: bool) -> Want {
     match decision {
         Decision::Fill => Want::Fill,
-        Decision::Hold | Decision::Drain if pool.protected_from_consolidation() => Want::Yield,
+        Decision::Hold | Decision::Drain if is_protected => Want::Yield,
         _ => Want::Keep,
     }
 }

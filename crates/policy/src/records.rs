@@ -1,7 +1,8 @@
 //! What Brimful writes on a `NodePool` beside the weight: the baseline and its last decision.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::Decision;
 use super::decision::Outcome;
@@ -17,6 +18,8 @@ pub const PAUSED: &str = "brimful.dev/paused";
 pub const BASELINE: &str = "brimful.dev/baseline";
 /// `true` or `false`: whether one `NodePool` is steered by its limits, too, whatever the configuration says.
 pub const MANAGE_LIMITS: &str = "brimful.dev/manage-limits";
+/// By what one `NodePool` is steered, whatever the configuration says: words of `grips`, parted by commas.
+pub const GRIPS: &str = "brimful.dev/grips";
 /// Brimful's last change and its reason.
 pub const DECISION: &str = "brimful.dev/decision";
 
@@ -31,6 +34,23 @@ pub struct Baseline {
     pub weight: Option<i32>,
     /// `spec.limits`.
     pub limits: Option<Limits>,
+    /// `spec.disruption.budgets`, from when Brimful first set an entry there.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub budgets: Option<Budgets>,
+}
+
+/// `spec.disruption.budgets` word for word; absent is a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Budgets(pub Option<Vec<Value>>);
+
+/// A field that is there, if only as null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Budgets>, D::Error> {
+    Budgets::deserialize(deserializer).map(Some)
 }
 
 impl Baseline {
@@ -40,6 +60,7 @@ impl Baseline {
         Self {
             weight: pool.weight,
             limits: (!pool.limits.is_empty()).then(|| pool.limits.clone()),
+            budgets: None,
         }
     }
 
@@ -57,6 +78,9 @@ pub struct Values {
     /// `spec.limits`, where Brimful set them; else they are the user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// `spec.disruption.budgets`, where Brimful has an entry of its own there; else they are the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<Vec<Value>>,
 }
 
 /// Brimful's last change of a `NodePool`.
@@ -128,6 +152,12 @@ impl DecisionRecord {
 pub fn has_set_limits(pool: &NodePool) -> bool {
     let record = DecisionRecord::recorded(pool).ok().flatten();
     record.is_some_and(|record| record.values.limits.is_some())
+}
+
+/// The budgets that Brimful has set, where it has an entry of its own among them.
+#[must_use]
+pub fn set_budgets(pool: &NodePool) -> Option<Vec<Value>> {
+    DecisionRecord::recorded(pool).ok().flatten()?.values.budgets
 }
 
 /// True when the pool carries anything of Brimful's.

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::cures::{indented, protection};
+use super::cures::{ignore_differences, indented, protection};
 use super::limits::same;
 use super::plan::show_limits;
-use super::records::{BASELINE, Baseline, DECISION, DecisionRecord, FIELD_MANAGER, MANAGED_LABEL, is_paused};
+use super::protection::{MAX_ENTRIES, same_entries, without_own};
+use super::records::{
+    BASELINE, Baseline, DECISION, DecisionRecord, FIELD_MANAGER, GRIPS, MANAGED_LABEL, is_paused, set_budgets,
+};
 use super::weights::show;
-use crate::settings::{NodePoolsConfig, Settings};
+use crate::settings::{Grip, Grips, NodePoolsConfig, Settings};
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_karpenter::{NodeClaim, NodePool, Role};
 use brimful_types::money::Money;
@@ -29,6 +32,85 @@ pub fn is_managed(pool: &NodePool, chosen: &NodePoolsConfig) -> bool {
             .iter()
             .all(|(key, value)| pool.labels.get(key) == Some(value));
     labelled || selected || chosen.names.contains(&pool.name)
+}
+
+/// By what a pool may be steered: its annotation, else the configuration; and what is wrong with the annotation.
+#[must_use]
+pub fn consented(pool: &NodePool, config: &Settings) -> (Grips, Option<Warning>) {
+    let chosen = || config.chosen_grips();
+    match pool.annotations.get(GRIPS).map(|text| Grips::parse(text)) {
+        Some(Ok(grips)) => (grips, None),
+        Some(Err(why)) => {
+            let message = format!("its annotation {GRIPS}: {why}; it is steered as the configuration says");
+            (
+                chosen(),
+                Some(Warning::of_pool(WarningCode::Grips, &pool.name, message)),
+            )
+        }
+        None => (chosen(), None),
+    }
+}
+
+/// Tools that write their own values again and again, by how their field managers' names begin.
+const TOOLS: [&str; 8] = [
+    "argocd",
+    "kustomize-controller",
+    "helm",
+    "flux",
+    "terraform",
+    "pulumi",
+    "kapp",
+    "fleet",
+];
+
+/// A tool that writes the field again and again; people with kubectl edit, patch or apply do not.
+#[must_use]
+pub fn reasserts(managers: &[FieldManager]) -> Option<&str> {
+    let is_tool = |manager: &&FieldManager| {
+        let name = manager.manager.to_ascii_lowercase();
+        // Server-side apply: what declares a field so will declare it again.
+        let applies = manager.operation == "Apply" && manager.manager != FIELD_MANAGER;
+        TOOLS.iter().any(|tool| name.starts_with(tool)) || applies
+    };
+    let found = managers.iter().rev().find(is_tool)?;
+    Some(&found.manager)
+}
+
+/// Whether Brimful switches the pool's protection from consolidation; else what keeps it from it, if it was consented to.
+#[must_use]
+pub fn switches_protection(pool: &NodePool, config: &Settings) -> (bool, Option<Warning>) {
+    let (grips, unclear) = consented(pool, config);
+    if !grips.allow(Grip::Disruption) {
+        return (false, unclear);
+    }
+    let no = |code, message| (false, Some(Warning::of_pool(code, &pool.name, message)));
+    if pool.protected_from_consolidation() {
+        let message = "its own budgets or consolidation policy protect it always, and Brimful never takes away what is yours: what it has \
+                       beyond its target goes only as pods go. Remove that (an entry of nodes 0 for Underutilized, WhenEmpty, or \
+                       consolidateAfter Never), and Brimful protects it as long as its plans pay for its nodes";
+        return no(WarningCode::AlwaysProtected, message.to_owned());
+    }
+    if set_budgets(pool).is_some() {
+        return (true, unclear);
+    }
+    if let Some(tool) = reasserts(&pool.budgets_managers).filter(|_| !pool.annotations.contains_key(GRIPS)) {
+        let message = format!(
+            "{tool} sets spec.disruption.budgets and would set them back: its protection is not switched. Have it ignore them, and say so \
+             with the annotation {GRIPS} on the pool. Argo CD:\n{}",
+            indented(&ignore_differences(&pool.name, &["/spec/disruption/budgets"]))
+        );
+        return no(WarningCode::BudgetsDeclared, message);
+    }
+    let own = pool
+        .budgets
+        .as_deref()
+        .map_or(0, |budgets| without_own(budgets).len());
+    if own >= MAX_ENTRIES {
+        let message =
+            format!("it has {own} budgets, and Karpenter takes no more: its protection is not switched");
+        return no(WarningCode::BudgetsFull, message);
+    }
+    (true, unclear)
 }
 
 /// Why EKS Auto Mode's own pools stay as they are.
@@ -132,20 +214,25 @@ fn last_other(managers: &[FieldManager]) -> Option<&str> {
 /// Somebody else changed what Brimful had set: a person, or a GitOps tool that will do so again.
 fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
     let (now, then) = (show(pool.weight), show(record.values.weight));
-    let (field, managers, change) = if record.values.weight == pool.weight {
-        let set = record
-            .values
-            .limits
-            .as_ref()
-            .filter(|set| !same(set, &pool.limits))?;
+    let values = &record.values;
+    let limits = values.limits.as_ref().filter(|set| !same(set, &pool.limits));
+    let budgets = values
+        .budgets
+        .as_deref()
+        .filter(|set| !same_entries(Some(set), pool.budgets.as_deref()));
+    let (field, managers, change) = if values.weight != pool.weight {
+        let change = format!("set the weight to {now} after Brimful had set {then}");
+        ("weight", &pool.weight_managers, change)
+    } else if let Some(set) = limits {
         let change = format!(
             "changed its {} after Brimful had set them",
             show_limits(set, &pool.limits)
         );
         ("limits", &pool.limits_managers, change)
     } else {
-        let change = format!("set the weight to {now} after Brimful had set {then}");
-        ("weight", &pool.weight_managers, change)
+        budgets?;
+        let change = "changed its disruption budgets after Brimful had set an entry of its own there";
+        ("disruption.budgets", &pool.budgets_managers, change.to_owned())
     };
     let other = last_other(managers);
     let who = other.unwrap_or("somebody");
@@ -156,7 +243,8 @@ fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
     } else {
         format!(
             "{who} {change}: contested. Leave spec.{field} out of Git, or have the tool ignore it (Argo CD: ignoreDifferences with \
-             jsonPointers [/spec/{field}] for karpenter.sh NodePool {name}), then run `brimful reset --nodepool {name}`"
+             jsonPointers [/spec/{}] for karpenter.sh NodePool {name}), then run `brimful reset --nodepool {name}`",
+            field.replace('.', "/")
         )
     })
 }

@@ -1,7 +1,7 @@
 //! What a user can set of how decisions are made.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brimful_types::span::Span;
 use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
@@ -27,6 +27,8 @@ pub struct Settings {
     pub node_pools: NodePoolsConfig,
     /// Weights to use instead of computed ones.
     pub weights: WeightsConfig,
+    /// By what pools are steered.
+    pub grips: Grips,
     /// `spec.limits`.
     pub limits: LimitsConfig,
     /// The part (0–1] of the plans' headroom that this cluster may take.
@@ -46,10 +48,23 @@ impl Default for Settings {
             policy: PolicyConfig::default(),
             node_pools: NodePoolsConfig::default(),
             weights: WeightsConfig::default(),
+            grips: Grips::default(),
             limits: LimitsConfig::default(),
             share: None,
             peer_max_age: Span(Duration::minutes(30)),
         }
+    }
+}
+
+impl Settings {
+    /// By what pools are steered that do not say otherwise: `limits.manage` is another word for one of them.
+    #[must_use]
+    pub fn chosen_grips(&self) -> Grips {
+        let mut grips = self.grips.clone();
+        if self.limits.manage {
+            grips.0.insert(Grip::Limits);
+        }
+        grips
     }
 }
 
@@ -198,11 +213,72 @@ pub struct WeightsConfig {
     pub r#yield: Option<i32>,
 }
 
+/// What of a `NodePool` is set. Each needs the user's consent of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Grip {
+    /// `spec.weight`: where new nodes come from.
+    Weight,
+    /// An entry in `spec.disruption.budgets`: whether consolidation may take nodes that are in use.
+    Disruption,
+    /// `spec.limits`: how much there may be.
+    Limits,
+}
+
+/// By what pools are steered: the weight always, the others by consent.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub struct Grips(BTreeSet<Grip>);
+
+impl Grips {
+    /// True when this one may be used.
+    #[must_use]
+    pub fn allow(&self, grip: Grip) -> bool {
+        self.0.contains(&grip)
+    }
+
+    /// Those of a pool's annotation, parted by commas.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let named = text.split(',').map(|word| match word.trim() {
+            "weight" => Ok(Grip::Weight),
+            "disruption" => Ok(Grip::Disruption),
+            "limits" => Ok(Grip::Limits),
+            other => Err(format!("{other:?} is none of weight, disruption and limits")),
+        });
+        Self::of(named.collect::<Result<_, _>>()?)
+    }
+
+    /// A pool whose weight must not move cannot be steered at all.
+    fn of(grips: BTreeSet<Grip>) -> Result<Self, String> {
+        if grips.contains(&Grip::Weight) {
+            return Ok(Self(grips));
+        }
+        Err("weight must be among them: the others rest on it (to stop all changes, use paused)".to_owned())
+    }
+}
+
+impl Default for Grips {
+    fn default() -> Self {
+        Self(BTreeSet::from([Grip::Weight]))
+    }
+}
+
+impl<'de> Deserialize<'de> for Grips {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let grips = BTreeSet::deserialize(deserializer)?;
+        Self::of(grips).map_err(|why| de::Error::custom(format!("grips: {why}")))
+    }
+}
+
 /// `spec.limits`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// True to steer by limits where an overflow pool exists; a pool's annotation brimful.dev/manage-limits overrides it.
+    /// True to steer by limits where an overflow pool exists: another word for `limits` among the grips. A pool's
+    /// annotation brimful.dev/manage-limits overrides both.
     pub manage: bool,
 }
 

@@ -38,6 +38,9 @@ macro_rules! warning_codes {
 
 warning_codes! {
     AboveOverflow = "above-overflow": "A full pool cannot go below its overflow pool, which has no weight; it stays just below Spot.";
+    AlwaysProtected = "always-protected": "A pool's own budgets or policy protect it always; its protection is not switched.";
+    BudgetsDeclared = "budgets-declared": "A tool sets a pool's budgets; its protection is not switched.";
+    BudgetsFull = "budgets-full": "A pool has as many budgets as Karpenter takes; its protection is not switched.";
     CacheRebuilt = "cache-rebuilt": "An entry of the ledger cache was damaged, too large, or about something else; the report was read again.";
     CacheUnusable = "cache-unusable": "The ledger cache cannot be read or written; the report is read anew until it can.";
     CommitmentUnknown = "commitment-unknown": "The report has no fee rows of a plan, as for a plan of another account.";
@@ -51,6 +54,7 @@ warning_codes! {
     FamilyMismatch = "family-mismatch": "An EC2 Instance plan does not count for a pool that can launch other families, too.";
     FocusReport = "focus-report": "A FOCUS export states less than a CUR; hours are complete by their age alone.";
     Frozen = "frozen": "Nothing is decided for a pool; the reason says why.";
+    Grips = "grips": "The annotation brimful.dev/grips names no grip that there is.";
     HistoryLost = "history-lost": "The history of changes could not be read; a new one is begun.";
     InBetween = "in-between": "A pool stands between a committed pool and Spot.";
     ManageLimits = "manage-limits": "The annotation brimful.dev/manage-limits is neither true nor false.";

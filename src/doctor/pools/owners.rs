@@ -4,6 +4,7 @@ use super::{Check, warn};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_policy::cures;
+use brimful_policy::restraint::reasserts;
 
 /// Where `kubectl apply` (and Argo CD, which works like it) keeps what the file said.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -32,28 +33,17 @@ pub(super) fn owners(pool: &NodePool, limits: bool) -> Option<Check> {
     Some(warn("gitops", message).cure(cure))
 }
 
-/// A tool that sets the field again and again; people with kubectl edit or patch do not.
+/// A tool that sets the field again and again, or a file that somebody applies.
 fn owner(managers: &[FieldManager]) -> Option<String> {
-    const TOOLS: [&str; 9] = [
-        "argocd",
-        "kustomize-controller",
-        "helm",
-        "flux",
-        "kubectl-client-side-apply",
-        "terraform",
-        "pulumi",
-        "kapp",
-        "fleet",
-    ];
-    let is_tool = |manager: &&FieldManager| {
-        let name = manager.manager.to_ascii_lowercase();
-        TOOLS.iter().any(|tool| name.starts_with(tool)) || (name == "kubectl" && manager.operation == "Apply")
+    let is_applied = |manager: &&FieldManager| manager.manager == "kubectl-client-side-apply";
+    let by_file = || {
+        managers
+            .iter()
+            .rev()
+            .find(is_applied)
+            .map(|manager| manager.manager.as_str())
     };
-    managers
-        .iter()
-        .rev()
-        .find(is_tool)
-        .map(|manager| manager.manager.clone())
+    reasserts(managers).or_else(by_file).map(str::to_owned)
 }
 
 /// A field that the pool's file holds, although somebody else has set it since.

@@ -56,6 +56,21 @@ pub(super) fn limits(page: &mut Page, plan: &PoolPlan) {
     }
 }
 
+/// Whether consolidation may take its nodes.
+pub(super) fn protection(page: &mut Page, plan: &PoolPlan) {
+    let Some(protection) = plan.protection else { return };
+    page.heading("Protection");
+    let what = |is_on| if is_on { "on" } else { "off" };
+    page.line("now", what(protection.current));
+    let then = if protection.proposed {
+        "on: it runs no more than its target and one node, and consolidation takes none that is in use"
+    } else {
+        "off, and on again by itself within 20 minutes unless a run renews it: it runs more than its target and one node, and \
+         consolidation may take them at the pace of its other budgets"
+    };
+    page.line("then", then);
+}
+
 fn limit_sum(page: &mut Page, plan: &PoolPlan, sum: &LimitSum) {
     let member = &sum.member;
     page.line("runs now", &cores(member.running));

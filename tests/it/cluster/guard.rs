@@ -129,6 +129,18 @@ fn weight_limits_and_own_annotations_may_change() {
         assert_eq!(patched(&client, &patch, "", false), Ok(()), "{patch}");
     }
     assert_eq!(world.weight("spot"), Some(9));
+    // Its own entry among the budgets, on or off until a time, in whatever order.
+    let users = world.pools()["spot"]["spec"]["disruption"]["budgets"].clone();
+    for schedule in ["0 0 * * *", "20 18 21 11 *"] {
+        let mut budgets = users.as_array().expect("Karpenter's default is written").clone();
+        let own =
+            json!({"nodes": "0", "reasons": ["Underutilized"], "schedule": schedule, "duration": "8736h"});
+        budgets.insert(0, own);
+        let patch = json!({"spec": {"disruption": {"budgets": budgets}}});
+        assert_eq!(patched(&client, &patch, "", false), Ok(()), "{patch}");
+    }
+    let patch = json!({"spec": {"disruption": {"budgets": users}}});
+    assert_eq!(patched(&client, &patch, "", false), Ok(()), "{patch}");
     // However it is sent.
     assert_eq!(put(&world, &client, &json!({"spec": {"weight": 11}})), Ok(()));
     assert_eq!(world.weight("spot"), Some(11));
@@ -170,6 +182,15 @@ fn nothing_else_may() {
         (json!({"spec": {"disruption": {"consolidateAfter": "1h"}}}), spec),
         (
             json!({"spec": {"disruption": {"budgets": [{"nodes": "0"}]}}}),
+            spec,
+        ),
+        (
+            json!({"spec": {"disruption": {"consolidationPolicy": "WhenEmpty", "budgets": []}}}),
+            spec,
+        ),
+        (
+            json!({"spec": {"disruption": {"budgets": [
+                {"nodes": "10%"}, {"nodes": "0", "reasons": ["Underutilized"], "schedule": "0 0 * * *", "duration": "1h"}]}}}),
             spec,
         ),
         (

@@ -55,6 +55,7 @@ impl NodePool {
                 .map(taint)
                 .collect::<Result<_>>()?,
             disruption: disruption(&spec.field("disruption"))?,
+            budgets: object["spec"]["disruption"]["budgets"].as_array().cloned(),
             expire_after: ExpireAfter::read(&node.field("expireAfter"))?,
             resources: status.field("resources").quantities()?,
             ready: status
@@ -66,8 +67,9 @@ impl NodePool {
                     _ => Readiness::Unknown,
                 }),
             deleting: !metadata.field("deletionTimestamp").is_absent(),
-            weight_managers: managers(&metadata.field("managedFields"), "f:weight")?,
-            limits_managers: managers(&metadata.field("managedFields"), "f:limits")?,
+            weight_managers: managers(&metadata.field("managedFields"), &["f:weight"])?,
+            limits_managers: managers(&metadata.field("managedFields"), &["f:limits"])?,
+            budgets_managers: managers(&metadata.field("managedFields"), &["f:disruption", "f:budgets"])?,
         })
     }
 }
@@ -152,10 +154,11 @@ fn budget(at: &At<'_>) -> Result<Budget> {
 }
 
 /// Who owns a field of the spec.
-fn managers(at: &At<'_>, field: &str) -> Result<Vec<FieldManager>> {
+fn managers(at: &At<'_>, path: &[&str]) -> Result<Vec<FieldManager>> {
     let mut managers = Vec::new();
     for entry in at.items()? {
-        let owned = entry.field("fieldsV1").field("f:spec").field(field);
+        let spec = entry.field("fieldsV1").field("f:spec");
+        let owned = path.iter().fold(spec, |at, field| at.field(field));
         if owned.is_absent() {
             continue;
         }

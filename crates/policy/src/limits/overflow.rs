@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{CPU, Limits, Vcpu};
 use crate::eligibility::launches_reservations;
 use crate::records::MANAGE_LIMITS;
-use crate::settings::Settings;
+use crate::restraint::consented;
+use crate::settings::{Grip, Settings};
 use brimful_karpenter::units::quantity;
 use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, Role, labels, launchable, tells_types};
 use brimful_types::warning::{Warning, WarningCode};
@@ -19,7 +20,7 @@ pub struct Lacks {
     pub command: String,
 }
 
-/// Whether limits are to be managed on this pool: its annotation, else the configuration.
+/// Whether limits are to be managed on this pool: by its annotations, else by the configuration.
 ///
 /// # Errors
 /// The annotation is neither true nor false: the warning of it.
@@ -33,7 +34,7 @@ pub fn wished(pool: &NodePool, config: &Settings) -> Result<bool, Warning> {
             );
             Err(Warning::of_pool(WarningCode::ManageLimits, &pool.name, message))
         }
-        None => Ok(config.limits.manage),
+        None => Ok(consented(pool, config).0.allow(Grip::Limits)),
     }
 }
 

@@ -19,6 +19,7 @@ mod costs;
 mod fleet;
 mod limits;
 mod peers;
+mod protection;
 mod recorded;
 mod turns;
 

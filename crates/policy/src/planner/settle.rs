@@ -31,6 +31,9 @@ impl Planner<'_> {
             let change = show_limits(&plan.pool.limits, &plan.limits);
             plan.outcome.reason = format!("{}; {change}", plan.outcome.reason);
         }
+        if let Some(change) = plan.budgets_change() {
+            plan.outcome.reason = format!("{}; {change}", plan.outcome.reason);
+        }
         if let Some(weight) = wished.proposed.get(name).filter(|_| !plan.managed_or_restored()) {
             plan.outcome.reason = format!(
                 "{}; labelled {MANAGED_LABEL}=true, its weight would go {} → {}",

@@ -13,7 +13,7 @@ use brimful_karpenter::{NodePool, Role};
 impl Planner<'_> {
     /// When its weight went up or down lately, where decisions move it so.
     pub(super) fn turned(&self, pool: &NodePool, managed: bool, by_limits: bool) -> Option<Turns> {
-        let steered = managed && !by_limits && pool.protected_from_consolidation();
+        let steered = managed && !by_limits && self.is_protected(pool);
         let previous = self.inputs.state.node_pools.get(&pool.name);
         steered.then(|| previous.map(|p| p.memory.turned).unwrap_or_default())
     }

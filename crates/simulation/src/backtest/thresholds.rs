@@ -5,7 +5,7 @@ use chrono::Duration;
 use crate::billing::Bill;
 use crate::closed_loop::Run;
 use crate::policies::Kind;
-use brimful_policy::settings::{PolicyConfig, Settings, Thresholds};
+use brimful_policy::settings::{Grip, PolicyConfig, Settings, Thresholds};
 use brimful_types::span::Span;
 
 /// Days of a week; a last one of fewer than half of them tells nothing.
@@ -40,7 +40,7 @@ impl Candidate {
 /// The configured thresholds first, then their neighbours.
 #[must_use]
 pub fn candidates(config: &Settings) -> Vec<Candidate> {
-    let kind = if config.limits.manage {
+    let kind = if config.chosen_grips().allow(Grip::Limits) {
         Kind::Limits
     } else {
         Kind::WeightOnly

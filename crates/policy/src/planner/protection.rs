@@ -1,0 +1,117 @@
+//! Which pools are protected from consolidation, and which are open to it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Planner;
+use crate::Decision;
+use crate::limits::{Member, Vcpu, wanted};
+use crate::patch::{own_budgets, reset};
+use crate::plan::PoolPlan;
+use crate::protection::{Protection, always, is_on, is_own, opened, same_entries, with_own, without_own};
+use crate::records::{DecisionRecord, set_budgets};
+use crate::restraint::switches_protection;
+use brimful_karpenter::NodePool;
+
+impl Planner<'_> {
+    /// Whether consolidation cannot take what the plans pay for: by the user's own doing, or by Brimful's in the same
+    /// patch as a change of weight.
+    pub(super) fn is_protected(&self, pool: &NodePool) -> bool {
+        let switches = || self.is_managed(pool) && switches_protection(pool, self.inputs.config).0;
+        pool.protected_from_consolidation() || switches()
+    }
+
+    /// Whether Brimful switches a managed pool's protection; if that is consented to and cannot be, it is told why.
+    pub(super) fn shields(&mut self, pool: &NodePool) -> bool {
+        let (shields, doubt) = switches_protection(pool, self.inputs.config);
+        self.warnings.extend(doubt);
+        shields
+    }
+
+    /// True while the dwell time asks for patience with another decision than the one that stands.
+    pub(super) fn is_lately_changed(&self, pool: &NodePool, decision: Decision) -> bool {
+        let record = DecisionRecord::recorded(pool).ok().flatten();
+        let dwell = self.inputs.config.policy.dwell.0;
+        record.is_some_and(|record| self.inputs.now - record.time < dwell && record.decision != decision)
+    }
+
+    /// Protects every pool that has no more than it should, and opens those that have.
+    pub(super) fn set_protection(&self, plans: &mut BTreeMap<String, PoolPlan>, members: &[Member]) {
+        let wanted = wanted(members);
+        let members: BTreeMap<&str, &Member> = members
+            .iter()
+            .map(|member| (member.pool.as_str(), member))
+            .collect();
+        for (name, plan) in plans.iter_mut().filter(|(_, plan)| plan.shields) {
+            let now = self.inputs.now;
+            let current = is_on(plan.pool.budgets.as_deref(), now);
+            // Protection never waits; what is open already stays so.
+            let may_open = !current || !self.is_lately_changed(&plan.pool, plan.outcome.decision);
+            let excess = members
+                .get(name.as_str())
+                .and_then(|member| Some((*member, excess(plan, member, *wanted.get(name)?)?)))
+                .filter(|_| may_open || plan.outcome.overshoots);
+            plan.protection = Some(Protection {
+                current,
+                proposed: excess.is_none(),
+            });
+            plan.budgets = Some(self.budgets(plan, current, excess));
+        }
+    }
+
+    /// The pool's budgets with Brimful's entry; what stands already is left as it is, order included.
+    fn budgets(&self, plan: &PoolPlan, current: bool, excess: Option<(&Member, i64)>) -> Vec<Value> {
+        let standing = plan.pool.budgets.clone().unwrap_or_default();
+        let users = own_budgets(&plan.pool);
+        let is_kept = || {
+            let theirs = without_own(&standing);
+            users
+                .as_deref()
+                .is_some_and(|users| same_entries(Some(users), Some(&theirs)))
+                || users.is_none() && theirs.len() + 1 == standing.len()
+        };
+        let one = standing.iter().filter(|entry| is_own(entry)).count() == 1;
+        let proposed = match excess {
+            None if current && one && is_kept() => return standing,
+            None => with_own(users.as_deref(), &always()),
+            Some((member, nodes)) => {
+                let all = member.mix.nodes;
+                opened(&plan.pool, users.as_deref(), all, nodes, self.inputs.now)
+            }
+        };
+        if same_entries(Some(&proposed), Some(&standing)) {
+            return standing;
+        }
+        proposed
+    }
+}
+
+/// A pool's budgets where its protection is not switched: as they stand, or the user's own, where Brimful's entry goes.
+pub(super) fn unswitched(pool: &NodePool, restore: bool, gives_up: bool) -> Option<Vec<Value>> {
+    if restore {
+        return reset(pool).budgets;
+    }
+    if gives_up && set_budgets(pool).is_some() {
+        return own_budgets(pool);
+    }
+    pool.budgets.clone()
+}
+
+/// How many nodes a full pool has beyond what it should have and one more. Without live Nodes the excess would not
+/// shrink as they go: then only a limit, which stands still, tells when to stop.
+fn excess(plan: &PoolPlan, member: &Member, wanted: Vcpu) -> Option<i64> {
+    if !matches!(plan.outcome.decision, Decision::Hold | Decision::Drain) {
+        return None;
+    }
+    let target = if plan.by_limits {
+        Vcpu::of(&plan.limits)?
+    } else if member.live || member.has_ended() {
+        wanted
+    } else {
+        return None;
+    };
+    let node = member.mix.node().max(1);
+    let beyond = member.running.0 - target.0;
+    (beyond > node).then_some(beyond / node)
+}
