@@ -166,6 +166,7 @@ fn weights(pools: &BTreeMap<String, Value>) -> BTreeMap<String, i64> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table of what is refused")]
 fn nothing_else_may() {
     let (world, client) = guarded();
     let foreign = json!({"metadata": {
