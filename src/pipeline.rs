@@ -247,10 +247,7 @@ fn judged(mut data: ReportData, location: &Location, config: &Config, now: DateT
             .push(Warning::of_plan(WarningCode::PlanStopped, &plan.arn, message));
     }
     let effective_cost = "savings_plan_savings_plan_effective_cost";
-    let lacks_costs = data
-        .warnings
-        .iter()
-        .any(|w| w.code == WarningCode::MissingColumns && w.message.contains(effective_cost));
+    let lacks_costs = data.missing.iter().any(|column| column == effective_cost);
     let sharing = sharing(&data.ledger, config);
     let terms = Terms {
         sharing: &sharing,

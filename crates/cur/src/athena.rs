@@ -178,6 +178,7 @@ pub async fn read(
         bytes,
         scan_cost: Some(cost),
         delivered: watch.delivered(),
+        missing: found.missing.iter().map(ToString::to_string).collect(),
         warnings,
     })
 }

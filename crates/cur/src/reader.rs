@@ -86,6 +86,8 @@ pub struct ReportData {
     pub scan_cost: Option<Money>,
     /// When AWS delivered the newest period, where that can be told.
     pub delivered: Option<DateTime<Utc>>,
+    /// Columns that decisions need and some file lacks, sorted.
+    pub missing: Vec<String>,
     /// What should be known.
     pub warnings: Vec<Warning>,
 }
@@ -159,6 +161,7 @@ async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<
         bytes: totals.bytes,
         scan_cost: None,
         delivered: snapshot.delivered,
+        missing: totals.missing.into_iter().collect(),
         warnings,
         name: snapshot.name,
     })

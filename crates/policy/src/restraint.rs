@@ -63,16 +63,20 @@ const TOOLS: [&str; 8] = [
     "fleet",
 ];
 
+/// True for a tool that writes its own values again and again, by its name.
+#[must_use]
+pub fn is_tool(manager: &FieldManager) -> bool {
+    let name = manager.manager.to_ascii_lowercase();
+    TOOLS.iter().any(|tool| name.starts_with(tool))
+}
+
 /// A tool that writes the field again and again; people with kubectl edit, patch or apply do not.
 #[must_use]
 pub fn reasserts(managers: &[FieldManager]) -> Option<&str> {
-    let is_tool = |manager: &&FieldManager| {
-        let name = manager.manager.to_ascii_lowercase();
-        // Server-side apply: what declares a field so will declare it again.
-        let applies = manager.operation == "Apply" && manager.manager != FIELD_MANAGER;
-        TOOLS.iter().any(|tool| name.starts_with(tool)) || applies
-    };
-    let found = managers.iter().rev().find(is_tool)?;
+    // Server-side apply: what declares a field so will declare it again.
+    let applies = |manager: &FieldManager| manager.operation == "Apply" && manager.manager != FIELD_MANAGER;
+    let mut newest_first = managers.iter().rev();
+    let found = newest_first.find(|manager| is_tool(manager) || applies(manager))?;
     Some(&found.manager)
 }
 

@@ -4,7 +4,7 @@ use super::{Check, warn};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_policy::cures;
-use brimful_policy::restraint::reasserts;
+use brimful_policy::restraint::is_tool;
 
 /// Where `kubectl apply` (and Argo CD, which works like it) keeps what the file said.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -33,17 +33,15 @@ pub(super) fn owners(pool: &NodePool, limits: bool) -> Option<Check> {
     Some(warn("gitops", message).cure(cure))
 }
 
-/// A tool that sets the field again and again, or a file that somebody applies.
+/// A tool that sets the field again and again, or a file that somebody applies; people with kubectl edit or patch do not.
 fn owner(managers: &[FieldManager]) -> Option<String> {
-    let is_applied = |manager: &&FieldManager| manager.manager == "kubectl-client-side-apply";
-    let by_file = || {
-        managers
-            .iter()
-            .rev()
-            .find(is_applied)
-            .map(|manager| manager.manager.as_str())
+    let is_applied = |manager: &FieldManager| {
+        manager.manager == "kubectl-client-side-apply"
+            || (manager.manager == "kubectl" && manager.operation == "Apply")
     };
-    reasserts(managers).or_else(by_file).map(str::to_owned)
+    let mut newest_first = managers.iter().rev();
+    let found = newest_first.find(|manager| is_tool(manager) || is_applied(manager))?;
+    Some(found.manager.clone())
 }
 
 /// A field that the pool's file holds, although somebody else has set it since.
