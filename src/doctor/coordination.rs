@@ -10,7 +10,6 @@ use brimful_policy::plan::Proposal;
 use brimful_types::hour::human_duration;
 
 const ID: &str = "coordination";
-/// One cluster's silence: each has a check of its own.
 
 /// Whether the place is reached, who publishes there, and whether this cluster's name is its own. No checks where no
 /// place is configured.

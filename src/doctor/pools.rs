@@ -135,7 +135,7 @@ fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Co
             .pools
             .iter()
             .map(|plan| (plan.pool.name.clone(), stand(plan)));
-        weights(pools, &stands.collect(), config.weights).warnings
+        weights(pools, &stands.collect(), config.weights, InstanceTypes::bundled()).warnings
     };
     let mut warnings = stands(&|_| Want::Keep);
     warnings.extend(stands(&|_| Want::Fill));

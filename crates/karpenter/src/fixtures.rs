@@ -1,5 +1,7 @@
 //! `NodePool`s for tests, built as a chain: `NodePool::test("general").spot().weight(10)`.
 
+#![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, clippy::missing_panics_doc)]
+
 use std::collections::BTreeMap;
 
 use super::labels;

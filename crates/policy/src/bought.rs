@@ -47,7 +47,7 @@ pub fn as_in_force_now<'a>(
         let taken = taken.get(hour).copied().unwrap_or_default();
         // What was spilled then is paid for first by what has become free.
         let spill = of_hour.spill.min(taken);
-        of_hour.spill = of_hour.spill - spill;
+        of_hour.spill -= spill;
         of_hour.used = (of_hour.used - (taken - spill)).or_zero();
     }
     Cow::Owned(changed)

@@ -142,17 +142,17 @@ impl<'a> Eligible<'a> {
     /// nothing of this pool's pods.
     #[must_use]
     pub fn next_node(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
-        let priced = |name: &str, vcpu: u32| {
+        let at_price = |name: &str, vcpu: u32| {
             let price = prices.of(group, name, self.placement(), Some(vcpu))?;
             Some((name.to_owned(), price))
         };
         let types = || self.launchable.types.iter();
         let likely = self.likely.as_deref().and_then(|likely| {
             let kind = types().find(|kind| kind.name == likely)?;
-            priced(likely, kind.vcpu)
+            at_price(likely, kind.vcpu)
         });
         let assumed = || {
-            let nodes = types().filter_map(|kind| priced(&kind.name, kind.vcpu));
+            let nodes = types().filter_map(|kind| at_price(&kind.name, kind.vcpu));
             nodes.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
         };
         likely

@@ -17,7 +17,7 @@ use brimful_types::money::Money;
 
 mod overflow;
 
-pub use overflow::{Lacks, binding, no_overflow, overflow, smallest_node, wished};
+pub use overflow::{Lacks, binding, no_overflow, overflow, overflows, smallest_node, wished};
 
 /// The resource that Brimful limits.
 const CPU: &str = "cpu";

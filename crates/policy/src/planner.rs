@@ -120,9 +120,9 @@ impl<'a> Planner<'a> {
             .iter()
             .map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name])))
             .collect();
-        let moved = weights(&self.pools, &real, self.inputs.config.weights);
+        let moved = weights(&self.pools, &real, self.inputs.config.weights, self.scale.types);
         // What would become of pools that are not opted in, for the reason only.
-        let wished = weights(&self.pools, &stands, self.inputs.config.weights);
+        let wished = weights(&self.pools, &stands, self.inputs.config.weights, self.scale.types);
         // Where limits are managed, it has been told already what comes before Spot.
         let above_spot: BTreeSet<Option<String>> = self
             .warnings

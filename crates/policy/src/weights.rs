@@ -1,14 +1,16 @@
 //! Weights: where a pool must stand so that new nodes come from it, or do not.
 //!
 //! Karpenter tries pools by weight, highest first, whatever their price (`scheduler.go`); absent counts as 0, equal
-//! weights go to the later name (`pkg/utils/nodepool/nodepool.go`), so a tie with a pool that wants the opposite is never
-//! used. Only 1–100 or absent are valid (`pkg/apis/v1/nodepool.go`).
+//! weights go to the later name (`pkg/utils/nodepool/nodepool.go`), so a tie with a pool that wants the opposite is used
+//! only where no other place is left below an overflow pool without a weight. Only 1–100 or absent are valid
+//! (`pkg/apis/v1/nodepool.go`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::eligibility::{competitors, launches_reservations, list};
+use super::limits::overflows;
 use crate::settings::WeightsConfig;
-use brimful_karpenter::{NodePool, Role};
+use brimful_karpenter::{InstanceTypes, NodePool, Role};
 use brimful_types::warning::{Warning, WarningCode};
 
 mod told;
@@ -23,7 +25,8 @@ const STEP: i32 = 10;
 pub enum Want {
     /// Above every competing pool.
     Fill,
-    /// Below every competing Spot and mixed pool.
+    /// Below every competing Spot and mixed pool, and below on-demand pools that nobody steers and that take the same
+    /// pods.
     Yield,
     /// As it is.
     Keep,
@@ -63,11 +66,13 @@ pub fn weights(
     pools: &BTreeMap<String, NodePool>,
     stands: &BTreeMap<String, Stand>,
     config: WeightsConfig,
+    types: &InstanceTypes,
 ) -> Weights {
     let mut work = Work {
         pools,
         stands,
         config,
+        types,
         jumped: BTreeMap::new(),
         found: Weights::default(),
     };
@@ -103,6 +108,7 @@ struct Work<'a> {
     pools: &'a BTreeMap<String, NodePool>,
     stands: &'a BTreeMap<String, Stand>,
     config: WeightsConfig,
+    types: &'a InstanceTypes,
     /// Third pools that a raise leaves behind, by the raised pool, with their weights.
     jumped: BTreeMap<String, BTreeSet<String>>,
     found: Weights,
@@ -243,7 +249,8 @@ impl<'a> Work<'a> {
         (most, reached)
     }
 
-    /// Puts a pool below every competing Spot and mixed pool.
+    /// Puts a pool below every competing Spot and mixed pool, and below its overflow pools: else pods that must be on
+    /// demand would go on opening nodes in a pool that consolidation may not shrink, and other pods would keep them.
     fn lower(&mut self, pool: &NodePool, stand: Stand) {
         let rivals: Vec<&NodePool> = self
             .others(pool)
@@ -253,15 +260,16 @@ impl<'a> Work<'a> {
         let Some(lowest) = rivals.iter().map(|rival| self.weight(rival)).min() else {
             return;
         };
+        let bound = self.below_overflow(pool, lowest);
         let taken = self.taken(pool);
-        let fits = |weight: i32| (1..lowest).contains(&weight) && !taken.contains(&weight);
+        let fits = |weight: i32| (1..bound).contains(&weight) && !taken.contains(&weight);
         let now = pool.effective_weight();
-        if now < lowest {
+        if now < bound {
             return;
         }
-        let preferred = (lowest - STEP).max(1);
+        let preferred = (bound - STEP).max(1);
         let known = [self.config.r#yield, stand.baseline].into_iter().flatten();
-        let candidates = known.chain((1..=preferred).rev()).chain(preferred..lowest);
+        let candidates = known.chain((1..=preferred).rev()).chain(preferred..bound);
         if let Some(weight) = candidates.into_iter().find(|weight| fits(*weight)) {
             self.propose(pool, Some(weight));
             return;
@@ -303,6 +311,27 @@ impl<'a> Work<'a> {
         self.found
             .warnings
             .push(Warning::of_pool(WarningCode::NoRoom, &pool.name, message));
+    }
+
+    /// The weight that a yielding pool must stay below: that of the lowest Spot pool, or of the lowest overflow pool where
+    /// that is lower. Below one without a weight is only an absent weight (a bound of 1), and only if its name comes later.
+    fn below_overflow(&mut self, pool: &NodePool, lowest: i32) -> i32 {
+        let is_steered = |other: &NodePool| self.stands.get(&other.name).is_some_and(|stand| stand.managed);
+        let mut overflows = overflows(pool, self.pools, self.types, is_steered);
+        // Nodes that consolidation may not take there either are no gain.
+        overflows.retain(|other| !other.protected_from_consolidation());
+        let first_without_weight = overflows
+            .iter()
+            .copied()
+            .find(|other| self.weight(other) == 0 && other.name < pool.name);
+        match first_without_weight {
+            Some(overflow) if lowest > 0 => self.warn_above_overflow(pool, overflow, lowest),
+            _ => {
+                let weights = overflows.iter().map(|other| self.weight(other).max(1));
+                return weights.chain([lowest]).min().unwrap_or(lowest);
+            }
+        }
+        lowest
     }
 
     fn is_movable(&self, pool: &NodePool) -> bool {

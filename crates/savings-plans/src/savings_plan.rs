@@ -135,6 +135,7 @@ impl Plan {
     }
 
     /// True when its end is stated in a form that cannot be read.
+    #[must_use]
     pub fn has_unread_end(&self) -> bool {
         self.unclear.iter().any(|what| matches!(what, Unclear::End(_)))
     }

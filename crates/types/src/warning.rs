@@ -37,6 +37,7 @@ macro_rules! warning_codes {
 }
 
 warning_codes! {
+    AboveOverflow = "above-overflow": "A full pool cannot go below its overflow pool, which has no weight; it stays just below Spot.";
     CacheRebuilt = "cache-rebuilt": "An entry of the ledger cache was damaged, too large, or about something else; the report was read again.";
     CacheUnusable = "cache-unusable": "The ledger cache cannot be read or written; the report is read anew until it can.";
     CommitmentUnknown = "commitment-unknown": "The report has no fee rows of a plan, as for a plan of another account.";

@@ -174,9 +174,9 @@ fn without_room_below_all_the_pool_goes_below_the_others_and_the_cure_is_shown()
     ] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
-    // arm-spot (20) is the lowest that has a weight; memory-committed stands at 10.
+    // arm-spot (20) is the lowest that has a weight.
     let pool = entry(&plan["nodePools"], "name", "general-committed");
-    assert_eq!(pool["weight"], json!({"current": 60, "proposed": 9}));
+    assert_eq!(pool["weight"], json!({"current": 60, "proposed": 10}));
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{CPU, Limits, Vcpu};
+use crate::eligibility::launches_reservations;
 use crate::records::MANAGE_LIMITS;
 use crate::settings::Settings;
 use brimful_karpenter::units::quantity;
-use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, labels, launchable, tells_types};
+use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, Role, labels, launchable, tells_types};
 use brimful_types::warning::{Warning, WarningCode};
 
 /// Why no pool takes what a full one cannot, and the one to add.
@@ -70,6 +71,24 @@ pub fn overflow<'a>(
     })
 }
 
+/// All pools that take the pods of `pool` on demand only, and that nobody steers: those for reservations are paid for,
+/// too, and left out, and so is what launches nothing now. A limit that they are at does not matter here: Karpenter then
+/// passes them over.
+pub fn overflows<'a>(
+    pool: &NodePool,
+    pools: &'a BTreeMap<String, NodePool>,
+    types: &InstanceTypes,
+    is_steered: impl Fn(&NodePool) -> bool,
+) -> Vec<&'a NodePool> {
+    let others = pools.values().filter(|other| other.name != pool.name);
+    let on_demand = others.filter(|other| {
+        other.role() == Role::Committed && other.is_switched_on() && !launches_reservations(other)
+    });
+    on_demand
+        .filter(|other| apart(pool, other, types, is_steered(other)).is_none())
+        .collect()
+}
+
 /// What is told of a pool whose limits are to be managed and that has no such pool.
 #[must_use]
 pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
@@ -100,6 +119,14 @@ fn in_the_way(
     node: Vcpu,
     is_steered: bool,
 ) -> Option<String> {
+    apart(pool, other, types, is_steered).or_else(|| {
+        binding(&other.limits, &other.resources, node)
+            .map(|resource| format!("has too little left of its own limit of {resource}"))
+    })
+}
+
+/// Why a pool is not one for all pods of another, if so, whatever is left of its limits.
+fn apart(pool: &NodePool, other: &NodePool, types: &InstanceTypes, is_steered: bool) -> Option<String> {
     if other.is_static() {
         return Some("is static".to_owned());
     }
@@ -118,11 +145,7 @@ fn in_the_way(
             && !tells_types(key)
             && !pool.requirements.get(key).is_subset_of(theirs)
     });
-    if let Some((key, _)) = narrower {
-        return Some(format!("allows less of {key}"));
-    }
-    binding(&other.limits, &other.resources, node)
-        .map(|resource| format!("has too little left of its own limit of {resource}"))
+    narrower.map(|(key, _)| format!("allows less of {key}"))
 }
 
 /// The resource whose limit leaves no room for a node beside what is used, if one does.

@@ -23,7 +23,12 @@ fn run(list: Vec<NodePool>, wants: &[(&str, Want)]) -> Weights {
         .iter()
         .map(|(name, want)| ((*name).to_owned(), wanting(*want)))
         .collect();
-    weights(&pools(list), &stands, WeightsConfig::default())
+    weights(
+        &pools(list),
+        &stands,
+        WeightsConfig::default(),
+        InstanceTypes::bundled(),
+    )
 }
 
 fn codes(weights: &Weights) -> Vec<&'static str> {
@@ -116,8 +121,68 @@ fn yielding_returns_to_the_baseline_where_that_is_low_enough() {
         &pools(vec![committed(Some(60)), spot(Some(50))]),
         &stands,
         WeightsConfig::default(),
+        InstanceTypes::bundled(),
     );
     assert_eq!(found.proposed["committed"], Some(7));
+}
+
+fn overflow(name: &str, weight: Option<i32>) -> NodePool {
+    let mut pool = NodePool::test(name).committed();
+    pool.weight = weight;
+    pool
+}
+
+#[test]
+fn yielding_goes_below_the_overflow_pool_too() {
+    let yielding = |own: Option<i32>, name: &str, weight: Option<i32>| {
+        let list = vec![committed(own), overflow(name, weight), spot(Some(50))];
+        run(list, &[("committed", Want::Yield)])
+    };
+    assert_eq!(
+        yielding(Some(60), "spare", Some(20)).proposed["committed"],
+        Some(10)
+    );
+    // Below Spot is not enough.
+    assert_eq!(
+        yielding(Some(40), "spare", Some(20)).proposed["committed"],
+        Some(10)
+    );
+    assert_eq!(yielding(Some(60), "spare", Some(1)).proposed["committed"], None);
+    // Of equal weights the later name comes first: an absent weight is below one that is absent, too.
+    let found = yielding(Some(40), "committed-overflow", None);
+    assert_eq!((found.proposed["committed"], codes(&found)), (None, vec![]));
+    assert_eq!(yielding(None, "committed-overflow", None), Weights::default());
+    let found = yielding(Some(60), "basic", None);
+    assert_eq!(
+        (found.proposed["committed"], codes(&found)),
+        (Some(40), vec!["above-overflow"])
+    );
+    assert!(
+        found.warnings[0]
+            .message
+            .contains("name: basic}\n  spec: {weight: 10}"),
+        "{}",
+        found.warnings[0].message
+    );
+}
+
+#[test]
+fn yielding_is_not_drawn_below_what_takes_other_pods_or_cannot_shrink() {
+    let away = |other: NodePool| {
+        let list = vec![committed(Some(60)), other.weight(20), spot(Some(50))];
+        run(list, &[("committed", Want::Yield)]).proposed["committed"]
+    };
+    let spare = || NodePool::test("spare").committed();
+    assert_eq!(away(spare()), Some(10));
+    for other in [
+        spare().taint("team", "a"),
+        spare().families(&["p5"]),
+        spare().protected(),
+        spare().limit("cpu", "0"),
+        NodePool::test("spare").requirement(labels::CAPACITY_TYPE, "In", &["reserved", "on-demand"]),
+    ] {
+        assert_eq!(away(other), Some(40));
+    }
 }
 
 #[test]
@@ -261,8 +326,14 @@ fn a_configured_weight_is_used_only_where_it_does_its_work() {
     };
     let stands = BTreeMap::from([("committed".to_owned(), wanting(Want::Fill))]);
     let all = pools(vec![committed(Some(10)), spot(Some(50))]);
-    assert_eq!(weights(&all, &stands, config(77)).proposed["committed"], Some(77));
-    assert_eq!(weights(&all, &stands, config(40)).proposed["committed"], Some(60));
+    assert_eq!(
+        weights(&all, &stands, config(77), InstanceTypes::bundled()).proposed["committed"],
+        Some(77)
+    );
+    assert_eq!(
+        weights(&all, &stands, config(40), InstanceTypes::bundled()).proposed["committed"],
+        Some(60)
+    );
 }
 
 #[test]
@@ -312,7 +383,7 @@ fn taints_keep_pools_from_competing() {
 proptest! {
     #[test]
     fn proposed_weights_are_legal_and_do_what_was_wanted(
-        weights_now in prop::collection::vec((0..=100i32, 0..4usize), 1..6),
+        weights_now in prop::collection::vec((0..=100i32, 0..5usize), 1..6),
         want_fill in prop::collection::vec(any::<bool>(), 6),
     ) {
         let mut list = Vec::new();
@@ -320,7 +391,7 @@ proptest! {
         for (index, (weight, role)) in weights_now.iter().enumerate() {
             let name = format!("pool-{index}");
             let pool = NodePool::test(&name);
-            let mut pool = match role { 0 | 1 => pool.committed(), 2 => pool.spot(), _ => pool.mixed() };
+            let mut pool = match role { 0 | 1 | 4 => pool.committed(), 2 => pool.spot(), _ => pool.mixed() };
             pool.weight = (*weight > 0).then_some(*weight);
             if *role < 2 {
                 stands.insert(name, wanting(if want_fill[index] { Want::Fill } else { Want::Yield }));
@@ -328,8 +399,10 @@ proptest! {
             list.push(pool);
         }
         let all = pools(list);
-        let found = weights(&all, &stands, WeightsConfig::default());
-        let stuck: Vec<_> = found.warnings.iter().filter(|w| w.code == WarningCode::NoRoom).filter_map(|w| w.node_pool.clone()).collect();
+        let found = weights(&all, &stands, WeightsConfig::default(), InstanceTypes::bundled());
+        let coded = |code: WarningCode| found.warnings.iter().filter(move |w| w.code == code).filter_map(|w| w.node_pool.clone());
+        let stuck: Vec<_> = coded(WarningCode::NoRoom).collect();
+        let above: Vec<_> = coded(WarningCode::AboveOverflow).collect();
         let after = |pool: &NodePool| found.proposed.get(&pool.name).map_or(pool.effective_weight(), |w| w.unwrap_or(0));
         for (name, weight) in &found.proposed {
             prop_assert!(weight.is_none_or(|w| (1..=100).contains(&w)), "{name}: {weight:?}");
@@ -344,6 +417,12 @@ proptest! {
                     Want::Fill => prop_assert!(after(&all[name]) > after(rival), "{name} is not above {}", rival.name),
                     _ => prop_assert!(after(&all[name]) < after(rival)),
                 }
+            }
+            let has_spot = all.values().any(|p| matches!(p.role(), Role::Spot | Role::Mixed));
+            let overflows = all.values().filter(|p| p.role() == Role::Committed && !stands.contains_key(&p.name));
+            for overflow in overflows.filter(|_| stand.want == Want::Yield && has_spot && !above.contains(name)) {
+                // Karpenter's order: by weight, and of equal ones the later name first.
+                prop_assert!((after(&all[name]), name) < (after(overflow), &overflow.name), "{name} is not below {}", overflow.name);
             }
         }
     }

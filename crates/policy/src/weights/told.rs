@@ -85,6 +85,29 @@ impl Work<'_> {
         }
     }
 
+    /// A full pool that no weight puts below its overflow pool: what makes room for it there.
+    pub(super) fn warn_above_overflow(&mut self, pool: &NodePool, overflow: &NodePool, lowest: i32) {
+        // Between the overflow pool and Spot there must be a weight left.
+        let spot = self
+            .others(pool)
+            .into_iter()
+            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed) && self.weight(other) <= 1)
+            .map(|spot| weight_yaml(&spot.name, &STEP.to_string()));
+        let weight = if lowest > 1 { STEP.min(lowest - 1) } else { 1 };
+        let cure: Vec<String> = std::iter::once(weight_yaml(&overflow.name, &weight.to_string()))
+            .chain(spot)
+            .collect();
+        let message = format!(
+            "{} has no weight and the earlier name, so nothing lies below it: pods that must be on demand still open nodes in this full \
+             pool first, where consolidation may not take them again. Put it between Spot and this pool with\n{}",
+            overflow.name,
+            cure.join("\n  ---\n")
+        );
+        self.found
+            .warnings
+            .push(Warning::of_pool(WarningCode::AboveOverflow, &pool.name, message));
+    }
+
     pub(super) fn check_tie(&mut self, pool: &NodePool) {
         let own = self.weight(pool);
         let tied = self

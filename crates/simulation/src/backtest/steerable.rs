@@ -152,6 +152,7 @@ impl Steerable {
 }
 
 /// Instances that are replaced by others of another type show in the counts by type, though not in the sum.
+#[must_use]
 pub fn turnover(counts: &BTreeMap<&str, BTreeMap<Hour, f64>>) -> Option<f64> {
     let mut sums: BTreeMap<Hour, (f64, f64)> = BTreeMap::new(); // running, and fewer by type an hour later
     for hours in counts.values() {
