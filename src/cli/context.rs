@@ -149,6 +149,7 @@ pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result
 }
 
 /// By which role the configuration says that the report is read.
+#[cfg_attr(not(feature = "aws"), allow(clippy::needless_update))]
 pub(crate) fn access_by(config: &Config) -> AwsAccess {
     AwsAccess {
         role_arn: config.cur.role_arn.clone(),

@@ -261,6 +261,7 @@ fn silent(error: &Error) -> Error {
 }
 
 /// The caller is not always who the CronJob runs as.
+#[cfg_attr(not(feature = "cluster"), allow(clippy::trivially_copy_pass_by_ref))]
 fn who(cluster: &Cluster, name: &str, namespace: &str) -> Check {
     let check = Check::ok(
         Group::Kubernetes,

@@ -1,6 +1,7 @@
 //! A cluster that nobody can connect to, in the words of `brimful_kube`: the commands that need one end with a sentence.
 
 #![allow(
+    clippy::trivially_copy_pass_by_ref,
     clippy::unused_async,
     unreachable_pub,
     dead_code,
