@@ -66,19 +66,24 @@ impl Scale<'_> {
 /// Live on-demand nodes, $/h at SP rates, by the scope of each group.
 #[must_use]
 pub fn live_use(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
-    let mut found: BTreeMap<GroupId, Money> = BTreeMap::new();
-    for (scope, cost, _) in billed(nodes).filter_map(|node| scale.node(node)) {
-        *found.entry(scope).or_default() += cost;
-    }
-    found
+    by_scope(scale, nodes, |own, _| own)
 }
 
 /// The same at Compute rates.
 #[must_use]
 pub fn live_at_compute(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
+    by_scope(scale, nodes, |_, compute| compute)
+}
+
+/// Adds up what live nodes cost: one of their price in their own scope and that at Compute rates.
+fn by_scope(
+    scale: &Scale<'_>,
+    nodes: &[Node],
+    cost: impl Fn(Money, Money) -> Money,
+) -> BTreeMap<GroupId, Money> {
     let mut found: BTreeMap<GroupId, Money> = BTreeMap::new();
-    for (scope, _, compute) in billed(nodes).filter_map(|node| scale.node(node)) {
-        *found.entry(scope).or_default() += compute;
+    for (scope, own, compute) in billed(nodes).filter_map(|node| scale.node(node)) {
+        *found.entry(scope).or_default() += cost(own, compute);
     }
     found
 }
