@@ -45,6 +45,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked { 0 } else { USAGE });
         }
     };
+    #[cfg(feature = "fips")]
+    if rustls::crypto::default_fips_provider().install_default().is_err() {
+        return fail(&Error::unexpected("the FIPS cryptography cannot be used: another was chosen before"));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::unexpected("cannot start").source(error)),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
 use brimful_aws::AwsAccess;
-use brimful_aws::access::Patience;
+use brimful_aws::access::{Patience, http_client};
 use brimful_aws::caller::NoCaller;
 use brimful_aws::discover::discover;
 use brimful_aws::plan_rates;
@@ -195,6 +195,7 @@ fn silent() -> FaultyS3 {
 fn access(endpoint: &str, role: Option<&str>) -> AwsAccess {
     let keys = Credentials::new("key", "secret", None, None, "tests");
     let settings = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
         .credentials_provider(keys);

@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use brimful::coordination::{read, versions, write};
 use brimful::source;
 use brimful_aws::AwsAccess;
+use brimful_aws::access::http_client;
 use brimful_cur::location::Place;
 use brimful_cur::store::{ObjectStore, Put};
 use serde_json::{Value, json};
@@ -133,6 +134,7 @@ fn board(uri: &str, identity: Identity) -> Arc<dyn ObjectStore> {
     let keys = Credentials::new(access, secret, None, None, "tests");
     let settings = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
         .endpoint_url(S3::shared().endpoint())
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(keys))

@@ -5,6 +5,7 @@ use aws_sdk_costandusagereport::types::{
     AdditionalArtifact, AwsRegion, CompressionFormat, ReportDefinition, ReportFormat, SchemaElement, TimeUnit,
 };
 use aws_sdk_costandusagereport::{Client, Config};
+use brimful_aws::access::http_client;
 use serde_json::Value;
 
 use crate::support::block_on;
@@ -22,6 +23,7 @@ const UNREAD: i32 = 4;
 fn put(reports: &[(&str, TimeUnit, ReportFormat)]) {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
         .region(Region::new("us-east-1"))
         .endpoint_url(Sts::shared().endpoint())
         .credentials_provider(Credentials::new(ACCOUNT, "dummy", None, None, "test"))

@@ -13,7 +13,7 @@ use brimful::config::Config;
 use brimful::pipeline::{Judged, ReadOptions, judge_history, utilization_document};
 use brimful::{coordination as shared, source};
 use brimful_aws::AwsAccess;
-use brimful_aws::access::Patience;
+use brimful_aws::access::{Patience, http_client};
 use brimful_cur::columns::Detail;
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
@@ -145,6 +145,7 @@ fn access(endpoint: &str) -> AwsAccess {
     let (access, secret) = Identity::Full.keys();
     let settings = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
         .retry_config(RetryConfig::standard())

@@ -12,6 +12,7 @@ mod patience;
 mod trust;
 
 pub use patience::Patience;
+pub use trust::http_client;
 
 /// How to reach AWS, beyond what the SDK's own environment variables and profiles say.
 #[derive(Debug, Clone, Default)]
@@ -49,11 +50,11 @@ impl AwsAccess {
     /// The SDK's default chain; and what is wrong with the certificates that it should trust, if anything.
     async fn chain(&self) -> (SdkConfig, Option<Trouble>) {
         let loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(self.patience.timeouts());
-        match trust::http_client() {
-            Ok(None) => (loader.load().await, None),
-            Ok(Some(client)) => (loader.http_client(client).load().await, None),
-            Err(trouble) => (loader.load().await, Some(trouble)),
-        }
+        let (client, broken) = match trust::http_client_of_environment() {
+            Ok(client) => (client, None),
+            Err(trouble) => (trust::http_client(), Some(trouble)),
+        };
+        (loader.http_client(client).load().await, broken)
     }
 
     async fn through(&self, role: &str, base: SdkConfig) -> SdkConfig {

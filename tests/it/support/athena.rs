@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use arrow_schema::DataType;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use brimful_aws::access::http_client;
 use brimful_cur::athena::AthenaTable;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
@@ -142,6 +143,7 @@ pub(crate) fn settings(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("dummy", "dummy", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -10,6 +10,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
+use brimful_aws::access::http_client;
 use serde_json::json;
 
 use super::supervised::{Supervised, start_with_free_ports, temp_dir};
@@ -236,6 +237,7 @@ fn connect(endpoint: &str, identity: Identity, retries: RetryConfig) -> Client {
     let (access, secret) = identity.keys();
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
         .endpoint_url(endpoint)
         .retry_config(retries)
         .region(Region::from_static(REGION))

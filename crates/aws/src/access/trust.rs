@@ -1,5 +1,5 @@
-//! Whose certificates count: the system's (or `SSL_CERT_FILE`'s), which the SDK sees to, or those of `AWS_CA_BUNDLE`, which
-//! it does not, and which takes their place as it does for the AWS CLI.
+//! The HTTPS client of all AWS calls, and whose certificates count: the system's (or `SSL_CERT_FILE`'s), or those of
+//! `AWS_CA_BUNDLE`, which take their place as they do for the AWS CLI.
 
 use std::fs;
 
@@ -17,10 +17,22 @@ use super::variable;
 
 const VARIABLE: &str = "AWS_CA_BUNDLE";
 
-/// A client that trusts the bundle's certificates, if one is named.
-pub(super) fn http_client() -> Result<Option<SharedHttpClient>, Trouble> {
+/// By what the SDK's connections are encrypted.
+#[cfg(not(feature = "fips"))]
+const CRYPTO: CryptoMode = CryptoMode::Ring;
+#[cfg(feature = "fips")]
+const CRYPTO: CryptoMode = CryptoMode::AwsLcFips;
+
+/// The client of the default trust: the system's certificates.
+#[must_use]
+pub fn http_client() -> SharedHttpClient {
+    client(TlsContext::default())
+}
+
+/// A client that trusts the bundle's certificates, if one is named, else the system's.
+pub(super) fn http_client_of_environment() -> Result<SharedHttpClient, Trouble> {
     let Some(path) = variable(VARIABLE) else {
-        return Ok(None);
+        return Ok(http_client());
     };
     let unusable = |why: String| {
         Trouble::usage(
@@ -38,18 +50,20 @@ pub(super) fn http_client() -> Result<Option<SharedHttpClient>, Trouble> {
         trusted.add_pem_certificate(certificate);
     }
     let context = TlsContext::builder().with_trust_store(trusted).build();
-    let context = context.map_err(|error| unusable(error.to_string()))?;
-    // As the SDK makes its own, with the bundle: proxies by the environment.
-    let client = Builder::new().build_with_connector_fn(move |settings, components| {
+    context.map(client).map_err(|error| unusable(error.to_string()))
+}
+
+/// As the SDK makes its own: proxies by the environment.
+fn client(context: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_provider(Provider::Rustls(CRYPTO))
             .tls_context(context.clone())
             .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
-    });
-    Ok(Some(client))
+    })
 }
 
 /// The certificates of a bundle that can be read: the SDK takes all of them for sound, and panics.
