@@ -1,4 +1,4 @@
-//! The place where clusters on the same plans tell each other their demand: one small object per cluster, in a
+//! The place where clusters on the same plans publish their demand for each other: one small object per cluster, in a
 //! bucket or a directory. What the objects mean is `policy::peers`' business.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,10 @@ use brimful_cur::object::Object;
 use brimful_cur::store::{ObjectStore, Put, PutMode};
 use brimful_policy::peers::{MAX_BYTES, Note};
 use brimful_types::Result;
+
+mod session;
+
+pub(crate) use session::Session;
 
 /// Objects read at a time.
 const AT_ONCE: usize = 8;

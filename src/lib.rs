@@ -1,10 +1,11 @@
 //! Brimful fills AWS Savings Plans to the brim, then spills to Spot.
 
+pub mod analysis;
 pub mod cli;
 mod cluster;
 pub mod config;
 pub mod coordination;
-pub mod doctor;
-pub mod pipeline;
-pub mod report;
+mod doctor;
+pub mod render;
+pub mod run;
 pub mod source;

@@ -1,5 +1,7 @@
 //! The command line as typed. Every flag has an environment variable; flag > environment > configuration > default.
 
+#![allow(missing_docs, reason = "a flattened group has no help of its own")]
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -7,7 +9,9 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::run::ClusterView;
 use brimful_cur::location::{Location, Place};
+use brimful_karpenter::manifest;
 use brimful_types::hour::parse_duration;
 
 /// Fill your AWS Savings Plans to the brim, then spill to Spot.
@@ -108,32 +112,37 @@ pub struct ClusterArgs {
     pub state: Option<PathBuf>,
 }
 
-/// `brimful plan`.
+/// Manifests in place of a cluster.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub common: Common,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub cluster: ClusterArgs,
+#[command(next_help_heading = "Cluster")]
+pub struct ManifestArgs {
     /// NodePools from manifests instead of a cluster: a YAML or JSON file, a folder of them, or - for standard input.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BRIMFUL_NODEPOOLS",
-        help_heading = "Cluster"
-    )]
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODEPOOLS")]
     pub nodepools: Option<PathBuf>,
     /// Nodes from manifests, to go with --nodepools, which may be the same; without them only the report tells what runs.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BRIMFUL_NODES",
-        requires = "nodepools",
-        help_heading = "Cluster"
-    )]
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODES", requires = "nodepools")]
     pub nodes: Option<PathBuf>,
+}
+
+impl ManifestArgs {
+    /// The cluster that the manifests describe; without NodePools if none are given.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is no manifest.
+    pub(crate) fn view(&self) -> brimful_types::Result<ClusterView> {
+        let node_pools = self.nodepools.as_deref().map(manifest::node_pools).transpose()?;
+        Ok(ClusterView {
+            node_pools: node_pools.unwrap_or_default(),
+            nodes: self.nodes.as_deref().map(manifest::nodes).transpose()?,
+            // Offline there are none to be seen, which is not the same as not being allowed to look.
+            node_claims: Some(Vec::new()),
+        })
+    }
+}
+
+/// How to print a document.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FormatArgs {
     /// How to print.
     #[arg(
         short,
@@ -143,6 +152,33 @@ pub struct PlanArgs {
         default_value = "table"
     )]
     pub output: Output,
+}
+
+/// How to print rows.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RowFormatArgs {
+    /// How to print.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
+    pub output: RowOutput,
+}
+
+/// `brimful plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
     /// Show how one NodePool's decision came about, line by line, instead of the table.
     #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
     pub explain: Option<String>,
@@ -155,20 +191,11 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: Common,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub cluster: ClusterArgs,
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: Output,
+    #[command(flatten)]
+    pub format: FormatArgs,
     /// Let the API server validate the patches without storing them.
     #[arg(long, value_name = "WHERE", env = "BRIMFUL_DRY_RUN")]
     pub dry_run: Option<DryRun>,
@@ -181,7 +208,6 @@ pub struct ApplyArgs {
 #[derive(Debug, Args)]
 pub struct UtilizationArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: Common,
     /// Show the time since so long ago, such as 7d; without a window the newest billing period is shown.
     #[arg(long, value_name = "DURATION", env = "BRIMFUL_SINCE", value_parser = parse_duration, conflicts_with = "from", help_heading = "Report")]
@@ -192,22 +218,14 @@ pub struct UtilizationArgs {
     /// Show the time before this (RFC 3339, or a date).
     #[arg(long, value_name = "TIME", env = "BRIMFUL_TO", value_parser = time, help_heading = "Report")]
     pub to: Option<DateTime<Utc>>,
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: RowOutput,
+    #[command(flatten)]
+    pub format: RowFormatArgs,
 }
 
 /// `brimful backtest`.
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: Common,
     /// NodePools from manifests (file, folder or -): what managed committed ones of them ran on demand could have been
     /// steered, too.
@@ -224,43 +242,19 @@ pub struct BacktestArgs {
     /// Draw the use of the plans over time into this SVG file.
     #[arg(long, value_name = "FILE", env = "BRIMFUL_PICTURE")]
     pub picture: Option<PathBuf>,
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: Output,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// `brimful doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: Common,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub cluster: ClusterArgs,
-    /// NodePools from manifests instead of a cluster: a YAML or JSON file, a folder of them, or - for standard input.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BRIMFUL_NODEPOOLS",
-        help_heading = "Cluster"
-    )]
-    pub nodepools: Option<PathBuf>,
-    /// Nodes from manifests, to go with --nodepools, which may be the same; without them only the report tells what runs.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BRIMFUL_NODES",
-        requires = "nodepools",
-        help_heading = "Cluster"
-    )]
-    pub nodes: Option<PathBuf>,
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
     /// Ask the cluster as somebody else, as kubectl does: system:serviceaccount:brimful:brimful for the CronJob.
     #[arg(
         long,
@@ -270,25 +264,16 @@ pub struct DoctorArgs {
         help_heading = "Cluster"
     )]
     pub r#as: Option<String>,
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: Output,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// `brimful history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: Common,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub cluster: ClusterArgs,
     /// Show changes since so long ago, such as 30d; the report is read as far back, too.
     #[arg(long, value_name = "DURATION", env = "BRIMFUL_HISTORY_SINCE", value_parser = parse_duration)]
@@ -296,35 +281,20 @@ pub struct HistoryArgs {
     /// Only this NodePool. May be given several times.
     #[arg(long, value_name = "NAME", env = "BRIMFUL_HISTORY_NODEPOOL")]
     pub nodepool: Vec<String>,
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: RowOutput,
+    #[command(flatten)]
+    pub format: RowFormatArgs,
 }
 
 /// `brimful reset`.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub cluster: ClusterArgs,
     /// Only this NodePool; the state of the others is kept. May be given several times.
     #[arg(long, value_name = "NAME", env = "BRIMFUL_RESET_NODEPOOL")]
     pub nodepool: Vec<String>,
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: Output,
+    #[command(flatten)]
+    pub format: FormatArgs,
     /// Say only what is wrong.
     #[arg(short, long, env = "BRIMFUL_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,

@@ -9,11 +9,11 @@ use super::context::Context;
 use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
-use crate::pipeline::sharing;
-use crate::pipeline::{Judged, judge_history};
-use crate::report::backtest::{Document, Facts};
-use crate::report::backtest_table::render;
-use crate::report::picture;
+use crate::analysis::{Analysis, read_history, sharing};
+use crate::config::Config;
+use crate::render::backtest::{Document, Inputs};
+use crate::render::backtest_table::render;
+use crate::render::picture;
 use brimful_cur::columns::Detail;
 use brimful_karpenter::{NodePool, Role, manifest};
 use brimful_policy::identity::Identity;
@@ -25,73 +25,72 @@ use brimful_types::hour::rfc3339;
 use brimful_types::{Error, Result};
 
 pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> {
-    let BacktestArgs {
-        common,
-        nodepools,
-        since,
-        picture: picture_file,
-        output: format,
-    } = args;
-    if let Some(path) = &picture_file {
+    if let Some(path) = &args.picture {
         writable(path)?;
     }
-    let mut context = Context::new(common, interrupt).await?;
-    if let Some(since) = since {
+    let mut context = Context::new(&args.common, interrupt).await?;
+    if let Some(since) = args.since {
         context.config.cur.lookback.0 = since;
     }
-    let node_pools = nodepools.map(|path| manifest::node_pools(&path)).transpose()?;
+    let node_pools = args.nodepools.as_deref().map(manifest::node_pools).transpose()?;
     let node_pools = node_pools.unwrap_or_default();
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Accounts, &report);
-    let judged = judge_history(&options, &context.config, context.now).await?;
+    let analysis = read_history(&options, &context.config, context.now).await?;
     drop(progress);
-    usable(&judged)?;
-    let config = context.config.clone();
-    let identity = Identity::detect(&config.cluster, &node_pools, None, &judged.ledger);
-    let is_committed =
-        |pool: &&NodePool| pool.role() == Role::Committed && is_managed(pool, &config.node_pools);
-    let committed: BTreeSet<String> = node_pools
-        .iter()
-        .filter(is_committed)
-        .map(|pool| pool.name.clone())
-        .collect();
-    let history = History::of(&judged.ledger, &judged.utilization, &identity, &committed)?;
-    let replayed = replay(
-        &judged.ledger,
-        &judged.utilization,
-        &sharing(&judged.ledger, &config),
-    );
-    let progress = ScanProgress::of_runs(context.quiet);
-    let threads = context.threads;
-    // Minutes of work on a large history: not on a thread that waits for signals.
-    let played = tokio::task::spawn_blocking(move || {
-        let backtest = Backtest::run(&history, &config.settings(), threads, &|done, all| {
-            progress.update(done, all);
-        });
-        backtest.map(|backtest| (history, backtest))
-    });
-    let (history, backtest) = played
-        .await
-        .map_err(|e| Error::unexpected("the replay broke off").source(e))??;
-    if let Some(path) = picture_file {
-        write(&path, &picture::draw(&history, &backtest)?)?;
+    usable(&analysis)?;
+    let identity = Identity::detect(&context.config.cluster, &node_pools, None, &analysis.ledger);
+    let committed = committed(&node_pools, &context.config);
+    let history = History::of(&analysis.ledger, &analysis.utilization, &identity, &committed)?;
+    let (history, backtest) = play(&context, history).await?;
+    if let Some(path) = &args.picture {
+        write(path, &picture::draw(&history, &backtest)?)?;
     }
-    let document = Document::new(Facts {
+    let sharing = sharing(&analysis.ledger, &context.config);
+    let replayed = replay(&analysis.ledger, &analysis.utilization, &sharing);
+    let document = Document::new(Inputs {
         now: rfc3339(context.now),
-        source: judged.source,
+        source: analysis.source,
         cluster: identity.cluster,
         history: &history,
         backtest: &backtest,
         application_order_error: replayed.by_group().fraction(),
-        warnings: judged.warnings,
+        warnings: analysis.warnings,
     });
+    show(&document, args.format.output, context.quiet)
+}
+
+/// Pools that could have been steered.
+fn committed(node_pools: &[NodePool], config: &Config) -> BTreeSet<String> {
+    let is_committed =
+        |pool: &&NodePool| pool.role() == Role::Committed && is_managed(pool, &config.node_pools);
+    let committed = node_pools.iter().filter(is_committed);
+    committed.map(|pool| pool.name.clone()).collect()
+}
+
+/// Minutes of work on a large history: not on a thread that waits for signals.
+async fn play(context: &Context, history: History) -> Result<(History, Backtest)> {
+    let progress = ScanProgress::of_runs(context.quiet);
+    let (settings, threads) = (context.config.settings(), context.threads);
+    let played = tokio::task::spawn_blocking(move || {
+        let backtest = Backtest::run(&history, &settings, threads, &|done, all| {
+            progress.update(done, all);
+        });
+        backtest.map(|backtest| (history, backtest))
+    });
+    played
+        .await
+        .map_err(|e| Error::unexpected("the replay broke off").source(e))?
+}
+
+fn show(document: &Document, format: Output, quiet: bool) -> Result<u8> {
     match format {
-        Output::Json => output::print_json(&document)?,
-        Output::Yaml => output::print_yaml(&document)?,
+        Output::Json => output::print_json(document)?,
+        Output::Yaml => output::print_yaml(document)?,
         Output::Table => {
-            output::print(&render(&document, output::width()))?;
-            if !context.quiet {
+            output::print(&render(document, output::width()))?;
+            if !quiet {
                 output::tell_warnings(&document.warnings);
             }
         }
@@ -100,13 +99,13 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
 }
 
 /// An old report has a past, too; one that cannot be read in full has none.
-fn usable(judged: &Judged) -> Result<()> {
-    let lacks = judged
+fn usable(analysis: &Analysis) -> Result<()> {
+    let lacks = analysis
         .warnings
         .iter()
         .any(|warning| warning.code == WarningCode::MissingColumns);
-    match &judged.doubt {
-        Some(doubt) if lacks || judged.utilization.horizon.is_none() => Err(Error::report(doubt.clone())
+    match &analysis.doubt {
+        Some(doubt) if lacks || analysis.utilization.horizon.is_none() => Err(Error::report(doubt.clone())
             .hint("a backtest needs an hourly report with all columns; --now and --since choose the time that it looks at")),
         _ => Ok(()),
     }

@@ -9,17 +9,17 @@ use super::args::{ClusterArgs, Common};
 use super::output;
 use super::progress::ScanProgress;
 use super::signals::{Interrupt, Stage};
+use super::state_store::Known;
+use crate::analysis::ReadOptions;
 use crate::cluster::Cluster;
 use crate::config::{Config, LogFormat};
-use crate::pipeline::{ClusterView, Judged, ReadOptions};
+use crate::run::Setup;
 use crate::source::{self, AwsAccess, discover};
 use brimful_cur::choice::{Choice, Wanted};
 use brimful_cur::columns::Detail;
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
 use brimful_cur::scan::Progress;
-use brimful_policy::unpriced::unpriced;
-use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, Result};
 
 /// The settings of a run.
@@ -36,37 +36,29 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) async fn new(common: Common, interrupt: Interrupt) -> Result<Self> {
-        let Common {
-            cur,
-            cache,
-            config,
-            now,
-            threads,
-            quiet,
-            verbose,
-        } = common;
-        let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
-        start_logs(config.telemetry.logs, quiet, verbose);
+    pub(crate) async fn new(common: &Common, interrupt: Interrupt) -> Result<Self> {
+        let config = common.config.as_deref().map(Config::load).transpose()?;
+        let config = config.unwrap_or_default();
+        start_logs(config.telemetry.logs, common.quiet, common.verbose);
         interrupt.enter(Stage::Report);
         let access = access_by(&config);
-        let location = match cur {
-            Some(location) => location,
+        let location = match &common.cur {
+            Some(location) => location.clone(),
             None => configured(&config, &access).await?.0,
         };
-        if cache.is_some() && matches!(location, Location::Athena(_)) {
+        if common.cache.is_some() && matches!(location, Location::Athena(_)) {
             let what = "--cache: keeps what was counted of files; engine athena reads none";
             let hint = "leave out --cache and BRIMFUL_CACHE, or read the files with --cur";
             return Err(Error::usage(what).hint(hint));
         }
         Ok(Self {
-            now: now.unwrap_or_else(wall_clock),
-            threads: threads.map_or_else(processors, usize::from),
-            cache: ledger_cache(cache, &config).await?,
+            now: common.now.unwrap_or_else(wall_clock),
+            threads: common.threads.map_or_else(processors, usize::from),
+            cache: ledger_cache(common.cache.clone(), &config).await?,
             config,
             location,
             access,
-            quiet,
+            quiet: common.quiet,
             interrupt,
         })
     }
@@ -94,40 +86,14 @@ impl Context {
         ScanProgress::new(self.quiet)
     }
 
-    /// Adds the SP rates of types that the report has not seen, where `cur.describeRates` asks for them. A refusal is a
-    /// warning: other rates stand in.
-    pub(crate) async fn describe_rates(&self, judged: &mut Judged, view: &ClusterView) {
-        if !self.config.cur.describe_rates {
-            return;
-        }
-        let lacking = unpriced(
-            &self.config.settings(),
-            &judged.ledger,
-            &view.node_pools,
-            view.nodes.as_deref(),
-            self.now,
-        );
-        let Some(question) = lacking else { return };
-        let client = source::rates(&self.access).await;
-        for plan in question.plans {
-            let arn = judged.ledger.plans[plan].plan.arn.clone();
-            match source::describe(&client, &arn, &question.region).await {
-                Ok(rates) => {
-                    let rates = rates.into_iter().map(|(key, rate)| ((plan, key), rate));
-                    judged.ledger.described_rates.extend(rates);
-                }
-                Err(error) => {
-                    let hint = error
-                        .next_step()
-                        .map(|hint| format!(": {hint}"))
-                        .unwrap_or_default();
-                    judged.warnings.push(Warning::of_plan(
-                        WarningCode::RatesUnknown,
-                        &arn,
-                        format!("{error:#}{hint}"),
-                    ));
-                }
-            }
+    /// By what a run is made.
+    pub(crate) fn setup<'a>(&'a self, known: &'a Known) -> Setup<'a> {
+        Setup {
+            config: &self.config,
+            access: &self.access,
+            now: self.now,
+            state: &known.state,
+            damage: known.damage.as_deref(),
         }
     }
 }

@@ -2,23 +2,24 @@
 
 use std::path::Path;
 
-use super::args::{ClusterArgs, Common, DoctorArgs, Output};
+use super::args::{ClusterArgs, Common, DoctorArgs, ManifestArgs, Output};
 use super::context::{Context, access_by, configured, processors, start_logs, wall_clock};
-use super::coordination::meet;
 use super::output;
 use super::progress::waiting;
 use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Known};
+use crate::analysis::{Analysis, unread};
 use crate::cluster::{Cluster, Overlays};
 use crate::config::Config;
 use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
-use crate::pipeline::{ClusterView, Judged, plan, unread};
-use crate::report::doctor_table;
+use crate::render::doctor_table;
+use crate::run::{ClusterView, Run, Setup};
 use brimful_cur::location::Location;
+use brimful_karpenter::NodePool;
 use brimful_karpenter::rights::RIGHTS;
-use brimful_karpenter::{NodePool, manifest};
 use brimful_policy::restraint::is_managed;
 use brimful_policy::settings::Mode;
+use brimful_savings_plans::ledger::Granularity;
 use brimful_types::{Error, Result};
 
 mod read;
@@ -31,30 +32,22 @@ const FROM_FILE: &str = "no cluster: NodePools come from a file";
 const NAMED: usize = 20;
 
 pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
-    let DoctorArgs {
-        common,
-        cluster: target,
-        nodepools,
-        nodes,
-        r#as: user,
-        output: format,
-    } = args;
-    let quiet = common.quiet;
+    let quiet = args.common.quiet;
     let mut checks = Vec::new();
     interrupt.enter(Stage::Report);
-    let found = settings(common, interrupt.clone(), &mut checks).await;
+    let found = settings(&args.common, interrupt.clone(), &mut checks).await;
     let read = examine_report(&found, &mut checks).await;
-    let pools_now = if let Some(path) = &nodepools {
+    let cluster = if args.manifests.nodepools.is_some() {
         offline(&mut checks);
-        from_files(path, nodes.as_deref(), target.state.as_deref(), &mut checks)
+        from_files(&args.manifests, args.cluster.state.as_deref(), &mut checks)
     } else {
         let _spinner = waiting(quiet, "looking at the cluster");
         interrupt.enter(Stage::Cluster);
-        live(&found.config, &target, user.as_deref(), &mut checks).await
+        live(&found.config, &args.cluster, args.r#as.as_deref(), &mut checks).await
     };
-    conclude(&found, read, pools_now, &mut checks).await;
+    conclude(&found, read, cluster, &mut checks).await;
     let diagnosis = Diagnosis::new(checks);
-    match format {
+    match args.format.output {
         Output::Json => output::print_json(&diagnosis)?,
         Output::Yaml => output::print_yaml(&diagnosis)?,
         Output::Table => output::print(&doctor_table::render(&diagnosis, output::width()))?,
@@ -75,7 +68,7 @@ struct Pools {
     known: Known,
 }
 
-async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>) -> Found {
+async fn settings(common: &Common, interrupt: Interrupt, checks: &mut Vec<Check>) -> Found {
     const ID: &str = "config";
     let loaded = common.config.as_deref().map(Config::load).transpose();
     let (config, broken) = match loaded {
@@ -91,8 +84,8 @@ async fn settings(common: Common, interrupt: Interrupt, checks: &mut Vec<Check>)
     }
     let now = common.now.unwrap_or_else(wall_clock);
     let access = access_by(&config);
-    let location = match common.cur {
-        Some(location) => Ok(location),
+    let location = match &common.cur {
+        Some(location) => Ok(location.clone()),
         None if broken => Err(None),
         None => match configured(&config, &access).await {
             Ok((location, choice)) => {
@@ -149,12 +142,7 @@ fn offline(checks: &mut Vec<Check>) {
     }
 }
 
-fn from_files(
-    pools: &Path,
-    nodes: Option<&Path>,
-    state: Option<&Path>,
-    checks: &mut Vec<Check>,
-) -> Result<Pools> {
+fn from_files(manifests: &ManifestArgs, state: Option<&Path>, checks: &mut Vec<Check>) -> Result<Pools> {
     let known = match state {
         Some(path) => state_of_file(path, checks),
         None => {
@@ -163,12 +151,7 @@ fn from_files(
         }
     };
     Ok(Pools {
-        view: ClusterView {
-            node_pools: manifest::node_pools(pools)?,
-            nodes: nodes.map(manifest::nodes).transpose()?,
-            node_claims: Some(Vec::new()),
-            ..ClusterView::default()
-        },
+        view: manifests.view()?,
         known,
     })
 }
@@ -250,7 +233,6 @@ async fn live(
         node_pools: node_pools?,
         nodes: cluster.nodes().await.ok(),
         node_claims: cluster.node_claims().await.ok(),
-        ..ClusterView::default()
     };
     Ok(Pools { view, known })
 }
@@ -332,8 +314,8 @@ async fn examine_rights(
 }
 
 /// What report and pools say together: each as far as it is known.
-async fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>, checks: &mut Vec<Check>) {
-    let (mut view, known) = match pools_now {
+async fn conclude(found: &Found, read: Option<Analysis>, cluster: Result<Pools>, checks: &mut Vec<Check>) {
+    let (view, known) = match cluster {
         Ok(Pools { view, known }) => (Some(view), known),
         Err(error) => {
             checks.push(if error.to_string().is_empty() {
@@ -344,42 +326,41 @@ async fn conclude(found: &Found, read: Option<Judged>, pools_now: Result<Pools>,
             (None, Known::default())
         }
     };
-    let is_read = read.is_some();
-    let mut judged = read.unwrap_or_else(|| {
+    let (is_read, has_pools) = (read.is_some(), view.is_some());
+    let mut analysis = read.unwrap_or_else(|| {
         let location = found
             .context
             .as_ref()
-            .map_or_else(|_| Location::Path("".into()), |context| context.location.clone());
+            .ok()
+            .map(|context| context.location.clone());
+        let location = location.unwrap_or_else(|| Location::Path("".into()));
         unread(&location, &Error::report("the report could not be read"))
     });
-    let daily = judged
-        .ledger
-        .granularity
-        .is_some_and(|found| found != brimful_savings_plans::ledger::Granularity::Hourly);
-    if daily {
-        judged
+    let granularity = analysis.ledger.granularity;
+    if granularity.is_some_and(|found| found != Granularity::Hourly) {
+        analysis
             .doubt
             .get_or_insert_with(|| "the report is not HOURLY".to_owned());
     }
-    if let Some(damage) = known.damage {
-        judged.doubt.get_or_insert(damage);
-    }
-    let has_pools = view.is_some();
-    let view = view.get_or_insert_default();
-    (_, view.peers) = meet(&found.config, &judged, view, found.now).await;
-    let view = &*view;
-    let propose = |config: &Config| plan(&judged, config, view, &known.state, found.now);
-    let proposal = propose(&found.config);
+    let setup = Setup {
+        config: &found.config,
+        access: &access_by(&found.config),
+        now: found.now,
+        state: &known.state,
+        damage: known.damage.as_deref(),
+    };
+    let run = Run::gather(setup, analysis, view.unwrap_or_default()).await;
+    let proposal = run.propose();
     checks.extend(coordination::checks(
         &found.config,
-        &view.peers,
+        &run.peers,
         &proposal,
         found.now,
     ));
     if is_read {
-        checks.extend(report::checks(&judged, &proposal, &found.config, found.now));
+        checks.extend(report::checks(&run.analysis, &proposal, &found.config, found.now));
     }
     if has_pools {
-        checks.extend(pools::checks(&found.config, propose));
+        checks.extend(pools::checks(&found.config, |config| run.propose_with(config)));
     }
 }

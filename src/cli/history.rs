@@ -7,9 +7,9 @@ use super::context::{Context, connect_to, start_logs, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
+use crate::analysis::{Analysis, read_history};
 use crate::config::Config;
-use crate::pipeline::{Judged, judge_history};
-use crate::report::history::{self, Document, Row};
+use crate::render::history::{self, Document, Row};
 use brimful_cur::columns::Detail;
 use brimful_policy::effect::{Effect, Told};
 use brimful_types::Result;
@@ -17,16 +17,13 @@ use brimful_types::hour::rfc3339;
 
 pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
     let HistoryArgs {
-        common,
-        cluster,
         since,
         nodepool: only,
-        output: format,
-    } = args;
-    let quiet = common.quiet;
-    let settings = settings(common, interrupt.clone()).await?;
+        ..
+    } = &args;
+    let settings = settings(&args.common, interrupt.clone()).await?;
     let now = settings.now;
-    let known = recorded(&cluster, &interrupt).await?;
+    let known = recorded(&args.cluster, &interrupt).await?;
     let entries = known.history.entries();
     let is_wanted = |index: &usize| {
         let entry = &entries[*index];
@@ -34,26 +31,25 @@ pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
             && (only.is_empty() || only.contains(&entry.node_pool))
     };
     let wanted: Vec<usize> = (0..entries.len()).filter(is_wanted).collect();
-    let judged = match (&settings.report, wanted.first()) {
+    let analysis = match (&settings.report, wanted.first()) {
         (Some(context), Some(first)) => Some(read_back_to(context, entries[*first].time).await?),
         _ => None,
     };
-    let effects: Vec<Option<Effect>> = match &judged {
-        Some(judged) => {
-            Told::new(&judged.ledger, &judged.utilization, &settings.config.cluster).effects(&known.history)
-        }
+    let effects: Vec<Option<Effect>> = match &analysis {
+        Some(analysis) => Told::new(&analysis.ledger, &analysis.utilization, &settings.config.cluster)
+            .effects(&known.history),
         None => vec![None; entries.len()],
     };
     let rows = wanted
         .iter()
         .map(|index| Row::new(&entries[*index], effects[*index].as_ref()));
     let mut warnings: Vec<_> = known.lost.into_iter().collect();
-    let source = judged.map(|judged| {
-        warnings.extend(judged.warnings);
-        judged.source
+    let source = analysis.map(|analysis| {
+        warnings.extend(analysis.warnings);
+        analysis.source
     });
     let document = Document::new(rfc3339(now), source, rows.collect(), warnings);
-    show(&document, format, quiet)
+    show(&document, args.format.output, args.common.quiet)
 }
 
 fn show(document: &Document, format: RowOutput, quiet: bool) -> Result<u8> {
@@ -77,7 +73,7 @@ struct Settings {
     report: Option<Context>,
 }
 
-async fn settings(common: Common, interrupt: Interrupt) -> Result<Settings> {
+async fn settings(common: &Common, interrupt: Interrupt) -> Result<Settings> {
     let config = common.config.as_deref().map(Config::load).transpose()?;
     let config = config.unwrap_or_default();
     if common.cur.is_some() || config.cur.uri.is_some() || config.cur.discover.is_some() {
@@ -105,12 +101,12 @@ async fn recorded(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Known> 
 }
 
 /// Reads the report from the hour before the first change on, and as much as a plan does: Spot prices need some days.
-async fn read_back_to(context: &Context, first: DateTime<Utc>) -> Result<Judged> {
+async fn read_back_to(context: &Context, first: DateTime<Utc>) -> Result<Analysis> {
     let mut config = context.config.clone();
     let back = context.now - first + Duration::hours(2);
     config.cur.lookback.0 = config.cur.lookback.0.max(back);
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Usage, &report);
-    judge_history(&options, &config, context.now).await
+    read_history(&options, &config, context.now).await
 }

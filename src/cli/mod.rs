@@ -4,7 +4,6 @@ mod apply;
 pub mod args;
 mod backtest;
 mod context;
-mod coordination;
 mod doctor;
 mod history;
 mod output;
@@ -47,7 +46,9 @@ pub fn main() -> ExitCode {
     };
     #[cfg(feature = "fips")]
     if rustls::crypto::default_fips_provider().install_default().is_err() {
-        return fail(&Error::unexpected("the FIPS cryptography cannot be used: another was chosen before"));
+        return fail(&Error::unexpected(
+            "the FIPS cryptography cannot be used: another was chosen before",
+        ));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

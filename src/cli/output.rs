@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::report::clean;
-use crate::report::text::{BAD, CAUTION, FAINT, paragraph};
+use crate::render::clean;
+use crate::render::text::{BAD, CAUTION, FAINT, paragraph};
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
 

@@ -2,16 +2,15 @@
 
 use super::args::{ClusterArgs, Output, PlanArgs};
 use super::context::{Context, connect_to};
-use super::coordination::meet;
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
+use crate::analysis::read_history;
 use crate::cluster::{Cluster, NodeClaimsError};
-use crate::pipeline::{ClusterView, document, judge_history, plan};
-use crate::report::json::PlanDocument;
-use crate::report::{explain, plan_table};
+use crate::render::json::PlanDocument;
+use crate::render::{explain, plan_table};
+use crate::run::{ClusterView, Run};
 use brimful_cur::columns::Detail;
-use brimful_karpenter::manifest;
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
@@ -19,78 +18,52 @@ use brimful_types::{Error, ErrorKind, Result};
 const CHANGES: u8 = 2;
 
 pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
-    let PlanArgs {
-        common,
-        cluster,
-        nodepools,
-        nodes,
-        output: format,
-        explain,
-        exit_code,
-    } = args;
-    let context = Context::new(common, interrupt).await?;
-    let (mut view, known, more) = match nodepools {
-        Some(path) => {
-            let view = ClusterView {
-                node_pools: manifest::node_pools(&path)?,
-                nodes: nodes.map(|path| manifest::nodes(&path)).transpose()?,
-                // Offline there are none to be seen, which is not the same as not being allowed to look.
-                node_claims: Some(Vec::new()),
-                ..ClusterView::default()
-            };
-            (
-                view,
-                state_store::peek_file(cluster.state.as_deref())?,
-                Vec::new(),
-            )
-        }
-        None => live(&cluster, &context.interrupt).await?,
+    let context = Context::new(&args.common, interrupt).await?;
+    let (view, known, more) = match &args.manifests.nodepools {
+        Some(_) => offline(&args)?,
+        None => live(&args.cluster, &context.interrupt).await?,
     };
-    if let Some(name) = &explain {
+    if let Some(name) = &args.explain {
         known_pool(name, &view)?;
     }
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Usage, &report);
-    let mut judged = judge_history(&options, &context.config, context.now).await?;
+    let analysis = read_history(&options, &context.config, context.now).await?;
     drop(progress);
-    if let Some(damage) = known.damage {
-        judged.doubt.get_or_insert(damage);
-    }
-    context.describe_rates(&mut judged, &view).await;
-    (_, view.peers) = meet(&context.config, &judged, &view, context.now).await;
-    let proposal = plan(&judged, &context.config, &view, &known.state, context.now);
-    let document = document(&judged, &proposal, &more);
-    let explained = explain.filter(|_| format == Output::Table);
+    let run = Run::gather(context.setup(&known), analysis, view).await;
+    let proposal = run.propose();
+    let document = PlanDocument::new(&run.analysis, &proposal, &more);
+    let format = args.format.output;
+    let explained = args.explain.filter(|_| format == Output::Table);
     match explained.and_then(|name| proposal.pools.iter().find(|plan| plan.pool.name == name)) {
         Some(plan) => {
-            let facts = explain::Facts {
-                source: &judged.source,
-                utilization: &judged.utilization,
+            let inputs = explain::Inputs {
+                analysis: &run.analysis,
                 config: &context.config,
                 proposal: &proposal,
             };
-            output::print(&explain::render(&facts, plan, output::width()))?;
+            output::print(&explain::render(&inputs, plan, output::width()))?;
             if !context.quiet {
                 tell_of(&plan.pool.name, &document.warnings);
             }
         }
-        None => show(
-            &document,
-            format,
-            context.quiet,
-            judged.utilization.horizon,
-            context.now,
-        )?,
+        None => {
+            let horizon = run.analysis.utilization.horizon;
+            show(&document, format, context.quiet, horizon, context.now)?;
+        }
     }
     if proposal.is_frozen() {
         return Ok(ErrorKind::Frozen.exit_code());
     }
-    Ok(if exit_code && !document.changes.is_empty() {
-        CHANGES
-    } else {
-        0
-    })
+    let has_changes = args.exit_code && !document.changes.is_empty();
+    Ok(if has_changes { CHANGES } else { 0 })
+}
+
+/// Pools and nodes from manifests, and the state from a file.
+fn offline(args: &PlanArgs) -> Result<(ClusterView, Known, Vec<Warning>)> {
+    let known = state_store::peek_file(args.cluster.state.as_deref())?;
+    Ok((args.manifests.view()?, known, Vec::new()))
 }
 
 /// Whoever asks about a pool that is not there has most likely misspelled it.
@@ -163,7 +136,6 @@ pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>
         node_pools: cluster.node_pools().await?,
         nodes: Some(cluster.nodes().await?),
         node_claims,
-        ..ClusterView::default()
     };
     Ok((view, warnings))
 }

@@ -14,8 +14,8 @@ use super::state_store::Next;
 use super::{output, state_store};
 use crate::cluster::PoolEvent;
 use crate::config::LogFormat;
-use crate::report::json::{Applied, ApplyResult};
-use crate::report::plan_table::applied_line;
+use crate::render::json::{Applied, ApplyResult};
+use crate::render::plan_table::applied_line;
 use brimful_karpenter::NodePool;
 use brimful_policy::history::{Entry, History};
 use brimful_policy::patch::{Restored, reset, restore};
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: ResetArgs, interrupt: Interrupt) -> Result<u8> {
     let ResetArgs {
         cluster: target,
         nodepool: only,
-        output: format,
+        format,
         quiet,
     } = args;
     start_logs(LogFormat::Text, quiet, 0);
@@ -82,7 +82,7 @@ pub(crate) async fn run(args: ResetArgs, interrupt: Interrupt) -> Result<u8> {
             .or(state_store::delete(&cluster, &target.namespace, file))
             .await?;
     }
-    print(format, back.applied)?;
+    print(format.output, back.applied)?;
     Ok(if complete {
         0
     } else {

@@ -10,7 +10,7 @@ use super::signals::{Interrupt, LAST_ANSWER};
 use super::state_store::Held;
 use crate::cluster::Stored;
 use crate::cluster::{Cluster, PatchError, PoolEvent};
-use crate::report::json::ApplyResult;
+use crate::render::json::ApplyResult;
 use brimful_karpenter::NodePool;
 use brimful_types::Error;
 

@@ -4,44 +4,38 @@ use super::args::{RowOutput, UtilizationArgs};
 use super::context::Context;
 use super::output;
 use super::signals::Interrupt;
-use crate::pipeline::{Window, judge_window, utilization_document};
-use crate::report::utilization_table;
+use crate::analysis::{Window, read_window};
+use crate::render::json::UtilizationReport;
+use crate::render::utilization_table;
 use brimful_cur::columns::Detail;
 use brimful_types::Result;
 
 pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u8> {
-    let UtilizationArgs {
-        common,
-        since,
-        from,
-        to,
-        output: format,
-    } = args;
-    let context = Context::new(common, interrupt).await?;
+    let context = Context::new(&args.common, interrupt).await?;
     let window = Window {
-        from: from.or(since.map(|since| context.now - since)),
-        to,
+        from: args.from.or(args.since.map(|since| context.now - since)),
+        to: args.to,
     };
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Plans, &report);
-    let judged = judge_window(&options, &context.config, window, context.now).await?;
+    let analysis = read_window(&options, &context.config, window, context.now).await?;
     drop(progress);
-    let document = utilization_document(&judged);
-    match format {
+    let document = UtilizationReport::new(&analysis);
+    match args.format.output {
         RowOutput::Json => output::print_json(&document)?,
         RowOutput::Yaml => output::print_yaml(&document)?,
         RowOutput::Csv => output::print_csv(&utilization_table::csv(&document)?)?,
         RowOutput::Table => {
             output::print(&utilization_table::render(
                 &document,
-                &judged.utilization,
+                &analysis.utilization,
                 context.now,
                 output::width(),
             ))?;
         }
     }
-    if matches!(format, RowOutput::Table | RowOutput::Csv) && !context.quiet {
+    if matches!(args.format.output, RowOutput::Table | RowOutput::Csv) && !context.quiet {
         output::tell_warnings(&document.warnings);
     }
     Ok(0)

@@ -10,7 +10,7 @@ use brimful_types::error::Error;
 
 /// The credentials in use.
 #[must_use]
-pub fn caller(found: &Result<Caller, NoCaller>) -> Check {
+pub(crate) fn caller(found: &Result<Caller, NoCaller>) -> Check {
     const ID: &str = "aws-identity";
     match found {
         Ok(caller) => Check::ok(Group::Aws, ID, format!("account {}, {}", caller.account, caller.arn)),
@@ -30,7 +30,7 @@ pub fn caller(found: &Result<Caller, NoCaller>) -> Check {
 /// A right as this run needs it: `None` for the state's ConfigMap where the state is in a file, and optional for
 /// patches where `mode: observe` makes none.
 #[must_use]
-pub fn needed(right: &Right, mode: Mode, state_in_file: bool) -> Option<Right> {
+pub(crate) fn needed(right: &Right, mode: Mode, state_in_file: bool) -> Option<Right> {
     if state_in_file && right.resource == "configmaps" {
         return None;
     }
@@ -47,7 +47,7 @@ pub fn needed(right: &Right, mode: Mode, state_in_file: bool) -> Option<Right> {
 
 /// The control state as it was read; `unread` says why it was not, where a plan goes on all the same.
 #[must_use]
-pub fn state(read: Result<Option<&str>, &Error>, unread: Option<&str>) -> Check {
+pub(crate) fn state(read: Result<Option<&str>, &Error>, unread: Option<&str>) -> Check {
     const ID: &str = "state";
     match (read, unread) {
         (Err(error), _) => Check::error(Group::Kubernetes, ID, error),
@@ -63,7 +63,13 @@ pub fn state(read: Result<Option<&str>, &Error>, unread: Option<&str>) -> Check 
 
 /// One right, asked of the API server. `named` are pools for which it was granted one by one.
 #[must_use]
-pub fn right(right: &Right, home: &str, answer: &Result<bool, Error>, named: &[&str], user: &str) -> Check {
+pub(crate) fn right(
+    right: &Right,
+    home: &str,
+    answer: &Result<bool, Error>,
+    named: &[&str],
+    user: &str,
+) -> Check {
     const ID: &str = "right";
     let subject = right.describe(home);
     let check = match answer {
@@ -81,7 +87,7 @@ pub fn right(right: &Right, home: &str, answer: &Result<bool, Error>, named: &[&
 
 /// The `NodePool` API.
 #[must_use]
-pub fn api(served: &Served, schema: Option<&NodePoolSchema>) -> Check {
+pub(crate) fn api(served: &Served, schema: Option<&NodePoolSchema>) -> Check {
     const ID: &str = "karpenter-api";
     let versions = served.karpenter.join(", ");
     if !served.karpenter.iter().any(|version| version == "v1") {
@@ -118,7 +124,7 @@ pub fn api(served: &Served, schema: Option<&NodePoolSchema>) -> Check {
 
 /// Karpenter's version: by its Deployment where that can be seen, else by the schema.
 #[must_use]
-pub fn version(served: &Served, schema: Option<&NodePoolSchema>, deployed: Option<&str>) -> Check {
+pub(crate) fn version(served: &Served, schema: Option<&NodePoolSchema>, deployed: Option<&str>) -> Check {
     const ID: &str = "karpenter-version";
     let range = format!("tested: {OLDEST} to {NEWEST}");
     let ok = |message: String| Check::ok(Group::Kubernetes, ID, message);
@@ -170,7 +176,7 @@ pub fn version(served: &Served, schema: Option<&NodePoolSchema>, deployed: Optio
 
 /// `NodeOverlay`s.
 #[must_use]
-pub fn overlays(found: &Result<Overlays, Error>) -> Check {
+pub(crate) fn overlays(found: &Result<Overlays, Error>) -> Check {
     const ID: &str = "node-overlays";
     match found {
         Err(error) => Check {

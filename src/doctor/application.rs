@@ -1,8 +1,8 @@
 //! Replays the application order on the report: a measure of how well Brimful knows who pays for what.
 
 use super::{Check, Group};
+use crate::analysis::{Analysis, sharing};
 use crate::config::Config;
-use crate::pipeline::{Judged, sharing};
 use brimful_savings_plans::replay::{Deviation, Replay, replay};
 use brimful_savings_plans::savings_plan::Plan;
 use brimful_savings_plans::sharing::Sharing;
@@ -14,8 +14,8 @@ pub(super) const ID: &str = "application-order";
 const TRUSTED: f64 = 0.02;
 
 /// Whether AWS's application order, as Brimful knows it, leads to the plans' use that the report states.
-pub(super) fn check(judged: &Judged, config: &Config) -> Check {
-    if judged
+pub(super) fn check(analysis: &Analysis, config: &Config) -> Check {
+    if analysis
         .ledger
         .plans
         .iter()
@@ -23,8 +23,8 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
     {
         return Check::skipped(Group::Report, ID, "no plan that nodes can use");
     }
-    let sharing = sharing(&judged.ledger, config);
-    let replayed = again(judged, &sharing);
+    let sharing = sharing(&analysis.ledger, config);
+    let replayed = again(analysis, &sharing);
     let Some(by_group) = replayed.by_group().fraction() else {
         return Check::skipped(
             Group::Report,
@@ -35,11 +35,11 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
     if by_group <= TRUSTED {
         return Check::ok(Group::Report, ID, reproduces(&replayed, by_group));
     }
-    missed(judged, &replayed, by_group, &sharing)
+    missed(analysis, &replayed, by_group, &sharing)
 }
 
-fn again(judged: &Judged, sharing: &Sharing) -> Replay {
-    replay(&judged.ledger, &judged.utilization, sharing)
+fn again(analysis: &Analysis, sharing: &Sharing) -> Replay {
+    replay(&analysis.ledger, &analysis.utilization, sharing)
 }
 
 fn reproduces(replayed: &Replay, by_group: f64) -> String {
@@ -57,9 +57,9 @@ fn reproduces(replayed: &Replay, by_group: f64) -> String {
     }
 }
 
-fn missed(judged: &Judged, replayed: &Replay, by_group: f64, sharing: &Sharing) -> Check {
+fn missed(analysis: &Analysis, replayed: &Replay, by_group: f64, sharing: &Sharing) -> Check {
     let worst = replayed.worst().map_or_else(String::new, |(index, deviation)| {
-        let plan = &judged.ledger.plans[index].plan;
+        let plan = &analysis.ledger.plans[index].plan;
         format!(", most of all that of {}", named(plan, &deviation))
     });
     let message = format!(
@@ -67,7 +67,7 @@ fn missed(judged: &Judged, replayed: &Replay, by_group: f64, sharing: &Sharing) 
         replayed.hours,
         percent(by_group)
     );
-    let alone = again(judged, &Sharing::Off).by_group().fraction();
+    let alone = again(analysis, &Sharing::Off).by_group().fraction();
     if let Some(alone) = alone.filter(|alone| *alone <= TRUSTED && *sharing != Sharing::Off) {
         let off = format!(
             "{message}; with plans that pay for their owners alone it is {}",

@@ -14,7 +14,7 @@ const ID: &str = "coordination";
 /// Whether the place is reached, who publishes there, and whether this cluster's name is its own. No checks where no
 /// place is configured.
 #[must_use]
-pub fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime<Utc>) -> Vec<Check> {
+pub(crate) fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime<Utc>) -> Vec<Check> {
     let Some(uri) = &config.coordination.uri else {
         return Vec::new();
     };
@@ -61,24 +61,17 @@ pub fn checks(config: &Config, peers: &Peers, proposal: &Proposal, now: DateTime
 mod tests {
     use super::*;
     use crate::doctor::Status;
-    use crate::pipeline::{ClusterView, plan, unread};
-    use brimful_cur::location::Location;
+    use crate::run::{ClusterView, Run};
     use brimful_policy::peers::Demand;
     use brimful_policy::state::State;
-    use brimful_types::{Error, ErrorKind};
 
     fn found(uri: Option<&str>, peers: Peers) -> Vec<Check> {
         let mut config = Config::default();
         config.coordination.uri = uri.map(str::to_owned);
-        let error = Error::new(ErrorKind::Report, "no report");
-        let judged = unread(&Location::Path("x".into()), &error);
         let now = DateTime::UNIX_EPOCH + chrono::Duration::minutes(5);
-        let view = ClusterView {
-            peers,
-            ..ClusterView::default()
-        };
-        let proposal = plan(&judged, &config, &view, &State::default(), now);
-        checks(&config, &view.peers, &proposal, now)
+        let state = State::default();
+        let run = Run::unread(&config, &state, now, ClusterView::default(), peers);
+        checks(&config, &run.peers, &run.propose(), now)
     }
 
     #[test]

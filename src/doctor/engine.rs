@@ -1,8 +1,8 @@
 //! Which engine suits the report: reading its files, or asking Athena.
 
 use super::{Check, Group};
+use crate::analysis::Analysis;
 use crate::config::Config;
-use crate::pipeline::Judged;
 use brimful_cur::athena::{price, size};
 use brimful_types::hour::human_duration;
 
@@ -18,8 +18,8 @@ const MANY: u64 = 300_000_000;
 const RUNS: u64 = 144;
 
 /// What the report's size says of `cur.engine`.
-pub(super) fn check(judged: &Judged, config: &Config) -> Check {
-    let source = &judged.source;
+pub(super) fn check(analysis: &Analysis, config: &Config) -> Check {
+    let source = &analysis.source;
     let (bytes, rows) = (source.bytes_read, source.rows);
     let is_large = bytes > MUCH || rows > MANY;
     let once = price(bytes, 3);
@@ -69,18 +69,18 @@ pub(super) fn check(judged: &Judged, config: &Config) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::unread;
     use crate::doctor::Status;
-    use crate::pipeline;
     use brimful_cur::location::Location;
     use brimful_types::Error;
     use brimful_types::money::Money;
 
     fn told(bytes: u64, rows: u64, is_asked: bool) -> (Status, String) {
-        let mut judged = pipeline::unread(&Location::Path("x".into()), &Error::report("x"));
-        judged.source.bytes_read = bytes;
-        judged.source.rows = rows;
-        judged.source.scan_cost = is_asked.then_some(Money::ZERO);
-        let check = check(&judged, &Config::default());
+        let mut analysis = unread(&Location::Path("x".into()), &Error::report("x"));
+        analysis.source.bytes_read = bytes;
+        analysis.source.rows = rows;
+        analysis.source.scan_cost = is_asked.then_some(Money::ZERO);
+        let check = check(&analysis, &Config::default());
         (check.status, check.message)
     }
 

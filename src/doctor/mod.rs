@@ -1,12 +1,12 @@
 //! Findings of the preflight, from values: what is well, what is not, and the cure. Reading what they rest on is
 //! `cli::doctor`'s business.
 
-pub mod access;
+pub(crate) mod access;
 pub(crate) mod application;
-pub mod coordination;
+pub(crate) mod coordination;
 mod engine;
-pub mod pools;
-pub mod report;
+pub(crate) mod pools;
+pub(crate) mod report;
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use brimful_types::{Error, ErrorKind};
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub(crate) enum Status {
     /// It could not be made; the message says why.
     Skipped,
     /// Well.
@@ -30,7 +30,7 @@ pub enum Status {
 impl Status {
     /// The word of the contract.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Skipped => "skipped",
             Self::Ok => "ok",
@@ -43,7 +43,7 @@ impl Status {
 /// What a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Group {
+pub(crate) enum Group {
     /// The configuration.
     Configuration,
     /// The Cost and Usage Report.
@@ -59,7 +59,7 @@ pub enum Group {
 impl Group {
     /// The heading in the table.
     #[must_use]
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Configuration => "Configuration",
             Self::Report => "Report",
@@ -72,7 +72,7 @@ impl Group {
 
 /// One line of the diagnosis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// Stable, kebab-case; the code of the warning where it is one of the plan's.
     pub id: &'static str,
     /// What it is about.
@@ -110,28 +110,28 @@ impl Check {
     }
 
     /// All is well.
-    pub fn ok(group: Group, id: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn ok(group: Group, id: &'static str, message: impl Into<String>) -> Self {
         Self::new(group, id, Status::Ok, message)
     }
 
     /// Something should be better.
-    pub fn warn(group: Group, id: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn warn(group: Group, id: &'static str, message: impl Into<String>) -> Self {
         Self::new(group, id, Status::Warn, message)
     }
 
     /// Something must be better.
-    pub fn fail(group: Group, id: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn fail(group: Group, id: &'static str, message: impl Into<String>) -> Self {
         Self::new(group, id, Status::Fail, message)
     }
 
     /// The check could not be made.
-    pub fn skipped(group: Group, id: &'static str, why: impl Into<String>) -> Self {
+    pub(crate) fn skipped(group: Group, id: &'static str, why: impl Into<String>) -> Self {
         Self::new(group, id, Status::Skipped, why)
     }
 
     /// A failure, as the error states it, with its exit code.
     #[must_use]
-    pub fn error(group: Group, id: &'static str, error: &Error) -> Self {
+    pub(crate) fn error(group: Group, id: &'static str, error: &Error) -> Self {
         Self {
             cure: error.next_step().map(str::to_owned),
             kind: error.kind(),
@@ -141,7 +141,7 @@ impl Check {
 
     /// A warning of the report or the plan: YAML below its sentence is the cure.
     #[must_use]
-    pub fn warning(group: Group, warning: &Warning) -> Self {
+    pub(crate) fn warning(group: Group, warning: &Warning) -> Self {
         let plan = warning
             .plan
             .as_deref()
@@ -160,7 +160,7 @@ impl Check {
 
     /// About this one.
     #[must_use]
-    pub fn about(self, subject: impl Into<String>) -> Self {
+    pub(crate) fn about(self, subject: impl Into<String>) -> Self {
         Self {
             subject: Some(subject.into()),
             ..self
@@ -169,7 +169,7 @@ impl Check {
 
     /// With what to do.
     #[must_use]
-    pub fn cure(self, cure: impl Into<String>) -> Self {
+    pub(crate) fn cure(self, cure: impl Into<String>) -> Self {
         Self {
             cure: Some(cure.into()),
             ..self
@@ -195,7 +195,7 @@ fn flush_left(yaml: &str) -> String {
 
 /// All findings; what `-o json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// Name and version of the document's shape.
     pub schema: &'static str,
     /// In the order of [`Group`], and within one in the order of the checks.
@@ -207,7 +207,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Of these checks.
     #[must_use]
-    pub fn new(mut checks: Vec<Check>) -> Self {
+    pub(crate) fn new(mut checks: Vec<Check>) -> Self {
         checks.sort_by_key(|check| check.group); // stable
         let worst = checks.iter().map(|check| check.status).max();
         Self {
@@ -219,14 +219,14 @@ impl Diagnosis {
 
     /// How many checks went so.
     #[must_use]
-    pub fn count(&self, status: Status) -> usize {
+    pub(crate) fn count(&self, status: Status) -> usize {
         self.checks.iter().filter(|check| check.status == status).count()
     }
 
     /// 0 without a failure; else the code of what must be put right first: configuration, AWS, report, Kubernetes,
     /// anything else.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         let order = [
             ErrorKind::Usage,
             ErrorKind::Aws,

@@ -23,7 +23,7 @@ use owners::owners;
 /// Every check of the pools. `plan` makes the plan for them by a configuration, whether the report could be read or
 /// not. As long as no pool is opted in for plans to pay, those that could be are judged as if they were.
 #[must_use]
-pub fn checks(config: &Config, plan: impl Fn(&Config) -> Proposal) -> Vec<Check> {
+pub(crate) fn checks(config: &Config, plan: impl Fn(&Config) -> Proposal) -> Vec<Check> {
     let proposal = plan(config);
     let offered = offered(&proposal);
     let mut checks = vec![managed(&proposal, &offered)];

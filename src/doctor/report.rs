@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{Check, Group, Status, application, engine};
+use crate::analysis::Analysis;
 use crate::config::Config;
-use crate::pipeline::Judged;
 use brimful_cur::choice::Choice;
 use brimful_policy::plan::Proposal;
 use brimful_savings_plans::ledger::Granularity;
@@ -53,7 +53,7 @@ const OVERDUE: i64 = 36;
 
 /// How the report was found by `cur.discover`, and why it was not another.
 #[must_use]
-pub fn choice(choice: &Choice) -> Vec<Check> {
+pub(crate) fn choice(choice: &Choice) -> Vec<Check> {
     const ID: &str = "report-choice";
     let found = format!(
         "{} at {}: {}",
@@ -77,7 +77,7 @@ pub fn choice(choice: &Choice) -> Vec<Check> {
 
 /// What there is to say of a report that could not be read.
 #[must_use]
-pub fn unread(error: Option<&Error>, why: &str) -> Vec<Check> {
+pub(crate) fn unread(error: Option<&Error>, why: &str) -> Vec<Check> {
     let found = match error {
         Some(error) => Check::error(Group::Report, "report-found", error),
         None => Check::skipped(Group::Report, "report-found", why),
@@ -88,9 +88,14 @@ pub fn unread(error: Option<&Error>, why: &str) -> Vec<Check> {
 
 /// Every check of a report. The proposal was made from it.
 #[must_use]
-pub fn checks(judged: &Judged, proposal: &Proposal, config: &Config, now: DateTime<Utc>) -> Vec<Check> {
+pub(crate) fn checks(
+    analysis: &Analysis,
+    proposal: &Proposal,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Vec<Check> {
     let look = Look {
-        judged,
+        analysis,
         proposal,
         config,
         now,
@@ -101,12 +106,12 @@ pub fn checks(judged: &Judged, proposal: &Proposal, config: &Config, now: DateTi
         look.columns(),
         look.fresh(),
         look.delivered(),
-        engine::check(judged, config),
+        engine::check(analysis, config),
         look.plans(),
         look.account(),
     ];
     checks.extend(look.reconciles());
-    checks.push(application::check(judged, config));
+    checks.push(application::check(analysis, config));
     checks.push(look.tags());
     checks.push(look.share());
     checks.extend(look.groups());
@@ -118,7 +123,7 @@ pub fn checks(judged: &Judged, proposal: &Proposal, config: &Config, now: DateTi
 }
 
 struct Look<'a> {
-    judged: &'a Judged,
+    analysis: &'a Analysis,
     proposal: &'a Proposal,
     config: &'a Config,
     now: DateTime<Utc>,
@@ -126,7 +131,7 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn warnings(&self) -> impl Iterator<Item = &'a Warning> {
-        self.judged.warnings.iter().chain(&self.proposal.warnings)
+        self.analysis.warnings.iter().chain(&self.proposal.warnings)
     }
 
     fn warning(&self, code: WarningCode) -> Option<&'a Warning> {
@@ -134,8 +139,8 @@ impl<'a> Look<'a> {
     }
 
     fn found(&self) -> Check {
-        let source = &self.judged.source;
-        let name = match self.judged.report.as_str() {
+        let source = &self.analysis.source;
+        let name = match self.analysis.report.as_str() {
             "" => String::new(),
             name => format!("{name} at "),
         };
@@ -161,7 +166,7 @@ impl<'a> Look<'a> {
     fn hourly(&self) -> Check {
         const ID: &str = "report-hourly";
         let cure = "make an export with time granularity HOURLY: a plan's use is measured by the hour";
-        match self.judged.ledger.granularity {
+        match self.analysis.ledger.granularity {
             Some(Granularity::Hourly) => Check::ok(Group::Report, ID, "HOURLY"),
             Some(Granularity::Daily) => {
                 let message = "the report is DAILY: `utilization` can show it, `plan` and `apply` refuse it";
@@ -181,7 +186,7 @@ impl<'a> Look<'a> {
         const ID: &str = "report-columns";
         match self.warning(WarningCode::MissingColumns) {
             None => Check::ok(Group::Report, ID, "all that decisions need"),
-            Some(warning) if self.judged.ledger.plans.is_empty() => Check {
+            Some(warning) if self.analysis.ledger.plans.is_empty() => Check {
                 id: ID,
                 ..Check::warning(Group::Report, warning)
             },
@@ -193,11 +198,11 @@ impl<'a> Look<'a> {
     fn fresh(&self) -> Check {
         const ID: &str = "report-fresh";
         let most = self.config.policy.max_data_age.0;
-        let Some(horizon) = self.judged.utilization.horizon else {
+        let Some(horizon) = self.analysis.utilization.horizon else {
             let message = match self.warning(WarningCode::NoUsage) {
                 Some(warning) => warning.message.clone(),
                 None => self
-                    .judged
+                    .analysis
                     .doubt
                     .clone()
                     .unwrap_or_else(|| "the report holds no usage".to_owned()),
@@ -222,7 +227,7 @@ impl<'a> Look<'a> {
 
     fn delivered(&self) -> Check {
         const ID: &str = "report-delivered";
-        let Some(delivered) = self.judged.delivered else {
+        let Some(delivered) = self.analysis.delivered else {
             return Check::skipped(Group::Report, ID, "only a bucket tells when AWS delivered");
         };
         let age = (self.now - delivered).max(Duration::zero());
@@ -254,7 +259,7 @@ impl<'a> Look<'a> {
                 ),
             );
         }
-        let message = match self.judged.ledger.plans.len() {
+        let message = match self.analysis.ledger.plans.len() {
             0 => "the report holds no Savings Plan: there is nothing to fill".to_owned(),
             all => format!(
                 "none of the report's {all} plans is in force and of a kind that nodes can use: there is nothing to fill"
@@ -270,7 +275,7 @@ impl<'a> Look<'a> {
             .warnings()
             .filter(|warning| warning.code == WarningCode::CommitmentUnknown)
             .collect();
-        if self.judged.ledger.plans.is_empty() {
+        if self.analysis.ledger.plans.is_empty() {
             return Check::skipped(Group::Report, ID, "no plan tells whose report it is");
         }
         let Some(first) = unknown.first() else {
@@ -280,7 +285,7 @@ impl<'a> Look<'a> {
                 "the fees of every plan are in it, as in a payer's report",
             );
         };
-        let all = unknown.len() == self.judged.ledger.plans.len();
+        let all = unknown.len() == self.analysis.ledger.plans.len();
         let status = if all { Status::Fail } else { Status::Warn };
         Check {
             status,
@@ -292,10 +297,16 @@ impl<'a> Look<'a> {
 
     fn reconciles(&self) -> Vec<Check> {
         const ID: &str = "report-reconciles";
-        if self.judged.ledger.plans.is_empty() {
+        if self.analysis.ledger.plans.is_empty() {
             return vec![Check::skipped(Group::Report, ID, "no plans")];
         }
-        let hours = || self.judged.utilization.plans.iter().flat_map(|plan| &plan.hours);
+        let hours = || {
+            self.analysis
+                .utilization
+                .plans
+                .iter()
+                .flat_map(|plan| &plan.hours)
+        };
         let mature: BTreeSet<_> = hours().filter(|hour| hour.mature).map(|hour| hour.hour).collect();
         let broken: Vec<&Warning> = self
             .warnings()
@@ -341,7 +352,7 @@ impl<'a> Look<'a> {
             }
             .cure(cure);
         }
-        let series = &self.judged.ledger.series;
+        let series = &self.analysis.ledger.series;
         let clusters: BTreeSet<&str> = series
             .iter()
             .map(|series| &*series.cluster)
@@ -396,7 +407,7 @@ impl<'a> Look<'a> {
 
     /// Groups of plans on which nothing can be decided; a failure if there is no other.
     fn groups(&self) -> Vec<Check> {
-        if self.judged.ledger.granularity != Some(Granularity::Hourly) {
+        if self.analysis.ledger.granularity != Some(Granularity::Hourly) {
             return Vec::new();
         }
         let groups = &self.proposal.groups;
@@ -407,7 +418,7 @@ impl<'a> Look<'a> {
             let doubt = group
                 .doubt
                 .as_ref()
-                .filter(|doubt| self.judged.doubt.as_ref() != Some(doubt))?;
+                .filter(|doubt| self.analysis.doubt.as_ref() != Some(doubt))?;
             let check = if none {
                 Check::fail(Group::Report, id, doubt)
             } else {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use brimful::pipeline::{ReadOptions, judge_history};
+use brimful::analysis::{ReadOptions, read_history};
 use brimful_aws::AwsAccess;
 use brimful_cur::athena::AthenaTable;
 use brimful_cur::columns::Detail;
@@ -35,7 +35,7 @@ fn compare(table: &AthenaTable, root: &Path, now: DateTime<Utc>) {
 }
 
 fn equal(files: &Seen, asked: &Seen) {
-    let (one, other) = (&files.judged, &asked.judged);
+    let (one, other) = (&files.analysis, &asked.analysis);
     assert!(!one.ledger.plans.is_empty() && !one.ledger.cells.is_empty());
     // Field by field first: a whole ledger is long.
     let (ledger, same) = (&one.ledger, &other.ledger);
@@ -125,10 +125,10 @@ fn a_report_that_aws_is_rewriting_freezes() {
     server.status("rewriting", &Bucket::status("READY"));
     let never = AtomicBool::new(false);
     let settings = settings(&server.endpoint());
-    let judged = history(&settings, &table, &never).unwrap();
-    assert_eq!(judged.doubt, None);
+    let analysis = history(&settings, &table, &never).unwrap();
+    assert_eq!(analysis.doubt, None);
     assert!(
-        judged
+        analysis
             .warnings
             .iter()
             .all(|warning| warning.code.as_str() != "table-unwatched")
@@ -155,11 +155,11 @@ fn files_whose_manifest_changes_during_the_query_freeze() {
         .now(at(160))
         .asking(&table, settings(&server.endpoint()));
     let seen = asked.history().unwrap();
-    assert!(seen.judged.doubt.is_none() && seen.warning("table-unwatched").is_none());
+    assert!(seen.analysis.doubt.is_none() && seen.warning("table-unwatched").is_none());
     let moved = asked.history_with(&|_, _| {
         bucket.deliver("2026-11", "2", &[&rows[..20]]);
     });
-    let doubt = moved.unwrap().judged.doubt.unwrap();
+    let doubt = moved.unwrap().analysis.doubt.unwrap();
     assert!(doubt.contains("would mix old and new"), "{doubt}");
 }
 
@@ -176,11 +176,11 @@ fn a_table_that_ended_months_ago_is_as_old_as_its_files() {
     let asked = files.clone().asking(&table, settings(&server.endpoint()));
     let (files, asked) = (files.history().unwrap(), asked.history().unwrap());
     assert_eq!(
-        files.judged.source.billing_periods,
-        asked.judged.source.billing_periods
+        files.analysis.source.billing_periods,
+        asked.analysis.source.billing_periods
     );
-    assert!(files.judged.doubt.is_some());
-    assert_eq!(files.judged.doubt, asked.judged.doubt);
+    assert!(files.analysis.doubt.is_some());
+    assert_eq!(files.analysis.doubt, asked.analysis.doubt);
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn history(
     settings: &aws_config::SdkConfig,
     table: &AthenaTable,
     stop: &AtomicBool,
-) -> Result<brimful::pipeline::Judged, Error> {
+) -> Result<brimful::analysis::Analysis, Error> {
     let location = Location::Athena(Box::new(table.clone()));
     let access = AwsAccess {
         settings: Some(settings.clone()),
@@ -287,5 +287,5 @@ fn history(
         stop,
     };
     let now = NOW.parse().unwrap();
-    block_on(async { judge_history(&options, &brimful::config::Config::default(), now).await })
+    block_on(async { read_history(&options, &brimful::config::Config::default(), now).await })
 }

@@ -124,9 +124,9 @@ fn compare(root: &Path, style: &str, files: &[PathBuf], now: &str) {
     let newest_period = read(root).now(now);
     let windowed = newest_period.clone().window(now - Duration::days(31), now);
     for seen in [newest_period.utilization(), windowed.utilization()] {
-        let horizon = seen.judged.utilization.horizon.unwrap();
+        let horizon = seen.analysis.utilization.horizon.unwrap();
         assert_eq!(rfc3339(horizon), answer["horizon"], "the horizon");
-        let ledger = &seen.judged.ledger;
+        let ledger = &seen.analysis.ledger;
         assert_eq!(ledger.unreadable_rows, 0);
         assert_same("plans", &plans(ledger, horizon), &table(&answer["plans"], 2));
         assert_same(
@@ -145,7 +145,7 @@ fn compare(root: &Path, style: &str, files: &[PathBuf], now: &str) {
     // Without a window rates are learned from all hours; the oracle stops at the horizon.
     assert_same(
         "rates",
-        &rates(&windowed.utilization().judged.ledger),
+        &rates(&windowed.utilization().analysis.ledger),
         &rates_at_any_hour(&answer["rates"]),
     );
 }
@@ -204,7 +204,7 @@ fn usage(seen: &Seen, class: UsageClass, horizon: DateTime<Utc>) -> Table {
 
 /// The same of what each plan covered.
 fn covered(seen: &Seen, horizon: DateTime<Utc>) -> Table {
-    let plans = seen.judged.ledger.plans.iter().enumerate();
+    let plans = seen.analysis.ledger.plans.iter().enumerate();
     plans
         .flat_map(|(index, entry)| {
             let rows = usage(seen, UsageClass::Covered(index), horizon).into_iter();

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use brimful::analysis::{Analysis, ReadOptions, read_history};
 use brimful::config::Config;
-use brimful::pipeline::{Judged, ReadOptions, judge_history, utilization_document};
+use brimful::render::json::UtilizationReport;
 use brimful::{coordination as shared, source};
 use brimful_aws::AwsAccess;
 use brimful_aws::access::{Patience, http_client};
@@ -160,7 +161,7 @@ fn access(endpoint: &str) -> AwsAccess {
     }
 }
 
-fn read(access: &AwsAccess, cache: Option<&LedgerCache>) -> Result<Judged, Error> {
+fn read(access: &AwsAccess, cache: Option<&LedgerCache>) -> Result<Analysis, Error> {
     let location: Location = format!("s3://{}", report()).parse().expect("a place");
     let options = ReadOptions {
         location: &location,
@@ -172,12 +173,12 @@ fn read(access: &AwsAccess, cache: Option<&LedgerCache>) -> Result<Judged, Error
         stop: &AtomicBool::new(false),
     };
     let now = NOW.parse().expect("the fixtures' clock");
-    block_on(async { judge_history(&options, &Config::default(), now).await })
+    block_on(async { read_history(&options, &Config::default(), now).await })
 }
 
 /// What decisions rest on.
-fn figures(judged: &Judged) -> serde_json::Value {
-    let document = utilization_document(judged);
+fn figures(analysis: &Analysis) -> serde_json::Value {
+    let document = UtilizationReport::new(analysis);
     serde_json::to_value(document).expect("a document")["plans"].take()
 }
 
@@ -187,17 +188,17 @@ fn right() -> &'static serde_json::Value {
 }
 
 /// How a run ended, in the table's words; what must never be fails the test.
-fn outcome(ended: Result<Judged, Error>, warning: &str) -> String {
+fn outcome(ended: Result<Analysis, Error>, warning: &str) -> String {
     match ended {
         Err(error) => {
             assert!(error.next_step().is_some(), "a way out: {error:#}");
             assert!(!error.to_string().contains("secret-of"), "{error:#}");
             format!("ends with {}", error.kind().exit_code())
         }
-        Ok(judged) if judged.doubt.is_some() => "freezes".to_owned(),
-        Ok(judged) => {
-            assert_eq!(&figures(&judged), right());
-            if judged.warnings.iter().any(|one| one.code.as_str() == warning) {
+        Ok(analysis) if analysis.doubt.is_some() => "freezes".to_owned(),
+        Ok(analysis) => {
+            assert_eq!(&figures(&analysis), right());
+            if analysis.warnings.iter().any(|one| one.code.as_str() == warning) {
                 format!("right, warns `{warning}`")
             } else {
                 "right".to_owned()
@@ -379,7 +380,7 @@ fn a_read_that_is_given_up_ends_at_once_wherever_it_waits() {
                 }
             };
             tokio::select! {
-                read = judge_history(&options, &config, now) => panic!("{which:?}: nobody answers: {read:?}"),
+                read = read_history(&options, &config, now) => panic!("{which:?}: nobody answers: {read:?}"),
                 () = asked => {}
             }
         });

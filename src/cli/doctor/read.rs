@@ -1,10 +1,10 @@
 //! What `doctor` asks AWS and S3, and what it reads of the report.
 
 use super::Found;
+use crate::analysis::{Analysis, read_any};
 use crate::cli::context::{Context, access_by};
 use crate::cli::progress::waiting;
 use crate::doctor::{Check, Group, access, report};
-use crate::pipeline::{Judged, inspect};
 use crate::source::NoCaller;
 use crate::source::open;
 use brimful_cur::columns::Detail;
@@ -13,7 +13,7 @@ use brimful_cur::object::ReadError;
 use brimful_types::{Error, Result};
 
 /// The report: AWS first, then its content. What was read of it, if anything.
-pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Judged> {
+pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Option<Analysis> {
     const UNREAD: &str = "the report could not be read";
     let context = match &found.context {
         Ok(context) => context,
@@ -42,15 +42,15 @@ pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Op
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Accounts, &report);
-    match inspect(&options, &context.config, context.now).await {
-        Ok(judged)
-            if judged.source.format.is_none() && judged.doubt.is_some() && judged.source.files == 0 =>
+    match read_any(&options, &context.config, context.now).await {
+        Ok(analysis)
+            if analysis.source.format.is_none() && analysis.doubt.is_some() && analysis.source.files == 0 =>
         {
-            let error = Error::report(judged.doubt.unwrap_or_default()).hint("look again in some minutes");
+            let error = Error::report(analysis.doubt.unwrap_or_default()).hint("look again in some minutes");
             checks.extend(report::unread(Some(&error), UNREAD));
             None
         }
-        Ok(judged) => Some(judged),
+        Ok(analysis) => Some(analysis),
         Err(error) => {
             checks.extend(report::unread(Some(&error), UNREAD));
             None

@@ -4,27 +4,26 @@ use serde_json::json;
 use super::owners::LAST_APPLIED;
 use super::*;
 use crate::doctor::Status;
-use crate::pipeline::{ClusterView, plan, unread};
-use brimful_cur::location::Location;
+use crate::run::{ClusterView, Run};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::FieldManager;
+use brimful_policy::peers::Peers;
 use brimful_policy::state::State;
-use brimful_types::{Error, ErrorKind};
 
 /// The checks of these pools beside a Spot pool of weight 50, with a report that could not be read.
-fn checks_with(config: &Config, pools: Vec<NodePool>) -> Vec<Check> {
-    let error = Error::new(ErrorKind::Report, "no report");
-    let judged = unread(&Location::Path("x".into()), &error);
+fn checks_with(config: &Config, mut pools: Vec<NodePool>) -> Vec<Check> {
+    pools.push(NodePool::test("spot").spot().weight(50));
     let view = ClusterView {
-        node_pools: pools
-            .into_iter()
-            .chain([NodePool::test("spot").spot().weight(50)])
-            .collect(),
+        node_pools: pools,
         ..ClusterView::default()
     };
-    checks(config, |config| {
-        plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH)
-    })
+    checks_of_view(config, view)
+}
+
+fn checks_of_view(config: &Config, view: ClusterView) -> Vec<Check> {
+    let state = State::default();
+    let run = Run::unread(config, &state, DateTime::UNIX_EPOCH, view, Peers::default());
+    checks(config, |config| run.propose_with(config))
 }
 
 fn checks_of(pools: Vec<NodePool>) -> Vec<Check> {
@@ -84,15 +83,11 @@ fn apart_from(spot: NodePool) -> Vec<&'static str> {
         .managed()
         .weight(10)
         .taint("dedicated", "x");
-    let error = Error::new(ErrorKind::Report, "no report");
-    let judged = unread(&Location::Path("x".into()), &error);
     let view = ClusterView {
         node_pools: vec![pool, spot],
         ..ClusterView::default()
     };
-    let found = checks(&Config::default(), |config| {
-        plan(&judged, config, &view, &State::default(), DateTime::UNIX_EPOCH)
-    });
+    let found = checks_of_view(&Config::default(), view);
     found.iter().map(|check| check.id).collect()
 }
 

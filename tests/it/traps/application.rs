@@ -36,7 +36,7 @@ fn days(hour: impl Fn(i32) -> Vec<Row>) -> Seen {
 }
 
 fn replayed(seen: &Seen, sharing: &Sharing) -> Replay {
-    replay(&seen.judged.ledger, &seen.judged.utilization, sharing)
+    replay(&seen.analysis.ledger, &seen.analysis.utilization, sharing)
 }
 
 /// An EC2 Instance plan is filled by its owner's m5 and a part of the other account's; a Compute plan by the rest.

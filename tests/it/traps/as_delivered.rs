@@ -153,7 +153,7 @@ fn a_month_before_the_first_plan_holds_none_and_is_no_error() {
         let bought: Vec<Row> = (0..96).flat_map(|h| Row::hour_of(COMPUTE, h, 1.0, 0.5)).collect();
         File::legacy().write(&bucket.join(&bucket.key("2026-11", "1", 1)), &bought);
         let seen = read(bucket.path()).now(at(96)).history().unwrap();
-        assert_eq!(seen.judged.doubt, None, "{plans:?}");
+        assert_eq!(seen.analysis.doubt, None, "{plans:?}");
         let group = &seen.groups(at(96))[0];
         assert_eq!((group.commitment.dollars(), group.doubt.as_deref()), (1.0, None));
     }
@@ -179,9 +179,9 @@ fn files_that_spark_wrote_tell_the_same() {
         let expected = read(Bucket::written(form.clone(), rows.clone()).path()).utilization();
         let spark = form.by_spark().times(Times::Int96);
         let seen = read(Bucket::written(spark, rows.clone()).path()).utilization();
-        assert_eq!(seen.judged.ledger, expected.judged.ledger);
+        assert_eq!(seen.analysis.ledger, expected.analysis.ledger);
         assert!(
-            seen.judged
+            seen.analysis
                 .ledger
                 .series
                 .iter()
@@ -293,7 +293,7 @@ fn spill(usage: impl Fn(i32) -> Row) -> Money {
         full.into_iter().chain([usage(h).list(0.5)])
     });
     let seen = read(Bucket::of(hours).path()).now(at(72)).history().unwrap();
-    let group = &seen.judged.utilization.groups[0];
+    let group = &seen.analysis.utilization.groups[0];
     group.hours.values().next().unwrap().spill
 }
 
@@ -370,7 +370,10 @@ fn a_plans_term_takes_every_form_that_usage_times_take() {
         ("2026-01-01T01:00:00+01:00", "2026-12-31T19:00:00-05:00"),
     ] {
         let seen = terms(start, end);
-        assert_eq!(seen.judged.ledger.plans, expected.judged.ledger.plans, "{start}");
+        assert_eq!(
+            seen.analysis.ledger.plans, expected.analysis.ledger.plans,
+            "{start}"
+        );
         assert!(seen.warning("plan-unclear").is_none());
     }
     let seen = terms("2026-01-01T00:00:00Z", "next spring");
@@ -380,7 +383,7 @@ fn a_plans_term_takes_every_form_that_usage_times_take() {
             .message
             .contains("next spring")
     );
-    let end = seen.judged.ledger.plans[0].plan.end;
+    let end = seen.analysis.ledger.plans[0].plan.end;
     assert_eq!(
         end,
         Some("2027-01-01T00:00:00Z".parse().unwrap()),
@@ -475,7 +478,7 @@ fn a_plan_without_a_kind_is_known_by_what_its_fees_say_of_it_in_all_formats() {
                 }
             });
             let seen = read(Bucket::written(file.clone(), rows).path()).utilization();
-            let group = seen.judged.ledger.plans[0].plan.group().unwrap();
+            let group = seen.analysis.ledger.plans[0].plan.group().unwrap();
             assert_eq!(group.to_string(), column, "{file:?}");
         }
     }
@@ -524,7 +527,7 @@ fn auto_modes_tag_names_the_node_pool_too() {
             .tag("user_eks_kubernetes_node_pool_name", "general-purpose");
         let seen = read(Bucket::written(file, rows(0.5).into_iter().chain([tagged])).path()).utilization();
         let pools: Vec<&str> = seen
-            .judged
+            .analysis
             .ledger
             .series
             .iter()

@@ -43,12 +43,12 @@ fn history(report: &Path, cache: Option<&Path>) -> (Seen, u64) {
 /// All that comes of a report but warnings about the cache.
 fn outcome(seen: &Seen) -> String {
     let others = |warning: &&Warning| !warning.code.as_str().starts_with("cache-");
-    let warnings: Vec<&Warning> = seen.judged.warnings.iter().filter(others).collect();
+    let warnings: Vec<&Warning> = seen.analysis.warnings.iter().filter(others).collect();
     let mut document: Json = serde_json::from_str(&seen.json()).unwrap();
     document["warnings"].take();
     format!(
         "{document:#}\n{warnings:#?}\n{:#?}\n{:?}",
-        seen.judged.ledger, seen.judged.doubt
+        seen.analysis.ledger, seen.analysis.doubt
     )
 }
 
@@ -80,7 +80,7 @@ fn an_unchanged_report_is_not_scanned_again_and_says_the_same() {
         let (with, scanned) = history(bucket.path(), Some(cache.path()));
         assert_eq!(scanned, 0, "{layout:?}");
         assert_eq!(outcome(&with), outcome(&without), "{layout:?}");
-        assert_eq!(with.judged.warnings, without.judged.warnings);
+        assert_eq!(with.analysis.warnings, without.analysis.warnings);
     }
 }
 
@@ -234,7 +234,7 @@ fn rows_without_a_time_are_never_kept() {
     let cache = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let (seen, scanned) = history(bucket.path(), Some(cache.path()));
-        assert_eq!((scanned, seen.judged.ledger.unreadable_rows), (3, 1));
+        assert_eq!((scanned, seen.analysis.ledger.unreadable_rows), (3, 1));
         assert_eq!(outcome(&seen), outcome(&history(bucket.path(), None).0));
     }
 }
@@ -262,7 +262,7 @@ proptest! {
             let [with, without] = seen.map(|seen| seen.map(|seen| {
                 let mut document: Json = serde_json::from_str(&seen.json()).unwrap();
                 document["source"]["bytesRead"].take();
-                (document, seen.judged.ledger, seen.judged.doubt)
+                (document, seen.analysis.ledger, seen.analysis.doubt)
             }).map_err(|error| error.to_string()));
             prop_assert_eq!(with, without);
         }

@@ -26,8 +26,8 @@ fn rows() -> Vec<Row> {
 
 fn ledger(file: File) -> Ledger {
     let seen = read(Bucket::written(file, rows()).path()).utilization();
-    assert_eq!(seen.judged.ledger.unreadable_rows, 0);
-    seen.judged.ledger
+    assert_eq!(seen.analysis.ledger.unreadable_rows, 0);
+    seen.analysis.ledger
 }
 
 fn expected() -> Ledger {
@@ -76,7 +76,7 @@ fn blank_null_and_absent_mean_the_same() {
 fn without_a_tag_column_nothing_is_tagged() {
     let seen = read(Bucket::written(File::cur2().without("resource_tags"), rows()).path()).utilization();
     assert!(
-        seen.judged
+        seen.analysis
             .ledger
             .series
             .iter()
@@ -126,7 +126,7 @@ fn files_of_one_month_may_differ_in_columns_and_in_their_order() {
         })
         .collect();
     File::legacy().write(&bucket.join(&keys[2]), &more);
-    assert_eq!(read(bucket.path()).utilization().judged.ledger, expected());
+    assert_eq!(read(bucket.path()).utilization().analysis.ledger, expected());
 }
 
 // Trap 13
@@ -164,7 +164,7 @@ fn without_a_column_that_decisions_need_use_is_shown_and_nothing_decided() {
         let bucket = Bucket::written(File::cur2().without(column), rows());
         let seen = read(bucket.path()).now(at(31)).history().unwrap();
         assert!(seen.warning("missing-columns").unwrap().message.contains(column));
-        assert!(seen.judged.doubt.is_some(), "{column}");
+        assert!(seen.analysis.doubt.is_some(), "{column}");
         if column == "savings_plan_savings_plan_effective_cost" {
             let hour = seen.hour(COMPUTE, 0);
             assert_eq!(

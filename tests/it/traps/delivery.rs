@@ -100,7 +100,7 @@ fn rewrite_while_reading(rewrite: &(dyn Fn(&Bucket, &str) + Sync)) {
     let seen = read(bucket.path()).threads(1).with(&meddle).unwrap();
     assert!(done.load(Ordering::SeqCst));
     assert_eq!(seen.sum(COMPUTE).used, usd(2.0));
-    assert_eq!(seen.judged.ledger.plans[0].hours.len(), 4);
+    assert_eq!(seen.analysis.ledger.plans[0].hours.len(), 4);
 }
 
 // Trap 15
@@ -144,7 +144,7 @@ fn a_report_that_stays_updating_freezes() {
         let history = history.join().unwrap();
         assert!(
             history
-                .judged
+                .analysis
                 .doubt
                 .as_ref()
                 .is_some_and(|why| why.contains("UPDATING"))

@@ -36,8 +36,8 @@ fn rows() -> Vec<Row> {
 /// The ledger without what FOCUS has no word for: a plan's term, and how it is paid.
 fn ledger(file: File) -> Ledger {
     let seen = read(Bucket::written(file, rows()).path()).utilization();
-    assert_eq!(seen.judged.ledger.unreadable_rows, 0);
-    let mut ledger = seen.judged.ledger;
+    assert_eq!(seen.analysis.ledger.unreadable_rows, 0);
+    let mut ledger = seen.analysis.ledger;
     for entry in &mut ledger.plans {
         (entry.plan.start, entry.plan.end, entry.plan.payment_option) = (None, None, None);
     }
@@ -80,7 +80,7 @@ fn where_the_meter_names_no_type_the_price_details_do() {
 fn hours_count_by_their_age_and_what_cannot_be_told_is_null() {
     let bucket = Bucket::written(File::focus(Focus::OneTwo), rows());
     let seen = read(bucket.path()).now(at(40)).history().unwrap();
-    assert_eq!(seen.judged.doubt, None);
+    assert_eq!(seen.analysis.doubt, None);
     assert!(seen.warning("focus-report").is_some());
     let shown = read(bucket.path()).now(at(40)).utilization();
     assert_eq!(shown.document.source.format, Some("focus"));
@@ -131,7 +131,7 @@ fn a_plans_hour_without_any_row_is_missing_not_idle() {
         .now(at(44))
         .history()
         .unwrap();
-    let group = &seen.judged.utilization.groups[0];
+    let group = &seen.analysis.utilization.groups[0];
     let (gap, before) = (crate::support::cur::hour(7), crate::support::cur::hour(6));
     assert!(!group.hours[&gap].mature && group.hours[&gap].contradictory);
     assert!(group.hours[&before].mature);
@@ -160,7 +160,7 @@ fn a_missing_column_is_named_with_its_file_and_the_way_out() {
 fn without_awss_own_columns_use_is_shown_up_to_the_newest_usage_and_nothing_decided() {
     let bucket = Bucket::written(File::focus(Focus::Plain), rows());
     let shown = read(bucket.path()).now(at(40)).utilization();
-    assert_eq!(shown.judged.utilization.horizon, Some(at(36)));
+    assert_eq!(shown.analysis.utilization.horizon, Some(at(36)));
     assert_eq!(
         (shown.hour(COMPUTE, 30).commitment, shown.hour(COMPUTE, 30).used),
         (usd(1.0), usd(0.3))
@@ -172,7 +172,7 @@ fn without_awss_own_columns_use_is_shown_up_to_the_newest_usage_and_nothing_deci
         "{}",
         missing.message
     );
-    assert!(seen.judged.doubt.is_some());
+    assert!(seen.analysis.doubt.is_some());
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn negations_are_neither_usage_nor_cost() {
             .rate(0.9);
         let bucket = Bucket::of(rows.clone().into_iter().chain([negation]));
         let seen = read(bucket.path()).utilization();
-        assert_eq!(seen.judged.ledger, alone.judged.ledger);
+        assert_eq!(seen.analysis.ledger, alone.analysis.ledger);
     }
 }
 
@@ -58,7 +58,7 @@ fn covered_usage_counts_at_what_the_plan_paid_not_at_the_on_demand_cost() {
     let cells = seen.cells(UsageClass::Covered(0));
     assert_eq!((cells.len(), Some(cells[0].1.cost())), (1, usd(0.06)));
     let prices: Vec<_> = seen
-        .judged
+        .analysis
         .ledger
         .on_demand_prices
         .values()
@@ -152,7 +152,7 @@ fn net_columns_of_a_negotiated_discount_change_nothing() {
         .number("savings_plan_net_savings_plan_effective_cost", 0.45)
         .number("line_item_net_unblended_cost", 0.7);
     let discounted = read(Bucket::of([fee, covered]).path()).utilization();
-    assert_eq!(discounted.judged.ledger, plain.judged.ledger);
+    assert_eq!(discounted.analysis.ledger, plain.analysis.ledger);
 }
 
 // Trap 35
@@ -195,7 +195,7 @@ fn a_commitment_that_is_no_number_is_counted_and_never_nothing() {
             .chain(Row::hour_of(COMPUTE, 40, 1.0, 0.5));
         let bucket = Bucket::written(File::legacy().numbers_as_text(), rows);
         let seen = read(bucket.path()).utilization();
-        assert_eq!(seen.judged.ledger.unreadable_rows, 1, "{column} = {garbage}");
+        assert_eq!(seen.analysis.ledger.unreadable_rows, 1, "{column} = {garbage}");
         assert!(seen.warning("unreadable-rows").is_some());
         assert!(seen.hour(COMPUTE, 0).mature);
         let hour = seen.hour(COMPUTE, 1);
@@ -221,7 +221,7 @@ fn an_hour_whose_uncovered_usage_cannot_be_read_is_not_decided_on() {
             .chain([broken]);
         let bucket = Bucket::written(File::legacy().numbers_as_text(), rows);
         let seen = read(bucket.path()).utilization();
-        assert_eq!(seen.judged.ledger.unreadable_rows, 1, "{column}");
+        assert_eq!(seen.analysis.ledger.unreadable_rows, 1, "{column}");
         assert!(
             seen.hour(COMPUTE, 0).mature && !seen.hour(COMPUTE, 1).mature,
             "{column}"
@@ -245,7 +245,7 @@ fn a_time_that_is_no_time_is_counted() {
         .zip(times)
         .map(|(row, time)| row.text("start_as_text", time));
     let seen = read(Bucket::written(renamed, rows).path()).utilization();
-    assert_eq!(seen.judged.ledger.unreadable_rows, 1);
+    assert_eq!(seen.analysis.ledger.unreadable_rows, 1);
     assert_eq!(seen.hour(COMPUTE, 0).covered, usd(0.5));
     assert!(seen.cells(UsageClass::OnDemand).is_empty());
 }

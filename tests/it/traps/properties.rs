@@ -121,7 +121,7 @@ proptest! {
                 prop_assert_eq!(total.used.zip(total.unused).map(|(a, b)| a + b), total.commitment);
             }
         }
-        let covered: Money = seen.judged.ledger.plans.iter().flat_map(|p| p.hours.values()).map(|h| h.covered).sum();
+        let covered: Money = seen.analysis.ledger.plans.iter().flat_map(|p| p.hours.values()).map(|h| h.covered).sum();
         let stated: f64 = rows.iter().filter_map(|row| match row.values.get("savings_plan_savings_plan_effective_cost") {
             Some(crate::support::cur::Value::Number(cost)) => Some(*cost),
             _ => None,
@@ -133,10 +133,10 @@ proptest! {
     fn spill_is_split_among_plans_without_loss(rows in rows()) {
         let bucket = Bucket::of(rows);
         let seen = read(bucket.path()).utilization();
-        for group in &seen.judged.utilization.groups {
+        for group in &seen.analysis.utilization.groups {
             for (hour, together) in &group.hours {
                 let members = group.plans.iter().filter_map(|i| {
-                    let hours = &seen.judged.utilization.plans[*i].hours;
+                    let hours = &seen.analysis.utilization.plans[*i].hours;
                     hours.iter().find(|h| h.hour == *hour)?.demand
                 });
                 let demand: Money = members.sum();

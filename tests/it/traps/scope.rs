@@ -57,7 +57,7 @@ fn the_forms_in_which_reports_name_an_ec2_instance_plan_mean_the_same() {
             .text("savings_plan_region", name);
         let bucket = Bucket::of([fee, covered]);
         let seen = read(bucket.path()).utilization();
-        let group = seen.judged.utilization.plans[0]
+        let group = seen.analysis.utilization.plans[0]
             .plan
             .group()
             .map(|group| group.to_string());
@@ -91,7 +91,7 @@ fn plans_that_nodes_cannot_use_are_shown_and_form_no_group() {
         let seen = read(Bucket::of(rows).path()).utilization();
         assert_eq!(seen.plan(COMPUTE).kind, kind);
         assert_eq!(seen.sum(COMPUTE).used, usd(0.5));
-        assert!(seen.judged.utilization.groups.is_empty(), "{offering}");
+        assert!(seen.analysis.utilization.groups.is_empty(), "{offering}");
     }
 }
 

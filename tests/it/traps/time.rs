@@ -36,7 +36,7 @@ fn a_report_of_future_fees_only_has_no_hours_and_decides_nothing() {
     assert_eq!(seen.sum(COMPUTE).utilization, None);
     assert_eq!(seen.document.source.horizon, None);
     assert!(seen.warning("no-usage").is_some());
-    assert!(read(bucket.path()).history().unwrap().judged.doubt.is_some());
+    assert!(read(bucket.path()).history().unwrap().analysis.doubt.is_some());
 }
 
 // Trap 1: rows that span the month, and those of products that bill ahead, say nothing about the newest hour.

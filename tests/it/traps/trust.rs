@@ -155,7 +155,7 @@ fn use_that_falls_to_nothing_in_the_newest_hours_is_not_believed() {
 #[test]
 fn a_report_older_than_max_data_age_is_not_decided_on() {
     let bucket = Bucket::of((0..48).flat_map(|h| Row::hour_of(COMPUTE, h, 1.0, 0.5)));
-    let doubt = |now| read(bucket.path()).now(now).history().unwrap().judged.doubt;
+    let doubt = |now| read(bucket.path()).now(now).history().unwrap().analysis.doubt;
     assert_eq!(doubt(at(48 + 72)), None);
     assert!(doubt(at(48 + 73)).is_some_and(|why| why.contains("maxDataAge")));
 }
@@ -165,5 +165,8 @@ fn a_report_without_plans_is_no_doubt_and_is_said() {
     let bucket = Bucket::of([Row::on_demand(0, M5).list(0.1)]);
     let seen = read(bucket.path()).now(at(2)).history().unwrap();
     assert!(seen.warning("no-plans").is_some());
-    assert_eq!((seen.judged.doubt.clone(), seen.document.plans.len()), (None, 0));
+    assert_eq!(
+        (seen.analysis.doubt.clone(), seen.document.plans.len()),
+        (None, 0)
+    );
 }

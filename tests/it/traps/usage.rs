@@ -58,7 +58,7 @@ fn spill_goes_to_the_ec2_instance_group_first_and_is_counted_once() {
     // r5 at the Compute plan's $0.50; m5 in Virginia at its list price of $1, for no plan has shown a rate.
     assert_eq!(seen.hour(COMPUTE, 0).demand, usd(1.0 + 0.5 + 4.0));
     let spilled: f64 = seen
-        .judged
+        .analysis
         .utilization
         .groups
         .iter()
@@ -215,7 +215,7 @@ fn split_costs_tax_support_and_marketplace_are_left_out() {
             .chain(odd),
     );
     assert_eq!(seen.cells(UsageClass::Covered(0)).len(), 1);
-    assert_eq!(seen.judged.ledger.cells.len(), 1);
+    assert_eq!(seen.analysis.ledger.cells.len(), 1);
     assert_eq!(seen.hour(COMPUTE, 0).demand, usd(0.1));
     assert_eq!(
         seen.document.source.horizon.as_deref(),

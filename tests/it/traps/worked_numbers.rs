@@ -118,6 +118,6 @@ fn one_truth_reads_the_same_from_legacy_and_cur2() {
         (legacy.document.source.format, cur2.document.source.format),
         (Some("legacy"), Some("cur2"))
     );
-    assert_eq!(legacy.judged.ledger, cur2.judged.ledger);
+    assert_eq!(legacy.analysis.ledger, cur2.analysis.ledger);
     assert_eq!(legacy.document.plans, cur2.document.plans);
 }

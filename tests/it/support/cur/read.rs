@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
+use brimful::analysis::{Analysis, ReadOptions, Window, read_history, read_window};
 use brimful::config::Config;
-use brimful::pipeline::{
-    ClusterView, Judged, ReadOptions, Window, judge_history, judge_window, plan, utilization_document,
-};
-use brimful::report::json::{HourReport, PlanReport, Total, UtilizationReport, total};
+use brimful::render::json::{HourReport, PlanReport, Total, UtilizationReport, total};
+use brimful::run::{ClusterView, Run, Setup};
 use brimful_aws::AwsAccess;
 use brimful_cur::athena::AthenaTable;
 use brimful_cur::columns::Detail;
@@ -103,7 +102,7 @@ impl Reading<'_> {
     /// The same, told about progress, from where a test may meddle with the files.
     pub(crate) fn with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
         Seen::of(self.run(progress, async |options| {
-            judge_window(options, &self.config, self.window, self.now).await
+            read_window(options, &self.config, self.window, self.now).await
         }))
     }
 
@@ -115,7 +114,7 @@ impl Reading<'_> {
     /// The same, told about progress.
     pub(crate) fn history_with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
         Seen::of(self.run(progress, async |options| {
-            judge_history(options, &self.config, self.now).await
+            read_history(options, &self.config, self.now).await
         }))
     }
 
@@ -167,15 +166,15 @@ pub(crate) fn message(result: Result<Seen>) -> String {
 /// A report, read.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) judged: Judged,
+    pub(crate) analysis: Analysis,
     pub(crate) document: UtilizationReport,
 }
 
 impl Seen {
-    fn of(judged: Result<Judged>) -> Result<Self> {
-        let judged = judged?;
-        let document = utilization_document(&judged);
-        Ok(Self { judged, document })
+    fn of(analysis: Result<Analysis>) -> Result<Self> {
+        let analysis = analysis?;
+        let document = UtilizationReport::new(&analysis);
+        Ok(Self { analysis, document })
     }
 
     pub(crate) fn json(&self) -> String {
@@ -189,10 +188,10 @@ impl Seen {
 
     /// What all of a plan's hours add up to, complete or not: small reports have no hour old enough to be complete.
     pub(crate) fn sum(&self, arn: &str) -> Total {
-        let plans = &self.judged.utilization.plans;
+        let plans = &self.analysis.utilization.plans;
         let plan = plans.iter().find(|plan| plan.plan.arn == arn);
         let plan = plan.unwrap_or_else(|| panic!("{arn} is not among {:?}", self.arns()));
-        let daily = self.judged.ledger.granularity == Some(Granularity::Daily);
+        let daily = self.analysis.ledger.granularity == Some(Granularity::Daily);
         total(&plan.hours, if daily { 24 } else { 1 })
     }
 
@@ -214,7 +213,7 @@ impl Seen {
     }
 
     pub(crate) fn warning(&self, code: &str) -> Option<&Warning> {
-        self.judged
+        self.analysis
             .warnings
             .iter()
             .find(|warning| warning.code.as_str() == code)
@@ -222,13 +221,20 @@ impl Seen {
 
     /// How the groups of plans stand at `now`, as decisions see them.
     pub(crate) fn groups(&self, now: DateTime<Utc>) -> Vec<GroupNow> {
-        let cluster = ClusterView::default();
-        plan(&self.judged, &Config::default(), &cluster, &State::default(), now).groups
+        let setup = Setup {
+            config: &Config::default(),
+            access: &AwsAccess::default(),
+            now,
+            state: &State::default(),
+            damage: None,
+        };
+        let run = Run::gather(setup, self.analysis.clone(), ClusterView::default());
+        block_on(run).propose().groups
     }
 
     /// Usage of one class, with what it is about.
     pub(crate) fn cells(&self, class: UsageClass) -> Vec<(&Series, &Cell)> {
-        let ledger = &self.judged.ledger;
+        let ledger = &self.analysis.ledger;
         let all = ledger.cells.iter().map(|cell| (ledger.series_of(cell), cell));
         all.filter(|(series, _)| series.class == class).collect()
     }

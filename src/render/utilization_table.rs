@@ -16,7 +16,7 @@ const MARGINS: usize = 3;
 
 /// One line per plan, with its course over the window; below it, apart, what is not complete yet.
 #[must_use]
-pub fn render(
+pub(crate) fn render(
     report: &UtilizationReport,
     utilization: &Utilization,
     now: DateTime<Utc>,
@@ -177,7 +177,7 @@ fn heading(report: &UtilizationReport, utilization: &Utilization, now: DateTime<
 
 /// A plan's kind with family and region: `EC2 Instance m5 us-east-2`.
 #[must_use]
-pub fn kind(plan: &Plan) -> String {
+pub(crate) fn kind(plan: &Plan) -> String {
     let name = match plan.kind {
         PlanKind::Compute => "Compute",
         PlanKind::Ec2Instance => "EC2 Instance",
@@ -190,7 +190,7 @@ pub fn kind(plan: &Plan) -> String {
 }
 
 /// One row per plan and hour.
-pub fn csv(report: &UtilizationReport) -> Result<String> {
+pub(crate) fn csv(report: &UtilizationReport) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |e: csv::Error| Error::unexpected("cannot write CSV").source(e);
     let head = [

@@ -8,7 +8,7 @@ use super::text::{FAINT, GOOD, HEADING, paragraph, percent, table};
 
 /// The table.
 #[must_use]
-pub fn render(document: &Document, width: Option<usize>) -> String {
+pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
     let mut out = String::new();
     let replayed = &document.replayed;
     let model = &document.model;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::json::Source;
+use crate::analysis::Source;
 use brimful_simulation::backtest::Backtest;
 use brimful_simulation::backtest::history::{History, Past};
 use brimful_simulation::backtest::steerable::Own;
@@ -19,7 +19,7 @@ const HOURS_A_DAY: f64 = 24.0;
 /// `brimful backtest -o json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Document {
+pub(crate) struct Document {
     schema: &'static str,
     /// The clock.
     pub now: String,
@@ -45,7 +45,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
-pub struct Replayed {
+pub(crate) struct Replayed {
     pub from: String,
     pub to: String,
     pub warm_up_days: usize,
@@ -57,7 +57,7 @@ pub struct Replayed {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
-pub struct Model {
+pub(crate) struct Model {
     pub groups: Vec<String>,
     pub cluster: Option<String>,
     /// `tags`, or `all-spot` where nothing shows which usage is this cluster's.
@@ -74,7 +74,7 @@ pub struct Model {
 /// How far the replay can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Trust {
+pub(crate) struct Trust {
     /// By how much AWS's application order, replayed on the report's hours, misses the use that the report states, as a
     /// part of the commitment; null when no hour is complete.
     pub application_order_error: Option<f64>,
@@ -84,7 +84,7 @@ pub struct Trust {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
-pub struct PolicyRow {
+pub(crate) struct PolicyRow {
     pub policy: &'static str,
     pub commitment: f64,
     pub unused: f64,
@@ -109,7 +109,7 @@ pub struct PolicyRow {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
-pub struct ThresholdsRow {
+pub(crate) struct ThresholdsRow {
     pub policy: &'static str,
     pub configured: Choice,
     pub best: Choice,
@@ -123,7 +123,7 @@ pub struct ThresholdsRow {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
-pub struct Choice {
+pub(crate) struct Choice {
     pub fill: f64,
     pub hold: f64,
     pub drain: f64,
@@ -135,7 +135,7 @@ pub struct Choice {
 /// What a document is made of.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub struct Facts<'a> {
+pub(crate) struct Inputs<'a> {
     pub now: String,
     pub source: Source,
     pub cluster: Option<String>,
@@ -148,7 +148,7 @@ pub struct Facts<'a> {
 impl Document {
     /// The document of a backtest.
     #[must_use]
-    pub fn new(facts: Facts<'_>) -> Self {
+    pub(crate) fn new(facts: Inputs<'_>) -> Self {
         let (history, backtest) = (facts.history, facts.backtest);
         let hours = (backtest.warm_up_days + backtest.days) * 24;
         let model = model(history, facts.cluster, &history.hours[..hours]);

@@ -13,7 +13,7 @@ const INDENT: usize = 11;
 
 /// The checks by group, each with its cure, and how many went which way.
 #[must_use]
-pub fn render(diagnosis: &Diagnosis, width: Option<usize>) -> String {
+pub(crate) fn render(diagnosis: &Diagnosis, width: Option<usize>) -> String {
     let mut out = String::new();
     let mut rest = diagnosis.checks.as_slice();
     while let Some(first) = rest.first() {

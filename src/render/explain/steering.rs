@@ -1,6 +1,6 @@
 //! How a decision is carried out: the weight among the rivals', the limits, and which plans were left out.
 
-use super::{Facts, Page, rfc3339};
+use super::{Inputs, Page, rfc3339};
 use brimful_karpenter::Role;
 use brimful_policy::Decision;
 use brimful_policy::arithmetic::rivals;
@@ -12,8 +12,8 @@ use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
 
 /// The pool among those that could take its pods.
-pub(super) fn weight(page: &mut Page, facts: &Facts<'_>, plan: &PoolPlan) {
-    let (rivals, apart) = rivals(plan, &facts.proposal.pools);
+pub(super) fn weight(page: &mut Page, inputs: &Inputs<'_>, plan: &PoolPlan) {
+    let (rivals, apart) = rivals(plan, &inputs.proposal.pools);
     page.heading("Weight");
     if rivals.len() < 2 {
         page.line("rivals", "none: no other pool can take its pods");
@@ -125,20 +125,20 @@ fn limit_change(plan: &PoolPlan) -> String {
 }
 
 /// Groups, plans and hours that do not count.
-pub(super) fn left_out(page: &mut Page, facts: &Facts<'_>, plan: &PoolPlan) {
+pub(super) fn left_out(page: &mut Page, inputs: &Inputs<'_>, plan: &PoolPlan) {
     let groups = plan.left_out.iter().filter_map(|(id, why)| {
-        let group = facts.proposal.groups.iter().find(|group| group.id == *id)?;
+        let group = inputs.proposal.groups.iter().find(|group| group.id == *id)?;
         Some(format!("{}: {why}", names(&[group])))
     });
     let counted = plan.outcome.arithmetic.as_ref();
-    let new = facts.proposal.groups.iter().filter(|group| {
+    let new = inputs.proposal.groups.iter().filter(|group| {
         let pays = plan.groups.contains(&group.id);
         pays && counted.is_some_and(|arithmetic| !arithmetic.groups.contains(&group.id))
     });
     let new = new.map(|group| format!("{}: no complete hour of them yet", names(&[group])));
-    let now = facts.proposal.now;
+    let now = inputs.proposal.now;
     let committed = plan.pool.role() == Role::Committed;
-    let plans = facts.utilization.plans.iter().filter(|_| committed);
+    let plans = inputs.analysis.utilization.plans.iter().filter(|_| committed);
     let plans = plans.filter_map(|entry| {
         let plan = &entry.plan;
         let why = if !plan.kind.covers_nodes() {

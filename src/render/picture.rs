@@ -31,7 +31,7 @@ struct Curve {
 ///
 /// # Errors
 /// The picture cannot be drawn.
-pub fn draw(history: &History, backtest: &Backtest) -> Result<String> {
+pub(crate) fn draw(history: &History, backtest: &Backtest) -> Result<String> {
     let mut svg = String::new();
     plot(history, backtest, &mut svg)
         .map_err(|why| Error::unexpected(format!("cannot draw the picture: {why}")))?;

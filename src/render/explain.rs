@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::clean;
-use super::json::Source;
 use super::plan_table::style;
 use super::text::{FAINT, HEADING, paragraph, table};
+use crate::analysis::Analysis;
 use crate::config::Config;
 use brimful_policy::arithmetic::{Arithmetic, GroupWorking, HourLevel, PlanInForce, Rule};
 use brimful_policy::decision::names;
@@ -14,7 +14,6 @@ use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::prices::Source as PriceSource;
 use brimful_policy::stakes::LASTING_HOURS;
 use brimful_savings_plans::nowcast::{Method, Nowcast};
-use brimful_savings_plans::utilization::Utilization;
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::money::Money;
 
@@ -27,11 +26,9 @@ const NEGLIGIBLE: i128 = 500_000_000;
 
 /// Everything that an explanation draws on.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// Where the figures come from.
-    pub source: &'a Source,
-    /// The report, hour by hour.
-    pub utilization: &'a Utilization,
+pub(crate) struct Inputs<'a> {
+    /// The report.
+    pub analysis: &'a Analysis,
     /// The settings.
     pub config: &'a Config,
     /// The plan.
@@ -40,31 +37,31 @@ pub struct Facts<'a> {
 
 /// The explanation of one pool's decision.
 #[must_use]
-pub fn render(facts: &Facts<'_>, plan: &PoolPlan, width: Option<usize>) -> String {
+pub(crate) fn render(inputs: &Inputs<'_>, plan: &PoolPlan, width: Option<usize>) -> String {
     let mut page = Page {
         out: String::new(),
         width,
     };
     title(&mut page, plan);
-    report(&mut page, facts);
-    for group in facts
+    report(&mut page, inputs);
+    for group in inputs
         .proposal
         .groups
         .iter()
         .filter(|g| plan.groups.contains(&g.id))
     {
         page.heading(&format!("{}, at SP rates", names(&[group])));
-        let working = facts.proposal.workings.get(&group.id);
+        let working = inputs.proposal.workings.get(&group.id);
         explain_group(&mut page, group, working.unwrap_or(&GroupWorking::default()));
     }
     if let Some(arithmetic) = &plan.outcome.arithmetic {
         page.heading("Decision");
-        decision(&mut page, facts, arithmetic);
+        decision(&mut page, inputs, arithmetic);
     }
-    steering::weight(&mut page, facts, plan);
+    steering::weight(&mut page, inputs, plan);
     steering::limits(&mut page, plan);
     steering::protection(&mut page, plan);
-    steering::left_out(&mut page, facts, plan);
+    steering::left_out(&mut page, inputs, plan);
     page.heading("Therefore");
     conclusion(&mut page, plan);
     page.out
@@ -112,11 +109,11 @@ fn title(page: &mut Page, plan: &PoolPlan) {
     );
 }
 
-fn report(page: &mut Page, facts: &Facts<'_>) {
+fn report(page: &mut Page, inputs: &Inputs<'_>) {
     page.heading("Report");
-    page.line("from", &facts.source.uri);
-    let now = facts.proposal.now;
-    let reach = match facts.utilization.horizon {
+    page.line("from", &inputs.analysis.source.uri);
+    let now = inputs.proposal.now;
+    let reach = match inputs.analysis.utilization.horizon {
         Some(horizon) => format!(
             "to {}, which is {} before now ({})",
             rfc3339(horizon),
@@ -126,14 +123,14 @@ fn report(page: &mut Page, facts: &Facts<'_>) {
         None => "no past hours".to_owned(),
     };
     page.line("reaches", &reach);
-    let maturity = human_duration(facts.config.cur.maturity.0);
+    let maturity = human_duration(inputs.config.cur.maturity.0);
     page.line(
         "counts",
         &format!(
             "an hour counts as complete once it reconciles and ended {maturity} before the report's end"
         ),
     );
-    if let Some(doubt) = &facts.proposal.doubt {
+    if let Some(doubt) = &inputs.proposal.doubt {
         page.line("in doubt", doubt);
     }
 }
@@ -309,7 +306,7 @@ fn to_plan_for(page: &mut Page, group: &GroupNow) {
     page.line("lasting", &line);
 }
 
-fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
+fn decision(page: &mut Page, inputs: &Inputs<'_>, arithmetic: &Arithmetic) {
     if arithmetic.groups.len() > 1 {
         let sum = format!(
             "{} commitment, {} demand ({} to {}) in {} groups together; one group's spill takes nothing from another's headroom",
@@ -356,7 +353,7 @@ fn decision(page: &mut Page, facts: &Facts<'_>, arithmetic: &Arithmetic) {
     let drain = format!(
         "lasting demand exceeds the commitments in force by more than {}, for {}",
         arithmetic.to_drain.per_hour(),
-        human_duration(facts.config.policy.dwell.0)
+        human_duration(inputs.config.policy.dwell.0)
     );
     page.line("to drain", &drain);
     page.line("rule", &rule(arithmetic));

@@ -24,13 +24,13 @@ fn lays_out(c: char) -> bool {
 
 /// A name: whatever acts is spelled out (`\u{1b}`), line breaks too.
 #[must_use]
-pub fn name(text: &str) -> Cow<'_, str> {
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
     spelled(text, acts)
 }
 
 /// A text of several lines: whatever acts is spelled out, but for line breaks and tabs.
 #[must_use]
-pub fn text(text: &str) -> Cow<'_, str> {
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
     spelled(text, |c| acts(c) && !lays_out(c))
 }
 
@@ -51,7 +51,7 @@ fn spelled(text: &str, is_hostile: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// A text in which colours have been set: they pass, everything else is as in [`text()`].
 #[must_use]
-pub fn coloured(styled: &str) -> Cow<'_, str> {
+pub(crate) fn coloured(styled: &str) -> Cow<'_, str> {
     if matches!(text(styled), Cow::Borrowed(_)) {
         return Cow::Borrowed(styled);
     }
@@ -85,7 +85,7 @@ fn colour(text: &str) -> usize {
 /// A JSON document: what acts and JSON allows unescaped inside strings (C1 controls, marks of reading order) is
 /// escaped as JSON has it, so that readers get it back as it was.
 #[must_use]
-pub fn json(document: &str) -> Cow<'_, str> {
+pub(crate) fn json(document: &str) -> Cow<'_, str> {
     let is_hostile = |c: char| acts(c) && !lays_out(c);
     if !document.contains(is_hostile) {
         return Cow::Borrowed(document);

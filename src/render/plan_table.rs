@@ -15,7 +15,7 @@ use brimful_types::hour::human_duration;
 
 /// Groups, pools with their reasons, and what changes.
 #[must_use]
-pub fn render(
+pub(crate) fn render(
     plan: &PlanDocument,
     horizon: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
@@ -174,7 +174,7 @@ fn changes(plan: &PlanDocument) -> String {
 
 /// `patched   general-committed  weight 10 → 60`
 #[must_use]
-pub fn applied_line(applied: &Applied) -> String {
+pub(crate) fn applied_line(applied: &Applied) -> String {
     let (word, style) = match applied.result {
         ApplyResult::Patched => ("patched", GOOD),
         ApplyResult::Unchanged => ("unchanged", FAINT),

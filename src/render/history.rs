@@ -6,8 +6,8 @@ use anstyle::Style;
 use serde::Serialize;
 
 use super::clean;
-use super::json::Source;
 use super::text::{BAD, FAINT, GOOD, HEADING, paragraph};
+use crate::analysis::Source;
 use brimful_policy::Decision;
 use brimful_policy::effect::Effect;
 use brimful_policy::history::{Action, Change, Entry, Fate};
@@ -22,7 +22,7 @@ use brimful_types::{Error, Result};
 /// `brimful history`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Document {
+pub(crate) struct Document {
     schema: &'static str,
     /// The clock.
     pub now: String,
@@ -40,7 +40,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)] // as in `policy::history::Entry`
-pub struct Row {
+pub(crate) struct Row {
     pub time: String,
     pub node_pool: String,
     pub action: Action,
@@ -66,7 +66,7 @@ pub struct Row {
 /// What a change saved and cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)] // as in `policy::effect::Effect`
-pub struct EffectRow {
+pub(crate) struct EffectRow {
     pub until: Option<String>,
     pub hours: usize,
     pub complete: bool,
@@ -77,7 +77,7 @@ pub struct EffectRow {
 
 /// Sums over the changes of which the report shows both figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Total {
+pub(crate) struct Total {
     /// Changes that were made.
     pub changes: usize,
     /// Those whose effect the report shows.
@@ -91,7 +91,7 @@ pub struct Total {
 impl Row {
     /// The row of an entry.
     #[must_use]
-    pub fn new(entry: &Entry, effect: Option<&Effect>) -> Self {
+    pub(crate) fn new(entry: &Entry, effect: Option<&Effect>) -> Self {
         Self {
             time: rfc3339(entry.time),
             node_pool: entry.node_pool.clone(),
@@ -123,7 +123,12 @@ impl Row {
 impl Document {
     /// The document of some changes.
     #[must_use]
-    pub fn new(now: String, source: Option<Source>, entries: Vec<Row>, warnings: Vec<Warning>) -> Self {
+    pub(crate) fn new(
+        now: String,
+        source: Option<Source>,
+        entries: Vec<Row>,
+        warnings: Vec<Warning>,
+    ) -> Self {
         let effects = entries.iter().filter_map(|row| row.effect.as_ref());
         let told: Vec<(Money, Money)> = effects
             .filter_map(|effect| effect.saved.zip(effect.cost))
@@ -150,7 +155,7 @@ impl Document {
 
 /// Each change with its reason and what came of it, and the sum.
 #[must_use]
-pub fn table(document: &Document, width: Option<usize>) -> String {
+pub(crate) fn table(document: &Document, width: Option<usize>) -> String {
     if document.entries.is_empty() {
         return "No change is recorded.\n".to_owned();
     }
@@ -259,7 +264,7 @@ fn total(document: &Document) -> String {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn csv(document: &Document) -> Result<String> {
+pub(crate) fn csv(document: &Document) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |e: csv::Error| Error::unexpected("cannot write CSV").source(e);
     let head = [

@@ -1,4 +1,4 @@
-//! The JSON shapes of the contract. Unknown is null, never 0.
+//! `brimful plan` and `brimful apply`: where the plans stand, each pool's decision, and what changes.
 
 use std::collections::BTreeMap;
 
@@ -6,192 +6,18 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use brimful_cur::athena::size;
+use super::round;
+use crate::analysis::{Analysis, Source};
 use brimful_policy::Decision;
+use brimful_policy::groups::{GroupNow, commitment_now};
 use brimful_policy::limits::Limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_savings_plans::nowcast::Method;
 use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
-use brimful_savings_plans::utilization::{HourUse, PlanUse, Utilization};
+use brimful_savings_plans::utilization::PlanUse;
 use brimful_types::hour::{Hour, rfc3339};
 use brimful_types::money::Money;
 use brimful_types::warning::Warning;
-
-/// Where the figures come from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    /// `--cur`.
-    pub uri: String,
-    /// `legacy`, `cur2` or `focus`; null when nothing could be read.
-    pub format: Option<&'static str>,
-    /// `YYYY-MM`, ascending.
-    pub billing_periods: Vec<String>,
-    /// How far the report reaches.
-    pub horizon: Option<String>,
-    /// Files read.
-    pub files: usize,
-    /// Their rows, skipped or not.
-    pub rows: u64,
-    /// Bytes read of them.
-    pub bytes_read: u64,
-    /// What AWS asks for scanning them, by an estimate; with `cur.engine: athena` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scan_cost: Option<Money>,
-    /// Age of the horizon; in plans only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub age_hours: Option<Option<f64>>,
-}
-
-impl Source {
-    /// What was scanned, and what that costs; empty where it costs nothing.
-    #[must_use]
-    pub fn scanned(&self) -> String {
-        match self.scan_cost {
-            Some(cost) => format!("; {} scanned, about {cost}", size(self.bytes_read)),
-            None => String::new(),
-        }
-    }
-}
-
-/// `brimful utilization`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UtilizationReport {
-    schema: &'static str,
-    /// Where the figures come from.
-    pub source: Source,
-    /// Plans by ARN.
-    pub plans: Vec<PlanReport>,
-    /// What should be known.
-    pub warnings: Vec<Warning>,
-}
-
-/// One plan's use.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)] // the contract names them
-pub struct PlanReport {
-    pub arn: String,
-    pub kind: PlanKind,
-    pub region: Option<String>,
-    pub family: Option<String>,
-    pub owner: Option<String>,
-    pub payment_option: Option<String>,
-    pub start: Option<String>,
-    pub end: Option<String>,
-    pub hours: Vec<HourReport>,
-    /// The complete hours.
-    pub total: Total,
-    /// The others. What looks unused in them may still be delivered.
-    pub incomplete: Total,
-}
-
-/// One hour of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[allow(missing_docs)]
-pub struct HourReport {
-    pub hour: Hour,
-    pub commitment: Option<Money>,
-    pub used: Option<Money>,
-    pub unused: Option<Money>,
-    pub utilization: Option<f64>,
-    pub covered: Option<Money>,
-    pub demand: Option<Money>,
-    pub mature: bool,
-    pub reconciles: Option<bool>,
-}
-
-/// The sum of some of a plan's hours.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[allow(missing_docs)]
-pub struct Total {
-    pub hours: usize,
-    pub commitment: Option<Money>,
-    pub used: Option<Money>,
-    pub unused: Option<Money>,
-    pub utilization: Option<f64>,
-}
-
-impl UtilizationReport {
-    /// The report of what was found. A daily report's entries count 24 hours each.
-    #[must_use]
-    pub fn new(
-        source: Source,
-        utilization: &Utilization,
-        hours_per_entry: usize,
-        warnings: Vec<Warning>,
-    ) -> Self {
-        Self {
-            schema: "brimful/utilization/v1",
-            source,
-            plans: utilization
-                .plans
-                .iter()
-                .map(|plan| plan_report(plan, hours_per_entry))
-                .collect(),
-            warnings,
-        }
-    }
-}
-
-fn plan_report(plan: &PlanUse, hours_per_entry: usize) -> PlanReport {
-    let facts = &plan.plan;
-    let (complete, incomplete): (Vec<&HourUse>, Vec<&HourUse>) = plan.hours.iter().partition(|h| h.complete);
-    PlanReport {
-        arn: facts.arn.clone(),
-        kind: facts.kind,
-        region: facts.region.clone(),
-        family: facts.family.clone(),
-        owner: facts.owner.clone(),
-        payment_option: facts.payment_option.clone(),
-        start: facts.start.map(rfc3339),
-        end: facts.end.map(rfc3339),
-        hours: plan.hours.iter().map(hour_report).collect(),
-        total: total(complete, hours_per_entry),
-        incomplete: total(incomplete, hours_per_entry),
-    }
-}
-
-fn hour_report(hour: &HourUse) -> HourReport {
-    HourReport {
-        hour: hour.hour,
-        commitment: hour.commitment,
-        used: hour.used,
-        unused: hour.unused(),
-        utilization: hour.utilization().map(round),
-        covered: hour.covered,
-        demand: hour.demand,
-        mature: hour.mature,
-        reconciles: hour.reconciles,
-    }
-}
-
-/// Sums; null as soon as one hour is unknown, and of no hours.
-#[must_use]
-pub fn total<'a>(hours: impl IntoIterator<Item = &'a HourUse>, hours_per_entry: usize) -> Total {
-    let hours: Vec<&HourUse> = hours.into_iter().collect();
-    let sum = |value: fn(&HourUse) -> Option<Money>| {
-        let sum: Option<Money> = hours.iter().map(|hour| value(hour)).sum();
-        sum.filter(|_| !hours.is_empty())
-    };
-    let (commitment, used) = (sum(|h| h.commitment), sum(|h| h.used));
-    Total {
-        hours: hours.len() * hours_per_entry,
-        commitment,
-        used,
-        unused: sum(HourUse::unused),
-        utilization: used
-            .zip(commitment)
-            .and_then(|(used, whole)| used.fraction_of(whole))
-            .map(round),
-    }
-}
-
-/// Ten digits are more than any ratio of the report's figures deserves, and hide float noise.
-fn round(ratio: f64) -> f64 {
-    (ratio * 1e10).round() / 1e10
-}
 
 /// `brimful plan` and, with `applied`, `brimful apply`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -359,39 +185,28 @@ pub enum ApplyResult {
 }
 
 impl PlanDocument {
-    /// The document of a proposal. `utilization` has all plans of the report, also those that nodes cannot use.
+    /// The document of a proposal. It shows all plans of the report, also those that nodes cannot use, and `more`
+    /// warnings beside those of report and proposal.
     #[must_use]
-    pub fn new(
-        source: Source,
-        utilization: &Utilization,
-        commitments: &[Option<Money>],
-        proposal: &Proposal,
-        warnings: Vec<Warning>,
-    ) -> Self {
-        let plans = utilization.plans.iter().zip(commitments);
+    pub fn new(analysis: &Analysis, proposal: &Proposal, more: &[Warning]) -> Self {
+        let source = Source {
+            age_hours: Some(age_hours(analysis.utilization.horizon, proposal.now)),
+            ..analysis.source.clone()
+        };
+        let plans = analysis.utilization.plans.iter().enumerate();
+        let plans = plans.map(|(index, plan)| {
+            let commitment = commitment_now(&analysis.ledger, index, proposal.now);
+            plan_now(plan, commitment, proposal)
+        });
+        let mut warnings = [analysis.warnings.as_slice(), &proposal.warnings, more].concat();
+        warnings.sort();
+        warnings.dedup();
         Self {
             schema: "brimful/plan/v1",
             now: rfc3339(proposal.now),
             source,
-            plans: plans
-                .map(|(plan, commitment)| plan_now(plan, *commitment, proposal))
-                .collect(),
-            groups: proposal
-                .groups
-                .iter()
-                .map(|group| GroupReport {
-                    id: group.id.clone(),
-                    plans: group.plans.clone(),
-                    commitment: group.commitment,
-                    demand: group.nowcast.as_ref().map(|nowcast| nowcast.demand),
-                    spill: group
-                        .nowcast
-                        .as_ref()
-                        .map(|nowcast| (nowcast.demand - group.in_force).or_zero()),
-                    headroom: group.headroom(),
-                    share: group.share,
-                })
-                .collect(),
+            plans: plans.collect(),
+            groups: proposal.groups.iter().map(group_report).collect(),
             node_pools: proposal
                 .pools
                 .iter()
@@ -401,6 +216,19 @@ impl PlanDocument {
             warnings,
             applied: None,
         }
+    }
+}
+
+fn group_report(group: &GroupNow) -> GroupReport {
+    let demand = group.nowcast.as_ref().map(|nowcast| nowcast.demand);
+    GroupReport {
+        id: group.id.clone(),
+        plans: group.plans.clone(),
+        commitment: group.commitment,
+        demand,
+        spill: demand.map(|demand| (demand - group.in_force).or_zero()),
+        headroom: group.headroom(),
+        share: group.share,
     }
 }
 

@@ -8,15 +8,15 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, Tab
 use super::clean;
 
 /// Headings.
-pub const HEADING: Style = Style::new().bold();
+pub(crate) const HEADING: Style = Style::new().bold();
 /// Side remarks.
-pub const FAINT: Style = Style::new().dimmed();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 /// Good news.
-pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What needs a look.
-pub const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const CAUTION: Style = AnsiColor::Yellow.on_default().bold();
 /// What is wrong.
-pub const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// One rule below the headings; nothing else distracts from the figures.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -24,7 +24,7 @@ const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// A table with headings; columns whose heading starts with `>` are aligned right. `width` is the terminal's, `None`
 /// in a pipe, where lines are as long as they need to be.
 #[must_use]
-pub fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(RULED);
     match width {
@@ -58,7 +58,7 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) ->
 
 /// A paragraph wrapped to `width`, every line indented; lines that begin with a blank (YAML) stay as they are.
 #[must_use]
-pub fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
+pub(crate) fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
     let margin = " ".repeat(indent);
     let room = width.unwrap_or(usize::MAX).saturating_sub(indent).max(20);
     let mut out = String::new();
@@ -90,7 +90,7 @@ pub fn paragraph(text: &str, indent: usize, width: Option<usize>) -> String {
 
 /// A paragraph that goes on beside its bold title.
 #[must_use]
-pub fn titled(title: &str, text: &str, width: Option<usize>) -> String {
+pub(crate) fn titled(title: &str, text: &str, width: Option<usize>) -> String {
     let indent = title.chars().count() + 2;
     let body = paragraph(text, indent, width);
     format!("{HEADING}{title}{HEADING:#}  {}", body.trim_start_matches(' '))
@@ -98,19 +98,19 @@ pub fn titled(title: &str, text: &str, width: Option<usize>) -> String {
 
 /// A percentage with one decimal, or a dash.
 #[must_use]
-pub fn percent(ratio: Option<f64>) -> String {
+pub(crate) fn percent(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0))
 }
 
 /// An amount, or a dash.
 #[must_use]
-pub fn amount(money: Option<brimful_types::money::Money>) -> String {
+pub(crate) fn amount(money: Option<brimful_types::money::Money>) -> String {
     money.map_or_else(|| "–".to_owned(), |money| money.to_string())
 }
 
 /// A rate, or a dash.
 #[must_use]
-pub fn rate(money: Option<brimful_types::money::Money>) -> String {
+pub(crate) fn rate(money: Option<brimful_types::money::Money>) -> String {
     money.map_or_else(|| "–".to_owned(), brimful_types::money::Money::per_hour)
 }
 

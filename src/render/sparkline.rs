@@ -4,7 +4,7 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 
 /// One block per part: the mean of the ratios that fall into it, `·` where none is known. At most `width` parts.
 #[must_use]
-pub fn sparkline(ratios: &[Option<f64>], width: usize) -> String {
+pub(crate) fn sparkline(ratios: &[Option<f64>], width: usize) -> String {
     let parts = width.clamp(1, ratios.len().max(1));
     (0..parts)
         .map(|part| {

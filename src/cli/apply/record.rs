@@ -1,0 +1,93 @@
+//! What a run leaves behind: entries of the history, and Events on the pools.
+
+use chrono::{DateTime, Utc};
+
+use super::super::state_store::Known;
+use super::{Done, How};
+use crate::cluster::PoolEvent;
+use crate::render::json::ApplyResult;
+use brimful_karpenter::NodePool;
+use brimful_policy::Decision;
+use brimful_policy::history::{Entry, Fate, History};
+use brimful_policy::plan::PoolPlan;
+use brimful_policy::state::State;
+
+/// What was changed so far, this run included.
+pub(super) fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) -> History {
+    let mut history = known.history.clone();
+    history.catch_up(done.proposal.pools.iter().map(|plan| &plan.pool));
+    for one in done.applied.iter().filter(|_| how == How::Patch) {
+        let mut plans = done.proposal.pools.iter();
+        let plan = plans.find(|plan| plan.pool.name == one.node_pool);
+        let Some(fate) = fate(one.result) else { continue };
+        // Every ten minutes the same would be told.
+        if fate == Fate::Patched && plan.is_some_and(PoolPlan::only_renews) {
+            continue;
+        }
+        let message = (fate != Fate::Patched).then_some(one.message.as_str());
+        history.note(match plan {
+            Some(plan) => Entry::of(plan, now, fate, message),
+            None => continue,
+        });
+    }
+    history
+}
+
+/// What became of a patch, in the history's words; `None` when none was sent.
+pub(in crate::cli) fn fate(result: ApplyResult) -> Option<Fate> {
+    match result {
+        ApplyResult::Patched => Some(Fate::Patched),
+        ApplyResult::Conflict => Some(Fate::Conflict),
+        ApplyResult::Refused => Some(Fate::Refused),
+        ApplyResult::Unchanged => None,
+    }
+}
+
+/// One Event per change, and one when a pool becomes frozen.
+pub(super) fn events<'a>(done: &'a Done, before: &State, how: How) -> Vec<(&'a NodePool, PoolEvent)> {
+    let mut events = Vec::new();
+    for pool in &done.proposal.pools {
+        let name = &pool.pool.name;
+        let patched = done
+            .applied
+            .iter()
+            .find(|one| one.node_pool == *name && one.result != ApplyResult::Conflict);
+        let newly_frozen = pool.managed
+            && pool.outcome.decision == Decision::Freeze
+            && before
+                .node_pools
+                .get(name)
+                .is_none_or(|was| was.decision != Decision::Freeze);
+        let set = if pool.changes_budgets_only() {
+            "Protection"
+        } else if pool.changes_limits() && !pool.changes_weight() {
+            "Limits"
+        } else {
+            "Weight"
+        };
+        let (warning, reason, note) = match patched {
+            Some(one) if one.result == ApplyResult::Refused => {
+                (true, format!("{set}Refused"), one.message.clone())
+            }
+            Some(_) if how == How::Observe => (false, format!("WouldSet{set}"), pool.outcome.reason.clone()),
+            Some(_) if pool.only_renews() => continue,
+            Some(_) if pool.restore => (false, "Restored".to_owned(), pool.outcome.reason.clone()),
+            Some(_) => (false, format!("{set}Set"), pool.outcome.reason.clone()),
+            None if newly_frozen => (true, "Frozen".to_owned(), pool.outcome.reason.clone()),
+            None => continue,
+        };
+        let event = PoolEvent {
+            warning,
+            reason,
+            action: capitalized(pool.outcome.decision),
+            note,
+        };
+        events.push((&pool.pool, event));
+    }
+    events
+}
+
+fn capitalized(decision: Decision) -> String {
+    let word = decision.to_string();
+    word[..1].to_ascii_uppercase() + &word[1..]
+}

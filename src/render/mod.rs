@@ -1,0 +1,14 @@
+//! What people and programs see: JSON of the contract, YAML, CSV and tables.
+
+pub(crate) mod backtest;
+pub(crate) mod backtest_table;
+pub(crate) mod clean;
+pub(crate) mod doctor_table;
+pub(crate) mod explain;
+pub(crate) mod history;
+pub mod json;
+pub(crate) mod picture;
+pub(crate) mod plan_table;
+pub(crate) mod sparkline;
+pub(crate) mod text;
+pub(crate) mod utilization_table;
