@@ -1,14 +1,10 @@
 //! The cluster, where the program is built with the `cluster` feature: else every connection is refused.
 
 #[cfg(feature = "cluster")]
-pub(crate) use brimful_kube::{
-    Cluster, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, StateLease, Stored,
-};
+pub(crate) use brimful_kube::{Cluster, StateLease};
 
 #[cfg(not(feature = "cluster"))]
 mod absent;
 
 #[cfg(not(feature = "cluster"))]
-pub(crate) use absent::{
-    Cluster, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, StateLease, Stored,
-};
+pub(crate) use absent::{Cluster, StateLease};

@@ -9,13 +9,14 @@ use super::progress::waiting;
 use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Known};
 use crate::analysis::{Analysis, unread};
-use crate::cluster::{Cluster, Overlays};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
 use crate::render::doctor_table;
 use crate::run::{ClusterView, Run, Setup};
 use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
+use brimful_karpenter::cluster::Overlays;
 use brimful_karpenter::rights::RIGHTS;
 use brimful_policy::restraint::is_managed;
 use brimful_policy::settings::Mode;
@@ -38,7 +39,8 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     let found = settings(&args.common, interrupt.clone(), &mut checks).await;
     let read = examine_report(&found, &mut checks).await;
     let cluster = if args.manifests.nodepools.is_some() {
-        offline(&mut checks);
+        checks.push(Check::skipped(Group::Kubernetes, "cluster", FROM_FILE));
+        skip_cluster(FROM_FILE, &mut checks);
         from_files(&args.manifests, args.cluster.state.as_deref(), &mut checks)
     } else {
         let _spinner = waiting(quiet, "looking at the cluster");
@@ -130,16 +132,10 @@ fn configuration(config: &Config, path: Option<&Path>) -> Check {
     Check::ok(Group::Configuration, ID, format!("{place}; {mode}"))
 }
 
-fn offline(checks: &mut Vec<Check>) {
-    for id in [
-        "cluster",
-        "karpenter-api",
-        "karpenter-version",
-        "right",
-        "node-overlays",
-    ] {
-        checks.push(Check::skipped(Group::Kubernetes, id, FROM_FILE));
-    }
+/// Checks of a cluster that cannot be made.
+fn skip_cluster(why: &str, checks: &mut Vec<Check>) {
+    let ids = ["karpenter-api", "karpenter-version", "right", "node-overlays"];
+    checks.extend(ids.map(|id| Check::skipped(Group::Kubernetes, id, why)));
 }
 
 fn from_files(manifests: &ManifestArgs, state: Option<&Path>, checks: &mut Vec<Check>) -> Result<Pools> {
@@ -175,28 +171,12 @@ async fn live(
     user: Option<&str>,
     checks: &mut Vec<Check>,
 ) -> Result<Pools> {
-    let group = Group::Kubernetes;
-    let skip = |ids: &[&'static str], why: &str, checks: &mut Vec<Check>| {
-        checks.extend(ids.iter().map(|id| Check::skipped(group, id, why)));
-    };
-    let rest = [
-        "karpenter-api",
-        "karpenter-version",
-        "right",
-        "node-overlays",
-        "state",
-    ];
-    let connected = async {
-        let cluster =
-            Cluster::connect_as(target.kubeconfig.as_deref(), target.context.as_deref(), user).await?;
-        let name = cluster.user().await?;
-        Ok::<_, Error>((cluster, name))
-    };
-    let (cluster, name) = match connected.await {
+    let (cluster, name) = match connect(target, user).await {
         Ok(connected) => connected,
         Err(error) => {
-            checks.push(Check::error(group, "cluster", &error));
-            skip(&rest, "no cluster", checks);
+            checks.push(Check::error(Group::Kubernetes, "cluster", &error));
+            skip_cluster("no cluster", checks);
+            checks.push(Check::skipped(Group::Kubernetes, "state", "no cluster"));
             return Err(silent(&error));
         }
     };
@@ -217,24 +197,32 @@ async fn live(
     checks.push(access::overlays(&overlays));
     let known = match &target.state {
         Some(path) => state_of_file(path, checks),
-        None => {
-            let mut warnings = Vec::new();
-            let read = state_store::peek_cluster(&cluster, &target.namespace, &mut warnings).await;
-            let unread = warnings.first().map(|warning| warning.message.as_str());
-            checks.push(access::state(
-                read.as_ref().map(|known| known.damage.as_deref()),
-                unread,
-            ));
-            read.unwrap_or_default()
-        }
+        None => state_of_cluster(&cluster, &target.namespace, checks).await,
     };
-    // A plan does without Nodes and NodeClaims; whether the caller may list them is told above.
+    // A plan does without Nodes and NodeClaims; whether the caller may list them is shown above.
     let view = ClusterView {
         node_pools: node_pools?,
         nodes: cluster.nodes().await.ok(),
         node_claims: cluster.node_claims().await.ok(),
     };
     Ok(Pools { view, known })
+}
+
+/// The cluster, and as whom it is asked.
+async fn connect(target: &ClusterArgs, user: Option<&str>) -> Result<(Cluster, String)> {
+    let (kubeconfig, context) = (target.kubeconfig.as_deref(), target.context.as_deref());
+    let cluster = Cluster::connect_as(kubeconfig, context, user).await?;
+    let name = cluster.user().await?;
+    Ok((cluster, name))
+}
+
+async fn state_of_cluster(cluster: &Cluster, namespace: &str, checks: &mut Vec<Check>) -> Known {
+    let mut warnings = Vec::new();
+    let read = state_store::peek_cluster(cluster, namespace, &mut warnings).await;
+    let unread = warnings.first().map(|warning| warning.message.as_str());
+    let damage = read.as_ref().map(|known| known.damage.as_deref());
+    checks.push(access::state(damage, unread));
+    read.unwrap_or_default()
 }
 
 /// An error that a check has told already.

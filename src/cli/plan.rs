@@ -6,11 +6,12 @@ use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::analysis::read_history;
-use crate::cluster::{Cluster, NodeClaimsError};
+use crate::cluster::Cluster;
 use crate::render::json::PlanDocument;
 use crate::render::{explain, plan_table};
 use crate::run::{ClusterView, Run};
 use brimful_cur::columns::Detail;
+use brimful_karpenter::cluster::NodeClaimsError;
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 

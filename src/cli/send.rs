@@ -8,10 +8,10 @@ use tokio::time::{sleep, timeout};
 
 use super::signals::{Interrupt, LAST_ANSWER};
 use super::state_store::Held;
-use crate::cluster::Stored;
-use crate::cluster::{Cluster, PatchError, PoolEvent};
+use crate::cluster::Cluster;
 use crate::render::json::ApplyResult;
 use brimful_karpenter::NodePool;
+use brimful_karpenter::cluster::{PatchError, PoolEvent, Stored};
 use brimful_types::Error;
 
 /// Tries to patch a pool whose resourceVersion keeps moving (Karpenter writes status at every launch), or whose server

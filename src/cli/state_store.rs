@@ -15,13 +15,12 @@ use tokio::time::timeout;
 use super::context::wall_clock;
 use super::signals::{GIVE_BACK, Interrupt};
 use crate::cluster::{Cluster, StateLease};
+use brimful_karpenter::cluster::STATE_CONFIG_MAP;
 use brimful_policy::history::History;
 use brimful_policy::state::{MAX_BYTES, State};
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
-/// Name of the `ConfigMap`.
-pub(crate) const CONFIG_MAP: &str = "brimful-state";
 /// Freeing what a failed run may have taken is not worth waiting for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -139,7 +138,7 @@ pub(crate) async fn peek_cluster(
     namespace: &str,
     warnings: &mut Vec<Warning>,
 ) -> Result<Known> {
-    match cluster.read_state(namespace, CONFIG_MAP).await {
+    match cluster.read_state(namespace, STATE_CONFIG_MAP).await {
         Ok(text) => Ok(Known::read(&place(namespace), text.as_deref(), None)),
         Err(error) => {
             let message = format!("{error}: the plan is made as if this were the first run");
@@ -162,13 +161,13 @@ pub(crate) async fn take(
     let known = file.map(|path| peek_file(Some(path))).transpose()?;
     let holder = holder();
     let taken = interrupt
-        .or(cluster.take_state(namespace, CONFIG_MAP, &holder, wall_clock()))
+        .or(cluster.take_state(namespace, STATE_CONFIG_MAP, &holder, wall_clock()))
         .await;
     let lease = match taken {
         Ok(lease) => lease,
         Err(error) => {
             // What was cut off, or got no answer, may have come through.
-            let free = timeout(PATIENCE, cluster.free_state(namespace, CONFIG_MAP, &holder));
+            let free = timeout(PATIENCE, cluster.free_state(namespace, STATE_CONFIG_MAP, &holder));
             if let Ok(Ok(Err(error))) = interrupt.finish(GIVE_BACK, async { Ok(free.await) }).await {
                 tracing::debug!(%error, "cannot see whether the state is free");
             }
@@ -181,7 +180,7 @@ pub(crate) async fn take(
 
 /// The history of a cluster's `ConfigMap`, for a look at it.
 pub(crate) async fn peek_history(cluster: &Cluster, namespace: &str) -> Result<Known> {
-    let text = cluster.read_history(namespace, CONFIG_MAP).await?;
+    let text = cluster.read_history(namespace, STATE_CONFIG_MAP).await?;
     Ok(Known::read(&place(namespace), None, text.as_deref()))
 }
 
@@ -192,7 +191,8 @@ pub(crate) async fn give_back(held: Held, next: Option<Next<'_>>, interrupt: &In
         .finish(GIVE_BACK, async { Ok(release(held, next).await) })
         .await;
     given.unwrap_or_else(|_| {
-        let message = format!("{CONFIG_MAP} could not be given back: the API server does not answer in time");
+        let message =
+            format!("{STATE_CONFIG_MAP} could not be given back: the API server does not answer in time");
         Err(Error::kubernetes(message).hint("the next run waits until nobody has renewed it for 45 s"))
     })
 }
@@ -238,12 +238,12 @@ async fn release(held: Held, next: Option<Next<'_>>) -> Result<()> {
 /// Removes the state.
 pub(crate) async fn delete(cluster: &Cluster, namespace: &str, file: Option<&Path>) -> Result<()> {
     let Some(path) = file else {
-        return cluster.delete_state(namespace, CONFIG_MAP).await;
+        return cluster.delete_state(namespace, STATE_CONFIG_MAP).await;
     };
     let _lock = lock_file(path)?;
     // Made to be held only.
-    if cluster.read_state(namespace, CONFIG_MAP).await?.is_none() {
-        cluster.delete_state(namespace, CONFIG_MAP).await?;
+    if cluster.read_state(namespace, STATE_CONFIG_MAP).await?.is_none() {
+        cluster.delete_state(namespace, STATE_CONFIG_MAP).await?;
     }
     for path in [path.to_owned(), lock_path(path)] {
         match fs::remove_file(&path) {
@@ -300,5 +300,5 @@ fn holder() -> String {
 }
 
 fn place(namespace: &str) -> String {
-    format!("ConfigMap {namespace}/{CONFIG_MAP}")
+    format!("ConfigMap {namespace}/{STATE_CONFIG_MAP}")
 }

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use brimful_karpenter::api::NodePoolSchema;
+use brimful_karpenter::cluster::{NodeClaimsError, Overlays, PatchError, PoolEvent, Served, Stored};
 use brimful_karpenter::rights::Right;
 use brimful_karpenter::{Node, NodeClaim, NodePool};
 use brimful_types::{Error, Result};
@@ -25,83 +26,6 @@ pub enum Cluster {}
 /// A hold on the state, of which there is none.
 #[derive(Debug, Clone, Copy)]
 pub enum StateLease {}
-
-/// A patched pool.
-#[derive(Debug)]
-pub struct Stored {
-    /// The pool.
-    pub pool: NodePool,
-    /// False where other values were stored than were sent.
-    pub as_sent: bool,
-}
-
-/// Why a patch did not go through.
-#[derive(Debug)]
-pub enum PatchError {
-    /// The pool has moved.
-    Conflict(String),
-    /// The server will not have it.
-    Refused {
-        /// HTTP code.
-        code: u16,
-        /// The server's own words.
-        message: String,
-    },
-    /// Nothing was changed.
-    Undone(Error),
-    /// Whether something was changed is not known.
-    Unknown(Error),
-}
-
-/// Why the `NodeClaim`s could not be read.
-#[derive(Debug)]
-pub enum NodeClaimsError {
-    /// A caller may do without them.
-    Unavailable(Error),
-    /// Anything else.
-    Failed(Error),
-}
-
-impl From<NodeClaimsError> for Error {
-    fn from(error: NodeClaimsError) -> Self {
-        match error {
-            NodeClaimsError::Unavailable(error) | NodeClaimsError::Failed(error) => error,
-        }
-    }
-}
-
-/// Something to tell of a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolEvent {
-    /// True for a Warning.
-    pub warning: bool,
-    /// Why.
-    pub reason: String,
-    /// What was done.
-    pub action: String,
-    /// The sentence for people.
-    pub note: String,
-}
-
-/// What the API server serves.
-#[derive(Debug, Clone)]
-pub struct Served {
-    /// Versions of `karpenter.sh`.
-    pub karpenter: Vec<String>,
-    /// True where EKS Auto Mode runs.
-    pub auto_mode: bool,
-}
-
-/// `NodeOverlay`s.
-#[derive(Debug, Clone)]
-pub enum Overlays {
-    /// Names of those that change a price.
-    Pricing(Vec<String>),
-    /// Karpenter is too old for them.
-    NotServed,
-    /// The caller may not list them.
-    Forbidden,
-}
 
 impl Cluster {
     /// Refuses.

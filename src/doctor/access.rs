@@ -1,9 +1,9 @@
 //! Checks of access: whose credentials these are, and what they may do, in AWS and in the cluster.
 
 use super::{Check, Group};
-use crate::cluster::{Overlays, Served};
 use crate::source::{Caller, NoCaller};
 use brimful_karpenter::api::{NEWEST, NodePoolSchema, OLDEST, Version};
+use brimful_karpenter::cluster::{Overlays, Served};
 use brimful_karpenter::rights::Right;
 use brimful_policy::settings::Mode;
 use brimful_types::error::Error;

@@ -4,6 +4,7 @@
 //! manifests are read here; the API server is `brimful-kube`'s business, and what to patch is `brimful-policy`'s.
 
 pub mod api;
+pub mod cluster;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod instance_type;

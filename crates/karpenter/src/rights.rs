@@ -1,5 +1,7 @@
 //! The rights that Brimful needs in the cluster: those that `manifests/base/rbac.yaml` grants, no more.
 
+use crate::cluster::STATE_CONFIG_MAP;
+
 /// The namespace in which Events on objects without one belong.
 const EVENTS: &str = "default";
 
@@ -44,7 +46,7 @@ const fn right(verb: &'static str, group: &'static str, resource: &'static str, 
 
 const fn of_state(verb: &'static str) -> Right {
     Right {
-        name: Some("brimful-state"),
+        name: Some(STATE_CONFIG_MAP),
         ..right(verb, "", "configmaps", Scope::Home)
     }
 }

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::time::timeout;
 
-use super::{Cluster, MANAGER};
+use super::Cluster;
+use brimful_karpenter::cluster::{FIELD_MANAGER, PoolEvent};
 use brimful_karpenter::nodepool::NodePool;
 
 /// An Event is not worth waiting for longer.
@@ -14,24 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The API refuses a longer note.
 const MAX_NOTE: usize = 1024;
 
-/// Something to tell of a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolEvent {
-    /// True for a Warning, false for a Normal event.
-    pub warning: bool,
-    /// Why, as one `CamelCase` word.
-    pub reason: String,
-    /// What was done, as one `CamelCase` word.
-    pub action: String,
-    /// The sentence for people; cut at 1024 bytes.
-    pub note: String,
-}
-
 impl Cluster {
     /// Publishes an Event on a pool, in namespace `default` since pools have none. A failure is only logged.
     pub async fn publish(&self, pool: &NodePool, event: PoolEvent) {
         let reporter = Reporter {
-            controller: MANAGER.to_owned(),
+            controller: FIELD_MANAGER.to_owned(),
             instance: None,
         };
         // A recorder of its own for each: one that remembers would fold a second note into the first.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::{Cluster, Resource, code, patience};
 use brimful_karpenter::api::NodePoolSchema;
+use brimful_karpenter::cluster::{Overlays, Served};
 use brimful_karpenter::rights::Right;
 use brimful_types::{Error, Result};
 
@@ -27,26 +28,6 @@ const AUTO_MODE: &str = "eks.amazonaws.com";
 
 /// The labels of Karpenter's own chart.
 const KARPENTER: &str = "app.kubernetes.io/name=karpenter";
-
-/// Which APIs the cluster serves.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Served {
-    /// Versions of `karpenter.sh`, preferred first.
-    pub karpenter: Vec<String>,
-    /// True where EKS Auto Mode runs: its `NodeClass` is served.
-    pub auto_mode: bool,
-}
-
-/// `NodeOverlay`s, as far as the caller may see them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Overlays {
-    /// Names of those that change a price.
-    Pricing(Vec<String>),
-    /// Karpenter is too old for them.
-    NotServed,
-    /// The caller may not list them.
-    Forbidden,
-}
 
 impl Cluster {
     /// Where the API server is.

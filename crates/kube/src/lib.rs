@@ -13,6 +13,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 
 use self::call::Call;
+use brimful_karpenter::cluster::NodeClaimsError;
 use brimful_karpenter::{Node, NodeClaim, NodePool};
 use brimful_types::{Error, Result};
 
@@ -27,13 +28,7 @@ mod state;
 mod tests;
 mod written;
 
-pub use events::PoolEvent;
-pub use inspect::{Overlays, Served};
-pub use patch::{PatchError, Stored};
 pub use state::StateLease;
-
-/// Field manager of every write, and reporter of every Event.
-pub const MANAGER: &str = "brimful";
 
 /// Objects per page of a list: what kubectl asks for.
 const PAGE: u32 = 500;
@@ -64,23 +59,6 @@ impl Resource {
 pub struct Cluster {
     client: Client,
     url: String,
-}
-
-/// Why the `NodeClaim`s could not be read.
-#[derive(Debug)]
-pub enum NodeClaimsError {
-    /// Not permitted, or not served: a caller may do without them.
-    Unavailable(Error),
-    /// Anything else.
-    Failed(Error),
-}
-
-impl From<NodeClaimsError> for Error {
-    fn from(error: NodeClaimsError) -> Self {
-        match error {
-            NodeClaimsError::Unavailable(error) | NodeClaimsError::Failed(error) => error,
-        }
-    }
 }
 
 impl Cluster {

@@ -5,40 +5,12 @@ use serde_json::Value;
 
 use super::call::answer;
 use super::written::{Unwritten, holds};
-use super::{Cluster, MANAGER, NODE_POOLS, parse_one};
+use super::{Cluster, NODE_POOLS, parse_one};
+use brimful_karpenter::cluster::{FIELD_MANAGER, PatchError, Stored};
 use brimful_karpenter::nodepool::NodePool;
-use brimful_types::Error;
-
-/// A pool as it stands after a patch.
-#[derive(Debug, Clone)]
-pub struct Stored {
-    /// The pool.
-    pub pool: NodePool,
-    /// False where something in the cluster (a mutating webhook) stored other values than were sent.
-    pub as_sent: bool,
-}
-
-/// Why a patch did not go through.
-#[derive(Debug)]
-pub enum PatchError {
-    /// The pool is not what the patch was made from (409): read it again. Nothing was changed.
-    Conflict(String),
-    /// The server will not have it, whatever is tried again: not permitted (401, 403), no such pool (404), not
-    /// valid (400, 422). Nothing was changed.
-    Refused {
-        /// HTTP code.
-        code: u16,
-        /// The server's own words.
-        message: String,
-    },
-    /// The server failed or was too busy, and the pool shows that nothing was changed: it may be tried again.
-    Undone(Error),
-    /// The server failed or could not be reached, and whether the pool was changed cannot be seen.
-    Unknown(Error),
-}
 
 impl Cluster {
-    /// Sends a JSON merge patch of one `NodePool` as field manager [`MANAGER`], unknown fields refused. With
+    /// Sends a JSON merge patch of one `NodePool` as field manager [`FIELD_MANAGER`], unknown fields refused. With
     /// `dry_run` the server checks it and stores nothing. Returns the pool as it then is; an answer that got lost is
     /// looked for on the pool.
     ///
@@ -54,7 +26,7 @@ impl Cluster {
     ) -> Result<Stored, PatchError> {
         let params = PatchParams {
             dry_run,
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
         };

@@ -16,7 +16,8 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::call::Call;
 use super::written::Unwritten;
-use super::{Cluster, MANAGER, code, patience};
+use super::{Cluster, code, patience};
+use brimful_karpenter::cluster::FIELD_MANAGER;
 use brimful_types::{Error, Result};
 
 /// The key of the state in the `ConfigMap`.
@@ -458,11 +459,11 @@ impl Cluster {
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
-                "name": place.1, "annotations": hold.annotations(), "labels": {"app.kubernetes.io/managed-by": MANAGER}
+                "name": place.1, "annotations": hold.annotations(), "labels": {"app.kubernetes.io/managed-by": FIELD_MANAGER}
             },
         });
         let params = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
         let request = Request::new(collection(place.0))
@@ -481,7 +482,7 @@ impl Cluster {
 
     async fn patch_map(&self, place: (&str, &str), patch: &Value) -> Result<Value, Unwritten> {
         let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
         self.merge(&collection(place.0), place.1, patch, &params).await

@@ -9,6 +9,7 @@ use chrono::{TimeZone, Utc};
 use serde_json::json;
 
 use super::*;
+use brimful_karpenter::cluster::{PatchError, PoolEvent};
 use brimful_types::Result;
 
 /// `METHOD path?query` and the body, if it is JSON.

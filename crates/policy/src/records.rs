@@ -23,9 +23,6 @@ pub const GRIPS: &str = "brimful.dev/grips";
 /// Brimful's last change and its reason.
 pub const DECISION: &str = "brimful.dev/decision";
 
-/// Brimful's field manager.
-pub const FIELD_MANAGER: &str = "brimful";
-
 /// What a `NodePool` was before the first change. Absent is a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

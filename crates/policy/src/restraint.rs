@@ -7,10 +7,11 @@ use super::limits::same;
 use super::plan::show_limits;
 use super::protection::{MAX_ENTRIES, same_entries, without_own};
 use super::records::{
-    BASELINE, Baseline, DECISION, DecisionRecord, FIELD_MANAGER, GRIPS, MANAGED_LABEL, is_paused, set_budgets,
+    BASELINE, Baseline, DECISION, DecisionRecord, GRIPS, MANAGED_LABEL, is_paused, set_budgets,
 };
 use super::weights::show;
 use crate::settings::{Grip, Grips, NodePoolsConfig, Settings};
+use brimful_karpenter::cluster::FIELD_MANAGER;
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_karpenter::{NodeClaim, NodePool, Role};
 use brimful_types::money::Money;

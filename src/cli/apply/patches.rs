@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::super::send::{Sender, Sent, stopped};
 use super::{Done, How};
-use crate::cluster::Stored;
 use crate::render::json::{Applied, ApplyResult};
 use crate::run::Run;
 use brimful_karpenter::NodePool;
+use brimful_karpenter::cluster::Stored;
 use brimful_policy::Decision;
 use brimful_policy::limits::Vcpu;
 use brimful_policy::patch::patch;

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::super::state_store::Known;
 use super::{Done, How};
-use crate::cluster::PoolEvent;
 use crate::render::json::ApplyResult;
 use brimful_karpenter::NodePool;
+use brimful_karpenter::cluster::PoolEvent;
 use brimful_policy::Decision;
 use brimful_policy::history::{Entry, Fate, History};
 use brimful_policy::plan::PoolPlan;
