@@ -141,6 +141,8 @@ pub struct Analysis {
     pub utilization: Utilization,
     /// Where the figures come from.
     pub source: Source,
+    /// Columns that decisions need and the report lacks.
+    pub missing: Vec<String>,
     /// What should be known.
     pub warnings: Vec<Warning>,
     /// Why nothing may be decided on it, if so.
@@ -205,7 +207,7 @@ pub async fn read_any(options: &ReadOptions<'_>, config: &Config, now: DateTime<
         }
     }
     let mut analysis = analyse(data, options.location, config, now);
-    analysis.doubt = findings::doubt(&analysis, config, now);
+    analysis.doubt = findings::doubt(&analysis, options.location, config, now);
     Ok(analysis)
 }
 
@@ -232,6 +234,7 @@ fn analyse(mut data: ReportData, location: &Location, config: &Config, now: Date
     let utilization = Utilization::of(&data.ledger, &terms);
     let mut warnings = data.warnings;
     warnings.extend(utilization.warnings.clone());
+    warnings.extend(findings::lacks(location, &data.missing));
     warnings.extend(findings::warnings(&data.ledger, horizon, data.format, location));
     warnings.sort();
     let billing_periods = if data.periods.is_empty() {
@@ -255,6 +258,7 @@ fn analyse(mut data: ReportData, location: &Location, config: &Config, now: Date
         },
         ledger: data.ledger,
         utilization,
+        missing: data.missing,
         warnings,
         doubt: None,
     }
@@ -321,6 +325,7 @@ pub(crate) fn unread(location: &Location, error: &Error) -> Analysis {
             warnings: Vec::new(),
         },
         source: Source::unread(location),
+        missing: Vec::new(),
         warnings: vec![Warning::new(WarningCode::ReportChanging, error.to_string())],
         doubt: Some(error.to_string()),
     }

@@ -68,15 +68,25 @@ pub(super) fn warnings(
     warnings
 }
 
+/// That the report lacks columns, if so.
+pub(super) fn lacks(location: &Location, missing: &[String]) -> Option<Warning> {
+    let message = format!(
+        "{location}: the report lacks {}: use is shown, but cannot be checked or acted upon; add them to the export",
+        missing.join(", ")
+    );
+    (!missing.is_empty()).then(|| Warning::new(WarningCode::MissingColumns, message))
+}
+
 /// Why nothing at all may be decided on a report, if so.
-pub(super) fn doubt(analysis: &Analysis, config: &Config, now: DateTime<Utc>) -> Option<String> {
+pub(super) fn doubt(
+    analysis: &Analysis,
+    location: &Location,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Option<String> {
     let nothing_to_fill = analysis.ledger.plans.is_empty();
-    let missing = analysis
-        .warnings
-        .iter()
-        .find(|warning| warning.code == WarningCode::MissingColumns && !nothing_to_fill);
-    if let Some(missing) = missing {
-        return Some(missing.message.clone()); // it may be why there is no usage
+    if let Some(lacks) = lacks(location, &analysis.missing).filter(|_| !nothing_to_fill) {
+        return Some(lacks.message); // it may be why there is no usage
     }
     let Some(horizon) = analysis.utilization.horizon else {
         let only_fees = "the report holds only fees and no usage yet, so nothing says how far it reaches";

@@ -85,7 +85,7 @@ fn conclude(done: Done, args: &ApplyArgs, context: &Context) -> Result<u8> {
     let horizon = done.analysis.utilization.horizon;
     show(&document, args.format.output, context.quiet, horizon, context.now)?;
     if let Some(error) = &done.unreleased {
-        output::tell_error(error);
+        output::print_error(error);
     }
     Ok(match (trouble, done.proposal.is_frozen()) {
         (true, _) => ErrorKind::Kubernetes.exit_code(),
@@ -128,7 +128,7 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
         Ok(done) => done,
         Err(error) => {
             if let Err(unreleased) = released {
-                output::tell_error(&unreleased);
+                output::print_error(&unreleased);
             }
             return Err(error);
         }
@@ -141,7 +141,7 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
         done.stopped = Some(stopped(&stop, &patched(&done.applied), None));
     }
     if let (Some(_), Some(unreleased)) = (&done.stopped, &done.unreleased) {
-        output::tell_error(unreleased);
+        output::print_error(unreleased);
     }
     Ok(done)
 }

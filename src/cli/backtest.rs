@@ -1,6 +1,5 @@
 //! `brimful backtest`: what each way of acting would have cost. Needs the report only, and changes nothing.
 
-use brimful_types::warning::WarningCode;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -91,7 +90,7 @@ fn show(document: &Document, format: Output, quiet: bool) -> Result<u8> {
         Output::Table => {
             output::print(&render(document, output::width()))?;
             if !quiet {
-                output::tell_warnings(&document.warnings);
+                output::print_warnings(&document.warnings);
             }
         }
     }
@@ -100,10 +99,7 @@ fn show(document: &Document, format: Output, quiet: bool) -> Result<u8> {
 
 /// An old report has a past, too; one that cannot be read in full has none.
 fn usable(analysis: &Analysis) -> Result<()> {
-    let lacks = analysis
-        .warnings
-        .iter()
-        .any(|warning| warning.code == WarningCode::MissingColumns);
+    let lacks = !analysis.missing.is_empty();
     match &analysis.doubt {
         Some(doubt) if lacks || analysis.utilization.horizon.is_none() => Err(Error::report(doubt.clone())
             .hint("a backtest needs an hourly report with all columns; --now and --since choose the time that it looks at")),

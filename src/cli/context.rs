@@ -168,7 +168,7 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
     let _ = match format {
         LogFormat::Text => logs.compact().without_time().with_target(false).try_init(),
         LogFormat::Json => {
-            output::tell_in_json();
+            output::log_json();
             // A defect, too, is one line of JSON.
             std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
             logs.json().with_ansi(false).try_init()

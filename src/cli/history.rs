@@ -60,7 +60,7 @@ fn show(document: &Document, format: RowOutput, quiet: bool) -> Result<u8> {
         RowOutput::Table => output::print(&history::table(document, output::width()))?,
     }
     if matches!(format, RowOutput::Table | RowOutput::Csv) && !quiet {
-        output::tell_warnings(&document.warnings);
+        output::print_warnings(&document.warnings);
     }
     Ok(0)
 }

@@ -32,14 +32,14 @@ const USAGE: u8 = 3;
 /// The stack of a command: what a main thread usually has.
 const STACK: usize = 8 << 20;
 
-/// Runs the program; everything that goes wrong is told on standard error.
+/// Runs the program; everything that goes wrong is said on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let asked = matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion);
-            // Nothing is left to tell when even this cannot be printed.
+            // Nothing is left to say when even this cannot be printed.
             let _ = error.print();
             return ExitCode::from(if asked { 0 } else { USAGE });
         }
@@ -118,7 +118,7 @@ fn man() -> Result<String> {
 
 fn fail(error: &Error) -> ExitCode {
     if error.kind() != ErrorKind::Interrupted || !error.to_string().is_empty() {
-        output::tell_error(error);
+        output::print_error(error);
     }
     ExitCode::from(error.kind().exit_code())
 }

@@ -60,18 +60,18 @@ pub(crate) fn width() -> Option<usize> {
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// From now on warnings and errors are log lines like all others, one JSON object each.
-pub(crate) fn tell_in_json() {
+pub(crate) fn log_json() {
     JSON.store(true, Ordering::Relaxed);
 }
 
 /// Whether they are.
-pub(crate) fn tells_in_json() -> bool {
+pub(crate) fn logs_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
-/// Tells of warnings.
-pub(crate) fn tell_warnings(warnings: &[Warning]) {
-    if tells_in_json() {
+/// Prints warnings on standard error.
+pub(crate) fn print_warnings(warnings: &[Warning]) {
+    if logs_json() {
         for warning in warnings {
             let (plan, pool) = (warning.plan.as_deref(), warning.node_pool.as_deref());
             tracing::warn!(
@@ -94,16 +94,16 @@ pub(crate) fn tell_warnings(warnings: &[Warning]) {
             .map(|subject| format!("{}: ", clean::name(subject)))
             .unwrap_or_default();
         let text = paragraph(&format!("{}{}", subject, warning.message), 2, width);
-        tell(&format!(
+        print_stderr(&format!(
             "{CAUTION}warning{CAUTION:#} {FAINT}[{}]{FAINT:#}\n{text}",
             warning.code
         ));
     }
 }
 
-/// Tells of an error, and of the way out.
-pub(crate) fn tell_error(error: &Error) {
-    if tells_in_json() {
+/// Prints an error and the way out on standard error.
+pub(crate) fn print_error(error: &Error) {
+    if logs_json() {
         let exit_code = error.kind().exit_code();
         tracing::error!(exitCode = exit_code, hint = error.next_step(), "{error:#}");
         return;
@@ -113,11 +113,11 @@ pub(crate) fn tell_error(error: &Error) {
     if let Some(next) = error.next_step() {
         let _ = writeln!(text, "  {FAINT}→{FAINT:#} {}", clean::text(next));
     }
-    tell(&text);
+    print_stderr(&text);
 }
 
 /// Writes to standard error, as well as that goes.
-pub(crate) fn tell(text: &str) {
+pub(crate) fn print_stderr(text: &str) {
     let mut err = anstream::stderr().lock();
     let _ = err.write_all(clean::coloured(text).as_bytes());
 }
@@ -128,7 +128,7 @@ pub(crate) struct LogLines;
 impl Write for LogLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let safe = if tells_in_json() {
+        let safe = if logs_json() {
             clean::json(&text)
         } else {
             clean::coloured(&text)

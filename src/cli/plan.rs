@@ -46,7 +46,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
             };
             output::print(&explain::render(&inputs, plan, output::width()))?;
             if !context.quiet {
-                tell_of(&plan.pool.name, &document.warnings);
+                print_warnings_about(&plan.pool.name, &document.warnings);
             }
         }
         None => {
@@ -82,10 +82,10 @@ fn known_pool(name: &str, view: &ClusterView) -> Result<()> {
 }
 
 /// Tells of the warnings that concern one pool, or all.
-fn tell_of(pool: &str, warnings: &[Warning]) {
+fn print_warnings_about(pool: &str, warnings: &[Warning]) {
     let concerns = |warning: &&Warning| warning.node_pool.as_deref().is_none_or(|name| name == pool);
     let warnings: Vec<Warning> = warnings.iter().filter(concerns).cloned().collect();
-    output::tell_warnings(&warnings);
+    output::print_warnings(&warnings);
 }
 
 /// Prints a plan.
@@ -102,7 +102,7 @@ pub(crate) fn show(
         Output::Table => {
             output::print(&plan_table::render(document, horizon, now, output::width()))?;
             if !quiet {
-                output::tell_warnings(&document.warnings);
+                output::print_warnings(&document.warnings);
             }
             Ok(())
         }

@@ -9,7 +9,7 @@ use super::output;
 
 /// Nothing is drawn into a pipe, or between lines of JSON.
 fn is_hidden(quiet: bool) -> bool {
-    quiet || output::tells_in_json() || !io::stderr().is_terminal()
+    quiet || output::logs_json() || !io::stderr().is_terminal()
 }
 
 /// A bar on standard error; invisible in a pipe and when quiet.

@@ -62,7 +62,7 @@ pub(crate) async fn run(args: ResetArgs, interrupt: Interrupt) -> Result<u8> {
     let next = (outcome.is_ok() && is_new).then_some(next);
     let released = state_store::give_back(held, next, &interrupt).await;
     if let Err(unreleased) = &released {
-        output::tell_error(unreleased);
+        output::print_error(unreleased);
     }
     let mut back = outcome?;
     let events = back.events.iter().map(|(pool, event)| (pool, event.clone()));

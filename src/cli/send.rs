@@ -134,8 +134,6 @@ pub(super) async fn publish(cluster: &Cluster, interrupt: &Interrupt, events: Ve
 
 /// The error of a run that had to end, with what it had changed by then.
 pub(super) fn stopped(stop: &Error, changed: &[String], unknown: Option<&str>) -> Error {
-    let cause = stop.to_string();
-    let cause = cause.strip_suffix(": nothing more was changed").unwrap_or(&cause);
     let mut said = match changed {
         [] => vec!["nothing was changed".to_owned()],
         names => vec![format!("changed before: {}", names.join(", "))],
@@ -143,7 +141,7 @@ pub(super) fn stopped(stop: &Error, changed: &[String], unknown: Option<&str>) -
     said.extend(
         unknown.map(|name| format!("whether {name} was changed is not known, the next run finds out")),
     );
-    let error = Error::new(stop.kind(), format!("{cause}; {}", said.join("; ")));
+    let error = Error::new(stop.kind(), format!("{stop}; {}", said.join("; ")));
     match stop.next_step() {
         Some(hint) => error.hint(hint),
         None => error,

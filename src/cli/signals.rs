@@ -19,6 +19,9 @@ pub(crate) const GIVE_BACK: Duration = Duration::from_millis(1600);
 /// By then a command is over, or is left alone.
 const END: Duration = Duration::from_millis(1800);
 
+/// What can be said of every run that is ended before its time: whatever was changed before is added where it is known.
+const UNCHANGED: &str = "nothing more was changed";
+
 /// What a run is waiting for, in case it waits too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -62,7 +65,7 @@ impl Interrupt {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        let (tell, stopped) = watch::channel(None);
+        let (sender, stopped) = watch::channel(None);
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         tokio::spawn(async move {
@@ -74,7 +77,7 @@ impl Interrupt {
             };
             flag.store(true, Ordering::Relaxed);
             // Nobody listens any more: the run is over anyway.
-            let _ = tell.send(Some(Stop {
+            let _ = sender.send(Some(Stop {
                 why,
                 at: Instant::now(),
             }));
@@ -153,7 +156,7 @@ impl Interrupt {
 
     fn error(&self, stop: Stop) -> Error {
         if stop.why == Why::Asked {
-            return Error::new(ErrorKind::Interrupted, "interrupted: nothing more was changed");
+            return Error::new(ErrorKind::Interrupted, "interrupted").source(UNCHANGED);
         }
         let (kind, what) = match self.stage.load(Ordering::Relaxed) {
             stage if stage == Stage::Report as u8 => (ErrorKind::Report, " while the report was read"),
@@ -163,11 +166,10 @@ impl Interrupt {
             _ => (ErrorKind::Unexpected, ""),
         };
         let seconds = self.timeout.as_secs();
-        Error::new(
-            kind,
-            format!("the run's time was up after {seconds} s{what}: nothing more was changed"),
-        )
-        .hint("-vv shows what it waits for; --timeout (BRIMFUL_TIMEOUT) gives it more time")
+        let late = format!("the run's time was up after {seconds} s{what}");
+        Error::new(kind, late)
+            .source(UNCHANGED)
+            .hint("-vv shows what it waits for; --timeout (BRIMFUL_TIMEOUT) gives it more time")
     }
 }
 

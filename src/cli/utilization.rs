@@ -36,7 +36,7 @@ pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u
         }
     }
     if matches!(args.format.output, RowOutput::Table | RowOutput::Csv) && !context.quiet {
-        output::tell_warnings(&document.warnings);
+        output::print_warnings(&document.warnings);
     }
     Ok(0)
 }

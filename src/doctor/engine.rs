@@ -75,7 +75,7 @@ mod tests {
     use brimful_types::Error;
     use brimful_types::money::Money;
 
-    fn told(bytes: u64, rows: u64, is_asked: bool) -> (Status, String) {
+    fn judged(bytes: u64, rows: u64, is_asked: bool) -> (Status, String) {
         let mut analysis = unread(&Location::Path("x".into()), &Error::report("x"));
         analysis.source.bytes_read = bytes;
         analysis.source.rows = rows;
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn athena_is_advised_for_what_no_run_reads_in_a_minute() {
         assert_eq!(
-            told(3_000_000_000, 40_000_000, false),
+            judged(3_000_000_000, 40_000_000, false),
             (
                 Status::Ok,
                 "local suits: 3.0 GB of needed columns, 40000000 rows in the last 35 d; Athena would cost about $0.0150 a run"
@@ -95,7 +95,7 @@ mod tests {
             )
         );
         for (bytes, rows) in [(30_000_000_000, 1), (1, 400_000_000)] {
-            let (status, message) = told(bytes, rows, false);
+            let (status, message) = judged(bytes, rows, false);
             assert_eq!(status, Status::Warn);
             assert!(
                 message.starts_with("athena may suit better than local"),
@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn athena_is_advised_against_where_files_are_read_quicker() {
-        let (status, message) = told(30_000_000_000, 1, true);
+        let (status, message) = judged(30_000_000_000, 1, true);
         assert_eq!(status, Status::Ok);
         assert!(message.contains("about $0.15 a run, $21.60 a day"), "{message}");
-        let (status, message) = told(2_000_000_000, 1, true);
+        let (status, message) = judged(2_000_000_000, 1, true);
         assert_eq!(status, Status::Warn);
         assert!(
             message.starts_with("local would suit better than athena: 2.0 GB"),

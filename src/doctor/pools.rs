@@ -162,7 +162,7 @@ impl Look<'_> {
     fn pool(&self, plan: &PoolPlan) -> Vec<Check> {
         let pool = &plan.pool;
         let mut checks: Vec<Check> = self.role(plan).into_iter().collect();
-        checks.extend(self.told(pool));
+        checks.extend(self.warnings_of(pool));
         if pool.is_unready() {
             let message = "it is not Ready: Karpenter launches nothing from it, and pods go to the next pool";
             checks.push(warn("not-ready", message).cure(format!("kubectl describe nodepool {}", pool.name)));
@@ -209,7 +209,7 @@ impl Look<'_> {
     }
 
     /// What the plan warns of, and what it would if other decisions were due.
-    fn told(&self, pool: &NodePool) -> Vec<Check> {
+    fn warnings_of(&self, pool: &NodePool) -> Vec<Check> {
         let about = |warning: &&Warning| warning.node_pool.as_ref() == Some(&pool.name);
         // What holds for the whole report is said there.
         let of_report = |warning: &&Warning| {
@@ -244,16 +244,16 @@ impl Look<'_> {
         let overflow = overflow(pool, &self.pools, types, None, is_steered);
         let spills_to_spot =
             before_spot(pool, &self.pools, NodePool::effective_weight, is_steered).is_empty();
-        let told = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
+        let is_shown = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
         match (wished(pool, &self.config.settings()), overflow) {
             (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
             (Ok(true), Err(lacks)) => {
-                if !told("no-overflow", checks) && !told("overflow-lost", checks) {
+                if !is_shown("no-overflow", checks) && !is_shown("overflow-lost", checks) {
                     checks.push(Check::warning(Group::NodePools, &no_overflow(pool, &lacks)));
                 }
             }
             (Ok(false), overflow) => {
-                if !told("unprotected", checks) {
+                if !is_shown("unprotected", checks) {
                     checks.extend(self.protection(pool));
                 }
                 if let (Some(check), Ok(other)) = (
@@ -269,7 +269,7 @@ impl Look<'_> {
                 }
             }
             (Err(doubt), _) => {
-                if !told(doubt.code.as_str(), checks) {
+                if !is_shown(doubt.code.as_str(), checks) {
                     checks.push(Check::warning(Group::NodePools, &doubt));
                 }
             }

@@ -153,11 +153,7 @@ pub async fn read(
     warnings.extend(watch.lacking(table, &chosen));
     let ledger = builder.finish();
     super::reader::check_times(&table.to_string(), Some(found.format), &ledger)?;
-    warnings.extend(super::reader::warnings_of(
-        &table.to_string(),
-        &found.missing,
-        &ledger,
-    ));
+    warnings.extend(super::reader::unreadable(&table.to_string(), &ledger));
     if !described.is_partitioned {
         let message = format!(
             "{table}: the table is not partitioned by billing period: every query reads all of it; partition it by billing_period, or by \

@@ -148,8 +148,7 @@ async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<
     };
     let ledger = builder.finish();
     check_times(&place, totals.format, &ledger)?;
-    let missing: Vec<&str> = totals.missing.iter().map(String::as_str).collect();
-    let mut warnings = warnings_of(&place, &missing, &ledger);
+    let mut warnings = Vec::from_iter(unreadable(&place, &ledger));
     warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
     warnings.extend(snapshot.warnings.iter().cloned());
     Ok(ReportData {
@@ -285,22 +284,11 @@ pub(super) fn check_times(place: &str, format: Option<Format>, ledger: &Ledger) 
     .hint("write them as AWS does: timestamps, or text such as 2026-11-21T08:00:00Z"))
 }
 
-/// What should be known of a report that lacks columns, or holds what cannot be read.
-pub(super) fn warnings_of(place: &str, missing: &[&str], ledger: &Ledger) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    if !missing.is_empty() {
-        let columns = missing.join(", ");
-        let message = format!(
-            "{place}: the report lacks {columns}: use is shown, but cannot be checked or acted upon; add them to the export"
-        );
-        warnings.push(Warning::new(WarningCode::MissingColumns, message));
-    }
-    if ledger.unreadable_rows > 0 {
-        let message = format!(
-            "{place}: {} rows hold something that is not a number or time; the hours they belong to are not used",
-            ledger.unreadable_rows
-        );
-        warnings.push(Warning::new(WarningCode::UnreadableRows, message));
-    }
-    warnings
+/// That the report holds what cannot be read, if so.
+pub(super) fn unreadable(place: &str, ledger: &Ledger) -> Option<Warning> {
+    let message = format!(
+        "{place}: {} rows hold something that is not a number or time; the hours they belong to are not used",
+        ledger.unreadable_rows
+    );
+    (ledger.unreadable_rows > 0).then(|| Warning::new(WarningCode::UnreadableRows, message))
 }
