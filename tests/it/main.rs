@@ -5,6 +5,7 @@
 
 mod athena;
 mod aws_access;
+mod chart;
 mod cli;
 mod cluster;
 mod contract;
