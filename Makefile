@@ -12,18 +12,15 @@ ROWS ?= 10000000
 STYLE ?= legacy
 # The demo needs neither AWS nor a cluster, so it is built with neither, which takes a few minutes from nothing. CI runs
 # the binary that its tests were built with (DEMO_BUILD=true DEMO=target/debug/brimful).
-DEMO_BUILD ?= $(CARGO) build --locked --quiet --no-default-features --profile demo
+DEMO_BUILD ?= $(CARGO) build --locked --quiet --no-default-features --features demo --profile demo
 DEMO ?= $(or $(CARGO_TARGET_DIR),target)/demo/brimful
-# The fixtures' clock.
-NOW := 2026-11-21T18:00:00Z
-
 # Tests talk to loopback only, and never to an instance metadata service or a proxy.
 export AWS_EC2_METADATA_DISABLED := true
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures bench bench-build control build clean
+.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures picture bench bench-build control build clean
 
 ## help: print this list
 help:
@@ -35,11 +32,7 @@ need-cargo:
 ## demo: run the main job on the bundled fixtures, without AWS and without a cluster
 demo: need-cargo
 	@$(DEMO_BUILD)
-	@echo '$$ brimful utilization --cur fixtures/cur/legacy --now $(NOW)'
-	@$(DEMO) utilization --cur fixtures/cur/legacy --now $(NOW)
-	@echo
-	@echo '$$ brimful plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)'
-	@$(DEMO) plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now $(NOW)
+	@$(DEMO) demo
 
 ## test: run every test, on real servers; sets up what they need
 test: need-cargo test-tools
@@ -70,7 +63,7 @@ fmt:
 lint: need-cargo
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --features demo --lib --bins -- -D warnings
 
 ## audit: check dependencies' licences, bans and sources, and advisories where their database can be had
 audit: need-cargo
@@ -80,6 +73,12 @@ audit: need-cargo
 ## fixtures: make the bundled fixtures again (same bytes)
 fixtures: test-tools
 	$(PYTHON) fixtures/generator/generate.py
+
+## picture: draw the README's picture of `brimful plan` anew
+picture: need-cargo
+	$(CARGO) build --locked --quiet --bin brimful
+	python3 docs/images/picture.py 110 docs/images/plan.svg $(or $(CARGO_TARGET_DIR),target)/debug/brimful plan \
+		--cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now 2026-11-21T18:00:00Z
 
 ## build: build the release binary
 build: need-cargo

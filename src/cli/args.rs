@@ -51,6 +51,9 @@ pub enum Command {
     History(HistoryArgs),
     /// Restore the weights from before Brimful, and remove its annotations and state.
     Reset(ResetArgs),
+    /// Show a simulated month that comes with the program: no AWS, no cluster, nothing to set up.
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Print a completion script for a shell.
@@ -298,6 +301,15 @@ pub struct ResetArgs {
     /// Say only what is wrong.
     #[arg(short, long, env = "BRIMFUL_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
+}
+
+/// `brimful demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Write report, NodePools and Nodes to this folder and keep them, to try other commands on them.
+    #[arg(long, value_name = "DIR", env = "BRIMFUL_KEEP")]
+    pub keep: Option<PathBuf>,
 }
 
 /// How to print a document.

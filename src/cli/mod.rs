@@ -4,6 +4,8 @@ mod apply;
 pub mod args;
 mod backtest;
 mod context;
+#[cfg(feature = "demo")]
+mod demo;
 mod doctor;
 mod history;
 mod output;
@@ -91,6 +93,8 @@ async fn run(command: Command, interrupt: Interrupt) -> Result<u8> {
         Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,
         Command::History(args) => interrupt.or(history::run(args, interrupt.clone())).await,
         Command::Reset(args) => reset::run(args, interrupt).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => interrupt.or(demo::run(args)).await,
         Command::Schema => output::print(&schema()).map(|()| 0),
         Command::Completions { shell } => output::print(&completions(shell)).map(|()| 0),
         Command::Man => output::print(&man()?).map(|()| 0),

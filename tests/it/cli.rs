@@ -2,11 +2,13 @@
 
 mod backtest;
 mod coordination;
+mod demo;
 mod docs;
 mod doctor;
 mod documents;
 mod explain;
 mod history;
+mod links;
 mod patience;
 mod pools;
 mod reference;

@@ -16,6 +16,6 @@ mod modes;
 mod protection;
 mod refusals;
 mod reset;
-mod rights;
+pub(crate) mod rights;
 mod stopping;
 pub(crate) mod world;

@@ -5,6 +5,7 @@
 
 mod athena;
 mod aws_access;
+mod chart;
 mod cli;
 mod cluster;
 mod contract;
@@ -13,11 +14,13 @@ mod discovery;
 mod hostile;
 mod karpenter;
 mod oracle;
+mod packaging;
 mod plan_rates;
 mod s3_cache;
 mod s3_faults;
 mod s3_report;
 mod s3_rewriting;
 mod support;
+mod terraform;
 mod traps;
 mod walls;

@@ -96,6 +96,24 @@ karpenter() {
   build karpenter karpenter sigs.k8s.io/karpenter/kwok
 }
 
+helm() {
+  local version client minor
+  version=$(module_version helm helm.sh/helm/v3)
+  client=$(module_version helm k8s.io/client-go)
+  minor=${client#v0.}
+  minor=${minor%%.*}
+  say "building helm $version (a minute or two, once)"
+  # As its own Makefile does: else it takes every cluster for Kubernetes 1.20.
+  local chart=helm.sh/helm/v3/pkg/chartutil rules=helm.sh/helm/v3/pkg/lint/rules
+  build helm helm helm.sh/helm/v3/cmd/helm "-X helm.sh/helm/v3/internal/version.version=$version \
+    -X $chart.k8sVersionMajor=1 -X $chart.k8sVersionMinor=$minor -X $rules.k8sVersionMajor=1 -X $rules.k8sVersionMinor=$minor"
+}
+
+actionlint() {
+  say "building actionlint (some seconds, once)"
+  build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
+}
+
 # crds MODULE FOLDER TARGET: the CRDs as Karpenter ships them, out of a folder of its own Go module.
 crds() {
   local source
@@ -149,3 +167,5 @@ fi
 # Nobody ships the kwok provider.
 step karpenter "$tools/bin/karpenter" \
   "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- karpenter
+step helm "$tools/bin/helm" "$here/helm/go.mod" "$here/helm/go.sum" -- helm
+step actionlint "$tools/bin/actionlint" "$here/actionlint/go.mod" "$here/actionlint/go.sum" -- actionlint

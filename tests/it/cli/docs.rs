@@ -28,14 +28,21 @@ impl Shown {
     }
 }
 
-fn documents() -> Vec<PathBuf> {
+/// The README and every page below `docs`.
+pub(super) fn documents() -> Vec<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let docs = std::fs::read_dir(root.join("docs")).expect("the folder of documents");
-    let docs = docs.map(|entry| entry.expect("a document").path());
-    let mut all: Vec<PathBuf> = docs
-        .filter(|path| path.extension().is_some_and(|end| end == "md"))
-        .collect();
-    all.push(root.join("README.md"));
+    let mut all = vec![root.join("README.md")];
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder of documents") {
+            let path = entry.expect("a document").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "md") {
+                all.push(path);
+            }
+        }
+    }
     all.sort();
     all
 }
@@ -131,6 +138,37 @@ fn commands_on_the_fixtures_work_when_copied_and_print_what_is_shown() {
 #[test]
 fn the_backtest_works_when_copied_and_prints_what_is_shown() {
     run_those_of(&["backtest"]);
+}
+
+/// `make picture` draws it anew.
+#[test]
+fn the_picture_of_the_plan_shows_what_is_printed() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/images/plan.svg");
+    let picture = std::fs::read_to_string(path).expect("the picture");
+    let text = |line: &str| -> String {
+        let parts = line.split('<').filter_map(|part| part.split_once('>'));
+        parts.map(|(_, text)| format!("{text} ")).collect()
+    };
+    // The first line is the command.
+    let lines = picture.lines().filter(|line| line.starts_with("<text")).skip(1);
+    let shown = lines.map(text).collect::<String>();
+    let shown = shown
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
+    let printed = Brimful::plan("fixtures/cur/legacy").ends(0).stdout;
+    let without_rules = |text: &str| {
+        words(text)
+            .replace('─', "")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        without_rules(&shown),
+        without_rules(&printed),
+        "run `make picture`"
+    );
 }
 
 fn run_those_of(commands: &[&str]) {

@@ -19,7 +19,7 @@ const REVIEW: Kind = Kind::new(
 );
 
 /// What the API server says about a right: `group/resource`, in a namespace or (`-`) none.
-fn may(client: &Client, verb: &str, resource: &str, namespace: &str, name: &str) -> bool {
+pub(crate) fn may(client: &Client, verb: &str, resource: &str, namespace: &str, name: &str) -> bool {
     let (group, resource) = resource.split_once('/').expect("group/resource");
     let mut asked = json!({"verb": verb, "group": group, "resource": resource, "name": name});
     if namespace != "-" {

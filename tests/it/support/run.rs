@@ -84,6 +84,12 @@ impl Brimful {
         self
     }
 
+    /// In another folder than the repository's root.
+    pub(crate) fn current_dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     pub(crate) fn envs(mut self, env: Vec<(String, String)>) -> Self {
         self.command.envs(env);
         self

@@ -21,7 +21,7 @@ use brimful_types::{Error, ErrorKind};
 // Ways out, whoever of AWS tells of the trouble.
 pub(crate) const RENEW: &str = "renew them (aws sso login, or a new session) and run again";
 pub(crate) const GIVE: &str =
-    "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: see the README)";
+    "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: docs/install/aws.md)";
 pub(crate) const CHECK: &str = "check AWS_PROFILE, AWS_ACCESS_KEY_ID or the pod's role";
 const ASSUME: &str = "grant sts:AssumeRole on it (manifests/iam-policy-optional.json), and name the caller, and cur.externalId if it is \
      asked for, in the role's trust policy";

@@ -1,0 +1,14 @@
+output "role_arn" {
+  description = "Role of the pod: aws.roleArn of the Helm chart."
+  value       = aws_iam_role.this.arn
+}
+
+output "cur_uri" {
+  description = "Where the report lies: cur.uri."
+  value       = "s3://${var.bucket}/${var.prefix}/${var.name}"
+}
+
+output "bucket_policy" {
+  description = "What the policy of a bucket must hold that this module did not make."
+  value       = jsonencode(local.bucket_policy)
+}
