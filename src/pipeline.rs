@@ -38,6 +38,8 @@ pub struct ReadOptions<'a> {
     pub cache: Option<&'a LedgerCache>,
     /// How much is wanted; decisions need it all.
     pub detail: Detail,
+    /// The cluster that decisions are about, where it is known beforehand.
+    pub own: Option<&'a str>,
     /// Worker threads.
     pub threads: usize,
     /// Told about progress.
@@ -118,6 +120,7 @@ pub async fn judge_window(
         ends_early: window.to.is_some(),
         cache: options.cache,
         detail: options.detail,
+        own: options.own,
         threads: options.threads,
         progress: options.progress,
         stop: options.stop,
@@ -174,6 +177,7 @@ pub async fn inspect(options: &ReadOptions<'_>, config: &Config, now: DateTime<U
         ends_early: false,
         cache: options.cache,
         detail: options.detail,
+        own: options.own,
         threads: options.threads,
         progress: options.progress,
         stop: options.stop,

@@ -7,11 +7,12 @@ use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::cluster::{Cluster, NodeClaimsError};
-use crate::pipeline::{ClusterView, document, judge_history, plan};
+use crate::pipeline::{ClusterView, ReadOptions, document, judge_history, plan};
 use crate::report::json::PlanDocument;
 use crate::report::{explain, plan_table};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::manifest;
+use brimful_policy::identity::Identity;
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
@@ -51,7 +52,11 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     }
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Usage, &report);
+    let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
+    let options = ReadOptions {
+        own: own.as_deref(),
+        ..context.read_options(Detail::Usage, &report)
+    };
     let mut judged = judge_history(&options, &context.config, context.now).await?;
     drop(progress);
     if let Some(damage) = known.damage {
