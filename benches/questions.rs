@@ -30,9 +30,10 @@ use brimful_cur::batch::LineItems;
 use brimful_cur::columns::{Number, Text, Time, Wanted};
 use brimful_cur::facts::Facts;
 use brimful_cur::pages::RowFilter;
-use brimful_cur::scan::Scan;
+use brimful_cur::scan::{Counter, Scan};
 use brimful_cur::store::{LocalStore, ObjectStore};
 use brimful_cur::symbols::{Symbol, Symbols};
+use brimful_types::Result;
 use brimful_types::hour::Hour;
 use chrono::{DateTime, Utc};
 use clap::Parser;
@@ -163,8 +164,10 @@ struct Answers {
 }
 
 /// What a worker keeps from batch to batch.
-#[derive(Default)]
 struct Worker {
+    symbols: Arc<Symbols>,
+    answers: Arc<Answers>,
+    since: i64,
     /// What a row is, by its line type, usage type and product; and the usage type's instance type.
     known: FxHashMap<[Symbol; 3], (Row, Symbol)>,
     q1: Vec<Step<6>>,
@@ -200,7 +203,20 @@ fn billionths(value: f64) -> i64 {
 }
 
 impl Worker {
-    fn add(&mut self, items: &LineItems, symbols: &Symbols, since: i64, answers: &Answers) {
+    fn new(symbols: &Arc<Symbols>, answers: &Arc<Answers>, since: i64) -> Self {
+        Self {
+            symbols: Arc::clone(symbols),
+            answers: Arc::clone(answers),
+            since,
+            known: FxHashMap::default(),
+            q1: Vec::new(),
+            q2: Vec::new(),
+            q3: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, items: &LineItems) {
+        let (symbols, answers, since) = (&self.symbols, &self.answers, self.since);
         for row in 0..items.rows() {
             let Some(start) = items.millis(Time::Start, row).filter(|start| *start >= since) else {
                 continue;
@@ -262,6 +278,13 @@ impl Worker {
     }
 }
 
+impl Counter for Worker {
+    fn count(&mut self, items: &LineItems) -> Result<()> {
+        self.add(items);
+        Ok(())
+    }
+}
+
 fn sum<const N: usize>(to: &mut [i64; N], from: &[i64; N]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
@@ -291,8 +314,7 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
     }
     let symbols = Arc::new(Symbols::default());
     let since = arguments.since.map(|since| since.timestamp_millis());
-    let answers = Answers::default();
-    let idle: Mutex<Vec<Worker>> = Mutex::default();
+    let answers = Arc::new(Answers::default());
     let scan = Scan {
         store: &store,
         files: &objects,
@@ -304,14 +326,9 @@ async fn answer(arguments: &Arguments) -> serde_json::Value {
         progress: &|_, _| {},
         stop: &AtomicBool::new(false),
     };
-    let sink = |items: &LineItems| {
-        let mut worker = lock(&idle).pop().unwrap_or_default();
-        worker.add(items, &symbols, since.unwrap_or(i64::MIN), &answers);
-        lock(&idle).push(worker);
-        Ok(())
-    };
-    scan.run(&sink).await.unwrap_or_else(|error| panic!("{error:?}"));
-    let Answers { q1, q2, q3 } = &answers;
+    let worker = || Worker::new(&symbols, &answers, since.unwrap_or(i64::MIN));
+    scan.run(worker).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let Answers { q1, q2, q3 } = &*answers;
     serde_json::json!({"q1": lock(q1).totals(), "q2": lock(q2).totals(), "q3": lock(q3).totals()})
 }
 

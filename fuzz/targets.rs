@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use brimful::config::Config;
 use brimful_cur::columns::Detail;
 use brimful_cur::ledger_builder::LedgerBuilder;
 use brimful_cur::manifest::Manifest;
+use brimful_cur::object::ReadError;
 use brimful_cur::scan::Scan;
 use brimful_cur::store::{LocalStore, ObjectStore};
 use brimful_cur::symbols::Symbols;
@@ -63,7 +64,6 @@ pub fn report(bytes: &[u8]) {
 
 fn scan(store: &Arc<dyn ObjectStore>, paged: bool) -> Result<Ledger, String> {
     let symbols = Arc::new(Symbols::default());
-    let builder = Mutex::new(LedgerBuilder::new(&symbols, None, Detail::Usage));
     let outcome = RUNTIME.block_on(async {
         let object = store.head("a.snappy.parquet").await.ok().flatten();
         let scan = Scan {
@@ -77,16 +77,11 @@ fn scan(store: &Arc<dyn ObjectStore>, paged: bool) -> Result<Ledger, String> {
             progress: &|_, _| {},
             stop: &AtomicBool::new(false),
         };
-        let add = |items: &_| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items);
-        scan.run(&add).await
+        let (builder, _) =
+            LedgerBuilder::scan(&scan, || LedgerBuilder::new(&symbols, None, Detail::Usage)).await?;
+        Ok(builder.finish()?)
     });
-    match outcome {
-        Ok(_) => Ok(builder
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .finish()),
-        Err(error) => Err(format!("{error:?}")),
-    }
+    outcome.map_err(|error: ReadError| format!("{error:?}"))
 }
 
 /// A manifest of either sort.

@@ -39,6 +39,8 @@ pub struct ReadOptions<'a> {
     pub cache: Option<&'a LedgerCache>,
     /// How much is wanted; decisions need it all.
     pub detail: Detail,
+    /// The cluster that decisions are about, where it is known beforehand.
+    pub own: Option<&'a str>,
     /// Worker threads.
     pub threads: usize,
     /// Called with bytes read and bytes to read.
@@ -69,6 +71,7 @@ impl<'a> ReadOptions<'a> {
             ends_early,
             cache: self.cache,
             detail: self.detail,
+            own: self.own,
             threads: self.threads,
             progress: self.progress,
             stop: self.stop,

@@ -76,6 +76,7 @@ impl Context {
             access: &self.access,
             cache: self.cache.as_ref(),
             detail,
+            own: self.config.cluster.name.as_deref(),
             threads: self.threads,
             progress,
             stop: self.interrupt.flag(),

@@ -5,13 +5,14 @@ use super::context::{Context, connect_to};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
-use crate::analysis::read_history;
+use crate::analysis::{ReadOptions, read_history};
 use crate::cluster::Cluster;
 use crate::render::json::PlanDocument;
 use crate::render::{explain, plan_table};
 use crate::run::{ClusterView, Run};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::cluster::NodeClaimsError;
+use brimful_policy::identity::Identity;
 use brimful_types::warning::{Warning, WarningCode};
 use brimful_types::{Error, ErrorKind, Result};
 
@@ -29,7 +30,11 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     }
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Usage, &report);
+    let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
+    let options = ReadOptions {
+        own: own.as_deref(),
+        ..context.read_options(Detail::Usage, &report)
+    };
     let analysis = read_history(&options, &context.config, context.now).await?;
     drop(progress);
     let run = Run::gather(context.setup(&known), analysis, view).await;

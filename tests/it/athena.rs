@@ -282,6 +282,7 @@ fn history(
         access: &access,
         cache: None,
         detail: Detail::Accounts,
+        own: None,
         threads: 1,
         progress: &|_, _| (),
         stop,

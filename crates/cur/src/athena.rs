@@ -138,8 +138,9 @@ pub async fn read(
         .iter()
         .filter(|(period, _)| period.is_none_or(|period| chosen.contains(&period)));
     let total: u64 = total.map(|(_, rows)| rows).sum();
-    let symbols = Symbols::default();
-    let mut builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
+    let symbols = Arc::new(Symbols::default());
+    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
+    let mut builder = builder.for_cluster(request.own);
     let mut done = 0;
     athena
         .run(&question.sql(), &mut |page| {
@@ -151,7 +152,7 @@ pub async fn read(
         .await?;
     let mut warnings = watch.end(table, athena).await?;
     warnings.extend(watch.lacking(table, &chosen));
-    let ledger = builder.finish();
+    let ledger = builder.finish()?;
     super::reader::check_times(&table.to_string(), Some(found.format), &ledger)?;
     warnings.extend(super::reader::unreadable(&table.to_string(), &ledger));
     if !described.is_partitioned {

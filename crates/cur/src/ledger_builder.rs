@@ -1,12 +1,16 @@
 //! Folds line items into a ledger, in any order and from any thread, always to the same result.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::batch::LineItems;
 use crate::columns::{Detail, Number, Text, Time};
 use crate::facts::Facts;
+use crate::object::ReadError;
 use crate::pages::RowFilter;
+use crate::scan::{Counter, Scan, ScanSummary};
 use crate::symbols::{Symbol, Symbols};
 use brimful_savings_plans::ledger::PlanHour;
 use brimful_savings_plans::usage::{LineItemType, UsageKind};
@@ -15,35 +19,44 @@ use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 use brimful_types::{Error, Result};
 
-use groups::{Group, Groups};
+use groups::Groups;
 use memo::Memo;
-use newest::{Ends, Lengths, Newest, Span};
+use merge::{Ends, Lengths, Merge, Newest, Span, merge_into};
+use sums::{Beyond, Usage};
 
-/// A ledger in the making.
+/// A ledger in the making. Several may count parts of a report, each in a thread of its own, and be merged.
 #[derive(Debug)]
-pub struct LedgerBuilder<'a> {
-    symbols: &'a Symbols,
+pub struct LedgerBuilder {
+    symbols: Arc<Symbols>,
     /// Hours to keep. Rows that begin before them are not looked at, so that it makes no difference whether the scan
     /// has skipped them; later ones still describe plans and tell how far the report reaches.
     window: Option<Range<Hour>>,
     detail: Detail,
+    /// The cluster of which pools and accounts are told apart, if it is known which.
+    own: Option<Symbol>,
     line_types: Memo<LineItemType>,
     /// False for usage types that no product bills as coverable or Spot usage.
     may_matter: Memo<bool>,
+    tells_of_plan: Memo<bool>,
     groups: Groups,
+    /// What goes to which series and hour, until the batch at hand is done.
+    pending: Vec<(u32, Hour, Quantity, Money)>,
+    counts: Counts,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+struct Counts {
+    /// By plan.
+    hours: FxHashMap<(Symbol, Hour), PlanHour>,
+    usage: Usage,
     /// Region code by what the row says and its usage type, and the newest hour of such a row.
     regions: FxHashMap<(Symbol, Symbol), (Symbol, Hour)>,
-    hours: FxHashMap<(Symbol, Hour), PlanHour>,
     /// Newest hour by plan, by what its rows say of it, and by whether they are fees.
     facts: FxHashMap<(Symbol, [Symbol; FACTS.len()], bool), Hour>,
     rates: FxHashMap<(Symbol, Symbol, Symbol), Newest>,
     prices: FxHashMap<(Symbol, Symbol), Newest>,
     spot_list_prices: FxHashMap<(Symbol, Symbol), Newest>,
-    used: FxHashMap<Used, u32>,
-    series: FxHashMap<SeriesKey, u32>,
-    cells: FxHashMap<(u32, Hour), (Quantity, i64)>,
-    /// What goes to which cell, until the batch at hand is done.
-    pending: Vec<(u32, Hour, Quantity, Money)>,
     newest_by_region: FxHashMap<Symbol, Ends>,
     /// Newest hour by plan and region.
     covered_regions: FxHashMap<(Symbol, Symbol), Hour>,
@@ -59,7 +72,6 @@ pub struct LedgerBuilder<'a> {
     /// What refunds say that seem to be of a plan, and the plan where they name it; and the newest hour,
     /// where they tell any.
     refunds: FxHashMap<(Symbol, Symbol), Option<Hour>>,
-    tells_of_plan: Memo<bool>,
 }
 
 /// Text facts that describe a plan, in the order of [`PlanTexts`]' fields.
@@ -104,38 +116,30 @@ struct SeriesKey {
     node_pool: Symbol,
 }
 
-impl<'a> LedgerBuilder<'a> {
+impl LedgerBuilder {
     /// A builder for the hours of `window` (all when `None`), whose strings come from `symbols`.
     #[must_use]
-    pub fn new(symbols: &'a Symbols, window: Option<Range<Hour>>, detail: Detail) -> Self {
+    pub fn new(symbols: &Arc<Symbols>, window: Option<Range<Hour>>, detail: Detail) -> Self {
         Self {
-            symbols,
+            symbols: Arc::clone(symbols),
             window,
             detail,
+            own: None,
             line_types: Memo::new(LineItemType::of),
             may_matter: Memo::new(|usage_type| matter::usage_type(usage_type) & !matter::OF_NO_USAGE != 0),
-            groups: Groups::default(),
-            regions: FxHashMap::default(),
-            hours: FxHashMap::default(),
-            facts: FxHashMap::default(),
-            rates: FxHashMap::default(),
-            prices: FxHashMap::default(),
-            spot_list_prices: FxHashMap::default(),
-            used: FxHashMap::default(),
-            series: FxHashMap::default(),
-            cells: FxHashMap::default(),
-            pending: Vec::new(),
-            newest_by_region: FxHashMap::default(),
-            covered_regions: FxHashMap::default(),
-            newest_usage: Ends::default(),
-            fees: Lengths::default(),
-            covered: Lengths::default(),
-            timeless_rows: 0,
-            unreadable_rows: FxHashMap::default(),
-            has_times: false,
-            refunds: FxHashMap::default(),
             tells_of_plan: Memo::new(|text| text.contains("Refund") && text.contains("Savings Plan")),
+            groups: Groups::default(),
+            pending: Vec::new(),
+            counts: Counts::default(),
         }
+    }
+
+    /// Adds up the usage of every other cluster over its accounts and `NodePool`s: decisions about that cluster need no
+    /// more of them, and a large organisation has hundreds. Of no account with [`Detail::Accounts`].
+    #[must_use]
+    pub fn for_cluster(mut self, name: Option<&str>) -> Self {
+        self.own = name.map(|name| self.symbols.intern(std::iter::once(Some(name)))[0]);
+        self
     }
 
     /// Rows that it makes something of, and few others.
@@ -149,10 +153,18 @@ impl<'a> LedgerBuilder<'a> {
         fee_bits: matter::OF_FEES,
     };
 
-    /// Where its strings come from.
-    #[must_use]
-    pub fn symbols(&self) -> &'a Symbols {
-        self.symbols
+    /// Counts what a scan hands over, by `new` builders that are alike.
+    ///
+    /// # Errors
+    /// As of the scan.
+    pub async fn scan(scan: &Scan<'_>, new: impl Fn() -> Self) -> Result<(Self, ScanSummary), ReadError> {
+        let (builders, summary) = scan.run(&new).await?;
+        let mut builders = builders.into_iter();
+        let mut whole = builders.next().unwrap_or_else(new);
+        for part in builders {
+            whole.merge(part)?;
+        }
+        Ok((whole, summary))
     }
 
     /// Adds a batch of line items.
@@ -163,12 +175,12 @@ impl<'a> LedgerBuilder<'a> {
         for row in 0..items.rows() {
             let line_type = self
                 .line_types
-                .get(items.text(Text::LineItemType, row), self.symbols);
+                .get(items.text(Text::LineItemType, row), &self.symbols);
             match line_type {
                 LineItemType::Usage => {
                     if self
                         .may_matter
-                        .get(items.text(Text::UsageType, row), self.symbols)
+                        .get(items.text(Text::UsageType, row), &self.symbols)
                     {
                         self.add_usage(items, row);
                     } else if items.lacks_services() {
@@ -196,17 +208,63 @@ impl<'a> LedgerBuilder<'a> {
             }
         }
         // In one go, which lets the processor wait for many cells at the same time: they lie far apart.
-        let mut pending = std::mem::take(&mut self.pending);
-        for (series, hour, amount, cost) in pending.drain(..) {
-            self.add_to_cell(series, hour, amount, cost)?;
-        }
-        self.pending = pending;
-        Ok(())
+        let usage = &mut self.counts.usage;
+        let mut pending = self.pending.drain(..);
+        let added =
+            pending.try_for_each(|(series, hour, amount, cost)| usage.add(series, hour, amount, cost));
+        drop(pending);
+        added.map_err(|sum| beyond(&self.symbols, &sum))
+    }
+
+    /// Adds what another builder of the same report, with the same symbols, window and detail, has counted.
+    ///
+    /// # Errors
+    /// An hour's usage or cost is beyond what one report can hold.
+    pub fn merge(&mut self, mut other: Self) -> Result<()> {
+        self.settle();
+        other.settle();
+        self.counts.has_times |= other.counts.has_times;
+        // Whatever a builder learns to count must be merged, too: a new field does not compile until it is.
+        let Counts {
+            hours,
+            usage,
+            regions,
+            facts,
+            rates,
+            prices,
+            spot_list_prices,
+            newest_by_region,
+            covered_regions,
+            newest_usage,
+            fees,
+            covered,
+            timeless_rows,
+            unreadable_rows,
+            has_times: _,
+            refunds,
+        } = other.counts;
+        let known = &mut self.counts;
+        known.hours.merge(hours);
+        known.regions.merge(regions);
+        known.facts.merge(facts);
+        known.rates.merge(rates);
+        known.prices.merge(prices);
+        known.spot_list_prices.merge(spot_list_prices);
+        known.newest_by_region.merge(newest_by_region);
+        known.covered_regions.merge(covered_regions);
+        known.newest_usage.merge(newest_usage);
+        known.fees.merge(fees);
+        known.covered.merge(covered);
+        known.timeless_rows.merge(timeless_rows);
+        known.unreadable_rows.merge(unreadable_rows);
+        known.refunds.merge(refunds);
+        let merged = known.usage.merge(usage);
+        merged.map_err(|sum| beyond(&self.symbols, &sum))
     }
 
     fn add_fee(&mut self, items: &impl Facts, row: usize) {
         let Some(span) = self.span(items, row) else { return };
-        self.fees.note(span);
+        self.counts.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
         let (total, used) = (
             items.dollars(Number::TotalCommitment, row),
@@ -217,7 +275,7 @@ impl<'a> LedgerBuilder<'a> {
         if arn.is_empty() || !self.keeps(span.hour) {
             return;
         }
-        let entry = self.hours.entry((arn, span.hour)).or_default();
+        let entry = self.counts.hours.entry((arn, span.hour)).or_default();
         match (total, used) {
             (Some(total), Some(used)) => {
                 *entry.commitment.get_or_insert_default() += total;
@@ -234,29 +292,28 @@ impl<'a> LedgerBuilder<'a> {
     /// A plan that was returned: AWS gives its fee back.
     fn add_refund(&mut self, items: &impl Facts, row: usize) {
         let (plan, description) = (items.text(Text::PlanArn, row), items.text(Text::Description, row));
-        if !self.tells_of_plan.get(description, self.symbols) {
+        if !self.tells_of_plan.get(description, &self.symbols) {
             return;
         }
         let hour = items.millis(Time::Start, row).and_then(Hour::of_millis);
         if hour.is_none_or(|hour| self.begins_by(hour)) {
-            let newest = self.refunds.entry((plan, description)).or_default();
-            *newest = (*newest).max(hour);
+            merge_into(&mut self.counts.refunds, (plan, description), hour);
         }
     }
 
     fn add_covered(&mut self, items: &impl Facts, row: usize, line_type: LineItemType) {
         let Some(span) = self.span(items, row) else { return };
-        self.covered.note(span);
+        self.counts.covered.note(span);
         let group = self.group(line_type, items, row);
         self.note_plan(group, span.hour);
         self.note_newest(group, span);
-        let Group { key, kind, .. } = &self.groups.all[group];
-        let (arn, kind) = (key.plan, *kind);
+        let known = &self.groups.all[group];
+        let (arn, kind) = (known.plan(), known.kind);
         if arn.is_empty() || !self.keeps(span.hour) {
             return;
         }
         let cost = items.dollars(Number::EffectiveCost, row);
-        let entry = self.hours.entry((arn, span.hour)).or_default();
+        let entry = self.counts.hours.entry((arn, span.hour)).or_default();
         match cost {
             Some(cost) => {
                 entry.covered += cost;
@@ -325,71 +382,43 @@ impl<'a> LedgerBuilder<'a> {
     }
 
     fn add_cell(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour, cost: Money) {
-        let group = &mut self.groups.all[group];
-        group.located = group.located.max(Some(hour));
-        let key = SeriesKey {
-            used: group.used,
-            account: match self.detail {
-                Detail::Usage if is_tagged(items, row) => items.text(Text::UsageAccount, row),
-                Detail::Accounts => items.text(Text::UsageAccount, row),
-                Detail::Plans | Detail::Usage => Symbol::EMPTY,
-            },
-            cluster: items.text(Text::ClusterTag, row),
-            node_pool: items.text(Text::NodePoolTag, row),
-        };
         let Some(amount) = items.amount(row) else {
             self.note_unreadable(hour, items.line_items(row));
             return;
         };
-        let series = self.number_of(key);
+        let group = &mut self.groups.all[group];
+        group.located = group.located.max(Some(hour));
+        let cluster = items.text(Text::ClusterTag, row);
+        let is_foreign = !cluster.is_empty() && self.own.is_some_and(|own| own != cluster);
+        let (account, node_pool) = match self.detail {
+            Detail::Usage if is_foreign => (Symbol::EMPTY, Symbol::EMPTY),
+            Detail::Usage if !is_tagged(items, row) => (Symbol::EMPTY, Symbol::EMPTY),
+            Detail::Usage | Detail::Accounts => (
+                items.text(Text::UsageAccount, row),
+                items.text(Text::NodePoolTag, row),
+            ),
+            Detail::Plans => (Symbol::EMPTY, items.text(Text::NodePoolTag, row)),
+        };
+        let key = SeriesKey {
+            used: group.used,
+            account,
+            cluster,
+            node_pool,
+        };
+        let usage = &mut self.counts.usage;
+        let series = if [account, cluster, node_pool] == [Symbol::EMPTY; 3] {
+            *group.nobodys.get_or_insert_with(|| usage.number_of(key))
+        } else {
+            usage.number_of(key)
+        };
         self.pending.push((series, hour, amount, cost));
-    }
-
-    /// The number of what was used, a new one for what is new.
-    fn number_of_used(&mut self, used: Used) -> u32 {
-        let next = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
-        *self.used.entry(used).or_insert(next)
-    }
-
-    /// The number of a series, a new one for a new series.
-    fn number_of(&mut self, key: SeriesKey) -> u32 {
-        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
-        *self.series.entry(key).or_insert(next)
-    }
-
-    /// Adds to the cell of a series, given by number.
-    fn add_to_cell(&mut self, series: u32, hour: Hour, amount: Quantity, cost: Money) -> Result<()> {
-        let (amounts, costs) = self.cells.entry((series, hour)).or_default();
-        let cost = i64::try_from(cost.picos()).ok();
-        match (
-            amounts.checked_add(amount),
-            cost.and_then(|cost| costs.checked_add(cost)),
-        ) {
-            (Some(amount), Some(cost)) => {
-                (*amounts, *costs) = (amount, cost);
-                Ok(())
-            }
-            _ => Err(self.beyond(series, hour)),
-        }
-    }
-
-    fn beyond(&self, series: u32, hour: Hour) -> Error {
-        let used = self.series.iter().find(|(_, number)| **number == series);
-        let used = used.and_then(|(key, _)| self.all_used().get(key.used as usize).copied());
-        let usage_type = used
-            .map(|used| self.symbols.text(used.usage_type))
-            .unwrap_or_default();
-        Error::report(format!(
-            "{hour}: usage of {usage_type} is beyond $9 million an hour"
-        ))
-        .hint("the report's numbers cannot be right: export it again")
     }
 
     /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
     fn span(&mut self, items: &impl Facts, row: usize) -> Option<Span> {
         let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
         let hour = start.and_then(Hour::of_millis);
-        self.has_times |= hour.is_some();
+        self.counts.has_times |= hour.is_some();
         if hour.is_some_and(|hour| !self.begins_by(hour)) {
             return None;
         }
@@ -399,13 +428,13 @@ impl<'a> LedgerBuilder<'a> {
             length: end - start,
         });
         if span.is_none() {
-            self.timeless_rows += items.line_items(row);
+            self.counts.timeless_rows += items.line_items(row);
         }
         span
     }
 
     fn note_unreadable(&mut self, hour: Hour, rows: u64) {
-        *self.unreadable_rows.entry(hour).or_default() += rows;
+        merge_into(&mut self.counts.unreadable_rows, hour, rows);
     }
 
     /// False for what lies before the window.
@@ -431,7 +460,7 @@ impl<'a> LedgerBuilder<'a> {
     /// A row of the group describes its plan.
     fn note_plan(&mut self, group: usize, hour: Hour) {
         let group = &mut self.groups.all[group];
-        if !group.key.plan.is_empty() {
+        if !group.plan().is_empty() {
             group.describes = group.describes.max(Some(hour));
         }
     }
@@ -450,6 +479,20 @@ impl<'a> LedgerBuilder<'a> {
     }
 }
 
+impl Counter for LedgerBuilder {
+    fn count(&mut self, items: &LineItems) -> Result<()> {
+        self.add(items)
+    }
+}
+
+fn beyond(symbols: &Symbols, Beyond { usage_type, hour }: &Beyond) -> Error {
+    let usage_type = symbols.text(*usage_type);
+    Error::report(format!(
+        "{hour}: usage of {usage_type} is beyond $9 million an hour"
+    ))
+    .hint("the report's numbers cannot be right: export it again")
+}
+
 /// True for rows that a tag assigns to a cluster or a NodePool.
 fn is_tagged(items: &impl Facts, row: usize) -> bool {
     [Text::ClusterTag, Text::NodePoolTag]
@@ -462,5 +505,9 @@ mod focus;
 mod groups;
 mod matter;
 mod memo;
-mod newest;
+mod merge;
 pub(crate) mod partial;
+mod sums;
+
+#[cfg(test)]
+mod tests;

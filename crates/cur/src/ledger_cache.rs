@@ -51,13 +51,14 @@ impl LedgerCache {
     pub(crate) async fn look_up(
         &self,
         report: (String, String),
-        detail: Detail,
+        (detail, own): (Detail, Option<&str>),
         periods: &[Option<BillingPeriod>],
     ) -> Kept<'_> {
         let mut kept = Kept {
             cache: self,
             report,
             detail,
+            own: own.map(str::to_owned),
             slots: Vec::new(),
             warnings: Vec::new(),
         };
@@ -80,6 +81,7 @@ pub(crate) struct Kept<'a> {
     cache: &'a LedgerCache,
     report: (String, String),
     detail: Detail,
+    own: Option<String>,
     slots: Vec<Slot>,
     warnings: Vec<Warning>,
 }
@@ -164,7 +166,12 @@ impl Kept<'_> {
 
     fn subject(&self, period: Option<BillingPeriod>) -> Subject {
         let period = period.map(|period| period.to_string());
-        Subject::new(self.report.clone(), self.detail, period)
+        Subject {
+            report: self.report.clone(),
+            detail: self.detail,
+            own: self.own.clone(),
+            period,
+        }
     }
 
     fn slot(&self, part: &Part) -> Option<&Slot> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -49,6 +49,8 @@ pub struct Request<'a> {
     pub cache: Option<&'a LedgerCache>,
     /// How much is wanted.
     pub detail: Detail,
+    /// The cluster that decisions are about; all clusters' `NodePool`s are told apart when `None`.
+    pub own: Option<&'a str>,
     /// Worker threads.
     pub threads: usize,
     /// Told about progress.
@@ -137,16 +139,15 @@ async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<
         kept.tell_manifests(&mut manifests);
     }
     let snapshot = Snapshot::take(store.as_ref(), &place, listing, request.periods, &mut manifests).await?;
-    let symbols = Arc::new(Symbols::default());
     let counted = match &mut kept {
-        Some(kept) => cached::count(store, request, &snapshot, &symbols, kept).await?,
+        Some(kept) => cached::count(store, request, &snapshot, kept).await?,
         None => None,
     };
     let (builder, totals) = match counted {
         Some(counted) => counted,
-        None => count(store, request, &snapshot, &symbols).await?,
+        None => count(store, request, &snapshot).await?,
     };
-    let ledger = builder.finish();
+    let ledger = builder.finish()?;
     check_times(&place, totals.format, &ledger)?;
     let mut warnings = Vec::from_iter(unreadable(&place, &ledger));
     warnings.extend(kept.map(Kept::into_warnings).unwrap_or_default());
@@ -171,33 +172,34 @@ async fn kept<'a>(store: &dyn ObjectStore, request: &Request<'a>, listing: &List
     let cache = request.cache.filter(|_| !request.ends_early)?;
     let (name, periods) = listing.only(store, request.periods)?;
     let report = (store.root(), name.to_owned());
-    Some(cache.look_up(report, request.detail, &periods).await)
+    Some(
+        cache
+            .look_up(report, (request.detail, request.own), &periods)
+            .await,
+    )
 }
 
 /// Counts all files of a snapshot.
-async fn count<'a>(
+async fn count(
     store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     snapshot: &Snapshot,
-    symbols: &'a Arc<Symbols>,
-) -> Result<(LedgerBuilder<'a>, Totals), ReadError> {
+) -> Result<(LedgerBuilder, Totals), ReadError> {
     let files: Vec<Object> = snapshot.files().cloned().collect();
-    let builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
-    let scanned = scan(store, request, &files, symbols, builder).await;
+    let scanned = scan(store, request, &files, request.window.clone()).await;
     let (builder, summary) = verified(store.as_ref(), snapshot, &files, scanned).await?;
     let mut totals = Totals::default();
     totals.add(&Summary::from(&summary), "")?;
     Ok((builder, totals))
 }
 
-/// Scans some files into a builder.
-async fn scan<'a>(
+/// Counts some files: those hours of them that are to be kept.
+async fn scan(
     store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     files: &[Object],
-    symbols: &Arc<Symbols>,
-    builder: LedgerBuilder<'a>,
-) -> Result<(LedgerBuilder<'a>, ScanSummary), ReadError> {
+    keep: Option<Range<Hour>>,
+) -> Result<(LedgerBuilder, ScanSummary), ReadError> {
     let window = request.window.clone().map(|window| Range {
         // What begins later describes plans, too.
         end: if request.ends_early {
@@ -207,7 +209,7 @@ async fn scan<'a>(
         },
         ..window
     });
-    let builder = Mutex::new(builder);
+    let symbols = Arc::new(Symbols::default());
     let scan = Scan {
         store,
         files,
@@ -215,17 +217,12 @@ async fn scan<'a>(
         filter: Some(LedgerBuilder::FILTER),
         wanted: request.detail.wanted(),
         threads: request.threads,
-        symbols,
+        symbols: &symbols,
         progress: request.progress,
         stop: request.stop,
     };
-    let summary = scan
-        .run(&|items| builder.lock().unwrap_or_else(PoisonError::into_inner).add(items))
-        .await?;
-    Ok((
-        builder.into_inner().unwrap_or_else(PoisonError::into_inner),
-        summary,
-    ))
+    let new = || LedgerBuilder::new(&symbols, keep.clone(), request.detail).for_cluster(request.own);
+    LedgerBuilder::scan(&scan, new).await
 }
 
 /// What was made of some files, if they still are those that were listed. A file overwritten in place while it is

@@ -1,7 +1,8 @@
 //! One pass over the needed columns of a report's files, row group by row group, on some threads.
 //!
-//! The threads decode and send; whoever waits for the scan takes what they send. They own all that they work on, so that
-//! the wait can be given up at any time: nothing is received any more then, and that ends each of them, wherever it waits.
+//! Each thread decodes row groups and counts their line items in a counter of its own, so that none waits for another; who
+//! waits for the scan gets the counters, to be added up. Threads own all that they work on, so that the wait can be given
+//! up at any time: nobody listens to their progress then, and that ends each of them, wherever it waits.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,11 +31,20 @@ const FOOTERS: usize = 8;
 /// Bytes of row groups in memory, of all workers together, up to which others are fetched ahead.
 const AHEAD: u64 = 64 << 20;
 
-/// Batches of line items that may wait to be taken, per thread.
-const WAITING: usize = 2;
+/// Reports of progress that may wait to be taken, per thread.
+const WAITING: usize = 4;
 
 /// Told about progress: rows done so far, and rows to do.
 pub type Progress<'a> = dyn Fn(u64, u64) + Sync + 'a;
+
+/// Takes line items, in any order. What several take of the same rows must add up to the same, however these are dealt out.
+pub trait Counter: Send + 'static {
+    /// Counts some line items.
+    ///
+    /// # Errors
+    /// What is wrong with them; it ends the scan.
+    fn count(&mut self, items: &LineItems) -> Result<()>;
+}
 
 /// What a scan should read.
 pub struct Scan<'a> {
@@ -80,14 +90,12 @@ pub struct ScanSummary {
 }
 
 impl Scan<'_> {
-    /// Hands every line item of the needed columns to `sink`, in any order. Dropped half-way, it stops the threads.
+    /// Hands every line item of the needed columns to one of the counters, each of which is one thread's. Dropped half-way,
+    /// it stops the threads.
     ///
     /// # Errors
     /// [`ReadError::Changed`] when a file was rewritten meanwhile; else the first thing that went wrong.
-    pub async fn run(
-        &self,
-        sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
-    ) -> Result<ScanSummary, ReadError> {
+    pub async fn run<C: Counter>(&self, counter: impl Fn() -> C) -> Result<(Vec<C>, ScanSummary), ReadError> {
         let leading = self.filter.iter().flat_map(|filter| filter.leading);
         debug_assert!(
             leading
@@ -121,42 +129,39 @@ impl Scan<'_> {
         });
         let (send, receive) = channel(threads * WAITING);
         for _ in 0..threads {
-            let (work, send) = (Arc::clone(&work), send.clone());
+            let (work, send, counter) = (Arc::clone(&work), send.clone(), counter());
             thread::Builder::new()
                 .name("scan".to_owned())
-                .spawn(move || work.run(&send))
+                .spawn(move || work.run(counter, &send))
                 .map_err(|error| {
                     Error::unexpected("cannot start a thread to read the report").source(error)
                 })?;
         }
         // The last of the threads ends the stream.
         drop(send);
-        self.take(receive, rows, sink).await?;
+        let counters = self.wait(receive, rows).await?;
         summary.bytes = work.bytes.load(Ordering::Relaxed);
-        Ok(summary)
+        Ok((counters, summary))
     }
 
-    async fn take(
-        &self,
-        mut receive: Receiver<Sent>,
-        rows: u64,
-        sink: &(impl Fn(&LineItems) -> Result<()> + Sync),
-    ) -> Result<(), ReadError> {
+    async fn wait<C>(&self, mut receive: Receiver<Sent<C>>, rows: u64) -> Result<Vec<C>, ReadError> {
         let mut done = 0;
+        let mut counters = Vec::new();
         while let Some(sent) = receive.recv().await {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(
                     Error::new(ErrorKind::Interrupted, "interrupted while reading the report").into(),
                 );
             }
-            let (items, count) = sent?;
-            if let Some(items) = items {
-                sink(&items)?;
+            match sent? {
+                News::Rows(count) => {
+                    done += count;
+                    (self.progress)(done, rows);
+                }
+                News::Done(counter) => counters.push(counter),
             }
-            done += count;
-            (self.progress)(done, rows);
         }
-        Ok(())
+        Ok(counters)
     }
 
     /// Row groups that may matter: (file, row group).
@@ -199,8 +204,15 @@ fn summarise(files: &[Arc<ParquetFile>]) -> Result<ScanSummary> {
     Ok(summary)
 }
 
-/// Line items, if there are any, and the rows that were looked at for them.
-type Sent = Result<(Option<LineItems>, u64), ReadError>;
+/// What a thread has done.
+enum News<C> {
+    /// So many rows more.
+    Rows(u64),
+    /// All that there was for it, with what it has counted.
+    Done(C),
+}
+
+type Sent<C> = Result<News<C>, ReadError>;
 
 /// All that the threads work on.
 struct Work {
@@ -239,17 +251,17 @@ impl Drop for Fetch {
     }
 }
 
-/// Nobody takes line items any more.
+/// Nobody waits for the scan any more.
 struct Gone;
 
 impl Work {
     /// One worker: takes row groups until none is left, fetching the next while it decodes one, if memory allows.
-    fn run(&self, send: &Sender<Sent>) {
+    fn run<C: Counter>(&self, mut counter: C, send: &Sender<Sent<C>>) {
         let mut ahead = None;
         while let Some(taken) = ahead.take().or_else(|| self.start(u64::MAX)) {
             ahead = self.start(AHEAD);
             let Taken { task, fetch, held } = taken;
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.decode(task, fetch, send)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.decode(task, fetch, &mut counter, send)));
             self.queue().held -= held;
             let failure = match outcome {
                 Ok(Ok(Ok(()))) => continue,
@@ -262,6 +274,7 @@ impl Work {
             let _ = send.blocking_send(Err(failure));
             return;
         }
+        let _ = send.blocking_send(Ok(News::Done(counter)));
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -287,11 +300,12 @@ impl Work {
         Some(Taken { task, fetch, held })
     }
 
-    fn decode(
+    fn decode<C: Counter>(
         &self,
         (file, group): (usize, usize),
         mut fetch: Fetch,
-        send: &Sender<Sent>,
+        counter: &mut C,
+        send: &Sender<Sent<C>>,
     ) -> Result<Result<(), Gone>, ReadError> {
         let fetched = self.runtime.block_on(async {
             tokio::select! {
@@ -311,8 +325,10 @@ impl Work {
         let mut decoder = BatchDecoder::new(columns, &self.symbols, &file.name);
         let mut rows = file.read(bytes, group, self.filter, self.since)?;
         while let Some((arrays, count)) = rows.next()? {
-            let items = (arrays.rows > 0).then(|| decoder.decode(&arrays)).transpose()?;
-            if send.blocking_send(Ok((items, count))).is_err() {
+            if arrays.rows > 0 {
+                counter.count(&decoder.decode(&arrays)?)?;
+            }
+            if send.blocking_send(Ok(News::Rows(count))).is_err() {
                 return Ok(Err(Gone));
             }
         }

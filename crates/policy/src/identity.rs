@@ -20,6 +20,13 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The cluster's name, as far as it is known without a report: from the configuration, else from Nodes.
+    #[must_use]
+    pub fn name(config: &ClusterConfig, nodes: Option<&[Node]>) -> Option<String> {
+        let configured = config.name.clone();
+        configured.or_else(|| from_nodes(nodes, |node| node.cluster_name.as_ref()))
+    }
+
     /// From the configuration, else from Nodes; account and region also from the use of a cluster so known. The
     /// cluster's name is never guessed from the report: mistaken for another cluster, this one would subtract that
     /// one's use, and fill a full plan.
@@ -30,12 +37,7 @@ impl Identity {
         nodes: Option<&[Node]>,
         ledger: &Ledger,
     ) -> Self {
-        let from_nodes =
-            |fact: fn(&Node) -> Option<&String>| only(nodes.into_iter().flatten().filter_map(fact).cloned());
-        let cluster = config
-            .name
-            .clone()
-            .or_else(|| from_nodes(|node| node.cluster_name.as_ref()));
+        let cluster = Self::name(config, nodes);
         let is_own = |series: &&Series| series.is_instance && cluster.as_deref() == Some(&*series.cluster);
         let own = || ledger.series.iter().filter(is_own);
         let account = config
@@ -45,7 +47,7 @@ impl Identity {
         let region = config
             .region
             .clone()
-            .or_else(|| from_nodes(|node| node.region.as_ref()))
+            .or_else(|| from_nodes(nodes, |node| node.region.as_ref()))
             .or_else(|| only(own().map(|series| series.region.to_string())))
             .or_else(|| only(ledger.newest_by_region.keys().cloned()));
         Self {
@@ -68,6 +70,10 @@ impl Identity {
             && same(&self.account, &series.account)
             && same(&self.region, &series.region)
     }
+}
+
+fn from_nodes(nodes: Option<&[Node]>, fact: fn(&Node) -> Option<&String>) -> Option<String> {
+    only(nodes.into_iter().flatten().filter_map(fact).cloned())
 }
 
 /// The one distinct, non-empty value.

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 use brimful_cur::columns::Detail;
 use brimful_cur::ledger_builder::LedgerBuilder;
@@ -27,7 +27,6 @@ fn ledger(folder: &str, detail: Detail, is_filtered: bool) -> Ledger {
         let is_data = |file: &Object| file.key.ends_with(".parquet") && !file.key.contains("status");
         let files: Vec<Object> = files.filter(is_data).collect();
         let symbols = Arc::new(Symbols::default());
-        let builder = Mutex::new(LedgerBuilder::new(&symbols, None, detail));
         let scan = Scan {
             store: &store,
             files: &files,
@@ -39,10 +38,9 @@ fn ledger(folder: &str, detail: Detail, is_filtered: bool) -> Ledger {
             progress: &|_, _| {},
             stop: &AtomicBool::new(false),
         };
-        scan.run(&|items| builder.lock().unwrap().add(items))
-            .await
-            .unwrap();
-        builder.into_inner().unwrap().finish()
+        let new = || LedgerBuilder::new(&symbols, None, detail);
+        let (builder, _) = LedgerBuilder::scan(&scan, new).await.unwrap();
+        builder.finish().unwrap()
     })
 }
 

@@ -5,26 +5,29 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Class, Ends, LedgerBuilder, Newest, Used};
+use super::{Class, Ends, LedgerBuilder, Newest, SeriesKey, beyond};
 use brimful_savings_plans::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
 use brimful_savings_plans::savings_plan::{Covered, Plan, PlanTexts};
+use brimful_types::Result;
 use brimful_types::hour::Hour;
 
 /// What rows say of a plan: whether they are fees, the newest hour, and the texts.
 type Told = ((bool, Hour), PlanTexts);
 
-impl LedgerBuilder<'_> {
+impl LedgerBuilder {
     /// The finished ledger.
-    #[must_use]
-    pub fn finish(mut self) -> Ledger {
+    ///
+    /// # Errors
+    /// An hour's usage or cost is beyond what one report can hold.
+    pub fn finish(mut self) -> Result<Ledger> {
         self.settle();
         let text = |symbol| self.symbols.text(symbol);
         let mut plans = self.plans();
-        for ((arn, hour), amounts) in &self.hours {
+        for ((arn, hour), amounts) in &self.counts.hours {
             if let Some(plan) = plans.get_mut(&text(*arn)) {
-                let suspect = amounts.suspect || self.unreadable_rows.contains_key(hour);
+                let suspect = amounts.suspect || self.counts.unreadable_rows.contains_key(hour);
                 plan.hours.insert(*hour, PlanHour { suspect, ..*amounts });
             }
         }
@@ -36,30 +39,39 @@ impl LedgerBuilder<'_> {
             operation: text(operation),
         };
         let rates = self
+            .counts
             .rates
             .iter()
             .filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
                 Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
             });
-        let spot = self.spot_list_prices.iter().map(|((usage_type, _), price)| {
-            let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
-            let operation = "RunInstances".into();
-            (
-                UsageKey {
-                    usage_type,
-                    operation,
-                },
-                *price,
-            )
-        });
+        let spot = self
+            .counts
+            .spot_list_prices
+            .iter()
+            .map(|((usage_type, _), price)| {
+                let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
+                let operation = "RunInstances".into();
+                (
+                    UsageKey {
+                        usage_type,
+                        operation,
+                    },
+                    *price,
+                )
+            });
         let mut on_demand_prices: BTreeMap<UsageKey, Newest> = BTreeMap::new();
         for (key, price) in spot {
             let newest = on_demand_prices.entry(key).or_insert(price);
             *newest = (*newest).max(price);
         }
-        on_demand_prices.extend(self.prices.iter().map(|((u, o), price)| (key(*u, *o), *price)));
-        let (series, cells) = self.usage(&index);
-        let granularity = self.fees.longest().or(self.covered.longest());
+        on_demand_prices.extend(
+            self.counts
+                .prices
+                .iter()
+                .map(|((u, o), price)| (key(*u, *o), *price)),
+        );
+        let granularity = self.counts.fees.longest().or(self.counts.covered.longest());
         let newest = |ends: &Ends| {
             // Part-hours end early; what counts is the end of their hour.
             let hours = ends.hours.map(Hour::end);
@@ -72,38 +84,46 @@ impl LedgerBuilder<'_> {
             .values()
             .filter_map(|plan| plan.plan.currency.clone())
             .collect();
-        Ledger {
+        let ledger = Ledger {
             rates: rates.collect(),
             described_rates: BTreeMap::new(),
             on_demand_prices: on_demand_prices
                 .into_iter()
                 .map(|(k, Newest(_, price))| (k, price))
                 .collect(),
-            series,
-            cells,
             newest_by_region: self
+                .counts
                 .newest_by_region
                 .iter()
                 .filter_map(|(region, end)| Some((text(*region).to_string(), newest(end)?)))
                 .collect(),
             covered_regions: self
+                .counts
                 .covered_regions
                 .keys()
                 .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
                 .collect(),
-            newest_usage: newest(&self.newest_usage),
+            newest_usage: newest(&self.counts.newest_usage),
             granularity,
-            unreadable_rows: self.timeless_rows + self.unreadable_rows.values().sum::<u64>(),
-            has_no_times: self.timeless_rows > 0 && !self.has_times,
+            unreadable_rows: self.counts.timeless_rows + self.counts.unreadable_rows.values().sum::<u64>(),
+            has_no_times: self.counts.timeless_rows > 0 && !self.counts.has_times,
             regions: self.regions_of_usage_types(),
             currencies,
             plans: plans.into_values().collect(),
-        }
+            ..Ledger::default()
+        };
+        let (series, cells) = self.usage(&index)?;
+        Ok(Ledger {
+            series,
+            cells,
+            ..ledger
+        })
     }
 
     /// Region by usage type. Where rows contradict each other (they never should), the last by name counts.
     fn regions_of_usage_types(&self) -> BTreeMap<Arc<str>, Arc<str>> {
         let mut known: Vec<_> = self
+            .counts
             .regions
             .iter()
             .map(|((_, usage), (region, _))| (self.symbols.text(*usage), self.symbols.text(*region)))
@@ -119,7 +139,7 @@ impl LedgerBuilder<'_> {
     /// most fees the family), the others tell.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
         let mut told: BTreeMap<Arc<str>, Vec<Told>> = BTreeMap::new();
-        for ((arn, facts, is_fee), newest) in &self.facts {
+        for ((arn, facts, is_fee), newest) in &self.counts.facts {
             let texts = PlanTexts::from(facts.map(|fact| self.symbols.text(fact).to_string()));
             told.entry(self.symbols.text(*arn))
                 .or_default()
@@ -147,13 +167,13 @@ impl LedgerBuilder<'_> {
     /// What each plan covered.
     fn covered_by_plans(&self) -> BTreeMap<Arc<str>, Covered> {
         let mut all: BTreeMap<Arc<str>, Covered> = BTreeMap::new();
-        for (arn, usage_type, operation) in self.rates.keys() {
+        for (arn, usage_type, operation) in self.counts.rates.keys() {
             let [usage_type, operation] = [usage_type, operation].map(|text| self.symbols.text(*text));
             all.entry(self.symbols.text(*arn))
                 .or_default()
                 .add_usage(&usage_type, &operation);
         }
-        for (arn, region) in self.covered_regions.keys() {
+        for (arn, region) in self.counts.covered_regions.keys() {
             all.entry(self.symbols.text(*arn))
                 .or_default()
                 .add_region(&self.symbols.text(*region));
@@ -163,7 +183,7 @@ impl LedgerBuilder<'_> {
 
     /// Marks the plans that refunds tell of as ended.
     fn mark_returned(&self, plans: &mut BTreeMap<Arc<str>, PlanLedger>) {
-        for ((arn, description), hour) in &self.refunds {
+        for ((arn, description), hour) in &self.counts.refunds {
             let (arn, description) = (self.symbols.text(*arn), self.symbols.text(*description));
             let is_of = |plan: &str| {
                 if arn.is_empty() {
@@ -184,58 +204,37 @@ impl LedgerBuilder<'_> {
         }
     }
 
-    /// What was used, by number.
-    pub(super) fn all_used(&self) -> Vec<Used> {
-        let mut all: Vec<(u32, Used)> = self.used.iter().map(|(used, number)| (*number, *used)).collect();
-        all.sort_unstable_by_key(|(number, _)| *number);
-        all.into_iter().map(|(_, used)| used).collect()
-    }
-
-    fn usage(&self, plans: &BTreeMap<Arc<str>, usize>) -> (Vec<Series>, Vec<Cell>) {
+    /// Series in their order, and their cells.
+    fn usage(mut self, plans: &BTreeMap<Arc<str>, usize>) -> Result<(Vec<Series>, Vec<Cell>)> {
+        let usage = std::mem::take(&mut self.counts.usage);
         let text = |symbol| self.symbols.text(symbol);
-        let all_used = self.all_used();
-        let mut by_number: Vec<_> = self.series.iter().collect();
-        by_number.sort_unstable_by_key(|(_, number)| **number);
-        let mut all: Vec<(Series, u32)> = by_number
-            .into_iter()
-            .filter_map(|(key, number)| {
-                let used = &all_used[key.used as usize];
-                let series = Series {
-                    class: match used.class {
-                        Class::OnDemand => UsageClass::OnDemand,
-                        Class::Spot => UsageClass::Spot,
-                        Class::Reserved => UsageClass::Reserved,
-                        Class::Covered(arn) => UsageClass::Covered(*plans.get(&text(arn))?),
-                    },
-                    is_instance: used.is_instance,
-                    usage_type: text(used.usage_type),
-                    operation: text(used.operation),
-                    region: text(used.region),
-                    account: text(key.account),
-                    cluster: text(key.cluster),
-                    node_pool: text(key.node_pool),
-                };
-                Some((series, *number))
+        let all_used = usage.all_used();
+        let series = |key: SeriesKey| {
+            let used = &all_used[key.used as usize];
+            Some(Series {
+                class: match used.class {
+                    Class::OnDemand => UsageClass::OnDemand,
+                    Class::Spot => UsageClass::Spot,
+                    Class::Reserved => UsageClass::Reserved,
+                    Class::Covered(arn) => UsageClass::Covered(*plans.get(&text(arn))?),
+                },
+                is_instance: used.is_instance,
+                usage_type: text(used.usage_type),
+                operation: text(used.operation),
+                region: text(used.region),
+                account: text(key.account),
+                cluster: text(key.cluster),
+                node_pool: text(key.node_pool),
             })
-            .collect();
+        };
+        let all = usage.all_series().into_iter().map(series).zip(0..);
+        let mut all: Vec<(Series, u32)> = all.filter_map(|(series, old)| Some((series?, old))).collect();
         // Those of a part that was kept come in order, which this sort makes use of.
         all.sort();
-        let mut renumbered = vec![0; self.series.len()];
-        for (new, (_, old)) in all.iter().enumerate() {
-            renumbered[*old as usize] = u32::try_from(new).unwrap_or(u32::MAX);
-        }
-        let mut cells: Vec<Cell> = self
-            .cells
-            .iter()
-            .map(|((series, hour), (amount, picos))| Cell {
-                hour: *hour,
-                series: renumbered[*series as usize],
-                amount: *amount,
-                picos: *picos,
-            })
-            .collect();
-        cells.sort_unstable();
-        (all.into_iter().map(|(series, _)| series).collect(), cells)
+        let new = (0..).zip(&all).map(|(new, (_, old))| (*old, new));
+        let cells = usage.into_cells(new.collect());
+        let cells = cells.map_err(|sum| beyond(&self.symbols, &sum))?;
+        Ok((all.into_iter().map(|(series, _)| series).collect(), cells))
     }
 }
 

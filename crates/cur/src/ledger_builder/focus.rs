@@ -4,18 +4,18 @@ use super::{LedgerBuilder, LineItemType};
 use crate::columns::{Number, Text};
 use crate::facts::Facts;
 
-impl LedgerBuilder<'_> {
+impl LedgerBuilder {
     /// FOCUS states a commitment in parts: what was used of it, row by row, and what was not.
     pub(super) fn add_unused(&mut self, items: &impl Facts, row: usize) {
         let Some(span) = self.span(items, row) else { return };
-        self.fees.note(span);
+        self.counts.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
         let group = self.group(LineItemType::Unused, items, row);
         self.note_plan(group, span.hour);
         if !self.keeps(span.hour) {
             return;
         }
-        let entry = self.hours.entry((arn, span.hour)).or_default();
+        let entry = self.counts.hours.entry((arn, span.hour)).or_default();
         match items.dollars(Number::EffectiveCost, row) {
             Some(unused) => {
                 *entry.commitment.get_or_insert_default() += unused;
@@ -31,7 +31,7 @@ impl LedgerBuilder<'_> {
     /// Any usage at all: how far a report reaches that does not say what was used.
     pub(super) fn note_any(&mut self, items: &impl Facts, row: usize) {
         if let Some(span) = self.span(items, row) {
-            self.newest_usage.note(span);
+            self.counts.newest_usage.note(span);
         }
     }
 }

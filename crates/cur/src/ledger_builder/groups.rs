@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::newest::{Ends, Newest, latest, newest};
+use super::merge::{Ends, Merge, Newest, merge_into};
 use super::{Class, FACTS, LedgerBuilder, Used};
 use crate::columns::Text;
 use crate::facts::Facts;
@@ -16,27 +16,35 @@ use brimful_types::hour::Hour;
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     numbers: FxHashMap<Key, usize>,
+    descriptions: FxHashMap<Description, u32>,
     pub(super) all: Vec<Group>,
 }
 
 /// What rows of a group have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+struct Key {
     line_type: LineItemType,
-    pub(super) plan: Symbol,
-    /// Of what does not concern the line item's type, the empty string.
-    facts: [Symbol; FACTS.len()],
-    pub(super) operation: Symbol,
+    usage_type: Symbol,
+    product: Symbol,
+    operation: Symbol,
     region: Symbol,
+    /// The number of what they say of their plan. Most rows are of none.
+    description: u32,
 }
+
+/// A plan, and what rows say of it.
+pub(super) type Description = (Symbol, [Symbol; FACTS.len()]);
 
 /// Some rows, and the newest hours of what they tell.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) key: Key,
+    key: Key,
+    pub(super) description: Description,
     pub(super) kind: UsageKind,
     /// The number of what was used.
     pub(super) used: u32,
+    /// The number of the series of what nobody is said to have used.
+    pub(super) nobodys: Option<u32>,
     /// Region code.
     region: Symbol,
     /// When it describes its plan.
@@ -50,74 +58,32 @@ pub(super) struct Group {
 }
 
 impl Key {
-    fn of(line_type: LineItemType, items: &impl Facts, row: usize) -> Self {
-        let of_plan = !matches!(line_type, LineItemType::Usage | LineItemType::DiscountedUsage);
-        let text = |fact| items.text(fact, row);
-        Self {
-            line_type,
-            plan: if of_plan {
-                text(Text::PlanArn)
-            } else {
-                Symbol::EMPTY
-            },
-            facts: FACTS.map(|fact| match fact {
-                Text::UsageType | Text::ProductCode => text(fact),
-                // Of a covered row it tells about the usage, not about the plan.
-                Text::UsageAccount | Text::Description if !is_fee(line_type) => Symbol::EMPTY,
-                _ if of_plan => text(fact),
-                _ => Symbol::EMPTY,
-            }),
-            operation: text(Text::Operation),
-            region: text(Text::Region),
-        }
-    }
-
-    fn fact(&self, wanted: Text) -> Symbol {
-        let at = FACTS.iter().position(|fact| *fact == wanted);
-        at.map_or(Symbol::EMPTY, |at| self.facts[at])
-    }
-
-    pub(super) fn usage_type(&self) -> Symbol {
-        self.fact(Text::UsageType)
-    }
-
-    /// The facts that describe the plan.
-    fn description(&self) -> [Symbol; FACTS.len()] {
-        let mut facts = self.facts;
-        for (fact, known) in FACTS.iter().zip(&mut facts) {
-            if matches!(fact, Text::UsageType | Text::ProductCode) && !is_fee(self.line_type) {
-                *known = Symbol::EMPTY;
-            }
-        }
-        facts
-    }
-
     fn kind(&self, symbols: &Symbols) -> UsageKind {
         let [product, usage_type, operation] =
-            [self.fact(Text::ProductCode), self.usage_type(), self.operation].map(|text| symbols.text(text));
+            [self.product, self.usage_type, self.operation].map(|text| symbols.text(text));
         UsageKind::of(&product, &usage_type, &operation)
     }
 
     fn region_code(&self, symbols: &Symbols) -> Symbol {
         let written = region::code_of(&symbols.text(self.region));
-        let usage_type = symbols.text(self.usage_type());
+        let usage_type = symbols.text(self.usage_type);
         let code = written.as_deref().or_else(|| region::of_usage_type(&usage_type));
         symbols.intern(std::iter::once(code))[0]
-    }
-
-    fn class(&self, kind: UsageKind) -> Class {
-        match self.line_type {
-            LineItemType::DiscountedUsage => Class::Reserved,
-            LineItemType::Usage if kind == UsageKind::SpotInstance => Class::Spot,
-            LineItemType::Usage => Class::OnDemand,
-            _ => Class::Covered(self.plan),
-        }
     }
 }
 
 impl Group {
+    pub(super) fn plan(&self) -> Symbol {
+        self.description.0
+    }
+
     pub(super) fn class(&self) -> Class {
-        self.key.class(self.kind)
+        match self.key.line_type {
+            LineItemType::DiscountedUsage => Class::Reserved,
+            LineItemType::Usage if self.kind == UsageKind::SpotInstance => Class::Spot,
+            LineItemType::Usage => Class::OnDemand,
+            _ => Class::Covered(self.plan()),
+        }
     }
 }
 
@@ -128,75 +94,116 @@ fn is_fee(line_type: LineItemType) -> bool {
     )
 }
 
-impl LedgerBuilder<'_> {
+/// What a row says of its plan; nothing where it is of none.
+fn description(line_type: LineItemType, items: &impl Facts, row: usize) -> Description {
+    if matches!(line_type, LineItemType::Usage | LineItemType::DiscountedUsage) {
+        return Description::default();
+    }
+    let facts = FACTS.map(|fact| match fact {
+        // Of a covered row these tell about the usage, not about the plan.
+        Text::UsageType | Text::ProductCode | Text::UsageAccount | Text::Description
+            if !is_fee(line_type) =>
+        {
+            Symbol::EMPTY
+        }
+        _ => items.text(fact, row),
+    });
+    (items.text(Text::PlanArn, row), facts)
+}
+
+impl LedgerBuilder {
     /// The number of a row's group.
     pub(super) fn group(&mut self, line_type: LineItemType, items: &impl Facts, row: usize) -> usize {
-        let key = Key::of(line_type, items, row);
-        if let Some(number) = self.groups.numbers.get(&key) {
-            return *number;
+        let description = description(line_type, items, row);
+        let key = Key {
+            line_type,
+            usage_type: items.text(Text::UsageType, row),
+            product: items.text(Text::ProductCode, row),
+            operation: items.text(Text::Operation, row),
+            region: items.text(Text::Region, row),
+            description: self.groups.number_of(description),
+        };
+        match self.groups.numbers.get(&key) {
+            Some(number) => *number,
+            None => self.new_group(key, description),
         }
-        let kind = key.kind(self.symbols);
-        let region = key.region_code(self.symbols);
-        let used = self.number_of_used(Used {
-            class: key.class(kind),
-            is_instance: kind.is_instance(),
-            usage_type: key.usage_type(),
-            operation: key.operation,
-            region,
-        });
-        let number = self.groups.all.len();
-        self.groups.numbers.insert(key, number);
-        self.groups.all.push(Group {
+    }
+
+    fn new_group(&mut self, key: Key, description: Description) -> usize {
+        let kind = key.kind(&self.symbols);
+        let mut group = Group {
             key,
+            description,
             kind,
-            used,
-            region,
+            used: 0,
+            nobodys: None,
+            region: key.region_code(&self.symbols),
             describes: None,
             located: None,
             covered: None,
             ends: Ends::default(),
             price: None,
             rate: None,
+        };
+        group.used = self.counts.usage.number_of_used(Used {
+            class: group.class(),
+            is_instance: kind.is_instance(),
+            usage_type: key.usage_type,
+            operation: key.operation,
+            region: group.region,
         });
+        let number = self.groups.all.len();
+        self.groups.numbers.insert(key, number);
+        self.groups.all.push(group);
         number
     }
 
     /// Adds up what the groups keep: before anything is made of it.
     pub(super) fn settle(&mut self) {
+        let counts = &mut self.counts;
         for group in std::mem::take(&mut self.groups).all {
-            let Group {
-                key, kind, region, ..
-            } = group;
-            let usage = (key.usage_type(), key.operation);
+            let (plan, region) = (group.plan(), group.region);
+            let (usage_type, operation) = (group.key.usage_type, group.key.operation);
             if let Some(hour) = group.describes {
-                let facts = (key.plan, key.description(), is_fee(key.line_type));
-                latest(&mut self.facts, facts, hour);
+                let facts = (plan, group.description.1, is_fee(group.key.line_type));
+                merge_into(&mut counts.facts, facts, hour);
             }
             if let Some(hour) = group.located {
-                let known = self.regions.entry((key.region, usage.0));
-                let (_, newest) = known.or_insert((region, hour));
-                *newest = (*newest).max(hour);
+                merge_into(
+                    &mut counts.regions,
+                    (group.key.region, usage_type),
+                    (region, hour),
+                );
             }
             if let Some(hour) = group.covered {
-                latest(&mut self.covered_regions, (key.plan, region), hour);
+                merge_into(&mut counts.covered_regions, (plan, region), hour);
             }
-            self.newest_usage = self.newest_usage.max(group.ends);
-            if kind.is_instance() && group.ends != Ends::default() {
-                let known = self.newest_by_region.entry(region).or_default();
-                *known = known.max(group.ends);
+            counts.newest_usage.merge(group.ends);
+            if group.kind.is_instance() && group.ends != Ends::default() {
+                merge_into(&mut counts.newest_by_region, region, group.ends);
             }
-            if let Some(Newest(hour, price)) = group.price {
-                let is_spot = group.class() == Class::Spot;
-                let known = if is_spot {
-                    &mut self.spot_list_prices
-                } else {
-                    &mut self.prices
+            if let Some(price) = group.price {
+                let known = match group.class() {
+                    Class::Spot => &mut counts.spot_list_prices,
+                    _ => &mut counts.prices,
                 };
-                newest(known, usage, hour, price);
+                merge_into(known, (usage_type, operation), price);
             }
-            if let Some(Newest(hour, rate)) = group.rate {
-                newest(&mut self.rates, (key.plan, usage.0, usage.1), hour, rate);
+            if let Some(rate) = group.rate {
+                merge_into(&mut counts.rates, (plan, usage_type, operation), rate);
             }
         }
+    }
+}
+
+impl Groups {
+    /// The number of a description, a new one for a new description.
+    fn number_of(&mut self, description: Description) -> u32 {
+        if description == Description::default() {
+            return 0;
+        }
+        let next = self.descriptions.len() + 1;
+        let next = u32::try_from(next).unwrap_or(u32::MAX);
+        *self.descriptions.entry(description).or_insert(next)
     }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Used};
+use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Used, beyond};
 use crate::symbols::Symbol;
+use brimful_savings_plans::ledger::Cell;
+use brimful_types::Result;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
-use brimful_types::quantity::Quantity;
 
 /// Index into [`Partial::strings`].
 type Text = u32;
@@ -107,55 +108,45 @@ impl Partial {
     }
 }
 
-impl LedgerBuilder<'_> {
+impl LedgerBuilder {
     /// What was counted so far.
-    #[must_use]
-    pub fn into_partial(mut self) -> Partial {
+    ///
+    /// # Errors
+    /// An hour's usage or cost is beyond what one report can hold.
+    pub fn into_partial(mut self) -> Result<Partial> {
         self.settle();
-        let all_used = self.all_used();
-        // Whatever a builder learns to count must be kept, too: a new field does not compile until it is.
-        let Self {
-            symbols: _,
-            window: _,
-            detail: _,
-            line_types: _,
-            may_matter: _,
-            groups: _,
-            regions: _,
-            hours: _,
-            facts: _,
-            rates: _,
-            prices: _,
-            spot_list_prices: _,
-            used: _,
-            series: _,
-            cells: _,
-            pending: _,
-            newest_by_region: _,
-            covered_regions: _,
-            newest_usage: _,
-            fees: _,
-            covered: _,
-            timeless_rows: _,
-            unreadable_rows: _,
-            has_times: _,
-            refunds: _,
-            tells_of_plan: _,
-        } = &self;
-        let texts = Texts::of(&self, &all_used);
+        let texts = Texts::of(&self);
         let text = |symbol: Symbol| texts.number[&symbol];
-        let mut numbered: Vec<(SeriesText, u32)> = self
-            .series
-            .iter()
-            .map(|(key, number)| (series_text(&all_used[key.used as usize], key, text), *number))
+        // Whatever a builder learns to count must be kept, too: a new field does not compile until it is.
+        let Counts {
+            hours,
+            usage,
+            regions,
+            facts,
+            rates,
+            prices: on_demand,
+            spot_list_prices,
+            newest_by_region,
+            covered_regions,
+            newest_usage,
+            fees,
+            covered,
+            timeless_rows,
+            unreadable_rows,
+            has_times,
+            refunds,
+        } = self.counts;
+        let all_used = usage.all_used();
+        let all = usage.all_series().into_iter().zip(0..);
+        let mut series: Vec<(SeriesText, u32)> = all
+            .map(|(key, old)| (series_text(&all_used[key.used as usize], &key, text), old))
             .collect();
-        numbered.sort_unstable();
-        let mut renumbered = vec![0; numbered.len()];
-        for (new, (_, old)) in (0..).zip(&numbered) {
-            renumbered[*old as usize] = new;
-        }
-        Partial {
-            hours: sorted(self.hours.iter().map(|((arn, hour), amounts)| {
+        series.sort_unstable();
+        let new = (0..).zip(&series).map(|(new, (_, old))| (*old, new));
+        let cells = usage.into_cells(new.collect());
+        let cells = cells.map_err(|sum| beyond(&self.symbols, &sum))?;
+        Ok(Partial {
+            hours: sorted(hours.iter().map(|((arn, hour), amounts)| {
                 let amounts = Amounts {
                     commitment: amounts.commitment.map(Money::picos),
                     used: amounts.used.picos(),
@@ -165,10 +156,10 @@ impl LedgerBuilder<'_> {
                 };
                 (text(*arn), hour.index(), amounts)
             })),
-            facts: sorted(self.facts.iter().map(|((arn, facts, is_fee), newest)| {
+            facts: sorted(facts.iter().map(|((arn, facts, is_fee), newest)| {
                 (text(*arn), facts.map(text), *is_fee, newest.index())
             })),
-            rates: sorted(self.rates.iter().map(|((arn, usage, operation), newest)| {
+            rates: sorted(rates.iter().map(|((arn, usage, operation), newest)| {
                 let Newest(hour, rate) = newest;
                 (
                     text(*arn),
@@ -178,40 +169,36 @@ impl LedgerBuilder<'_> {
                     rate.picos(),
                 )
             })),
-            prices: prices(&self.prices, text),
-            spot_list_prices: prices(&self.spot_list_prices, text),
-            cells: cells(self.cells, &renumbered),
-            series: numbered.into_iter().map(|(series, _)| series).collect(),
+            prices: prices(&on_demand, text),
+            spot_list_prices: prices(&spot_list_prices, text),
+            cells: by_hour(&cells),
+            series: series.into_iter().map(|(series, _)| series).collect(),
             newest_by_region: sorted(
-                self.newest_by_region
+                newest_by_region
                     .iter()
                     .map(|(region, ends)| (text(*region), ends_text(*ends))),
             ),
             covered_regions: sorted(
-                self.covered_regions
+                covered_regions
                     .iter()
                     .map(|((arn, region), newest)| (text(*arn), text(*region), newest.index())),
             ),
-            newest_usage: ends_text(self.newest_usage),
-            fees: self.fees.0.map(|hour| hour.map(Hour::index)),
-            covered: self.covered.0.map(|hour| hour.map(Hour::index)),
-            regions: sorted(self.regions.iter().map(|((region, usage), (code, newest))| {
+            newest_usage: ends_text(newest_usage),
+            fees: fees.0.map(|hour| hour.map(Hour::index)),
+            covered: covered.0.map(|hour| hour.map(Hour::index)),
+            regions: sorted(regions.iter().map(|((region, usage), (code, newest))| {
                 (text(*region), text(*usage), text(*code), newest.index())
             })),
-            timeless_rows: self.timeless_rows,
-            unreadable_rows: sorted(
-                self.unreadable_rows
-                    .iter()
-                    .map(|(hour, rows)| (hour.index(), *rows)),
-            ),
-            has_times: self.has_times,
+            timeless_rows,
+            unreadable_rows: sorted(unreadable_rows.iter().map(|(hour, rows)| (hour.index(), *rows))),
+            has_times,
             refunds: sorted(
-                self.refunds.iter().map(|((arn, description), hour)| {
+                refunds.iter().map(|((arn, description), hour)| {
                     (text(*arn), text(*description), hour.map(Hour::index))
                 }),
             ),
             strings: texts.strings,
-        }
+        })
     }
 }
 
@@ -222,32 +209,34 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(builder: &LedgerBuilder<'_>, all_used: &[Used]) -> Self {
+    fn of(builder: &LedgerBuilder) -> Self {
+        let counts = &builder.counts;
+        let all_used = counts.usage.all_used();
         let mut used: FxHashSet<Symbol> = FxHashSet::default();
         used.insert(Symbol::EMPTY);
-        used.extend(builder.hours.keys().map(|(arn, _)| *arn));
-        for (arn, facts, _) in builder.facts.keys() {
+        used.extend(counts.hours.keys().map(|(arn, _)| *arn));
+        for (arn, facts, _) in counts.facts.keys() {
             used.insert(*arn);
             used.extend(facts);
         }
-        used.extend(builder.rates.keys().flat_map(|(a, b, c)| [*a, *b, *c]));
-        let prices = builder.prices.keys().chain(builder.spot_list_prices.keys());
+        used.extend(counts.rates.keys().flat_map(|(a, b, c)| [*a, *b, *c]));
+        let prices = counts.prices.keys().chain(counts.spot_list_prices.keys());
         used.extend(
             prices
-                .chain(builder.covered_regions.keys())
-                .chain(builder.refunds.keys())
+                .chain(counts.covered_regions.keys())
+                .chain(counts.refunds.keys())
                 .flat_map(|(a, b)| [*a, *b]),
         );
-        for key in builder.series.keys() {
+        for key in counts.usage.all_series() {
             let of_series = &all_used[key.used as usize];
-            used.extend(series_symbols(of_series, key));
+            used.extend(series_symbols(of_series, &key));
             used.extend(match of_series.class {
                 Class::Covered(arn) => Some(arn),
                 _ => None,
             });
         }
-        used.extend(builder.newest_by_region.keys());
-        for ((region, usage), (code, _)) in &builder.regions {
+        used.extend(counts.newest_by_region.keys());
+        for ((region, usage), (code, _)) in &counts.regions {
             used.extend([*region, *usage, *code]);
         }
         let mut texts: Vec<(Arc<str>, Symbol)> = used
@@ -281,18 +270,16 @@ fn prices(
     }))
 }
 
-fn cells(known: FxHashMap<(u32, Hour), (Quantity, i64)>, renumbered: &[u32]) -> Vec<CellsOfHour> {
-    let flat = sorted(known.into_iter().map(|((series, hour), (amount, picos))| {
-        (hour.index(), renumbered[series as usize], amount.nanos(), picos)
-    }));
-    flat.chunk_by(|a, b| a.0 == b.0)
-        .map(|hour| {
+fn by_hour(cells: &[Cell]) -> Vec<CellsOfHour> {
+    cells
+        .chunk_by(|a, b| a.hour == b.hour)
+        .map(|of_hour| {
             let mut before = 0;
-            let cells = hour.iter().map(|(_, series, amount, picos)| {
-                let step = series - std::mem::replace(&mut before, *series);
-                (step, *amount, *picos)
+            let steps = of_hour.iter().map(|cell| {
+                let step = cell.series - std::mem::replace(&mut before, cell.series);
+                (step, cell.amount.nanos(), cell.picos)
             });
-            (hour[0].0, cells.collect())
+            (of_hour[0].hour.index(), steps.collect())
         })
         .collect()
 }

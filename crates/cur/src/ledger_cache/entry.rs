@@ -13,7 +13,7 @@ use crate::snapshot::Part;
 use brimful_types::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-pub(crate) const FORM: u32 = 2;
+pub(crate) const FORM: u32 = 3;
 /// No entry is larger once it is unpacked, in bytes; a million cells take 30 MiB.
 const MAX_RAW: usize = 512 << 20;
 /// Nor this many times larger than it is packed, unless it is small all the same: what somebody else has put there must
@@ -39,6 +39,8 @@ pub(super) struct Subject {
     /// The place of the report, and the report's name there.
     pub(super) report: (String, String),
     pub(super) detail: Detail,
+    /// The cluster whose pools were told apart, where not all were.
+    pub(super) own: Option<String>,
     pub(super) period: Option<String>,
 }
 
@@ -71,19 +73,12 @@ pub(super) enum Unreadable {
 }
 
 impl Subject {
-    pub(super) fn new(report: (String, String), detail: Detail, period: Option<String>) -> Self {
-        Self {
-            report,
-            detail,
-            period,
-        }
-    }
-
     /// Where the entry stands. A month has the place of the same month of the year before, which nobody reads any
     /// more, so there are never more than twelve per report and sort.
     pub(super) fn name(&self) -> String {
         let mut hash = Sha256::new();
-        for text in [&self.report.0, &self.report.1] {
+        let own = self.own.as_ref();
+        for text in [&self.report.0, &self.report.1].into_iter().chain(own) {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
@@ -203,9 +198,18 @@ fn header() -> String {
 mod tests {
     use super::*;
 
+    fn subject(report: (String, String), detail: Detail, period: Option<String>) -> Subject {
+        Subject {
+            report,
+            detail,
+            own: None,
+            period,
+        }
+    }
+
     fn entry() -> Entry {
         Entry {
-            subject: Subject::new(
+            subject: subject(
                 ("s3://b/p".into(), "r".into()),
                 Detail::Usage,
                 Some("2026-11".into()),
@@ -276,7 +280,7 @@ mod tests {
     fn a_month_takes_the_place_of_the_same_month_a_year_ago_and_of_nothing_else() {
         let name = |report: &str, detail, period: Option<&str>| {
             let report = ("s3://b".to_owned(), report.to_owned());
-            Subject::new(report, detail, period.map(str::to_owned)).name()
+            subject(report, detail, period.map(str::to_owned)).name()
         };
         let november = name("r", Detail::Usage, Some("2026-11"));
         assert_eq!(november, name("r", Detail::Usage, Some("2025-11")));

@@ -13,14 +13,14 @@ use brimful_types::hour::Hour;
 
 /// Counts a snapshot part by part. `None` when the window ends before rates that the parts have learned: only a scan
 /// of everything tells those of that time, which is one that the report has left behind.
-pub(super) async fn count<'a>(
+pub(super) async fn count(
     store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
     snapshot: &Snapshot,
-    symbols: &'a Arc<Symbols>,
     kept: &mut Kept<'_>,
-) -> Result<Option<(LedgerBuilder<'a>, Totals)>, ReadError> {
-    let mut builder = LedgerBuilder::new(symbols, request.window.clone(), request.detail);
+) -> Result<Option<(LedgerBuilder, Totals)>, ReadError> {
+    let symbols = Arc::new(Symbols::default());
+    let mut builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
     let mut totals = Totals::default();
     let from = request.window.as_ref().map(|window| window.start);
     let mut in_window = true;
@@ -69,8 +69,7 @@ async fn fresh(
     part: &Part,
     from: Option<Hour>,
 ) -> Result<(Summary, crate::ledger_builder::partial::Partial), ReadError> {
-    let symbols = Arc::new(Symbols::default());
-    let builder = LedgerBuilder::new(&symbols, from.map(|from| from..Hour::LAST), request.detail);
-    let (builder, summary) = scan(store, request, &part.files, &symbols, builder).await?;
-    Ok((Summary::from(&summary), builder.into_partial()))
+    let keep = from.map(|from| from..Hour::LAST);
+    let (builder, summary) = scan(store, request, &part.files, keep).await?;
+    Ok((Summary::from(&summary), builder.into_partial()?))
 }

@@ -144,6 +144,7 @@ impl Reading<'_> {
                 access: &access,
                 cache: cache.as_ref(),
                 detail: Detail::Accounts,
+                own: None,
                 threads: self.threads,
                 progress,
                 stop: &NEVER,

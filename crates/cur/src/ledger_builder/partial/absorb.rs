@@ -1,8 +1,8 @@
 //! Adds a kept part of a ledger to what was counted, cut to the window.
 
 use super::{Amounts, CellsOfHour, ClassText, EndsText, Index, Partial, SeriesText, Text};
-use crate::ledger_builder::newest::{Ends, Lengths, latest, newest};
-use crate::ledger_builder::{Class, FACTS, LedgerBuilder, SeriesKey, Used};
+use crate::ledger_builder::merge::{Ends, Lengths, Merge, Newest, merge_into};
+use crate::ledger_builder::{Class, FACTS, LedgerBuilder, SeriesKey, Used, beyond};
 use crate::symbols::Symbol;
 use brimful_savings_plans::ledger::PlanHour;
 use brimful_types::hour::Hour;
@@ -10,7 +10,7 @@ use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 use brimful_types::{Error, Result};
 
-impl LedgerBuilder<'_> {
+impl LedgerBuilder {
     /// Adds a part that was counted from the window's beginning or from before it. `false` when it cannot be cut to
     /// the window; the builder is of no use then.
     ///
@@ -27,8 +27,8 @@ impl LedgerBuilder<'_> {
         for (arn, hour, amounts) in &part.hours {
             let hour = Hour::from_index(*hour);
             if self.keeps(hour) {
-                let entry = self.hours.entry((symbol(*arn)?, hour)).or_default();
-                add_amounts(entry, amounts);
+                let known = &mut self.counts.hours;
+                merge_into(known, (symbol(*arn)?, hour), plan_hour(amounts));
             }
         }
         for (arn, facts, is_fee, hour) in &part.facts {
@@ -38,14 +38,14 @@ impl LedgerBuilder<'_> {
                 for (to, from) in texts.iter_mut().zip(facts) {
                     *to = symbol(*from)?;
                 }
-                latest(&mut self.facts, (symbol(*arn)?, texts, *is_fee), hour);
+                merge_into(&mut self.counts.facts, (symbol(*arn)?, texts, *is_fee), hour);
             }
         }
         for (arn, usage, operation, hour, rate) in &part.rates {
             let (hour, rate) = (Hour::from_index(*hour), Money::from_picos(*rate));
             if self.begins_by(hour) {
                 let key = (symbol(*arn)?, symbol(*usage)?, symbol(*operation)?);
-                newest(&mut self.rates, key, hour, rate);
+                merge_into(&mut self.counts.rates, key, Newest(hour, rate));
             }
         }
         for (spot, prices) in [(false, &part.prices), (true, &part.spot_list_prices)] {
@@ -54,30 +54,29 @@ impl LedgerBuilder<'_> {
                 if self.begins_by(hour) {
                     let key = (symbol(*usage)?, symbol(*operation)?);
                     let known = if spot {
-                        &mut self.spot_list_prices
+                        &mut self.counts.spot_list_prices
                     } else {
-                        &mut self.prices
+                        &mut self.counts.prices
                     };
-                    newest(known, key, hour, price);
+                    merge_into(known, key, Newest(hour, price));
                 }
             }
         }
         self.absorb_cells(part, symbol)?;
         self.absorb_regions(part, symbol)?;
-        self.timeless_rows += part.timeless_rows;
-        self.has_times |= part.has_times;
+        self.counts.timeless_rows += part.timeless_rows;
+        self.counts.has_times |= part.has_times;
         for (arn, description, hour) in &part.refunds {
             let hour = hour.map(Hour::from_index);
             if hour.is_none_or(|hour| self.begins_by(hour)) {
                 let key = (symbol(*arn)?, symbol(*description)?);
-                let newest = self.refunds.entry(key).or_default();
-                *newest = (*newest).max(hour);
+                merge_into(&mut self.counts.refunds, key, hour);
             }
         }
         for (hour, rows) in &part.unreadable_rows {
             let hour = Hour::from_index(*hour);
             if self.keeps(hour) {
-                *self.unreadable_rows.entry(hour).or_default() += rows;
+                merge_into(&mut self.counts.unreadable_rows, hour, *rows);
             }
         }
         Ok(true)
@@ -107,20 +106,20 @@ impl LedgerBuilder<'_> {
         {
             let (used, [account, cluster, node_pool]) = of_series(series, &symbol)?;
             let key = SeriesKey {
-                used: self.number_of_used(used),
+                used: self.counts.usage.number_of_used(used),
                 account,
                 cluster,
                 node_pool,
             };
-            *number = self.number_of(key);
+            *number = self.counts.usage.number_of(key);
         }
-        self.cells
-            .reserve(window.iter().map(|(_, cells)| cells.len()).sum());
         for cells in window {
             let hour = Hour::from_index(cells.0);
             for (at, amount, cost) in stepped(cells) {
                 let cost = Money::from_picos(i128::from(cost));
-                self.add_to_cell(numbers[at], hour, Quantity::from_nanos(amount), cost)?;
+                let amount = Quantity::from_nanos(amount);
+                let added = self.counts.usage.add(numbers[at], hour, amount, cost);
+                added.map_err(|sum| beyond(&self.symbols, &sum))?;
             }
         }
         Ok(())
@@ -131,27 +130,31 @@ impl LedgerBuilder<'_> {
             let hour = Hour::from_index(*hour);
             if self.begins_by(hour) {
                 let code = symbol(*code)?;
-                let known = self.regions.entry((symbol(*region)?, symbol(*usage)?));
-                let (_, newest) = known.or_insert((code, hour));
-                *newest = (*newest).max(hour);
+                let key = (symbol(*region)?, symbol(*usage)?);
+                merge_into(&mut self.counts.regions, key, (code, hour));
             }
         }
         for (arn, region, hour) in &part.covered_regions {
             let hour = Hour::from_index(*hour);
             if self.begins_by(hour) {
-                latest(&mut self.covered_regions, (symbol(*arn)?, symbol(*region)?), hour);
+                merge_into(
+                    &mut self.counts.covered_regions,
+                    (symbol(*arn)?, symbol(*region)?),
+                    hour,
+                );
             }
         }
         for (region, ends) in &part.newest_by_region {
             let ends = self.within(ends);
             if ends != Ends::default() {
-                let known = self.newest_by_region.entry(symbol(*region)?).or_default();
-                *known = known.max(ends);
+                merge_into(&mut self.counts.newest_by_region, symbol(*region)?, ends);
             }
         }
-        self.newest_usage = self.newest_usage.max(self.within(&part.newest_usage));
-        self.fees = self.longer(self.fees, part.fees);
-        self.covered = self.longer(self.covered, part.covered);
+        let (newest, fees) = (self.within(&part.newest_usage), self.lengths(part.fees));
+        let covered = self.lengths(part.covered);
+        self.counts.newest_usage.merge(newest);
+        self.counts.fees.merge(fees);
+        self.counts.covered.merge(covered);
         Ok(())
     }
 
@@ -167,12 +170,9 @@ impl LedgerBuilder<'_> {
         }
     }
 
-    fn longer(&self, mut known: Lengths, more: [Option<Index>; 3]) -> Lengths {
-        for (known, more) in known.0.iter_mut().zip(more) {
-            let more = more.map(Hour::from_index).filter(|hour| self.begins_by(*hour));
-            *known = (*known).max(more);
-        }
-        known
+    fn lengths(&self, hours: [Option<Index>; 3]) -> Lengths {
+        let hours = hours.map(|hour| hour.map(Hour::from_index));
+        Lengths(hours.map(|hour| hour.filter(|hour| self.begins_by(*hour))))
     }
 }
 
@@ -185,14 +185,14 @@ fn stepped((_, cells): &CellsOfHour) -> impl Iterator<Item = (usize, i64, i64)> 
     })
 }
 
-fn add_amounts(to: &mut PlanHour, amounts: &Amounts) {
-    if let Some(commitment) = amounts.commitment {
-        *to.commitment.get_or_insert_default() += Money::from_picos(commitment);
+fn plan_hour(amounts: &Amounts) -> PlanHour {
+    PlanHour {
+        commitment: amounts.commitment.map(Money::from_picos),
+        used: Money::from_picos(amounts.used),
+        covered: Money::from_picos(amounts.covered),
+        suspect: amounts.suspect,
+        fee_rows: amounts.fee_rows,
     }
-    to.used += Money::from_picos(amounts.used);
-    to.covered += Money::from_picos(amounts.covered);
-    to.suspect |= amounts.suspect;
-    to.fee_rows = to.fee_rows.saturating_add(amounts.fee_rows);
 }
 
 /// What was used; and by which account, cluster and `NodePool`.

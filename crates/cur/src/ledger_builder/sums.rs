@@ -1,0 +1,234 @@
+//! Usage by series and hour: sums that are added to row by row, and taken out in order at the end.
+
+use rustc_hash::FxHashMap;
+
+use super::{SeriesKey, Used};
+use crate::symbols::Symbol;
+use brimful_savings_plans::ledger::Cell;
+use brimful_types::hour::Hour;
+use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
+
+/// An amount in nano-units and its cost in picodollars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sum {
+    nanos: i64,
+    picos: i64,
+}
+
+impl Sum {
+    /// In a table, an hour without usage. Sums that come near it are refused.
+    const NONE: Self = Self {
+        nanos: i64::MIN,
+        picos: 0,
+    };
+
+    /// Adds to it; `None` beyond what a sum can hold.
+    fn add(&mut self, more: Self) -> Option<()> {
+        if *self == Self::NONE {
+            *self = more;
+        } else {
+            self.nanos = self.nanos.checked_add(more.nanos)?;
+            self.picos = self.picos.checked_add(more.picos)?;
+        }
+        (self.nanos != i64::MIN).then_some(())
+    }
+}
+
+/// Rows that wait before a series gets a table, or its table more hours.
+const FEW: usize = 32;
+/// A table may have so many times as many hours as have usage.
+const SPARSE: usize = 8;
+
+/// One series by hour. Most usage is there every hour and stands in a table of hours side by side; what is rare, or far from
+/// all else, stays in a list, so that no row can ask for much memory.
+#[derive(Debug, Default)]
+struct Hours {
+    /// The hour of the table's first sum ([`Hour::index`]).
+    first: i32,
+    table: Vec<Sum>,
+    list: Vec<(Hour, Sum)>,
+    /// How long the list was when it was last put in order.
+    ordered: usize,
+}
+
+impl Hours {
+    fn add(&mut self, hour: Hour, sum: Sum) -> Option<()> {
+        let at = hour.index().wrapping_sub(self.first).cast_unsigned();
+        if let Some(known) = self.table.get_mut(at as usize) {
+            return known.add(sum);
+        }
+        self.list.push((hour, sum));
+        if self.list.len() >= FEW.max(2 * self.ordered) {
+            self.order()?;
+        }
+        Some(())
+    }
+
+    /// Adds up the list, and makes a table of it where the hours lie close together.
+    fn order(&mut self) -> Option<()> {
+        self.list.sort_unstable_by_key(|(hour, _)| *hour);
+        let mut fits = Some(());
+        self.list.dedup_by(|(hour, more), (known, sum)| {
+            let same = hour == known;
+            if same && sum.add(*more).is_none() {
+                fits = None;
+            }
+            same
+        });
+        fits?;
+        self.ordered = self.list.len();
+        if let (Some((low, _)), Some((high, _))) = (self.list.first(), self.list.last()) {
+            let (mut low, mut high) = (i64::from(low.index()), i64::from(high.index()));
+            if !self.table.is_empty() {
+                low = low.min(i64::from(self.first));
+                high = high.max(i64::from(self.first) + self.table.len() as i64 - 1);
+            }
+            let span = usize::try_from(high - low + 1).ok()?;
+            if span <= SPARSE * (self.list.len() + self.table.len()) {
+                self.spread(i32::try_from(low).ok()?, span)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Makes the table one of `span` hours from `first` on, which takes up the list.
+    fn spread(&mut self, first: i32, span: usize) -> Option<()> {
+        let mut table = vec![Sum::NONE; span];
+        let old = usize::try_from(i64::from(self.first) - i64::from(first)).unwrap_or_default();
+        if !self.table.is_empty() {
+            table[old..old + self.table.len()].copy_from_slice(&self.table);
+        }
+        (self.first, self.table, self.ordered) = (first, table, 0);
+        for (hour, sum) in std::mem::take(&mut self.list) {
+            self.add(hour, sum)?;
+        }
+        Some(())
+    }
+
+    /// Each hour with usage once, in no order.
+    fn into_sums(mut self) -> Option<impl Iterator<Item = (Hour, Sum)>> {
+        if self.ordered < self.list.len() {
+            self.order()?;
+        }
+        let table = (self.first..).map(Hour::from_index).zip(self.table);
+        Some(table.filter(|(_, sum)| *sum != Sum::NONE).chain(self.list))
+    }
+}
+
+/// What was used, by whom and when. Numbers depend on the order of rows.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    used: FxHashMap<Used, u32>,
+    series: FxHashMap<SeriesKey, u32>,
+    hours: Vec<Hours>,
+}
+
+/// A sum that is beyond what can be held.
+#[derive(Debug)]
+pub(super) struct Beyond {
+    pub(super) usage_type: Symbol,
+    pub(super) hour: Hour,
+}
+
+impl Usage {
+    /// The number of what was used, a new one for what is new.
+    pub(super) fn number_of_used(&mut self, used: Used) -> u32 {
+        let next = number(self.used.len());
+        *self.used.entry(used).or_insert(next)
+    }
+
+    /// The number of a series, a new one for a new series.
+    pub(super) fn number_of(&mut self, key: SeriesKey) -> u32 {
+        let next = number(self.series.len());
+        let number = *self.series.entry(key).or_insert(next);
+        if number == next {
+            self.hours.push(Hours::default());
+        }
+        number
+    }
+
+    /// Adds to an hour of a series, given by number.
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        series: u32,
+        hour: Hour,
+        amount: Quantity,
+        cost: Money,
+    ) -> Result<(), Beyond> {
+        let nanos = amount.nanos();
+        let sum = i64::try_from(cost.picos()).map(|picos| Sum { nanos, picos });
+        let added = sum
+            .ok()
+            .and_then(|sum| self.hours[series as usize].add(hour, sum));
+        added.ok_or_else(|| self.beyond(series, hour))
+    }
+
+    /// Adds what another builder with the same symbols has counted.
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), Beyond> {
+        let used = other.all_used();
+        let used: Vec<u32> = used.into_iter().map(|used| self.number_of_used(used)).collect();
+        let series = other.all_series();
+        for (key, hours) in series.into_iter().zip(other.hours) {
+            let number = self.number_of(SeriesKey {
+                used: used[key.used as usize],
+                ..key
+            });
+            let sums = hours.into_sums().ok_or_else(|| self.beyond(number, Hour::LAST))?;
+            for (hour, sum) in sums {
+                let added = self.hours[number as usize].add(hour, sum);
+                added.ok_or_else(|| self.beyond(number, hour))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn beyond(&self, series: u32, hour: Hour) -> Beyond {
+        let used = self.all_series()[series as usize].used;
+        Beyond {
+            usage_type: self.all_used()[used as usize].usage_type,
+            hour,
+        }
+    }
+
+    /// What was used, by number.
+    pub(super) fn all_used(&self) -> Vec<Used> {
+        by_number(&self.used)
+    }
+
+    /// The series, by number.
+    pub(super) fn all_series(&self) -> Vec<SeriesKey> {
+        by_number(&self.series)
+    }
+
+    /// The cells by hour and series, of the series that get a new number.
+    pub(super) fn into_cells(mut self, numbers: FxHashMap<u32, u32>) -> Result<Vec<Cell>, Beyond> {
+        let mut cells = Vec::new();
+        for (old, hours) in (0..).zip(std::mem::take(&mut self.hours)) {
+            let Some(series) = numbers.get(&old).copied() else {
+                continue;
+            };
+            let sums = hours.into_sums().ok_or_else(|| self.beyond(old, Hour::LAST))?;
+            cells.extend(sums.map(|(hour, sum)| Cell {
+                hour,
+                series,
+                amount: Quantity::from_nanos(sum.nanos),
+                picos: sum.picos,
+            }));
+        }
+        cells.sort_unstable_by_key(|cell| (cell.hour, cell.series));
+        Ok(cells)
+    }
+}
+
+/// 2³² of anything do not fit in memory, so a number never wraps.
+fn number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn by_number<K: Copy>(numbers: &FxHashMap<K, u32>) -> Vec<K> {
+    let mut all: Vec<(u32, K)> = numbers.iter().map(|(key, number)| (*number, *key)).collect();
+    all.sort_unstable_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, key)| key).collect()
+}

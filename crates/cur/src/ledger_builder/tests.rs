@@ -1,0 +1,251 @@
+//! However rows are dealt out to builders, the ledger is that of one plain table of sums.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::columns::Time;
+use brimful_savings_plans::ledger::{Ledger, UsageClass};
+
+/// A line item of an instance. Numbers stand for names.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// The plan that covers it.
+    plan: Option<u8>,
+    kind: u8,
+    account: u8,
+    cluster: u8,
+    pool: u8,
+    hour: i32,
+    nanos: i64,
+    picos: i64,
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    // Most hours are those of a month; some lie anywhere.
+    let hour = prop_oneof![9 => 490_000..490_744, 1 => any::<i32>()];
+    let names = (proptest::option::of(0..3_u8), 0..3_u8, 0..3_u8, 0..3_u8, 0..3_u8);
+    (names, hour, 0..1_000_000_000_000_i64, -5..1_000_000_000_000_i64).prop_map(
+        |((plan, kind, account, cluster, pool), hour, nanos, picos)| Row {
+            plan,
+            kind,
+            account,
+            cluster,
+            pool,
+            hour,
+            nanos,
+            picos,
+        },
+    )
+}
+
+/// Nothing for the first one.
+fn name(what: &str, number: u8) -> String {
+    if number == 0 {
+        String::new()
+    } else {
+        format!("{what}-{number}")
+    }
+}
+
+impl Row {
+    fn text(&self, fact: Text) -> String {
+        match fact {
+            Text::LineItemType if self.plan.is_some() => "SavingsPlanCoveredUsage".to_owned(),
+            Text::LineItemType => "Usage".to_owned(),
+            Text::UsageType => format!("BoxUsage:m{}.large", self.kind),
+            Text::Operation => "RunInstances".to_owned(),
+            Text::ProductCode => "AmazonEC2".to_owned(),
+            Text::PlanArn => self.plan.map(|plan| format!("arn-{plan}")).unwrap_or_default(),
+            Text::UsageAccount => format!("account-{}", self.account),
+            Text::ClusterTag => name("cluster", self.cluster),
+            Text::NodePoolTag => name("pool", self.pool),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Rows, with the numbers of their texts.
+struct Items {
+    rows: Vec<Row>,
+    symbols: Arc<Symbols>,
+}
+
+impl Facts for Items {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn lacks_services(&self) -> bool {
+        false
+    }
+
+    fn text(&self, fact: Text, row: usize) -> Symbol {
+        let text = self.rows[row].text(fact);
+        self.symbols.intern(std::iter::once(Some(text.as_str())))[0]
+    }
+
+    fn millis(&self, fact: Time, row: usize) -> Option<i64> {
+        let start = i64::from(self.rows[row].hour) * 3_600_000;
+        Some(if fact == Time::Start {
+            start
+        } else {
+            start + 3_600_000
+        })
+    }
+
+    fn line_items(&self, _: usize) -> u64 {
+        1
+    }
+
+    fn dollars(&self, _: Number, row: usize) -> Option<Money> {
+        Some(Money::from_picos(i128::from(self.rows[row].picos)))
+    }
+
+    fn amount(&self, row: usize) -> Option<Quantity> {
+        Some(Quantity::from_nanos(self.rows[row].nanos))
+    }
+
+    fn plan_rate(&self, row: usize) -> Option<Money> {
+        Some(Money::from_picos(i128::from(self.rows[row].nanos)))
+    }
+
+    fn price(&self, row: usize) -> Option<Money> {
+        self.plan_rate(row)
+    }
+
+    fn price_beyond_billed(&self, row: usize) -> Option<Money> {
+        self.plan_rate(row)
+    }
+}
+
+/// Plan, usage type, account, cluster, `NodePool` and hour.
+type Key = (String, String, String, String, String, i32);
+
+/// Every sum by a plain table, in the terms of `Detail::Usage`.
+fn plainly(rows: &[Row], own: Option<&str>) -> BTreeMap<Key, (i64, i64)> {
+    let mut sums = BTreeMap::new();
+    for row in rows {
+        let cluster = row.text(Text::ClusterTag);
+        let is_foreign = own.is_some_and(|own| !cluster.is_empty() && cluster != own);
+        let is_tagged = !cluster.is_empty() || row.pool != 0;
+        let [account, pool] = [Text::UsageAccount, Text::NodePoolTag].map(|fact| row.text(fact));
+        let (account, pool) = if is_tagged && !is_foreign {
+            (account, pool)
+        } else {
+            (String::new(), String::new())
+        };
+        let key = (
+            row.text(Text::PlanArn),
+            row.text(Text::UsageType),
+            account,
+            cluster,
+            pool,
+            row.hour,
+        );
+        let (nanos, picos) = sums.entry(key).or_default();
+        *nanos += row.nanos;
+        *picos += row.picos;
+    }
+    sums
+}
+
+fn sums(ledger: &Ledger) -> BTreeMap<Key, (i64, i64)> {
+    let named = ledger.cells.iter().map(|cell| {
+        let series = ledger.series_of(cell);
+        let plan = match series.class {
+            UsageClass::Covered(plan) => ledger.plans[plan].plan.arn.clone(),
+            _ => String::new(),
+        };
+        let key = (
+            plan,
+            series.usage_type.to_string(),
+            series.account.to_string(),
+            series.cluster.to_string(),
+            series.node_pool.to_string(),
+            cell.hour.index(),
+        );
+        (key, (cell.amount.nanos(), cell.picos))
+    });
+    let sums: BTreeMap<Key, (i64, i64)> = named.collect();
+    assert_eq!(sums.len(), ledger.cells.len(), "each is one cell");
+    sums
+}
+
+/// What so many builders make of the rows: dealt out by turns, and merged.
+fn counted(rows: &[Row], builders: usize, own: Option<&str>) -> LedgerBuilder {
+    let symbols = Arc::new(Symbols::default());
+    let new = || LedgerBuilder::new(&symbols, None, Detail::Usage).for_cluster(own);
+    let mut all = (0..builders).map(|turn| {
+        let rows: Vec<Row> = rows.iter().skip(turn).step_by(builders).copied().collect();
+        let mut builder = new();
+        for batch in rows.chunks(100) {
+            let items = Items {
+                rows: batch.to_vec(),
+                symbols: Arc::clone(&symbols),
+            };
+            builder.add(&items).unwrap();
+        }
+        builder
+    });
+    let mut whole = all.next().unwrap();
+    for part in all {
+        whole.merge(part).unwrap();
+    }
+    whole
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn one_builder_eight_and_a_plain_table_agree_to_the_picodollar(
+        rows in proptest::collection::vec(row(), 1..1500),
+        own in proptest::option::of(Just("cluster-1")),
+    ) {
+        let one = counted(&rows, 1, own).finish().unwrap();
+        prop_assert_eq!(sums(&one), plainly(&rows, own));
+        prop_assert_eq!(&counted(&rows, 8, own).finish().unwrap(), &one);
+    }
+
+    #[test]
+    fn kept_parts_add_up_to_the_whole(
+        rows in proptest::collection::vec(row(), 2..600),
+        at in 1..599_usize,
+    ) {
+        let (some, others) = rows.split_at(at.min(rows.len() - 1));
+        let mut sum = LedgerBuilder::new(&Arc::new(Symbols::default()), None, Detail::Usage);
+        for part in [some, others] {
+            let part = counted(part, 2, None).into_partial().unwrap();
+            prop_assert!(sum.absorb(&part).unwrap());
+        }
+        prop_assert_eq!(sum.finish().unwrap(), counted(&rows, 1, None).finish().unwrap());
+    }
+}
+
+#[test]
+fn a_sum_beyond_what_can_be_held_is_an_error_that_names_the_hour() {
+    let row = Row {
+        plan: None,
+        kind: 1,
+        account: 1,
+        cluster: 0,
+        pool: 0,
+        hour: 490_000,
+        nanos: 1,
+        picos: i64::MAX,
+    };
+    let symbols = Arc::new(Symbols::default());
+    let mut builder = LedgerBuilder::new(&symbols, None, Detail::Usage);
+    let items = Items {
+        rows: vec![row, row],
+        symbols: Arc::clone(&symbols),
+    };
+    let outcome = builder.add(&items).and_then(|()| builder.finish());
+    let error = outcome.unwrap_err().to_string();
+    assert!(
+        error.contains("2025-11-24T16:00:00Z: usage of BoxUsage:m1.large"),
+        "{error}"
+    );
+}
