@@ -9,3 +9,5 @@ mod doctor;
 pub mod render;
 pub mod run;
 pub mod source;
+#[cfg(feature = "cluster")]
+mod telemetry;

@@ -1,5 +1,7 @@
 //! `brimful apply`: the same plan, then patches.
 
+use std::time::Instant;
+
 use super::args::{ApplyArgs, ClusterArgs};
 use super::context::{Context, connect_to};
 use super::output;
@@ -11,6 +13,8 @@ use crate::analysis::{Analysis, read_history};
 use crate::cluster::Cluster;
 use crate::render::json::{Applied, ApplyResult, PlanDocument};
 use crate::run::Run;
+#[cfg(feature = "cluster")]
+use crate::telemetry::{self, Runs};
 use brimful_cur::columns::Detail;
 use brimful_policy::plan::Proposal;
 use brimful_policy::settings::Mode;
@@ -27,25 +31,25 @@ use self::record::{events, history};
 
 /// How patches are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
     Patch,
     Validate,
     Observe,
 }
 
 impl How {
-    fn of(args: &ApplyArgs, mode: Mode) -> Self {
-        match (args.dry_run, mode) {
-            (Some(_), _) => Self::Validate,
-            (None, Mode::Observe) => Self::Observe,
-            (None, Mode::Apply) => Self::Patch,
+    pub(super) fn of(is_dry_run: bool, mode: Mode) -> Self {
+        match (is_dry_run, mode) {
+            (true, _) => Self::Validate,
+            (false, Mode::Observe) => Self::Observe,
+            (false, Mode::Apply) => Self::Patch,
         }
     }
 }
 
 /// What a run has done.
 #[derive(Debug)]
-struct Done {
+pub(super) struct Done {
     proposal: Proposal,
     analysis: Analysis,
     warnings: Vec<Warning>,
@@ -64,34 +68,64 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     }
     let context = Context::new(&args.common, interrupt.clone());
     let context = interrupt.or(context).await?;
-    let how = How::of(&args, context.config.mode);
+    let how = How::of(args.dry_run.is_some(), context.config.mode);
     let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
-    let done = match how {
-        How::Validate => validate(&context, &cluster, &args.cluster).await?,
-        How::Patch | How::Observe => held(&context, &cluster, &args.cluster, how).await?,
-    };
-    conclude(done, &args, &context)
+    let began = Instant::now();
+    let done = once(&context, &cluster, &args.cluster, how).await?;
+    let (code, horizon) = (done.exit_code(), done.analysis.utilization.horizon);
+    let document = done.into_document()?;
+    show(&document, args.format.output, context.quiet, horizon, context.now)?;
+    #[cfg(feature = "cluster")]
+    if let Some(path) = &args.metrics_file {
+        let mut runs = Runs::default();
+        let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
+        runs.note(code, Some(&document), context.now, took);
+        telemetry::write_file(path, &runs.metrics(Some(&document))?)?;
+    }
+    Ok(code)
 }
 
-/// Prints what was done; the exit code.
-fn conclude(done: Done, args: &ApplyArgs, context: &Context) -> Result<u8> {
-    if let Some(stop) = done.stopped {
-        return Err(stop);
+/// One run, whatever is printed of it.
+pub(super) async fn once(
+    context: &Context,
+    cluster: &Cluster,
+    target: &ClusterArgs,
+    how: How,
+) -> Result<Done> {
+    match how {
+        How::Validate => validate(context, cluster, target).await,
+        How::Patch | How::Observe => held(context, cluster, target, how).await,
     }
-    let mut document = PlanDocument::new(&done.analysis, &done.proposal, &done.warnings);
-    let has_failed = |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
-    let trouble = done.applied.iter().any(has_failed) || done.unreleased.is_some();
-    document.applied = Some(done.applied);
-    let horizon = done.analysis.utilization.horizon;
-    show(&document, args.format.output, context.quiet, horizon, context.now)?;
-    if let Some(error) = &done.unreleased {
-        output::print_error(error);
+}
+
+impl Done {
+    /// The contract's exit code, unless the run was ended before its time.
+    pub(super) fn exit_code(&self) -> u8 {
+        let has_failed =
+            |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
+        let trouble = self.applied.iter().any(has_failed) || self.unreleased.is_some();
+        match (trouble, self.proposal.is_frozen()) {
+            (true, _) => ErrorKind::Kubernetes.exit_code(),
+            (false, true) => ErrorKind::Frozen.exit_code(),
+            (false, false) => 0,
+        }
     }
-    Ok(match (trouble, done.proposal.is_frozen()) {
-        (true, _) => ErrorKind::Kubernetes.exit_code(),
-        (false, true) => ErrorKind::Frozen.exit_code(),
-        (false, false) => 0,
-    })
+
+    /// What is shown of it; that the state could not be given back is printed.
+    ///
+    /// # Errors
+    /// What ended the run before its time.
+    pub(super) fn into_document(self) -> Result<PlanDocument> {
+        if let Some(stop) = self.stopped {
+            return Err(stop);
+        }
+        if let Some(error) = &self.unreleased {
+            output::print_error(error);
+        }
+        let mut document = PlanDocument::new(&self.analysis, &self.proposal, &self.warnings);
+        document.applied = Some(self.applied);
+        Ok(document)
+    }
 }
 
 /// Runs without holding the state: nothing is written.

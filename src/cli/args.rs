@@ -41,6 +41,9 @@ pub enum Command {
     Plan(PlanArgs),
     /// Make the same plan and patch the NodePools. What the CronJob runs.
     Apply(ApplyArgs),
+    /// Apply again and again, soon after the cluster has changed: the operator. Serves metrics.
+    #[cfg(feature = "cluster")]
+    Run(OperatorArgs),
     /// Show the use of each Savings Plan, hour by hour.
     Utilization(UtilizationArgs),
     /// Replay the report's own past: what each way of steering would have cost. Changes nothing.
@@ -64,6 +67,17 @@ pub enum Command {
     /// Print the manual page.
     #[command(hide = true)]
     Man,
+}
+
+impl Command {
+    /// By when the process has to end, if each of its runs may take so long.
+    pub(crate) fn deadline(&self, timeout: std::time::Duration) -> std::time::Duration {
+        match self {
+            #[cfg(feature = "cluster")]
+            Self::Run(_) => std::time::Duration::MAX,
+            _ => timeout,
+        }
+    }
 }
 
 /// Where the report lies, and how to print.
@@ -202,6 +216,29 @@ pub struct ApplyArgs {
     /// Let the API server validate the patches without storing them.
     #[arg(long, value_name = "WHERE", env = "BRIMFUL_DRY_RUN")]
     pub dry_run: Option<DryRun>,
+    /// Write metrics of the run into this file, for node-exporter's textfile collector (*.prom).
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_METRICS_FILE")]
+    pub metrics_file: Option<PathBuf>,
+    /// Patch by the clock of --now: for tests.
+    #[arg(long, env = "BRIMFUL_ALLOW_NOW", value_parser = FalseyValueParser::new(), hide = true)]
+    pub allow_now: bool,
+}
+
+/// `brimful run`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct OperatorArgs {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// The longest time between two runs; a change in the cluster leads to one within seconds.
+    #[arg(long, value_name = "DURATION", env = "BRIMFUL_INTERVAL", default_value = "10m", value_parser = timeout)]
+    pub interval: chrono::Duration,
+    /// Where /metrics, /healthz and /readyz are served.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "BRIMFUL_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: std::net::SocketAddr,
     /// Patch by the clock of --now: for tests.
     #[arg(long, env = "BRIMFUL_ALLOW_NOW", value_parser = FalseyValueParser::new(), hide = true)]
     pub allow_now: bool,

@@ -63,6 +63,15 @@ impl Context {
         })
     }
 
+    /// Keeps what is counted of the report there, unless Athena is asked.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn keep(&mut self, place: Place) -> Result<()> {
+        if !matches!(self.location, Location::Athena(_)) {
+            self.cache = Some(source::cache(place, &AwsAccess::default()).await?);
+        }
+        Ok(())
+    }
+
     /// How to read the report.
     pub(crate) fn read_options<'a>(&'a self, detail: Detail, progress: &'a Progress<'a>) -> ReadOptions<'a> {
         self.interrupt.enter(Stage::Report);

@@ -8,6 +8,8 @@ mod context;
 mod demo;
 mod doctor;
 mod history;
+#[cfg(feature = "cluster")]
+mod operator;
 mod output;
 mod plan;
 mod progress;
@@ -19,6 +21,7 @@ mod utilization;
 
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::error::ErrorKind as ClapError;
 use clap::{CommandFactory, Parser};
@@ -69,12 +72,12 @@ pub fn main() -> ExitCode {
 /// there when the run has to end.
 async fn supervised(cli: Cli) -> Result<u8> {
     let timeout = cli.timeout.to_std().unwrap_or_default();
-    let interrupt = Interrupt::listen(timeout)?;
+    let interrupt = Interrupt::listen(cli.command.deadline(timeout))?;
     let (ended, end) = oneshot::channel();
     let (runtime, listening) = (Handle::current(), interrupt.clone());
     let work = move || {
         // Nobody waits for the end of a command that was left alone.
-        let _ = ended.send(runtime.block_on(run(cli.command, listening)));
+        let _ = ended.send(runtime.block_on(run(cli.command, timeout, listening)));
     };
     thread::Builder::new()
         .stack_size(STACK)
@@ -84,10 +87,12 @@ async fn supervised(cli: Cli) -> Result<u8> {
     interrupt.outlive(async { end.await.unwrap_or_else(lost) }).await
 }
 
-async fn run(command: Command, interrupt: Interrupt) -> Result<u8> {
+async fn run(command: Command, timeout: Duration, interrupt: Interrupt) -> Result<u8> {
     match command {
         Command::Plan(args) => interrupt.or(plan::run(args, interrupt.clone())).await,
         Command::Apply(args) => apply::run(args, interrupt).await,
+        #[cfg(feature = "cluster")]
+        Command::Run(args) => operator::run(args, timeout, interrupt).await,
         Command::Utilization(args) => interrupt.or(utilization::run(args, interrupt.clone())).await,
         Command::Backtest(args) => interrupt.or(backtest::run(args, interrupt.clone())).await,
         Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,

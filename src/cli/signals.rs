@@ -91,6 +91,36 @@ impl Interrupt {
         })
     }
 
+    /// The same signals with a deadline of its own: for one run of a process that goes on.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn within(&self, timeout: Duration) -> Self {
+        let (sender, stopped) = watch::channel(None);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (flag, process) = (Arc::clone(&stop), self.clone());
+        tokio::spawn(async move {
+            let end = tokio::select! {
+                stop = process.stop() => stop,
+                () = sleep(timeout) => Stop { why: Why::Late, at: Instant::now() },
+                // The run is over.
+                () = sender.closed() => return,
+            };
+            flag.store(true, Ordering::Relaxed);
+            let _ = sender.send(Some(end));
+        });
+        Self {
+            stop,
+            stopped,
+            stage: Arc::new(AtomicU8::new(Stage::Start as u8)),
+            timeout,
+        }
+    }
+
+    /// Waits until the process has to end.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn stopped(&self) {
+        self.stop().await;
+    }
+
     /// Set once the run has to end.
     pub(crate) fn flag(&self) -> &AtomicBool {
         &self.stop
@@ -119,7 +149,7 @@ impl Interrupt {
         tokio::select! {
             // A run that has to end says so, whatever it ran into on the way.
             done = work => if done.is_err() { self.check().and(done) } else { done },
-            stop = self.stopped() => Err(self.error(stop)),
+            stop = self.stop() => Err(self.error(stop)),
         }
     }
 
@@ -130,7 +160,7 @@ impl Interrupt {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let cut_off = async {
-            let stop = self.stopped().await;
+            let stop = self.stop().await;
             sleep_until(stop.at + grace).await;
             stop
         };
@@ -145,7 +175,7 @@ impl Interrupt {
         self.finish(END, command).await
     }
 
-    async fn stopped(&self) -> Stop {
+    async fn stop(&self) -> Stop {
         let mut stopped = self.stopped.clone();
         match stopped.wait_for(Option::is_some).await.map(|stop| *stop) {
             Ok(Some(stop)) => stop,

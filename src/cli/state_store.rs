@@ -292,7 +292,7 @@ fn lock_file(path: &Path) -> Result<File> {
 
 /// Tells runs apart, by chance: two pods on one host's network have its name, and both are process 1. The host's name
 /// is for people.
-fn holder() -> String {
+pub(super) fn holder() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     // The standard library's hash maps are seeded by the system's randomness.
     let chance = RandomState::new().hash_one((std::process::id(), Instant::now()));

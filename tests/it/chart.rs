@@ -53,7 +53,7 @@ fn template(values: &[&str]) -> Result<Vec<Value>, String> {
     Ok(objects.into_iter().filter(|object| !object.is_null()).collect())
 }
 
-fn rendered(values: &[&str]) -> Vec<Value> {
+pub(crate) fn rendered(values: &[&str]) -> Vec<Value> {
     template(values).unwrap_or_else(|error| panic!("{values:?}: {error}"))
 }
 

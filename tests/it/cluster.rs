@@ -13,6 +13,7 @@ mod kills;
 mod lease;
 mod limits;
 mod modes;
+mod operator;
 mod protection;
 mod refusals;
 mod reset;

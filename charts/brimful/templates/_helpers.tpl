@@ -70,7 +70,7 @@ imagePullSecrets:
 {{- end }}
 serviceAccountName: {{ include "brimful.serviceAccount" $ }}
 automountServiceAccountToken: true
-restartPolicy: Never
+restartPolicy: {{ ternary "Always" "Never" (has "run" .args) }}
 terminationGracePeriodSeconds: 30
 {{- with $.Values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -111,6 +111,10 @@ containers:
       - name: BRIMFUL_TIMEOUT
         value: {{ . | quote }}
       {{- end }}
+      {{- if has "run" .args }}
+      - name: BRIMFUL_INTERVAL
+        value: {{ $.Values.operator.interval | quote }}
+      {{- end }}
       {{- with $.Values.aws.region }}
       - name: AWS_REGION
         value: {{ . | quote }}
@@ -118,6 +122,16 @@ containers:
       {{- with $.Values.env }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+    {{- if has "run" .args }}
+    ports:
+      - {name: metrics, containerPort: 8080}
+    livenessProbe:
+      httpGet: {path: /healthz, port: metrics}
+      periodSeconds: 30
+    readinessProbe:
+      httpGet: {path: /readyz, port: metrics}
+      periodSeconds: 10
+    {{- end }}
     resources:
       {{- toYaml $.Values.resources | nindent 6 }}
     securityContext:
@@ -129,8 +143,17 @@ containers:
       - name: config
         mountPath: /etc/brimful
         readOnly: true
+      {{- if has "run" .args }}
+      # What was counted of the report, kept for the next run.
+      - name: tmp
+        mountPath: /tmp
+      {{- end }}
 volumes:
   - name: config
     configMap:
       name: {{ include "brimful.fullname" $ }}-config
+  {{- if has "run" .args }}
+  - name: tmp
+    emptyDir: {sizeLimit: 256Mi}
+  {{- end }}
 {{- end }}

@@ -8,6 +8,8 @@ use crate::NodePool;
 pub const FIELD_MANAGER: &str = "brimful";
 /// The `ConfigMap` of the control state, in the namespace of `--namespace`.
 pub const STATE_CONFIG_MAP: &str = "brimful-state";
+/// The Lease by which one of the operator's replicas acts, in the same namespace.
+pub const LEADER_LEASE: &str = "brimful-leader";
 
 /// A pool as it stands after a patch.
 #[derive(Debug, Clone)]

@@ -20,15 +20,19 @@ use brimful_types::{Error, Result};
 mod call;
 mod events;
 mod inspect;
+mod leader;
 mod patch;
 mod patience;
 mod proxy;
 mod state;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod written;
 
+pub use leader::Leadership;
 pub use state::StateLease;
+pub use watch::Changes;
 
 /// Objects per page of a list: what kubectl asks for.
 const PAGE: u32 = 500;

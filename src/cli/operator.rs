@@ -1,0 +1,183 @@
+//! `brimful run`: the runs of `apply`, one after the other, from a process that stays.
+//!
+//! A run is due at every interval, and soon after something has changed in the cluster that a plan rests on. Of several
+//! replicas one acts. Each run reads the configuration anew and holds the control state like any `apply`, so an operator
+//! and a CronJob never patch at the same time, and one can follow the other without losing anything.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep_until};
+
+use super::apply::{How, once};
+use super::args::{Common, OperatorArgs};
+use super::context::{Context, connect_to, wall_clock};
+use super::output;
+use super::signals::Interrupt;
+use super::state_store::holder;
+use crate::cluster::{Cluster, Leadership};
+use crate::config::Config;
+use crate::render::json::{ApplyResult, PlanDocument};
+use crate::telemetry::{Health, serve};
+use brimful_cur::location::Place;
+use brimful_karpenter::cluster::LEADER_LEASE;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, ErrorKind, Result};
+
+/// Changes come in swarms: a run waits until the first of them is so old.
+const DEBOUNCE: Duration = Duration::from_secs(5);
+/// The least time between the end of a run and the next.
+const PAUSE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interrupt) -> Result<u8> {
+    if args.common.now.is_some() && !args.allow_now {
+        let what = "--now (or BRIMFUL_NOW) is set: a cluster is not patched by a clock that was set by hand";
+        return Err(Error::usage(what).hint("leave it out"));
+    }
+    let interval = args.interval.to_std().unwrap_or_default();
+    let health = Health::new(timeout + interval.max(PAUSE) + Duration::from_secs(60));
+    // A mistake in flags or configuration ends the process; later ones, such as a report that is late, end a run.
+    let config = args.common.config.as_deref().map(Config::load).transpose()?;
+    super::context::start_logs(config.unwrap_or_default().telemetry.logs, args.common.quiet, args.common.verbose);
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        Error::usage(format!("cannot listen on {}", args.listen))
+            .source(error)
+            .hint("set --listen (BRIMFUL_LISTEN) to an address and port of this machine that are free")
+    })?;
+    tokio::spawn(serve(listener, health.clone()));
+    let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
+    let namespace = &args.cluster.namespace;
+    let stand = cluster.stand_for_election(namespace, LEADER_LEASE, &holder());
+    let election = interrupt.or(stand).await?;
+    let kept = Kept::new(&args.common)?;
+    let mut operator = Operator {
+        args,
+        timeout,
+        interval,
+        cluster,
+        health,
+        warned: BTreeSet::new(),
+        kept,
+    };
+    operator.work(election, &interrupt).await;
+    Ok(0)
+}
+
+/// What was counted of the report, kept for the next run where the user keeps it nowhere.
+struct Kept {
+    _folder: Option<tempfile::TempDir>,
+    place: Option<Place>,
+}
+
+impl Kept {
+    fn new(common: &Common) -> Result<Self> {
+        if common.cache.is_some() {
+            return Ok(Self {
+                _folder: None,
+                place: None,
+            });
+        }
+        let failed = |error| {
+            let folder = std::env::temp_dir();
+            Error::usage(format!("cannot make a folder in {}", folder.display()))
+                .source(error)
+                .hint("let the temporary folder be written (an emptyDir), or set --cache (BRIMFUL_CACHE)")
+        };
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let place = Place::Directory(folder.path().to_owned());
+        Ok(Self {
+            _folder: Some(folder),
+            place: Some(place),
+        })
+    }
+}
+
+struct Operator {
+    args: OperatorArgs,
+    /// For one run.
+    timeout: Duration,
+    interval: Duration,
+    cluster: Cluster,
+    health: Health,
+    /// The warnings of the newest run: only new ones are logged.
+    warned: BTreeSet<Warning>,
+    kept: Kept,
+}
+
+impl Operator {
+    /// Runs again and again until the process is asked to end; then gives the Lease back.
+    async fn work(&mut self, mut election: Leadership, interrupt: &Interrupt) {
+        let mut changes = self.cluster.changes();
+        let mut due = Instant::now();
+        let mut earliest = due;
+        let mut led = false;
+        loop {
+            let leads = election.leads();
+            if leads != led {
+                tracing::info!("{}", if leads { "this replica acts" } else { "another replica acts" });
+                due = Instant::now();
+                led = leads;
+            }
+            self.health.leads(leads);
+            self.health.beat();
+            let idle = Instant::now() + self.interval;
+            tokio::select! {
+                () = interrupt.stopped() => break,
+                () = election.changed() => {}
+                () = changes.next(), if leads => due = due.min(earliest.max(Instant::now() + DEBOUNCE)),
+                () = sleep_until(if leads { due } else { idle }) => if leads {
+                    self.run_once(interrupt).await;
+                    earliest = Instant::now() + PAUSE;
+                    due = Instant::now() + self.interval.max(PAUSE);
+                }
+            }
+        }
+        election.give_up().await;
+    }
+
+    async fn run_once(&mut self, interrupt: &Interrupt) {
+        let began = Instant::now();
+        let outcome = self.apply(interrupt.within(self.timeout)).await;
+        let (code, document) = match outcome {
+            Ok((code, document)) => {
+                self.log(&document);
+                (code, Some(document))
+            }
+            // The process is asked to end: nothing to report.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return,
+            Err(error) => {
+                output::print_error(&error);
+                (error.kind().exit_code(), None)
+            }
+        };
+        let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
+        self.health.ran(document, |runs, document| runs.note(code, document, wall_clock(), took));
+    }
+
+    async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument)> {
+        let mut context = interrupt.or(Context::new(&self.args.common, interrupt.clone())).await?;
+        if context.cache.is_none() && let Some(place) = &self.kept.place {
+            context.keep(place.clone()).await?;
+        }
+        let how = How::of(false, context.config.mode);
+        let done = once(&context, &self.cluster, &self.args.cluster, how).await?;
+        let code = done.exit_code();
+        Ok((code, done.into_document()?))
+    }
+
+    /// One line for each change, and for each warning that the run before did not have.
+    fn log(&mut self, document: &PlanDocument) {
+        for one in document.applied.iter().flatten() {
+            match one.result {
+                ApplyResult::Patched => tracing::info!(nodePool = one.node_pool, "{}", one.message),
+                ApplyResult::Unchanged => tracing::debug!(nodePool = one.node_pool, "{}", one.message),
+                _ => tracing::warn!(nodePool = one.node_pool, "{}", one.message),
+            }
+        }
+        let now: BTreeSet<Warning> = document.warnings.iter().cloned().collect();
+        let new: Vec<Warning> = now.difference(&self.warned).cloned().collect();
+        output::print_warnings(&new);
+        self.warned = now;
+    }
+}

@@ -1,0 +1,87 @@
+//! What monitoring sees of Brimful: metrics in Prometheus' text format, scraped from the operator or written to a file
+//! for node-exporter by a job.
+
+mod metrics;
+mod server;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::render::json::{ApplyResult, PlanDocument};
+use brimful_types::{Error, Result};
+
+pub(crate) use server::{Health, serve};
+
+/// What became of the runs so far, beside the newest plan.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Runs {
+    /// Runs by exit code, since the process began.
+    pub(crate) ended: BTreeMap<u8, u64>,
+    /// Patches by pool and result, since the process began.
+    pub(crate) patches: BTreeMap<(String, &'static str), u64>,
+    /// When the newest run ended.
+    pub(crate) last: Option<DateTime<Utc>>,
+    /// When the newest run ended in which everything was well (exit code 0).
+    pub(crate) last_success: Option<DateTime<Utc>>,
+    /// How long the newest run took.
+    pub(crate) duration: Option<Duration>,
+    /// Whether this replica leads, where there is an election.
+    pub(crate) leads: Option<bool>,
+}
+
+impl Runs {
+    /// Takes account of a run.
+    pub(crate) fn note(
+        &mut self,
+        code: u8,
+        document: Option<&PlanDocument>,
+        ended: DateTime<Utc>,
+        took: Duration,
+    ) {
+        *self.ended.entry(code).or_default() += 1;
+        self.last = Some(ended);
+        self.duration = Some(took);
+        if code == 0 {
+            self.last_success = Some(ended);
+        }
+        let applied = document.and_then(|document| document.applied.as_deref());
+        for one in applied.unwrap_or_default() {
+            let result = match one.result {
+                ApplyResult::Patched => "patched",
+                ApplyResult::Conflict => "conflict",
+                ApplyResult::Refused => "refused",
+                ApplyResult::Unchanged => continue,
+            };
+            let key = (one.node_pool.clone(), result);
+            *self.patches.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Metrics of the newest plan and of the runs, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Never, as long as memory is left.
+    pub(crate) fn metrics(&self, document: Option<&PlanDocument>) -> Result<String> {
+        metrics::encode(self, document)
+    }
+}
+
+/// Writes metrics for node-exporter's textfile collector: beside and renamed, so that none are read half.
+///
+/// # Errors
+/// A usage error that names the file.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    // The collector reads *.prom only.
+    beside.push(".new");
+    fs::write(&beside, text)
+        .and_then(|()| fs::rename(&beside, path))
+        .map_err(|error| {
+            Error::usage(format!("cannot write the metrics to {}", path.display()))
+                .source(error)
+                .hint("set --metrics-file (BRIMFUL_METRICS_FILE) to a file in a folder that exists and may be written")
+        })
+}

@@ -1,0 +1,134 @@
+//! `brimful run` on a real kube-apiserver, with the rights that the chart grants an operator.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::world::World;
+use crate::chart::rendered;
+use crate::support::run::Ended;
+
+/// Longer than anything here takes; what is promised is asserted beside it.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A running operator.
+struct Operator {
+    process: Child,
+    address: String,
+}
+
+impl Operator {
+    /// One that has nothing to do by the clock for an hour.
+    fn start(world: &World) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("its address").to_string();
+        drop(free);
+        let process = world
+            .run("run")
+            .args(["--interval", "1h", "--listen", &address])
+            .spawn();
+        Self { process, address }
+    }
+
+    /// Status code and body.
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let code = answer.split(' ').nth(1)?.parse().ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        Some((code, body.to_owned()))
+    }
+
+    fn has(&self, line: &str) -> bool {
+        let metrics = self.get("/metrics");
+        metrics.is_some_and(|(_, text)| text.lines().any(|found| found == line))
+    }
+
+    /// Asks it to end, as Kubernetes does.
+    fn terminate(self) -> Ended {
+        let sent = Command::new("kill")
+            .args(["-s", "TERM", &self.process.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        Ended::of(self.process)
+    }
+}
+
+#[track_caller]
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LONG, "{what}: not within {LONG:?}");
+        sleep(Duration::from_millis(100));
+    }
+    began.elapsed()
+}
+
+#[test]
+fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
+    let world = World::new();
+    for object in rendered(&["operator.enabled=true"]) {
+        if ["Role", "ClusterRole"].contains(&object["kind"].as_str().unwrap_or_default()) {
+            world.server.apply(&object.to_string());
+        }
+    }
+    let first = Operator::start(&world);
+    wait("the first run", || first.has("brimful_runs_total{exit_code=\"0\"} 1"));
+    assert_eq!(world.weight("general-committed"), Some(60), "it has acted");
+    assert!(first.has("brimful_leader 1.0"));
+    assert_eq!(first.get("/healthz").map(|(code, _)| code), Some(200));
+    assert_eq!(first.get("/readyz").map(|(code, _)| code), Some(200));
+
+    let second = Operator::start(&world);
+    wait("the second stands by", || second.has("brimful_leader 0.0"));
+    assert_eq!(second.get("/readyz").map(|(code, _)| code), Some(200));
+    assert!(!second.has("brimful_runs_total{exit_code=\"0\"} 1"), "it does not act");
+
+    world.annotate("general-committed", "brimful.dev/paused", &json!("true"));
+    let paused = "brimful_nodepool_decision{nodepool=\"general-committed\",decision=\"freeze\"} 1.0";
+    let took = wait("the pause is seen", || first.has(paused));
+    assert!(took < Duration::from_secs(30), "{took:?}");
+
+    let began = Instant::now();
+    let ended = first.terminate();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let took = wait("the second takes over", || second.has(paused));
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert!(second.has("brimful_leader 1.0"));
+    let ended = second.terminate();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn a_port_that_is_taken_and_a_lease_that_may_not_be_made_end_it_with_the_way_out() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let said = world.run("run").args(["--listen", &address]).fails(3);
+    assert!(said.contains("cannot listen on") && said.contains("--listen"), "{said}");
+    drop(taken);
+    // The CronJob's rights are not enough.
+    let said = world.run("run").args(["--listen", &address]).fails(7);
+    assert!(said.contains("brimful/brimful-leader") && said.contains("leases"), "{said}");
+}
+
+#[test]
+fn a_job_writes_its_metrics_for_node_exporter() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("brimful.prom");
+    world.run("apply").arg("--metrics-file").arg(&file).ends(0);
+    let text = std::fs::read_to_string(&file).expect("metrics");
+    assert!(text.contains("brimful_runs_total{exit_code=\"0\"} 1"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    let nowhere = folder.path().join("nowhere/brimful.prom");
+    let ended = world.run("apply").arg("--metrics-file").arg(&nowhere).ends(3);
+    assert!(ended.stderr.contains("--metrics-file"), "{ended:?}");
+}
