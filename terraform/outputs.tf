@@ -5,7 +5,7 @@ output "role_arn" {
 
 output "cur_uri" {
   description = "Where the report lies: cur.uri."
-  value       = "s3://${var.bucket}/${var.prefix}/${var.name}"
+  value       = var.create_export ? "s3://${var.bucket}/${var.prefix}/${var.name}" : "s3://${var.bucket}/${var.prefix}"
 }
 
 output "bucket_policy" {

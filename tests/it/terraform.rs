@@ -1,12 +1,17 @@
 //! The Terraform module, without Terraform: it parses, refers only to what it declares, and what it would put into IAM
 //! and S3 is what the manifests and the documents say. No provider is asked, so argument names are not checked.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "hcl hands a function's arguments over"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use hcl::eval::{Context, Evaluate, FuncArgs, FuncDef, ParamType};
-use hcl::{Block, Body};
+use hcl::{Block, BlockLabel, Body};
 use serde_json::{Value, json};
 
 fn root() -> &'static Path {
@@ -41,7 +46,7 @@ fn blocks<'a>(module: &'a Body, kind: &str) -> Vec<&'a Block> {
 }
 
 fn labels(block: &Block) -> Vec<&str> {
-    block.labels().iter().map(|label| label.as_str()).collect()
+    block.labels().iter().map(BlockLabel::as_str).collect()
 }
 
 fn joined(args: FuncArgs) -> Result<hcl::Value, String> {

@@ -147,7 +147,7 @@ fn the_picture_of_the_plan_shows_what_is_printed() {
     let picture = std::fs::read_to_string(path).expect("the picture");
     let text = |line: &str| -> String {
         let parts = line.split('<').filter_map(|part| part.split_once('>'));
-        parts.map(|(_, text)| format!("{text} ")).collect()
+        parts.map(|(_, text)| text).collect()
     };
     // The first line is the command.
     let lines = picture.lines().filter(|line| line.starts_with("<text")).skip(1);
@@ -157,18 +157,9 @@ fn the_picture_of_the_plan_shows_what_is_printed() {
         .replace("&gt;", ">")
         .replace("&amp;", "&");
     let printed = Brimful::plan("fixtures/cur/legacy").ends(0).stdout;
-    let without_rules = |text: &str| {
-        words(text)
-            .replace('─', "")
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    assert_eq!(
-        without_rules(&shown),
-        without_rules(&printed),
-        "run `make picture`"
-    );
+    // Where colours change, the picture has a gap that the terminal has not.
+    let letters = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
+    assert_eq!(letters(&shown), letters(&printed), "run `make picture`");
 }
 
 fn run_those_of(commands: &[&str]) {

@@ -153,4 +153,21 @@ fn the_readme_is_short_and_its_first_number_is_the_backtests() {
         of("foresight")
     );
     assert!(readme.contains(&sentence), "{sentence}");
+    // The table of simulated months: cost beyond foresight.
+    let beyond = |policy: &str| -> &str {
+        let row = backtest
+            .lines()
+            .find(|line| line.starts_with(&format!("| {policy} |")));
+        row.expect(policy).split('|').nth(2).unwrap_or_default().trim()
+    };
+    let right = beyond("static weight and limit, set at the right mean");
+    let (weights, limits) = (beyond("Brimful, weights"), beyond("Brimful, limits"));
+    let sentence = format!(
+        "within {right} % of foresight ([simulated](docs/concepts/backtest.md); Brimful: {weights} % by weights, {limits} % by limits)"
+    );
+    assert!(readme.contains(&sentence), "{sentence}");
+    let faq = fs::read_to_string(root().join("docs/faq.md")).expect("the FAQ");
+    let sentence =
+        format!("costs {right} % of the commitment more than foresight, Brimful {limits} to {weights} %");
+    assert!(faq.contains(&sentence), "{sentence}");
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use brimful::cli::args::Cli;
 use brimful_types::warning::WarningCode;
+use clap::CommandFactory;
 
 fn warnings() -> String {
     let rows = WarningCode::ALL
@@ -17,17 +19,53 @@ fn warnings() -> String {
     )
 }
 
+/// What `brimful COMMAND --help` prints.
+fn help() -> String {
+    let mut program = Cli::command();
+    program.build();
+    let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
+    let pages = commands
+        .filter(|command| command.get_name() != "help")
+        .map(|command| {
+            // The variables' values are those of whoever runs the test.
+            let mut shown = command
+                .clone()
+                .mut_args(|arg| arg.hide_env_values(true))
+                .term_width(100);
+            let text = shown.render_long_help().to_string();
+            let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+            format!(
+                "\n## {}\n\n```text\n{}\n```\n",
+                command.get_name(),
+                lines.join("\n")
+            )
+        });
+    format!(
+        "# Every flag\n\nGenerated from `src/cli/args.rs`: what `--help` prints. What the commands do, exit codes and JSON: \
+         [commands](commands.md).\n{}",
+        pages.collect::<String>()
+    )
+}
+
+fn is_up_to_date(page: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs/reference")
+        .join(page);
+    if std::env::var_os("BRIMFUL_WRITE_DOCS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let stored = fs::read_to_string(&path).unwrap();
+    assert_eq!(stored, text, "run this test with BRIMFUL_WRITE_DOCS=1");
+}
+
 #[test]
 fn the_page_of_warning_codes_is_what_the_program_knows() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/warnings.md");
-    if std::env::var_os("BRIMFUL_WRITE_DOCS").is_some() {
-        fs::write(&path, warnings()).unwrap();
-    }
-    assert_eq!(
-        fs::read_to_string(&path).unwrap(),
-        warnings(),
-        "run this test with BRIMFUL_WRITE_DOCS=1"
-    );
+    is_up_to_date("warnings.md", &warnings());
+}
+
+#[test]
+fn the_page_of_flags_is_what_help_prints() {
+    is_up_to_date("help.md", &help());
 }
 
 #[test]

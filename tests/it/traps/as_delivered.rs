@@ -12,6 +12,7 @@ use parquet::basic::{BrotliLevel, Compression};
 use crate::support::cur::{
     Bucket, COMPUTE, EC2_M5, File, Focus, Layout, Plans, Row, Seen, Times, at, message, read, usd,
 };
+use crate::support::run::{Brimful, fixture};
 
 const M5: &str = "USE2-BoxUsage:m5.large";
 
@@ -534,5 +535,46 @@ fn auto_modes_tag_names_the_node_pool_too() {
             .map(|series| &*series.node_pool)
             .collect();
         assert!(pools.contains(&"general-purpose"), "{pools:?}");
+    }
+}
+
+// Other people's exports
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+/// The Cloud Intelligence Dashboards replicate `data/` to the account of the dashboards, and leave the manifests behind.
+#[test]
+fn the_export_of_the_cloud_intelligence_dashboards_gives_the_same_plan() {
+    let bucket = tempfile::tempdir().unwrap();
+    let theirs = bucket.path().join("cur2/111122223333/cid-cur2");
+    copy(&fixture("cur/cur2/exports/acme-cur2/data"), &theirs.join("data"));
+    let own = Brimful::plan("fixtures/cur/cur2").json(0);
+    for place in [
+        theirs.as_path(),
+        &bucket.path().join("cur2/111122223333"),
+        bucket.path(),
+    ] {
+        let plan = Brimful::plan(place).json(0);
+        for part in ["plans", "groups", "nodePools", "changes"] {
+            assert_eq!(plan[part], own[part], "{part} at {}", place.display());
+        }
+        let warnings = plan["warnings"].as_array().unwrap();
+        assert!(
+            warnings.iter().any(|warning| warning["code"] == "no-manifest"),
+            "{warnings:#?}"
+        );
     }
 }
