@@ -48,7 +48,8 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
     tokio::spawn(serve(listener, health.clone()));
     let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
     let namespace = &args.cluster.namespace;
-    let stand = cluster.stand_for_election(namespace, LEADER_LEASE, &holder());
+    let identity = holder();
+    let stand = cluster.stand_for_election(namespace, LEADER_LEASE, &identity);
     let election = interrupt.or(stand).await?;
     let kept = Kept::new(&args.common)?;
     let mut operator = Operator {

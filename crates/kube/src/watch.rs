@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, metadata_watcher};
+use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,6 +20,9 @@ const WATCHED: [(&str, &str, &str); 3] = [
     ("karpenter.sh", "NodeClaim", "nodeclaims"),
     ("", "Node", "nodes"),
 ];
+
+/// An object of which the API server sends the metadata alone.
+type Meta = PartialObjectMeta<DynamicObject>;
 
 /// Watches that go on until this is dropped.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Cluster {
         for (group, kind, plural) in WATCHED {
             let version = GroupVersionKind::gvk(group, "v1", kind);
             let resource = ApiResource::from_gvk_with_plural(&version, plural);
-            let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
+            let api = Api::<Meta>::all_with(self.client.clone(), &resource);
             watches.spawn(follow(api, plural, sender.clone()));
         }
         Changes {
@@ -96,7 +99,7 @@ struct Known {
 
 impl Known {
     /// Takes an event; true if it says something new.
-    fn take(&mut self, event: Event<PartialObjectMeta<DynamicObject>>) -> bool {
+    fn take(&mut self, event: Event<Meta>) -> bool {
         match event {
             Event::Init => {
                 self.listed.clear();
@@ -131,12 +134,12 @@ impl Known {
     }
 }
 
-async fn follow(api: Api<DynamicObject>, plural: &str, changed: watch::Sender<()>) {
+async fn follow(api: Api<Meta>, plural: &str, changed: watch::Sender<()>) {
     let mut known = Known {
         is_pool: plural == "nodepools",
         ..Known::default()
     };
-    let events = metadata_watcher(api, watcher::Config::default()).default_backoff();
+    let events = watcher(api, watcher::Config::default()).default_backoff();
     let mut events = std::pin::pin!(events);
     let mut is_told = false;
     while let Some(event) = events.next().await {
@@ -162,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    fn object(uid: &str, generation: i64, annotation: &str) -> PartialObjectMeta<DynamicObject> {
+    fn object(uid: &str, generation: i64, annotation: &str) -> Meta {
         let meta = json!({"name": "a", "uid": uid, "generation": generation, "annotations": {"x": annotation}});
         serde_json::from_value(json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": meta}))
             .unwrap()
