@@ -42,7 +42,7 @@ fn the_workflows_pass_actionlint() {
 
 #[test]
 fn actions_get_no_more_rights_than_their_job_needs() {
-    for name in ["ci", "release"] {
+    for name in ["ci", "release", "site"] {
         let workflow: Value =
             serde_saphyr::from_str(&read(&format!(".github/workflows/{name}.yml"))).expect("YAML");
         assert_eq!(workflow["permissions"]["contents"], "read", "{name}: by default");

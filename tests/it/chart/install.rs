@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 
 use super::{MUST, chart, helm, outcome};
 use crate::cluster::rights::may;
-use crate::cluster::world::{create, documents};
-use crate::support::apiserver::{ApiServer, Exclusive};
+use crate::cluster::world::World;
+use crate::support::apiserver::ApiServer;
 use crate::support::block_on;
 use crate::support::kind::{CONFIG_MAP, Kind, NODE_POOL};
-use crate::support::run::fixture;
 
 /// Another name and namespace than the kustomize base's: nothing may rest on those.
 const RELEASE: &str = "steering";
@@ -25,21 +24,28 @@ const NETWORK_POLICY: Kind =
     Kind::new("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies").namespaced();
 const CLUSTER_ROLE: Kind = Kind::new("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
 
-/// A cluster with the fixtures' `NodePool`s, on which the chart is installed, again and again with other values.
+/// The fixtures' cluster and bucket, where the chart is installed, again and again with other values.
 struct Cluster {
-    server: Exclusive,
+    world: World,
 }
 
 impl Cluster {
     fn new() -> Self {
-        let server = ApiServer::exclusive();
-        create(&server, &documents(&fixture("nodepools.yaml")));
-        Self { server }
+        Self { world: World::new() }
+    }
+
+    fn server(&self) -> &ApiServer {
+        &self.world.server
+    }
+
+    /// A token of the chart's `ServiceAccount`.
+    fn token(&self) -> String {
+        self.server().service_account_token(NAMESPACE, NAME)
     }
 
     fn helm(&self, args: &[&str]) -> String {
         let mut helm = helm(args);
-        helm.env("KUBECONFIG", self.server.admin_kubeconfig())
+        helm.env("KUBECONFIG", self.server().admin_kubeconfig())
             .args(["--namespace", NAMESPACE]);
         outcome(helm).unwrap_or_else(|error| panic!("{args:?}: {error}"))
     }
@@ -47,8 +53,7 @@ impl Cluster {
     /// Installs it, or upgrades it to these values; a client of its `ServiceAccount`.
     fn with(&self, values: &[&str]) -> Client {
         self.installed(values);
-        let token = self.server.service_account_token(NAMESPACE, NAME);
-        self.server.client_for_token(&token)
+        self.server().client_for_token(&self.token())
     }
 
     /// The same; what helm says of it.
@@ -73,7 +78,7 @@ impl Drop for Cluster {
             "--namespace",
             NAMESPACE,
         ]);
-        helm.env("KUBECONFIG", self.server.admin_kubeconfig());
+        helm.env("KUBECONFIG", self.server().admin_kubeconfig());
         let _ = outcome(helm);
     }
 }
@@ -152,6 +157,37 @@ fn what_is_not_consented_to_is_not_granted() {
     ));
 }
 
+/// `doctor` asks for the rights that a run needs: by the chart's account it must find those, and miss what was left out.
+#[test]
+fn doctor_agrees_with_what_is_granted() {
+    let cluster = Cluster::new();
+    let doctor = |mode: &str| {
+        let doctor = cluster.world.doctor_as(&cluster.token());
+        let config = format!("mode: {mode}\ncluster:\n  name: prod\n");
+        doctor.args(["--namespace", NAMESPACE]).config(&config).ends_any()
+    };
+    for (values, mode, code) in [
+        ("rbac.create=true", "apply", 0),
+        ("config.mode=observe", "observe", 0),
+        (
+            "rbac.nodePools={general-committed,batch-committed,memory-committed}",
+            "apply",
+            0,
+        ),
+        ("rbac.patchNodePools=false", "apply", 7),
+    ] {
+        cluster.installed(&[values]);
+        let ended = doctor(mode);
+        assert_eq!(ended.code, Some(code), "{values}: {ended:?}");
+        let misses = ended.stdout.contains("may not");
+        assert_eq!(
+            misses,
+            values.contains("observe") || code != 0,
+            "{values}: {ended:?}"
+        );
+    }
+}
+
 #[test]
 fn it_is_installed_upgraded_and_removed_without_a_trace() {
     let cluster = Cluster::new();
@@ -169,25 +205,29 @@ fn it_is_installed_upgraded_and_removed_without_a_trace() {
         );
     }
     let name = format!("{NAMESPACE}/{NAME}");
-    let job = cluster.server.get(&CRON_JOB, &name).expect("the CronJob");
+    let job = cluster.server().get(&CRON_JOB, &name).expect("the CronJob");
     assert_eq!(job["spec"]["schedule"], "0 * * * *");
-    assert!(cluster.server.get(&NETWORK_POLICY, &name).is_some());
+    assert!(cluster.server().get(&NETWORK_POLICY, &name).is_some());
     assert!(
         cluster
-            .server
+            .server()
             .get(&CONFIG_MAP, &format!("{name}-config"))
             .is_some()
     );
-    let before = cluster.server.list(&NODE_POOL);
+    let before = cluster.server().list(&NODE_POOL);
     cluster.with(&[]);
     assert!(
-        cluster.server.get(&NETWORK_POLICY, &name).is_none(),
+        cluster.server().get(&NETWORK_POLICY, &name).is_none(),
         "switched off"
     );
     cluster.helm(&["uninstall", RELEASE]);
-    assert!(cluster.server.get(&CRON_JOB, &name).is_none());
-    assert!(cluster.server.get(&CLUSTER_ROLE, NAME).is_none());
-    assert_eq!(cluster.server.list(&NODE_POOL), before, "no NodePool is touched");
+    assert!(cluster.server().get(&CRON_JOB, &name).is_none());
+    assert!(cluster.server().get(&CLUSTER_ROLE, NAME).is_none());
+    assert_eq!(
+        cluster.server().list(&NODE_POOL),
+        before,
+        "no NodePool is touched"
+    );
 }
 
 /// The answer to a patch of the pool `spot` that is not made.
@@ -211,7 +251,7 @@ fn the_guard_leaves_the_fields_of_the_grips_that_are_consented_to() {
     let labels = json!({"metadata": {"labels": {"a": "b"}}});
     let cluster = Cluster::new();
     let pool = cluster
-        .server
+        .server()
         .get(&NODE_POOL, "spot")
         .expect("a pool of the fixtures");
     let mut budgets = pool["spec"]["disruption"]["budgets"].clone();
