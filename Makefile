@@ -10,6 +10,7 @@ MINUTES ?= 10
 SEEDS ?= 20
 ROWS ?= 10000000
 STYLE ?= legacy
+MAKE_OF_FILES ?= arrow
 # The demo needs neither AWS nor a cluster, so it is built with neither, which takes a few minutes from nothing. CI runs
 # the binary that its tests were built with (DEMO_BUILD=true DEMO=target/debug/brimful).
 DEMO_BUILD ?= $(CARGO) build --locked --quiet --no-default-features --features demo --profile demo
@@ -89,7 +90,7 @@ bench: test-tools build
 	$(CARGO) build --locked --release --quiet --example questions
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful QUESTIONS=target/release/examples/questions \
-		benches/run.sh --rows $(ROWS) --style $(STYLE)
+		benches/run.sh --rows $(ROWS) --style $(STYLE) --make $(MAKE_OF_FILES)
 
 ## bench-build: measure what building takes: crates by room, a rule edited to its tests, the release binary (about 15 minutes)
 bench-build: need-cargo

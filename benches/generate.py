@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Writes a large, repeatable report month for benchmarks and tests.
 
-    python benches/generate.py --rows 10000000 --out DIR [--style legacy|cur2] [--jobs N] [--files N]
+    python benches/generate.py --rows 10000000 --out DIR [--style legacy|cur2] [--make arrow|parquet-mr] [--jobs N] [--files N]
 
 DIR is laid out like the bucket: manifest, status, data files of a million rows
-in random order. The same arguments give the same rows. For every plan and hour
+in random order, in row groups of 700 000; or (`parquet-mr`) as Hadoop's writer
+makes them of a report that is written account by account: rows by account and
+day, times as INT96, row groups of about 128 MiB. Both have pages of version 1
+and dictionaries as PLAIN_DICTIONARY. The same arguments give the same rows. For every plan and hour
 the fee row's used commitment is the sum of the covered rows' effective cost.
 """
 
@@ -74,6 +77,7 @@ class Job:
     files: int
     style: str
     out: str
+    make: str = "arrow"
 
     def size(self, file: int) -> int:
         """Rows of one file."""
@@ -392,12 +396,23 @@ def target(job: Job) -> LegacyReport | DataExport:
     return DataExport(root, "bulk-bucket", "exports", "bulk-cur2", str(PAYER), PERIOD, PERIOD.end + 5 * 24 * HOUR)
 
 
+def clustered(table: pa.Table) -> pa.Table:
+    """The rows by account and day."""
+    account = table["line_item_usage_account_id"].combine_chunks().indices.to_numpy()
+    day = table["line_item_usage_start_date"].cast(pa.int64()).to_numpy() // (24 * HOUR * 1_000)
+    return table.take(pa.array(np.lexsort((day, account))))
+
+
 def write_file(job: Job, file: int, used_units: Array, commitment: Array) -> tuple[int, pa.Schema]:
     """Writes one data file; returns its size and schema."""
     pa.set_cpu_count(1)
     path = Path(job.out) / target(job).key(file + 1)
     table = build(world(job), file, used_units, commitment)
-    write_parquet(path, table, delta_strings=["identity_line_item_id"] if job.style == "legacy" else ())
+    is_mr = job.make == "parquet-mr"
+    if is_mr:
+        table = clustered(table)
+    delta_strings = ["identity_line_item_id"] if job.style == "legacy" and not is_mr else ()
+    write_parquet(path, table, row_group_rows=1_000_000 if is_mr else 700_000, delta_strings=delta_strings, int96=is_mr)
     return path.stat().st_size, table.schema
 
 
@@ -406,13 +421,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--style", choices=("legacy", "cur2"), default="legacy")
+    parser.add_argument("--make", choices=("arrow", "parquet-mr"), default="arrow")
     parser.add_argument("--files", type=int, help="default: one for each million rows")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     files = args.files or max(1, args.rows // ROWS_PER_FILE)
     if args.rows < FEE_ROWS + files:
         parser.error(f"at least {FEE_ROWS + files} rows: every plan has a row for every hour")
-    job, began = Job(args.rows, files, args.style, args.out), time.time()
+    job, began = Job(args.rows, files, args.style, args.out, args.make), time.time()
     with multiprocessing.get_context("spawn").Pool(min(args.jobs, files)) as pool:
         used_units = sum(pool.starmap(covered_units, [(job, f) for f in range(files)], chunksize=1))
         # A plan's commitment is its busiest hour: never over-used, mostly not full.

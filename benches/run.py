@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time and memory of Brimful's scan and of `brimful utilization` beside query engines, on a generated month.
 
-    PYTHON=… BRIMFUL=… QUESTIONS=… benches/run.sh [--rows 10000000] [--style legacy|cur2] [--runs 5] [--threads 1,2] [--data DIR]
+    PYTHON=… BRIMFUL=… QUESTIONS=… benches/run.sh [--rows 10000000] [--style legacy|cur2] [--make arrow|parquet-mr] [--runs 5] [--threads 1,2] [--data DIR]
 
 First the questions of questions.rs, by the page scan, by the plain scan of the
 arrow crate, by unpacking alone and by the engines of peers.py; then what
@@ -78,14 +78,14 @@ class Contender:
             self.cpu.append(cpu)
 
 
-def month(rows: int, style: str) -> Path:
+def month(rows: int, style: str, make: str) -> Path:
     """The generated report; kept from one bench to the next."""
-    home = DATA / f"{style}-{rows}"
+    home = DATA / (f"{style}-{rows}" if make == "arrow" else f"{style}-{make}-{rows}")
     if not home.exists():
         partial = home.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         print(f"generating {rows} rows in {home.relative_to(ROOT)}", file=sys.stderr)
-        command = [sys.executable, str(ROOT / "benches" / "generate.py"), "--rows", str(rows), "--style", style, "--out", str(partial)]
+        command = [sys.executable, str(ROOT / "benches" / "generate.py"), "--rows", str(rows), "--style", style, "--make", make, "--out", str(partial)]
         subprocess.run(command, check=True, stdout=sys.stderr)
         partial.rename(home)
     return home
@@ -216,16 +216,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--style", choices=("legacy", "cur2"), default="legacy")
+    parser.add_argument("--make", choices=("arrow", "parquet-mr"), default="arrow", help="how the files are written: see generate.py")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--since", default="2025-01-30T00:00:00", help="the questions once more, for hours from then on")
     args = parser.parse_args()
     binary, program = (os.environ.get(name) or sys.exit(f"run.py: set {name}") for name in ("BRIMFUL", "QUESTIONS"))
-    home = month(args.rows, args.style)
+    home = month(args.rows, args.style, args.make)
     files = [str(f) for f in sorted(home.glob("**/*.snappy.parquet")) if "status" not in f.parts[-2]]
     same = True
 
-    print(f"{args.rows} rows of {args.style}, {len(files)} files, {sum(os.path.getsize(f) for f in files) / 1e9:.2f} GB; median of {args.runs} after a warm-up")
+    print(f"{args.rows} rows of {args.style} by {args.make}, {len(files)} files, {sum(os.path.getsize(f) for f in files) / 1e9:.2f} GB; median of {args.runs} after a warm-up")
     heads = f"{'':34}{'wall s':>9}{'inside s':>10}{'cpu s':>8}{'peak MiB':>10}{'time ratio':>12}{'cpu ratio':>11}"
     for title, since in (("the questions", None), (f"the questions, from {args.since} on", args.since)):
         print(f"\n{title}\n{heads}")

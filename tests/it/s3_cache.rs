@@ -139,7 +139,11 @@ fn an_entry_that_may_not_be_there_is_written_without_the_right_to_list() {
             .json(0)
     };
     assert_eq!(warnings(&run(), "cache-unusable"), Vec::<&str>::new());
-    assert_eq!(S3::shared().list(&cache).len(), 1);
+    assert_eq!(
+        S3::shared().list(&cache).len(),
+        2,
+        "of the month, and of its files"
+    );
     let document = run();
     let told = warnings(&document, "cache-unusable");
     assert!(

@@ -187,12 +187,12 @@ impl LedgerBuilder {
                         self.note_any(items, row);
                     }
                 }
-                LineItemType::CoveredUsage => self.add_covered(items, row, line_type),
+                LineItemType::CoveredUsage => self.add_covered(items, row, line_type)?,
                 LineItemType::Used => {
                     if items.lacks_services() {
                         self.note_any(items, row);
                     }
-                    self.add_covered(items, row, line_type);
+                    self.add_covered(items, row, line_type)?;
                 }
                 LineItemType::Unused => self.add_unused(items, row),
                 LineItemType::Purchase => {
@@ -213,7 +213,7 @@ impl LedgerBuilder {
         let added =
             pending.try_for_each(|(series, hour, amount, cost)| usage.add(series, hour, amount, cost));
         drop(pending);
-        added.map_err(|sum| beyond(&self.symbols, &sum))
+        added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))
     }
 
     /// Adds what another builder of the same report, with the same symbols, window and detail, has counted.
@@ -221,8 +221,8 @@ impl LedgerBuilder {
     /// # Errors
     /// An hour's usage or cost is beyond what one report can hold.
     pub fn merge(&mut self, mut other: Self) -> Result<()> {
-        self.settle();
-        other.settle();
+        self.settle()?;
+        other.settle()?;
         self.counts.has_times |= other.counts.has_times;
         // Whatever a builder learns to count must be merged, too: a new field does not compile until it is.
         let Counts {
@@ -259,7 +259,7 @@ impl LedgerBuilder {
         known.unreadable_rows.merge(unreadable_rows);
         known.refunds.merge(refunds);
         let merged = known.usage.merge(usage);
-        merged.map_err(|sum| beyond(&self.symbols, &sum))
+        merged.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))
     }
 
     fn add_fee(&mut self, items: &impl Facts, row: usize) {
@@ -301,8 +301,10 @@ impl LedgerBuilder {
         }
     }
 
-    fn add_covered(&mut self, items: &impl Facts, row: usize, line_type: LineItemType) {
-        let Some(span) = self.span(items, row) else { return };
+    fn add_covered(&mut self, items: &impl Facts, row: usize, line_type: LineItemType) -> Result<()> {
+        let Some(span) = self.span(items, row) else {
+            return Ok(());
+        };
         self.counts.covered.note(span);
         let group = self.group(line_type, items, row);
         self.note_plan(group, span.hour);
@@ -310,21 +312,23 @@ impl LedgerBuilder {
         let known = &self.groups.all[group];
         let (arn, kind) = (known.plan(), known.kind);
         if arn.is_empty() || !self.keeps(span.hour) {
-            return;
+            return Ok(());
         }
         let cost = items.dollars(Number::EffectiveCost, row);
-        let entry = self.counts.hours.entry((arn, span.hour)).or_default();
         match cost {
             Some(cost) => {
-                entry.covered += cost;
+                let hours = &mut self.groups.covered[self.groups.all[group].of_plan];
+                let added = hours.add_cost(span.hour, cost);
+                added.map_err(|hour| beyond(&self.symbols, arn, hour))?;
                 // No fee states what was used, nor this part of the commitment.
                 if line_type == LineItemType::Used {
+                    let entry = self.counts.hours.entry((arn, span.hour)).or_default();
                     entry.used += cost;
                     *entry.commitment.get_or_insert_default() += cost;
                 }
             }
             None => {
-                entry.suspect = true;
+                self.counts.hours.entry((arn, span.hour)).or_default().suspect = true;
                 self.note_unreadable(span.hour, items.line_items(row));
             }
         }
@@ -343,6 +347,7 @@ impl LedgerBuilder {
         {
             self.add_cell(items, row, group, span.hour, cost);
         }
+        Ok(())
     }
 
     fn add_usage(&mut self, items: &impl Facts, row: usize) {
@@ -485,12 +490,11 @@ impl Counter for LedgerBuilder {
     }
 }
 
-fn beyond(symbols: &Symbols, Beyond { usage_type, hour }: &Beyond) -> Error {
-    let usage_type = symbols.text(*usage_type);
-    Error::report(format!(
-        "{hour}: usage of {usage_type} is beyond $9 million an hour"
-    ))
-    .hint("the report's numbers cannot be right: export it again")
+/// What the usage of a type, or that which a plan covered, cannot be.
+fn beyond(symbols: &Symbols, what: Symbol, hour: Hour) -> Error {
+    let what = symbols.text(what);
+    Error::report(format!("{hour}: usage of {what} is beyond $9 million an hour"))
+        .hint("the report's numbers cannot be right: export it again")
 }
 
 /// True for rows that a tag assigns to a cluster or a NodePool.

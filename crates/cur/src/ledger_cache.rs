@@ -1,16 +1,16 @@
 //! The ledger cache: what was counted of each billing period, kept for the next run, so that an unchanged report is
-//! not scanned again. An entry counts only for the very versions of the files that it was read from. The cache may
+//! not scanned again, and of a changed one only the files that have. An entry counts only for the very versions of the files that it was read from. The cache may
 //! be lost, damaged or out of reach at any time: then the report is read, and a warning says why.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::columns::Detail;
 use super::location::Place;
+use super::object::Object;
 use super::period::BillingPeriod;
 use super::snapshot::{Manifests, Part};
 use super::store::{ObjectStore, Put, PutMode};
@@ -21,11 +21,11 @@ use brimful_types::{Error, ErrorKind, Result};
 
 mod entry;
 
-use entry::{Entry, Subject, Unreadable, Version};
+use entry::{Entry, Kind, Subject, Unreadable, Version, decode, encode, name};
 
 #[cfg(test)]
 pub(crate) use entry::FORM;
-pub(crate) use entry::Summary;
+pub(crate) use entry::{File, Summary};
 
 /// No run waits longer for the cache at any of its steps.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,17 +62,26 @@ impl LedgerCache {
             slots: Vec::new(),
             warnings: Vec::new(),
         };
-        let subjects: Vec<Subject> = periods.iter().map(|period| kept.subject(*period)).collect();
-        let found = join_all(
-            subjects
-                .iter()
-                .map(|subject| async { in_time(self.store.whole(&subject.name(), MAX_PACKED)).await }),
-        );
-        for (subject, found) in subjects.iter().zip(found.await) {
-            kept.add(subject, found);
-        }
+        let subjects = periods.iter().map(|period| kept.subject(*period));
+        let subjects: Vec<Subject> = subjects.collect();
+        let found = join_all(subjects.into_iter().map(|subject| self.fetch(subject))).await;
+        kept.slots = found.into_iter().map(|found| kept.judge(found)).collect();
         kept
     }
+
+    async fn fetch<T: Kind>(&self, subject: Subject) -> Fetched<T> {
+        let name = name::<T>(&subject);
+        let found = in_time(self.store.whole(&name, MAX_PACKED)).await;
+        // Unpacked here, so that no two are held packed at the same time for long.
+        let found = found.map(|found| found.map(|(version, bytes)| (version, decode(&bytes))));
+        Fetched { subject, found }
+    }
+}
+
+/// What stands in an entry's place, or why that is not known.
+struct Fetched<T> {
+    subject: Subject,
+    found: Result<Option<(String, Result<T, Unreadable>)>>,
 }
 
 /// What a cache holds of one report.
@@ -82,21 +91,34 @@ pub(crate) struct Kept<'a> {
     report: (String, String),
     detail: Detail,
     own: Option<String>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<Entry>>,
     warnings: Vec<Warning>,
 }
 
 /// One entry's place.
 #[derive(Debug)]
-struct Slot {
+struct Slot<T> {
     subject: Subject,
     /// The version that stands there; `None` where nothing does.
     before: Option<String>,
-    entry: Option<Entry>,
+    entry: Option<T>,
     /// Why it is not known what stands there. Without `s3:ListBucket` S3 refuses to read what is not there.
     refused: Option<Error>,
     /// False when the place is out of reach; nothing is written to it then.
     in_reach: bool,
+}
+
+/// What is known of each file of a part, and the place where that is kept.
+#[derive(Debug)]
+pub(crate) struct KeptFiles(Slot<entry::Files>);
+
+impl KeptFiles {
+    /// What was counted of that very version of a file, from `from` on.
+    pub(crate) fn take(&mut self, object: &Object, from: Option<Hour>) -> Option<File> {
+        let files = &mut self.0.entry.as_mut()?.files;
+        let at = files.iter().position(|file| file.is_of(object, from))?;
+        Some(files.swap_remove(at))
+    }
 }
 
 impl Kept<'_> {
@@ -126,12 +148,41 @@ impl Kept<'_> {
         self.warnings
     }
 
+    /// What is known of the files of a part that has changed. A single file is the part.
+    pub(crate) async fn files(&mut self, part: &Part) -> Option<KeptFiles> {
+        let in_reach = self.slot(part).is_some_and(|slot| slot.in_reach);
+        if part.files.len() < 2 || !in_reach {
+            return None;
+        }
+        let found = self.cache.fetch(self.subject(part.period)).await;
+        Some(KeptFiles(self.judge(found)))
+    }
+
+    /// Keeps what was counted of the files of a part.
+    pub(crate) async fn put_files(&mut self, place: KeptFiles, files: Vec<File>) {
+        let KeptFiles(mut slot) = place;
+        slot.entry = None;
+        let subject = slot.subject.clone();
+        if let Some(bytes) = encode(&entry::Files { subject, files }) {
+            self.write(slot, bytes).await;
+        }
+    }
+
     /// Keeps what was counted of a part, written down by [`pack`](Self::pack).
     pub(crate) async fn put(&mut self, part: &Part, bytes: Vec<u8>) {
-        let Some(slot) = self.slot(part).filter(|slot| slot.in_reach) else {
+        let subject = self.subject(part.period);
+        let at = self.slots.iter().position(|slot| slot.subject == subject);
+        if let Some(at) = at {
+            let slot = self.slots.swap_remove(at);
+            self.write(slot, bytes).await;
+        }
+    }
+
+    async fn write<T: Kind>(&mut self, slot: Slot<T>, bytes: Vec<u8>) {
+        if !slot.in_reach {
             return;
-        };
-        let name = slot.subject.name();
+        }
+        let name = name::<T>(&slot.subject);
         let mode = PutMode::over(slot.before.as_deref());
         // On S3, of two that write at once one is first; the other's entry is as good, and not needed.
         let store = &self.cache.store;
@@ -160,7 +211,7 @@ impl Kept<'_> {
             summary,
             ledger,
         };
-        let bytes = if keep { entry.encode() } else { None };
+        let bytes = if keep { encode(&entry) } else { None };
         (bytes, entry.ledger)
     }
 
@@ -174,14 +225,15 @@ impl Kept<'_> {
         }
     }
 
-    fn slot(&self, part: &Part) -> Option<&Slot> {
+    fn slot(&self, part: &Part) -> Option<&Slot<Entry>> {
         let subject = self.subject(part.period);
         self.slots.iter().find(|slot| slot.subject == subject)
     }
 
-    fn add(&mut self, subject: &Subject, found: Result<Option<(String, Bytes)>>) {
+    /// The place with its entry, if that is about what was asked for.
+    fn judge<T: Kind>(&mut self, Fetched { subject, found }: Fetched<T>) -> Slot<T> {
         let mut slot = Slot {
-            subject: subject.clone(),
+            subject,
             before: None,
             entry: None,
             refused: None,
@@ -189,9 +241,9 @@ impl Kept<'_> {
         };
         match found {
             Ok(None) => {}
-            Ok(Some((version, bytes))) => {
+            Ok(Some((version, decoded))) => {
                 slot.before = Some(version);
-                slot.entry = self.judge(subject, Entry::decode(&bytes));
+                slot.entry = self.sound(&slot.subject, decoded);
             }
             Err(error) if error.kind() == ErrorKind::Aws => slot.refused = Some(error),
             Err(error) => {
@@ -199,15 +251,14 @@ impl Kept<'_> {
                 self.warnings.push(unusable("read", &error));
             }
         }
-        self.slots.push(slot);
+        slot
     }
 
-    /// The entry, if it is about what was asked for.
-    fn judge(&mut self, subject: &Subject, decoded: Result<Entry, Unreadable>) -> Option<Entry> {
+    fn sound<T: Kind>(&mut self, subject: &Subject, decoded: Result<T, Unreadable>) -> Option<T> {
         let what = match decoded {
-            Ok(entry) if entry.subject == *subject => return Some(entry),
+            Ok(entry) if entry.subject() == subject => return Some(entry),
             // Last year's: its time has passed.
-            Ok(entry) if entry.subject.report == subject.report => return None,
+            Ok(entry) if entry.subject().report == subject.report => return None,
             Ok(_) => "is about another report",
             Err(Unreadable::OtherVersion) => "was written by another version of Brimful",
             Err(Unreadable::Damaged) => "is damaged",
@@ -218,7 +269,7 @@ impl Kept<'_> {
         let message = format!(
             "{}: {} {what}: the report was read again, and it is replaced",
             self.cache.place,
-            subject.name()
+            name::<T>(subject)
         );
         self.warnings
             .push(Warning::new(WarningCode::CacheRebuilt, message));

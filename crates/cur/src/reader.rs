@@ -265,6 +265,17 @@ impl Totals {
     }
 }
 
+impl From<Totals> for Summary {
+    fn from(totals: Totals) -> Self {
+        Self {
+            format: totals.format,
+            rows: totals.rows,
+            bytes: totals.bytes,
+            missing: totals.missing.into_iter().collect(),
+        }
+    }
+}
+
 /// Refuses a report of which no row can be put into an hour: it would look like one without plans.
 pub(super) fn check_times(place: &str, format: Option<Format>, ledger: &Ledger) -> Result<()> {
     if !ledger.has_no_times {

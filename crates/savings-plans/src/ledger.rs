@@ -84,10 +84,11 @@ pub struct Series {
     pub operation: Arc<str>,
     /// Region code.
     pub region: Arc<str>,
-    /// Who used it; empty in a ledger made for plans alone, and for usage without tags in one made for decisions
-    /// (`Detail::Usage`).
+    /// Who used it; empty in a ledger made for plans alone, and in one made for decisions (`Detail::Usage`) for usage
+    /// without tags and for other clusters than the own one, where that is known.
     pub account: Arc<str>,
     pub cluster: Arc<str>,
+    /// Empty for those other clusters, too.
     pub node_pool: Arc<str>,
 }
 

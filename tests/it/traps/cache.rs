@@ -52,10 +52,16 @@ fn outcome(seen: &Seen) -> String {
     )
 }
 
+/// The entries of whole months.
 fn entries(cache: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<PathBuf> = fs::read_dir(cache)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    kept(cache, "ledger")
+}
+
+fn kept(cache: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(cache).unwrap();
+    let entries = entries.map(|entry| entry.unwrap().path());
+    let mut entries: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
         .collect();
     entries.sort();
     entries
@@ -120,6 +126,52 @@ fn a_file_changed_under_the_same_manifest_is_read_again() {
     assert_eq!(seen.hour(COMPUTE, 0).used, usd(0.45));
 }
 
+fn hours(hours: std::ops::Range<i32>, used: f64) -> Vec<Row> {
+    hours.flat_map(|h| Row::hour_of(COMPUTE, h, 1.0, used)).collect()
+}
+
+#[test]
+fn of_a_changed_month_only_the_changed_files_are_scanned_again() {
+    for layout in Layout::ALL {
+        let form = match layout {
+            Layout::Legacy | Layout::LegacyCreateNew => File::legacy(),
+            Layout::Export | Layout::ExportCreateNew => File::cur2(),
+        };
+        let bucket = Bucket::with(layout, form.clone());
+        let files = [0..2, 2..4, 4..5].map(|of| hours(of, 0.2));
+        bucket.deliver("2026-11", "1", &files.each_ref().map(Vec::as_slice));
+        let cache = tempfile::tempdir().unwrap();
+        let compare = |scanned| {
+            let (seen, rows) = history(bucket.path(), Some(cache.path()));
+            assert_eq!(
+                outcome(&seen),
+                outcome(&history(bucket.path(), None).0),
+                "{layout:?}"
+            );
+            assert_eq!(rows, scanned, "{layout:?}");
+        };
+        compare(10);
+        compare(0);
+        let second = bucket.join(&bucket.key("2026-11", "1", 2));
+        for used in [0.4, 0.45] {
+            form.write(&second, &hours(2..4, used));
+            compare(4);
+        }
+        // What is kept of the files is damaged: all of them are read.
+        let of_files = kept(cache.path(), "files");
+        assert_eq!(of_files.len(), 1);
+        fs::write(&of_files[0], "damaged").unwrap();
+        form.write(&second, &hours(2..4, 0.6));
+        let (seen, scanned) = history(bucket.path(), Some(cache.path()));
+        assert!(
+            seen.warning("cache-rebuilt").is_some() && scanned == 10,
+            "{layout:?}"
+        );
+        form.write(&second, &hours(2..4, 0.65));
+        compare(4);
+    }
+}
+
 #[test]
 fn a_report_without_a_manifest_and_a_single_file_are_kept_by_their_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -170,7 +222,8 @@ fn a_damaged_foreign_or_older_entry_is_told_and_replaced() {
         let (seen, scanned) = history(bucket.path(), Some(cache.path()));
         let warning = seen.warning("cache-rebuilt").unwrap_or_else(|| panic!("{what}"));
         assert!(warning.message.contains(what), "{what}: {}", warning.message);
-        assert_eq!((outcome(&seen), scanned), (expected.clone(), 8));
+        // What is kept of the month's files spares reading them.
+        assert_eq!((outcome(&seen), scanned), (expected.clone(), 0));
         assert_eq!(fs::read(&entries(cache.path())[1]).unwrap(), sound[1], "{what}");
     }
     // One month's entry in the place of the other's.
@@ -254,9 +307,15 @@ proptest! {
         let bucket = Bucket::with(Layout::Legacy, File::legacy().row_groups_of(row_group));
         let october: Vec<Row> = before.into_iter().map(|row| row.later(-40)).collect();
         bucket.deliver("2026-10", "1", &[&october]);
-        bucket.deliver("2026-11", "1", &[&november]);
+        let (first, second) = november.split_at(november.len() / 2);
+        bucket.deliver("2026-11", "1", &[first, second]);
+        let changing = bucket.join(&bucket.key("2026-11", "1", 2));
         let cache = tempfile::tempdir().unwrap();
-        for (now, lookback) in times {
+        for (step, (now, lookback)) in times.into_iter().enumerate() {
+            // From the second time on, one of the two files is another.
+            if step > 0 {
+                File::legacy().row_groups_of(row_group).write(&changing, &second[step.min(second.len())..]);
+            }
             let reading = read(bucket.path()).now(at(now)).lookback(lookback);
             let seen = [reading.clone().cache(cache.path()), reading].map(|reading| reading.history());
             let [with, without] = seen.map(|seen| seen.map(|seen| {

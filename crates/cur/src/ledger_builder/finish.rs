@@ -22,7 +22,7 @@ impl LedgerBuilder {
     /// # Errors
     /// An hour's usage or cost is beyond what one report can hold.
     pub fn finish(mut self) -> Result<Ledger> {
-        self.settle();
+        self.settle()?;
         let text = |symbol| self.symbols.text(symbol);
         let mut plans = self.plans();
         for ((arn, hour), amounts) in &self.counts.hours {
@@ -233,7 +233,7 @@ impl LedgerBuilder {
         all.sort();
         let new = (0..).zip(&all).map(|(new, (_, old))| (*old, new));
         let cells = usage.into_cells(new.collect());
-        let cells = cells.map_err(|sum| beyond(&self.symbols, &sum))?;
+        let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok((all.into_iter().map(|(series, _)| series).collect(), cells))
     }
 }

@@ -4,12 +4,15 @@
 use rustc_hash::FxHashMap;
 
 use super::merge::{Ends, Merge, Newest, merge_into};
-use super::{Class, FACTS, LedgerBuilder, Used};
+use super::sums::Hours;
+use super::{Class, FACTS, LedgerBuilder, Used, beyond};
 use crate::columns::Text;
 use crate::facts::Facts;
 use crate::symbols::{Symbol, Symbols};
+use brimful_savings_plans::ledger::PlanHour;
 use brimful_savings_plans::region;
 use brimful_savings_plans::usage::{LineItemType, UsageKind};
+use brimful_types::Result;
 use brimful_types::hour::Hour;
 
 /// The groups met so far, by number.
@@ -18,6 +21,9 @@ pub(super) struct Groups {
     numbers: FxHashMap<Key, usize>,
     descriptions: FxHashMap<Description, u32>,
     pub(super) all: Vec<Group>,
+    /// What each plan covered, by hour: the most frequent sum of all, so it has a table of its own.
+    plans: FxHashMap<Symbol, usize>,
+    pub(super) covered: Vec<Hours>,
 }
 
 /// What rows of a group have in common.
@@ -43,6 +49,8 @@ pub(super) struct Group {
     pub(super) kind: UsageKind,
     /// The number of what was used.
     pub(super) used: u32,
+    /// Where its plan's sums stand in [`Groups::covered`].
+    pub(super) of_plan: usize,
     /// The number of the series of what nobody is said to have used.
     pub(super) nobodys: Option<u32>,
     /// Region code.
@@ -136,6 +144,7 @@ impl LedgerBuilder {
             description,
             kind,
             used: 0,
+            of_plan: self.groups.place_of(description.0),
             nobodys: None,
             region: key.region_code(&self.symbols),
             describes: None,
@@ -159,9 +168,29 @@ impl LedgerBuilder {
     }
 
     /// Adds up what the groups keep: before anything is made of it.
-    pub(super) fn settle(&mut self) {
+    ///
+    /// # Errors
+    /// What a plan covered in an hour is beyond what one report can hold.
+    pub(super) fn settle(&mut self) -> Result<()> {
         let counts = &mut self.counts;
-        for group in std::mem::take(&mut self.groups).all {
+        let Groups {
+            all,
+            plans,
+            mut covered,
+            ..
+        } = std::mem::take(&mut self.groups);
+        for (plan, at) in plans {
+            let costs = std::mem::take(&mut covered[at]).into_costs();
+            let costs = costs.map_err(|hour| beyond(&self.symbols, plan, hour))?;
+            for (hour, covered) in costs {
+                let amounts = PlanHour {
+                    covered,
+                    ..PlanHour::default()
+                };
+                merge_into(&mut counts.hours, (plan, hour), amounts);
+            }
+        }
+        for group in all {
             let (plan, region) = (group.plan(), group.region);
             let (usage_type, operation) = (group.key.usage_type, group.key.operation);
             if let Some(hour) = group.describes {
@@ -193,10 +222,21 @@ impl LedgerBuilder {
                 merge_into(&mut counts.rates, (plan, usage_type, operation), rate);
             }
         }
+        Ok(())
     }
 }
 
 impl Groups {
+    /// Where a plan's sums stand.
+    fn place_of(&mut self, plan: Symbol) -> usize {
+        let next = self.covered.len();
+        let place = *self.plans.entry(plan).or_insert(next);
+        if place == next {
+            self.covered.push(Hours::default());
+        }
+        place
+    }
+
     /// The number of a description, a new one for a new description.
     fn number_of(&mut self, description: Description) -> u32 {
         if description == Description::default() {

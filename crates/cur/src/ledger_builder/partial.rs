@@ -114,7 +114,7 @@ impl LedgerBuilder {
     /// # Errors
     /// An hour's usage or cost is beyond what one report can hold.
     pub fn into_partial(mut self) -> Result<Partial> {
-        self.settle();
+        self.settle()?;
         let texts = Texts::of(&self);
         let text = |symbol: Symbol| texts.number[&symbol];
         // Whatever a builder learns to count must be kept, too: a new field does not compile until it is.
@@ -144,7 +144,7 @@ impl LedgerBuilder {
         series.sort_unstable();
         let new = (0..).zip(&series).map(|(new, (_, old))| (*old, new));
         let cells = usage.into_cells(new.collect());
-        let cells = cells.map_err(|sum| beyond(&self.symbols, &sum))?;
+        let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok(Partial {
             hours: sorted(hours.iter().map(|((arn, hour), amounts)| {
                 let amounts = Amounts {

@@ -37,13 +37,13 @@ impl Sum {
 
 /// Rows that wait before a series gets a table, or its table more hours.
 const FEW: usize = 32;
-/// A table may have so many times as many hours as have usage.
-const SPARSE: usize = 8;
+/// A table may have so many times as many hours as have usage: then it takes no more memory than the list.
+const SPARSE: usize = 3;
 
 /// One series by hour. Most usage is there every hour and stands in a table of hours side by side; what is rare, or far from
 /// all else, stays in a list, so that no row can ask for much memory.
 #[derive(Debug, Default)]
-struct Hours {
+pub(super) struct Hours {
     /// The hour of the table's first sum ([`Hour::index`]).
     first: i32,
     table: Vec<Sum>,
@@ -53,66 +53,92 @@ struct Hours {
 }
 
 impl Hours {
-    fn add(&mut self, hour: Hour, sum: Sum) -> Option<()> {
+    /// # Errors
+    /// The hour whose sum is beyond what can be held.
+    fn add(&mut self, hour: Hour, sum: Sum) -> Result<(), Hour> {
         let at = hour.index().wrapping_sub(self.first).cast_unsigned();
         if let Some(known) = self.table.get_mut(at as usize) {
-            return known.add(sum);
+            return known.add(sum).ok_or(hour);
         }
         self.list.push((hour, sum));
         if self.list.len() >= FEW.max(2 * self.ordered) {
             self.order()?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Adds up the list, and makes a table of it where the hours lie close together.
-    fn order(&mut self) -> Option<()> {
+    fn order(&mut self) -> Result<(), Hour> {
         self.list.sort_unstable_by_key(|(hour, _)| *hour);
-        let mut fits = Some(());
+        let mut beyond = None;
         self.list.dedup_by(|(hour, more), (known, sum)| {
             let same = hour == known;
             if same && sum.add(*more).is_none() {
-                fits = None;
+                beyond = Some(*hour);
             }
             same
         });
-        fits?;
+        if let Some(hour) = beyond {
+            return Err(hour);
+        }
         self.ordered = self.list.len();
-        if let (Some((low, _)), Some((high, _))) = (self.list.first(), self.list.last()) {
-            let (mut low, mut high) = (i64::from(low.index()), i64::from(high.index()));
-            if !self.table.is_empty() {
-                low = low.min(i64::from(self.first));
-                high = high.max(i64::from(self.first) + self.table.len() as i64 - 1);
-            }
-            let span = usize::try_from(high - low + 1).ok()?;
+        let of_list = self.list.first().zip(self.list.last());
+        let of_list = of_list.map(|((low, _), (high, _))| (low.index(), high.index()));
+        let last = self.first.wrapping_add_unsigned(number(self.table.len()));
+        let of_table = (!self.table.is_empty()).then(|| (self.first, last.wrapping_sub(1)));
+        let ends = of_list.into_iter().chain(of_table);
+        let ends = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        if let Some((low, high)) = ends {
+            let span = high.abs_diff(low) as usize + 1;
             if span <= SPARSE * (self.list.len() + self.table.len()) {
-                self.spread(i32::try_from(low).ok()?, span)?;
+                return self.spread(low, span);
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Makes the table one of `span` hours from `first` on, which takes up the list.
-    fn spread(&mut self, first: i32, span: usize) -> Option<()> {
+    fn spread(&mut self, first: i32, span: usize) -> Result<(), Hour> {
         let mut table = vec![Sum::NONE; span];
-        let old = usize::try_from(i64::from(self.first) - i64::from(first)).unwrap_or_default();
         if !self.table.is_empty() {
+            let old = self.first.abs_diff(first) as usize;
             table[old..old + self.table.len()].copy_from_slice(&self.table);
         }
         (self.first, self.table, self.ordered) = (first, table, 0);
         for (hour, sum) in std::mem::take(&mut self.list) {
             self.add(hour, sum)?;
         }
-        Some(())
+        Ok(())
+    }
+
+    /// Adds a cost alone.
+    ///
+    /// # Errors
+    /// As of [`add`](Self::add).
+    #[inline]
+    pub(super) fn add_cost(&mut self, hour: Hour, cost: Money) -> Result<(), Hour> {
+        let picos = i64::try_from(cost.picos()).map_err(|_| hour)?;
+        self.add(hour, Sum { nanos: 0, picos })
+    }
+
+    /// Each hour once, with its cost.
+    ///
+    /// # Errors
+    /// As of [`add`](Self::add).
+    pub(super) fn into_costs(self) -> Result<impl Iterator<Item = (Hour, Money)>, Hour> {
+        let costs = |(hour, sum): (Hour, Sum)| (hour, Money::from_picos(i128::from(sum.picos)));
+        Ok(self.into_sums()?.map(costs))
     }
 
     /// Each hour with usage once, in no order.
-    fn into_sums(mut self) -> Option<impl Iterator<Item = (Hour, Sum)>> {
+    fn into_sums(mut self) -> Result<impl Iterator<Item = (Hour, Sum)>, Hour> {
         if self.ordered < self.list.len() {
             self.order()?;
         }
-        let table = (self.first..).map(Hour::from_index).zip(self.table);
-        Some(table.filter(|(_, sum)| *sum != Sum::NONE).chain(self.list))
+        let first = self.first;
+        let hour = move |at| Hour::from_index(first.wrapping_add_unsigned(at));
+        let table = (0..).zip(self.table).map(move |(at, sum)| (hour(at), sum));
+        Ok(table.filter(|(_, sum)| *sum != Sum::NONE).chain(self.list))
     }
 }
 
@@ -158,11 +184,9 @@ impl Usage {
         cost: Money,
     ) -> Result<(), Beyond> {
         let nanos = amount.nanos();
-        let sum = i64::try_from(cost.picos()).map(|picos| Sum { nanos, picos });
-        let added = sum
-            .ok()
-            .and_then(|sum| self.hours[series as usize].add(hour, sum));
-        added.ok_or_else(|| self.beyond(series, hour))
+        let picos = i64::try_from(cost.picos()).map_err(|_| self.beyond(series, hour))?;
+        let added = self.hours[series as usize].add(hour, Sum { nanos, picos });
+        added.map_err(|hour| self.beyond(series, hour))
     }
 
     /// Adds what another builder with the same symbols has counted.
@@ -175,10 +199,10 @@ impl Usage {
                 used: used[key.used as usize],
                 ..key
             });
-            let sums = hours.into_sums().ok_or_else(|| self.beyond(number, Hour::LAST))?;
+            let sums = hours.into_sums().map_err(|hour| self.beyond(number, hour))?;
             for (hour, sum) in sums {
                 let added = self.hours[number as usize].add(hour, sum);
-                added.ok_or_else(|| self.beyond(number, hour))?;
+                added.map_err(|hour| self.beyond(number, hour))?;
             }
         }
         Ok(())
@@ -209,7 +233,7 @@ impl Usage {
             let Some(series) = numbers.get(&old).copied() else {
                 continue;
             };
-            let sums = hours.into_sums().ok_or_else(|| self.beyond(old, Hour::LAST))?;
+            let sums = hours.into_sums().map_err(|hour| self.beyond(old, hour))?;
             cells.extend(sums.map(|(hour, sum)| Cell {
                 hour,
                 series,

@@ -1,13 +1,16 @@
-//! One entry of the cache: what was read of one billing period, of which version, and how it is written down.
+//! The two entries of a billing period, and how they are written down: what was counted of all of it, which serves while
+//! nothing has changed; and what was counted of each of its files, which spares those that have not.
 //!
 //! A line that names form and version, the SHA-256 of the rest, the rest's length, and the rest: postcard, compressed
 //! with zstd. Only what this very version of Brimful has written is read: another one may count otherwise.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::columns::{Detail, Format};
 use crate::ledger_builder::partial::Partial;
+use crate::object::Object;
 use crate::scan::ScanSummary;
 use crate::snapshot::Part;
 use brimful_types::hour::Hour;
@@ -31,6 +34,25 @@ pub(super) struct Entry {
     pub(super) from: Option<i32>,
     pub(super) summary: Summary,
     pub(super) ledger: Partial,
+}
+
+/// What was counted of each file of a billing period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Files {
+    pub(super) subject: Subject,
+    pub(super) files: Vec<File>,
+}
+
+/// What was counted of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct File {
+    key: String,
+    version: String,
+    /// As of an [`Entry`].
+    from: Option<i32>,
+    summary: Summary,
+    /// A [`Partial`], packed: a run holds one of them unpacked at a time.
+    ledger: Vec<u8>,
 }
 
 /// What an entry is about, whatever its version.
@@ -75,7 +97,7 @@ pub(super) enum Unreadable {
 impl Subject {
     /// Where the entry stands. A month has the place of the same month of the year before, which nobody reads any
     /// more, so there are never more than twelve per report and sort.
-    pub(super) fn name(&self) -> String {
+    fn name(&self, extension: &str) -> String {
         let mut hash = Sha256::new();
         let own = self.own.as_ref();
         for text in [&self.report.0, &self.report.1].into_iter().chain(own) {
@@ -94,7 +116,7 @@ impl Subject {
         };
         let month = self.period.as_deref().and_then(|period| period.split_once('-'));
         let month = month.map_or("all", |(_, month)| month);
-        format!("{report:016x}-{sort}-{month}.ledger")
+        format!("{report:016x}-{sort}-{month}.{extension}")
     }
 }
 
@@ -127,60 +149,132 @@ impl From<&ScanSummary> for Summary {
 impl Entry {
     /// True when it holds all that a ledger from that hour on needs.
     pub(super) fn reaches_back_to(&self, from: Option<Hour>) -> bool {
-        match (self.from, from) {
-            (None, _) => true,
-            (Some(own), Some(wanted)) => own <= wanted.index(),
-            (Some(_), None) => false,
-        }
-    }
-
-    pub(super) fn encode(&self) -> Option<Vec<u8>> {
-        let raw = postcard::to_allocvec(self).ok()?;
-        let packed = zstd::bulk::compress(&raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?;
-        if raw.len() > most_raw(packed.len()) {
-            return None;
-        }
-        let mut body = (raw.len() as u64).to_le_bytes().to_vec();
-        body.extend(packed);
-        let mut bytes = header().into_bytes();
-        bytes.extend(Sha256::digest(&body));
-        bytes.extend(body);
-        Some(bytes)
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let header = header();
-        let Some(rest) = bytes.strip_prefix(header.as_bytes()) else {
-            let is_ours = bytes.starts_with(NAME.as_bytes());
-            return Err(if is_ours {
-                Unreadable::OtherVersion
-            } else {
-                Unreadable::Damaged
-            });
-        };
-        let (length, packed) = parts(rest).ok_or(Unreadable::Damaged)?;
-        let fits = |length: &usize| *length <= most_raw(packed.len());
-        let length = usize::try_from(length)
-            .ok()
-            .filter(fits)
-            .ok_or(Unreadable::TooLarge(length))?;
-        let read = || {
-            let raw = zstd::bulk::decompress(packed, length).ok()?;
-            let (entry, rest) = postcard::take_from_bytes(&raw).ok()?;
-            rest.is_empty().then_some(entry)
-        };
-        read().ok_or(Unreadable::Damaged)
+        reaches_back(self.from, from)
     }
 }
 
-/// What follows the header, if its digest is right: how large the rest unpacks, and the rest.
-fn parts(rest: &[u8]) -> Option<(u64, &[u8])> {
-    let (digest, body) = rest.split_at_checked(DIGEST)?;
-    if digest != Sha256::digest(body).as_slice() {
+/// True when what was counted from `own` on is all that a ledger from `wanted` on needs.
+fn reaches_back(own: Option<i32>, wanted: Option<Hour>) -> bool {
+    match (own, wanted) {
+        (None, _) => true,
+        (Some(own), Some(wanted)) => own <= wanted.index(),
+        (Some(_), None) => false,
+    }
+}
+
+impl File {
+    /// What was counted of a file from an hour on; `None` where it should not be kept.
+    pub(crate) fn new(
+        object: &Object,
+        from: Option<Hour>,
+        summary: Summary,
+        ledger: &Partial,
+    ) -> Option<Self> {
+        ledger.can_be_cut().then_some(())?;
+        Some(Self {
+            key: object.key.clone(),
+            version: object.version.clone(),
+            from: from.map(Hour::index),
+            summary,
+            ledger: pack(ledger)?,
+        })
+    }
+
+    /// True when it is about that very version of a file, and reaches back to that hour.
+    pub(crate) fn is_of(&self, object: &Object, from: Option<Hour>) -> bool {
+        self.key == object.key && self.version == object.version && reaches_back(self.from, from)
+    }
+
+    /// What was counted; `None` if it is damaged.
+    pub(crate) fn read(&self) -> Option<(&Summary, Partial)> {
+        Some((&self.summary, unpack(&self.ledger).ok()?))
+    }
+}
+
+/// What is kept under a name of its own.
+pub(super) trait Kind: Serialize + DeserializeOwned {
+    /// How its name ends.
+    const EXTENSION: &'static str;
+
+    fn subject(&self) -> &Subject;
+}
+
+impl Kind for Entry {
+    const EXTENSION: &'static str = "ledger";
+
+    fn subject(&self) -> &Subject {
+        &self.subject
+    }
+}
+
+impl Kind for Files {
+    const EXTENSION: &'static str = "files";
+
+    fn subject(&self) -> &Subject {
+        &self.subject
+    }
+}
+
+/// The name of an entry about that.
+pub(super) fn name<T: Kind>(subject: &Subject) -> String {
+    subject.name(T::EXTENSION)
+}
+
+/// Writes an entry down; `None` where it is too large.
+pub(super) fn encode(entry: &impl Kind) -> Option<Vec<u8>> {
+    let body = pack(entry)?;
+    let mut bytes = header().into_bytes();
+    bytes.extend(Sha256::digest(&body));
+    bytes.extend(body);
+    Some(bytes)
+}
+
+/// Reads an entry.
+pub(super) fn decode<T: Kind>(bytes: &[u8]) -> Result<T, Unreadable> {
+    let header = header();
+    let Some(rest) = bytes.strip_prefix(header.as_bytes()) else {
+        let is_ours = bytes.starts_with(NAME.as_bytes());
+        return Err(if is_ours {
+            Unreadable::OtherVersion
+        } else {
+            Unreadable::Damaged
+        });
+    };
+    unpack(body_of(rest).ok_or(Unreadable::Damaged)?)
+}
+
+fn pack(value: &impl Serialize) -> Option<Vec<u8>> {
+    let raw = postcard::to_allocvec(value).ok()?;
+    let packed = zstd::bulk::compress(&raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?;
+    if raw.len() > most_raw(packed.len()) {
         return None;
     }
-    let (length, packed) = body.split_at_checked(8)?;
-    Some((u64::from_le_bytes(length.try_into().ok()?), packed))
+    let mut bytes = (raw.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(packed);
+    Some(bytes)
+}
+
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    let parts = bytes.split_first_chunk::<8>();
+    let (length, packed) = parts.ok_or(Unreadable::Damaged)?;
+    let length = u64::from_le_bytes(*length);
+    let fits = |length: &usize| *length <= most_raw(packed.len());
+    let length = usize::try_from(length)
+        .ok()
+        .filter(fits)
+        .ok_or(Unreadable::TooLarge(length))?;
+    let read = || {
+        let raw = zstd::bulk::decompress(packed, length).ok()?;
+        let (value, rest) = postcard::take_from_bytes(&raw).ok()?;
+        rest.is_empty().then_some(value)
+    };
+    read().ok_or(Unreadable::Damaged)
+}
+
+/// What follows the header, if its digest is right.
+fn body_of(rest: &[u8]) -> Option<&[u8]> {
+    let (digest, body) = rest.split_at_checked(DIGEST)?;
+    (digest == Sha256::digest(body).as_slice()).then_some(body)
 }
 
 /// How large an entry of so many packed bytes may be.
@@ -231,22 +325,22 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        assert_eq!(Entry::decode(&entry().encode().unwrap()), Ok(entry()));
+        assert_eq!(decode(&encode(&entry()).unwrap()), Ok(entry()));
     }
 
     #[test]
     fn an_entry_with_any_bit_flipped_or_any_end_missing_is_not_read() {
-        let bytes = entry().encode().unwrap();
+        let bytes = encode(&entry()).unwrap();
         for at in 0..bytes.len() {
-            assert!(Entry::decode(&bytes[..at]).is_err(), "{at} bytes");
+            assert!(decode::<Entry>(&bytes[..at]).is_err(), "{at} bytes");
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << bit;
-                assert!(Entry::decode(&flipped).is_err(), "bit {bit} of byte {at}");
+                assert!(decode::<Entry>(&flipped).is_err(), "bit {bit} of byte {at}");
             }
         }
         let longer = [bytes, vec![0]].concat();
-        assert_eq!(Entry::decode(&longer), Err(Unreadable::Damaged));
+        assert_eq!(decode::<Entry>(&longer), Err(Unreadable::Damaged));
     }
 
     #[test]
@@ -259,28 +353,28 @@ mod tests {
         };
         let honest = bomb(64 << 20);
         assert!(honest.len() < 40_000, "{}", honest.len());
-        assert_eq!(Entry::decode(&honest), Err(Unreadable::TooLarge(64 << 20)));
+        assert_eq!(decode::<Entry>(&honest), Err(Unreadable::TooLarge(64 << 20)));
         assert_eq!(
-            Entry::decode(&bomb(u64::MAX)),
+            decode::<Entry>(&bomb(u64::MAX)),
             Err(Unreadable::TooLarge(u64::MAX))
         );
         // It unpacks to no more than it says.
-        assert_eq!(Entry::decode(&bomb(1 << 20)), Err(Unreadable::Damaged));
+        assert_eq!(decode::<Entry>(&bomb(1 << 20)), Err(Unreadable::Damaged));
     }
 
     #[test]
     fn an_entry_of_another_version_is_known_as_such() {
-        let bytes = entry().encode().unwrap();
+        let bytes = encode(&entry()).unwrap();
         let body = &bytes[header().len()..];
         let other = [b"brimful-ledger 0 0.0.1\n", body].concat();
-        assert_eq!(Entry::decode(&other), Err(Unreadable::OtherVersion));
+        assert_eq!(decode::<Entry>(&other), Err(Unreadable::OtherVersion));
     }
 
     #[test]
     fn a_month_takes_the_place_of_the_same_month_a_year_ago_and_of_nothing_else() {
         let name = |report: &str, detail, period: Option<&str>| {
             let report = ("s3://b".to_owned(), report.to_owned());
-            subject(report, detail, period.map(str::to_owned)).name()
+            subject(report, detail, period.map(str::to_owned)).name("ledger")
         };
         let november = name("r", Detail::Usage, Some("2026-11"));
         assert_eq!(november, name("r", Detail::Usage, Some("2025-11")));

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Request, Totals, scan, verified};
+use super::{Request, Totals, verified};
 use crate::ledger_builder::LedgerBuilder;
-use crate::ledger_cache::{Kept, Summary};
+use crate::ledger_cache::Kept;
 use crate::object::{Object, ReadError};
-use crate::snapshot::{Part, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::store::ObjectStore;
 use crate::symbols::Symbols;
-use brimful_types::hour::Hour;
 
 /// Counts a snapshot part by part. `None` when the window ends before rates that the parts have learned: only a scan
 /// of everything tells those of that time, which is one that the report has left behind.
@@ -38,12 +37,11 @@ pub(super) async fn count(
             in_window &= builder.absorb(ledger)?;
             continue;
         }
-        read.extend(part.files.iter().cloned());
         outcome = async {
-            let (summary, ledger) = fresh(store, request, part, from).await?;
-            totals.add(&summary, &name)?;
-            let (bytes, ledger) = kept.pack(part, from, summary, ledger);
-            packed.extend(bytes.map(|bytes| (part, bytes)));
+            let counted = files::count(store, request, part, from, kept, &mut read).await?;
+            totals.add(&counted.summary, &name)?;
+            let (bytes, ledger) = kept.pack(part, from, counted.summary, counted.ledger);
+            packed.push((part, bytes, counted.files));
             in_window &= builder.absorb(&ledger)?;
             Ok(())
         }
@@ -56,20 +54,15 @@ pub(super) async fn count(
     if !read.is_empty() || outcome.is_err() {
         verified(store.as_ref(), snapshot, &read, outcome).await?;
     }
-    for (part, bytes) in packed {
-        kept.put(part, bytes).await;
+    for (part, bytes, files) in packed {
+        if let Some(bytes) = bytes {
+            kept.put(part, bytes).await;
+        }
+        if let Some((place, files)) = files {
+            kept.put_files(place, files).await;
+        }
     }
     Ok(in_window.then_some((builder, totals)))
 }
 
-/// Counts a part, all hours from `from` on.
-async fn fresh(
-    store: &Arc<dyn ObjectStore>,
-    request: &Request<'_>,
-    part: &Part,
-    from: Option<Hour>,
-) -> Result<(Summary, crate::ledger_builder::partial::Partial), ReadError> {
-    let keep = from.map(|from| from..Hour::LAST);
-    let (builder, summary) = scan(store, request, &part.files, keep).await?;
-    Ok((Summary::from(&summary), builder.into_partial()?))
-}
+mod files;

@@ -119,7 +119,7 @@ impl LedgerBuilder {
                 let cost = Money::from_picos(i128::from(cost));
                 let amount = Quantity::from_nanos(amount);
                 let added = self.counts.usage.add(numbers[at], hour, amount, cost);
-                added.map_err(|sum| beyond(&self.symbols, &sum))?;
+                added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
             }
         }
         Ok(())
