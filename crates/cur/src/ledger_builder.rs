@@ -22,7 +22,7 @@ use brimful_types::{Error, Result};
 use groups::Groups;
 use memo::Memo;
 use merge::{Ends, Lengths, Merge, Newest, Span, merge_into};
-use sums::{Beyond, Usage};
+use sums::Usage;
 
 /// A ledger in the making. Several may count parts of a report, each in a thread of its own, and be merged.
 #[derive(Debug)]
