@@ -3,7 +3,7 @@
 mod install;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -210,4 +210,43 @@ fn what_must_be_set_is_asked_for_with_the_way_out() {
         assert!(error.contains(cure), "{missing}: {error}");
     }
     template(&["config.cur.uri=", "config.cur.discover=auto"]).expect("discover serves as well");
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+    let reference = include_str!("../../docs/reference/metrics.md");
+    for file in ["files/rules.yaml", "files/dashboard.json"] {
+        let text = std::fs::read_to_string(chart().join(file)).expect("a file of the chart");
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let metrics: BTreeSet<&str> = words.filter(|word| word.starts_with("brimful_")).collect();
+        assert!(metrics.len() > 4, "{file}: {metrics:?}");
+        for metric in metrics {
+            assert!(reference.contains(&format!("| `{metric}` |")), "{file}: {metric} is not in the reference");
+        }
+    }
+}
+
+#[test]
+fn the_operator_takes_the_cron_jobs_place_and_may_watch() {
+    let objects = rendered(&[
+        "operator.enabled=true",
+        "operator.replicas=2",
+        "operator.serviceMonitor.enabled=true",
+        "prometheusRule.enabled=true",
+        "dashboard.enabled=true",
+    ]);
+    assert!(of_kind(&objects, "CronJob").is_empty());
+    for kind in ["Deployment", "Service", "ServiceMonitor", "PrometheusRule"] {
+        assert_eq!(of_kind(&objects, kind).len(), 1, "{kind}");
+    }
+    let pod = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"];
+    assert_eq!(pod["containers"][0]["args"], json!(["run"]));
+    assert_eq!(pod["restartPolicy"], "Always");
+    let rules = &of_kind(&objects, "PrometheusRule")[0]["spec"]["groups"][0]["rules"];
+    assert!(rules.as_array().is_some_and(|rules| rules.len() > 4), "{rules:#}");
+    let role = of_kind(&objects, "ClusterRole")[0]["rules"].to_string();
+    assert_eq!(role.matches("\"watch\"").count(), 3, "{role}");
+    // A job needs none of it.
+    let role = of_kind(&rendered(&[]), "ClusterRole")[0]["rules"].to_string();
+    assert!(!role.contains("watch"), "{role}");
 }
