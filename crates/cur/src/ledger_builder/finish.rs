@@ -6,12 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Class, Ends, LedgerBuilder, Newest, SeriesKey, beyond};
+use crate::symbols::Symbol;
 use brimful_savings_plans::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
 };
 use brimful_savings_plans::savings_plan::{Covered, Plan, PlanTexts};
 use brimful_types::Result;
 use brimful_types::hour::Hour;
+use brimful_types::money::Money;
 
 /// What rows say of a plan: whether they are fees, the newest hour, and the texts.
 type Told = ((bool, Hour), PlanTexts);
@@ -34,10 +36,7 @@ impl LedgerBuilder {
         plans.values_mut().for_each(PlanLedger::guess_end);
         self.mark_returned(&mut plans);
         let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
-        let key = |usage_type, operation| UsageKey {
-            usage_type: text(usage_type),
-            operation: text(operation),
-        };
+        let key = |usage_type, operation| self.usage_key(usage_type, operation);
         let rates = self
             .counts
             .rates
@@ -45,32 +44,6 @@ impl LedgerBuilder {
             .filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
                 Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
             });
-        let spot = self
-            .counts
-            .spot_list_prices
-            .iter()
-            .map(|((usage_type, _), price)| {
-                let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
-                let operation = "RunInstances".into();
-                (
-                    UsageKey {
-                        usage_type,
-                        operation,
-                    },
-                    *price,
-                )
-            });
-        let mut on_demand_prices: BTreeMap<UsageKey, Newest> = BTreeMap::new();
-        for (key, price) in spot {
-            let newest = on_demand_prices.entry(key).or_insert(price);
-            *newest = (*newest).max(price);
-        }
-        on_demand_prices.extend(
-            self.counts
-                .prices
-                .iter()
-                .map(|((u, o), price)| (key(*u, *o), *price)),
-        );
         let granularity = self.counts.fees.longest().or(self.counts.covered.longest());
         let newest = |ends: &Ends| {
             // Part-hours end early; what counts is the end of their hour.
@@ -87,10 +60,7 @@ impl LedgerBuilder {
         let ledger = Ledger {
             rates: rates.collect(),
             described_rates: BTreeMap::new(),
-            on_demand_prices: on_demand_prices
-                .into_iter()
-                .map(|(k, Newest(_, price))| (k, price))
-                .collect(),
+            on_demand_prices: self.on_demand_prices(),
             newest_by_region: self
                 .counts
                 .newest_by_region
@@ -118,6 +88,47 @@ impl LedgerBuilder {
             cells,
             ..ledger
         })
+    }
+
+    fn usage_key(&self, usage_type: Symbol, operation: Symbol) -> UsageKey {
+        UsageKey {
+            usage_type: self.symbols.text(usage_type),
+            operation: self.symbols.text(operation),
+        }
+    }
+
+    /// List prices: a Spot row's where no other row tells one.
+    fn on_demand_prices(&self) -> BTreeMap<UsageKey, Money> {
+        let text = |symbol| self.symbols.text(symbol);
+        let key = |usage_type, operation| self.usage_key(usage_type, operation);
+        let spot = self
+            .counts
+            .spot_list_prices
+            .iter()
+            .map(|((usage_type, _), price)| {
+                let usage_type = text(*usage_type).replace("SpotUsage", "BoxUsage").into();
+                let operation = "RunInstances".into();
+                (
+                    UsageKey {
+                        usage_type,
+                        operation,
+                    },
+                    *price,
+                )
+            });
+        let mut on_demand_prices: BTreeMap<UsageKey, Newest> = BTreeMap::new();
+        for (key, price) in spot {
+            let newest = on_demand_prices.entry(key).or_insert(price);
+            *newest = (*newest).max(price);
+        }
+        on_demand_prices.extend(
+            self.counts
+                .prices
+                .iter()
+                .map(|((u, o), price)| (key(*u, *o), *price)),
+        );
+        let prices = on_demand_prices.into_iter();
+        prices.map(|(key, Newest(_, price))| (key, price)).collect()
     }
 
     /// Region by usage type. Where rows contradict each other (they never should), the last by name counts.

@@ -174,6 +174,18 @@ fn sums(ledger: &Ledger) -> BTreeMap<Key, (i64, i64)> {
     sums
 }
 
+/// What each plan covered, by hour, by a plain table and by the ledger.
+fn covered(rows: &[Row], ledger: &Ledger) -> [BTreeMap<(String, i32), i128>; 2] {
+    let mut plainly = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.plan.is_some()) {
+        *plainly.entry((row.text(Text::PlanArn), row.hour)).or_default() += i128::from(row.picos);
+    }
+    let plans = ledger.plans.iter();
+    let hours = plans.flat_map(|entry| entry.hours.iter().map(move |hour| (&entry.plan.arn, hour)));
+    let counted = hours.map(|(arn, (hour, amounts))| ((arn.clone(), hour.index()), amounts.covered.picos()));
+    [plainly, counted.collect()]
+}
+
 /// What so many builders make of the rows: dealt out by turns, and merged.
 fn counted(rows: &[Row], builders: usize, own: Option<&str>) -> LedgerBuilder {
     let symbols = Arc::new(Symbols::default());
@@ -207,6 +219,8 @@ proptest! {
     ) {
         let one = counted(&rows, 1, own).finish().unwrap();
         prop_assert_eq!(sums(&one), plainly(&rows, own));
+        let [expected, found] = covered(&rows, &one);
+        prop_assert_eq!(found, expected);
         prop_assert_eq!(&counted(&rows, 8, own).finish().unwrap(), &one);
     }
 
