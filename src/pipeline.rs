@@ -448,6 +448,7 @@ pub fn plan(
 ) -> Proposal {
     propose(&Inputs {
         now,
+        sharing: &sharing(&judged.ledger, config),
         config: &config.settings(),
         ledger: &judged.ledger,
         utilization: &judged.utilization,
