@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, sharing};
 use crate::config::Config;
 use crate::coordination::Session;
 use crate::source::{self, AwsAccess};
@@ -93,6 +93,7 @@ impl<'a> Run<'a> {
     fn propose_among(&self, config: &Config, peers: &Peers) -> Proposal {
         propose(&Inputs {
             now: self.setup.now,
+            sharing: &sharing(&self.analysis.ledger, config),
             config: &config.settings(),
             ledger: &self.analysis.ledger,
             utilization: &self.analysis.utilization,

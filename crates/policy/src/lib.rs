@@ -1,8 +1,8 @@
 //! From where the plans stand to what each `NodePool` should do: pure, from values to values.
 
 pub mod arithmetic;
-pub mod bought;
 pub mod burn;
+pub mod coverage;
 pub mod cures;
 pub mod decision;
 pub mod effect;
@@ -18,6 +18,7 @@ pub mod patch;
 pub mod peers;
 pub mod plan;
 mod planner;
+pub mod pools;
 pub mod prices;
 pub mod protection;
 pub mod records;

@@ -7,17 +7,18 @@ use serde_json::Value;
 
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
-use super::bought::as_in_force_now;
+use super::coverage::{Repaid, repaid};
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
 use super::fleet::fleet;
-use super::groups::{self, GroupNow, active_groups, groups_now};
+use super::groups::{self, GroupNow, groups_now, in_force};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
 use super::own_use::{Scale, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
 use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
+use super::pools::Pools;
 use super::prices::Prices;
 use super::protection::{Protection, was_opened};
 use super::records::set_budgets;
@@ -28,6 +29,7 @@ use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool};
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::money::Money;
 use brimful_types::warning::{Warning, WarningCode};
@@ -43,6 +45,8 @@ pub struct Inputs<'a> {
     pub ledger: &'a Ledger,
     /// Its use, hour by hour.
     pub utilization: &'a Utilization,
+    /// Which accounts plans reach.
+    pub sharing: &'a Sharing,
     /// All `NodePools` of the cluster.
     pub node_pools: &'a [NodePool],
     /// Its Nodes, where at hand.
@@ -227,8 +231,22 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let machines = inputs
         .nodes
         .map(|nodes| fleet(nodes, inputs.node_claims.unwrap_or_default()));
+    let held = in_force(inputs);
+    let by = |commitments| {
+        repaid(
+            inputs.utilization,
+            inputs.ledger,
+            inputs.sharing,
+            commitments,
+            inputs.config.maturity.0,
+        )
+    };
+    // What may be filled rests on plans that are surely in force, what is given back on those that may be.
+    let surely = (held.surely != held.possibly).then(|| by(&held.surely));
+    let possibly = by(&held.possibly);
     let inputs = &Inputs {
         nodes: machines.as_deref(),
+        utilization: &possibly.utilization,
         ..*inputs
     };
     let identity = Identity::detect(
@@ -238,7 +256,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         inputs.ledger,
     );
     let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
-    let active = active_groups(inputs.ledger, inputs.now);
+    let active: BTreeSet<GroupId> = held.possibly.into_keys().collect();
     let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
     let scale = Scale {
         groups: &active,
@@ -251,39 +269,30 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     warnings.extend(untold);
     let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
     warnings.extend(inputs.peers.warnings.clone());
-    let mut all = own.clone();
-    let peers = match &mut all {
-        // Without the own part nobody else's can be told from the rest.
-        None => Vec::new(),
-        Some(all) => {
-            let (peers, more) = inputs.peers.usable(&active);
-            warnings.extend(more);
-            add_peers(all, &scale, inputs.ledger, &peers);
-            peers
-        }
-    };
-    let as_now = as_in_force_now(inputs.utilization, inputs.ledger, &active, inputs.now);
-    let nowcasts = nowcast(&as_now, &active, inputs.now, all.as_ref());
+    let (all, peers, more) = with_peers(inputs, &scale, own.clone());
+    warnings.extend(more);
+    let told = |by: &Repaid<'_>| nowcast(&by.utilization, &active, inputs.now, all.as_ref(), &by.overflow);
+    let nowcasts = told(&possibly);
+    let to_fill = surely.as_ref().map(told);
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
         ledger: inputs.ledger,
         utilization: inputs.utilization,
         nowcasts: &nowcasts,
+        to_fill: to_fill.as_ref().unwrap_or(&nowcasts),
+        active: &active,
         identity: &identity,
         peers: &peers,
     };
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
     if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
-        for (group, least) in least_use(&scale, live, inputs.nodes.unwrap_or_default(), &groups) {
-            if let Some(group) = groups.iter_mut().find(|now| now.id == group) {
-                group.uses_at_least(least);
-            }
-        }
+        raise_to_live(&scale, live, inputs.nodes.unwrap_or_default(), &mut groups);
     }
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
-    let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
+    let pools = Pools::new(inputs.node_pools, &types);
+    let planner = Planner::new(inputs, &scale, &groups, live.as_ref(), &pools);
     let launches = planner.launches();
     let (pools, mut state, more) = planner.run();
     warnings.extend(idle(&groups, &pools, identity.region.as_deref()));
@@ -320,13 +329,29 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     }
 }
 
-/// What live Nodes cost each group at least: what its EC2 Instance plans cannot pay goes to the Compute plans.
-fn least_use(
+/// This cluster's part with those of other clusters that tell theirs, which these are, and warnings.
+fn with_peers<'a>(
+    inputs: &Inputs<'a>,
+    scale: &Scale<'_>,
+    own: Option<OwnUse>,
+) -> (Option<OwnUse>, Vec<&'a Demand>, Vec<Warning>) {
+    // Without the own part nobody else's can be told from the rest.
+    let Some(mut all) = own else {
+        return (None, Vec::new(), Vec::new());
+    };
+    let (peers, warnings) = inputs.peers.usable(scale.groups);
+    add_peers(&mut all, scale, inputs.ledger, &peers);
+    (Some(all), peers, warnings)
+}
+
+/// Raises each group's demand to what live Nodes alone cost it: what its EC2 Instance plans cannot pay goes to the Compute
+/// plans.
+fn raise_to_live(
     scale: &Scale<'_>,
     live: &BTreeMap<GroupId, Money>,
     nodes: &[Node],
-    groups: &[GroupNow],
-) -> BTreeMap<GroupId, Money> {
+    groups: &mut [GroupNow],
+) {
     let mut least = live.clone();
     let at_compute = live_at_compute(scale, nodes);
     for group in groups.iter().filter(|group| group.id != GroupId::Compute) {
@@ -335,7 +360,11 @@ fn least_use(
         let whole = at_compute.get(&group.id).copied().unwrap_or_default();
         *least.entry(GroupId::Compute).or_default() += whole.share(beyond, own);
     }
-    least
+    for group in groups {
+        if let Some(least) = least.get(&group.id) {
+            group.uses_at_least(*least);
+        }
+    }
 }
 
 /// Idle commitment of less than ten cents a day is not worth a word.
