@@ -20,7 +20,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures picture bench bench-build control build clean
+.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures picture bench bench-build bench-policy control build clean
 
 ## help: print this list
 help:
@@ -95,9 +95,13 @@ bench: test-tools build
 bench-build: need-cargo
 	@benches/build.sh
 
+## bench-policy: time a plan of 50 and 500 NodePools with 500 and 5000 Nodes, all grips
+bench-policy: need-cargo
+	@$(CARGO) bench --locked --quiet -p brimful-policy --bench plan
+
 ## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=20)
 control: need-cargo
-	@$(CARGO) bench --locked --quiet --bench control -- --seeds $(SEEDS)
+	@$(CARGO) bench --locked --quiet -p brimful-study --bench control -- --seeds $(SEEDS)
 
 ## clean: remove what was built and installed
 clean:

@@ -7,10 +7,11 @@ use crate::config::Config;
 use brimful_karpenter::{InstanceTypes, NodePool, Role};
 use brimful_policy::Decision;
 use brimful_policy::cures;
-use brimful_policy::eligibility::{before_spot, competitors};
+use brimful_policy::eligibility::before_spot;
 use brimful_policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
 use brimful_policy::patch::own_limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
+use brimful_policy::pools::{Pool, Pools};
 use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
 use brimful_policy::restraint::{BUILT_IN, not_committed, switches_protection};
 use brimful_policy::weights::{Stand, Want, show, weights};
@@ -116,6 +117,7 @@ fn of_each(proposal: &Proposal, config: &Config) -> Vec<Check> {
 /// Warnings of the weights that the managed pools would get if all of them filled, and if all that may yielded: the
 /// hazards of tomorrow's decision, whatever today's is.
 fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Config) -> Vec<Warning> {
+    let among = Pools::new(pools.values(), InstanceTypes::bundled());
     let stands = |want: &dyn Fn(&NodePool) -> Want| {
         let stand = |plan: &PoolPlan| Stand {
             want: if is_steered(plan) {
@@ -135,7 +137,7 @@ fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Co
             .pools
             .iter()
             .map(|plan| (plan.pool.name.clone(), stand(plan)));
-        weights(pools, &stands.collect(), config.weights, InstanceTypes::bundled()).warnings
+        weights(&among, &stands.collect(), config.weights).warnings
     };
     let mut warnings = stands(&|_| Want::Keep);
     warnings.extend(stands(&|_| Want::Fill));
@@ -240,10 +242,10 @@ impl Look<'_> {
     /// What keeps a full pool full: limits where they are wished and can be, else protection from consolidation.
     fn hold(&self, pool: &NodePool, checks: &mut Vec<Check>) {
         let types = InstanceTypes::bundled();
-        let is_steered = |other: &NodePool| self.is_steered(other);
-        let overflow = overflow(pool, &self.pools, types, None, is_steered);
-        let spills_to_spot =
-            before_spot(pool, &self.pools, NodePool::effective_weight, is_steered).is_empty();
+        let is_steered = |other: &Pool<'_>| self.is_steered(other);
+        let pools = Pools::new(self.pools.values(), types);
+        let overflow = overflow(pool, &pools, None, is_steered);
+        let spills_to_spot = before_spot(pool, &pools, |pool| pool.effective_weight(), is_steered).is_empty();
         let is_shown = |id: &str, checks: &[Check]| checks.iter().any(|check| check.id == id);
         match (wished(pool, &self.config.settings()), overflow) {
             (Ok(true), Ok(_)) => checks.extend(undrainable(pool)),
@@ -285,11 +287,8 @@ impl Look<'_> {
     }
 
     fn protection(&self, pool: &NodePool) -> Option<Check> {
-        let spot = |rival: &&NodePool| matches!(rival.role(), Role::Spot | Role::Mixed);
-        let rival = competitors(pool, &self.pools)
-            .into_iter()
-            .filter(spot)
-            .max_by_key(|rival| rival.effective_weight())?;
+        let pools = Pools::new(self.pools.values(), InstanceTypes::bundled());
+        let rival = pools.rivals(pool).max_by_key(|rival| rival.effective_weight())?;
         if pool.protected_from_consolidation() || switches_protection(pool, &self.config.settings()).0 {
             return None;
         }

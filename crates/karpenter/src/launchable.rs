@@ -11,7 +11,7 @@ use super::nodepool::NodePool;
 use super::requirement::{Requirements, ValueSet};
 
 /// What a pool may launch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Launchable<'a> {
     /// Types of the table, by name.
     pub types: Vec<&'a InstanceType>,

@@ -282,7 +282,16 @@ impl NodePool {
     /// Karpenter then goes by weight (`scheduler.go`, `add`).
     #[must_use]
     pub fn is_open_to_pods_of(&self, other: &Self) -> bool {
-        self.hard_taints().is_subset(&other.hard_taints()) && !os(self).is_disjoint(&os(other))
+        self.pod_terms().are_open_to(&other.pod_terms())
+    }
+
+    /// What decides which pods fit, whatever they ask for.
+    #[must_use]
+    pub fn pod_terms(&self) -> PodTerms<'_> {
+        PodTerms {
+            taints: self.hard_taints(),
+            systems: os(self),
+        }
     }
 
     /// True unless the condition Ready is True or absent: Karpenter launches nothing from it at this moment.
@@ -325,6 +334,23 @@ impl NodePool {
             )
         })
         .collect()
+    }
+}
+
+/// What a pool asks of every pod: to tolerate its taints, and to run on its operating systems. Pools of equal terms are alike
+/// to pods that ask for nothing in particular.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodTerms<'a> {
+    /// (key, value, effect) of those that keep pods away.
+    taints: BTreeSet<(&'a str, &'a str, &'a str)>,
+    systems: BTreeSet<&'static str>,
+}
+
+impl PodTerms<'_> {
+    /// See [`NodePool::is_open_to_pods_of`].
+    #[must_use]
+    pub fn are_open_to(&self, other: &Self) -> bool {
+        self.taints.is_subset(&other.taints) && !self.systems.is_disjoint(&other.systems)
     }
 }
 

@@ -1,16 +1,15 @@
 //! The arithmetic of a decision, kept as data for whoever wants to check it. Nothing here decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use super::Decision;
-use super::eligibility::competitors;
 use super::groups::{self, GroupNow, commitment_now, ends_shortly};
 use super::own_use::{Scale, is_billed_on_demand};
 use super::plan::PoolPlan;
 use super::prices::Price;
-use brimful_karpenter::{Node, NodePool, Role};
+use brimful_karpenter::{Node, Role};
 use brimful_savings_plans::forecast::Basis;
 use brimful_savings_plans::nowcast::OwnUse;
 use brimful_savings_plans::savings_plan::GroupId;
@@ -269,13 +268,11 @@ pub struct Rival {
 /// A pool and its rivals, the first to be tried after the plan first; and the pools of Spot that are no rivals.
 #[must_use]
 pub fn rivals(plan: &PoolPlan, all: &[PoolPlan]) -> (Vec<Rival>, Vec<String>) {
-    let pools = all.iter().map(|one| (one.pool.name.clone(), one.pool.clone()));
-    let pools: BTreeMap<String, NodePool> = pools.collect();
-    let competing: BTreeSet<&str> = competitors(&plan.pool, &pools)
-        .into_iter()
-        .map(|pool| pool.name.as_str())
-        .collect();
-    let is_in = |one: &&PoolPlan| one.pool.name == plan.pool.name || competing.contains(&*one.pool.name);
+    let competes = |one: &PoolPlan| {
+        let launches = one.pool.role() != Role::None && one.pool.is_switched_on();
+        launches && one.pool.is_open_to_pods_of(&plan.pool)
+    };
+    let is_in = |one: &&PoolPlan| one.pool.name == plan.pool.name || competes(one);
     let mut found: Vec<Rival> = all.iter().filter(is_in).map(rival).collect();
     found.sort_by(|a, b| {
         let weight = |rival: &Rival| rival.then.unwrap_or(0);
@@ -301,6 +298,7 @@ mod tests {
     use super::*;
     use crate::decision::none;
     use crate::limits::Limits;
+    use brimful_karpenter::NodePool;
 
     fn plan(pool: NodePool, then: Option<i32>) -> PoolPlan {
         PoolPlan {

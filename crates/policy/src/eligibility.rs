@@ -3,13 +3,13 @@
 //! Scope of plans: AWS Savings Plans user guide, "Types of Savings Plans". A Compute plan pays for any family and
 //! region; an EC2 Instance plan for one family in one region, so it counts only for pools that launch nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::identity::Identity;
+use super::pools::{Pool, Pools};
 use super::prices::{Placement, Price, Prices};
-use brimful_karpenter::{
-    CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, os, regions,
-};
+use brimful_karpenter::{CapacityType, Launchable, NodePool, Role, labels, os, regions};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::warning::{Warning, WarningCode};
 
@@ -19,7 +19,7 @@ pub struct Eligible<'a> {
     /// Groups that can pay for every node of the pool, EC2 Instance first.
     pub groups: Vec<GroupId>,
     /// What it can launch.
-    pub launchable: Launchable<'a>,
+    pub launchable: Rc<Launchable<'a>>,
     /// Its region, where it is confined to one or the cluster's is known.
     pub region: Option<String>,
     /// `linux` or `windows`; Linux where both are possible.
@@ -39,9 +39,8 @@ impl<'a> Eligible<'a> {
         pool: &NodePool,
         active: &BTreeSet<GroupId>,
         identity: &Identity,
-        types: &'a InstanceTypes,
+        launchable: Rc<Launchable<'a>>,
     ) -> Self {
-        let launchable = launchable(pool, types);
         let zones = regions(pool).filter(|regions| !regions.is_empty());
         let region = match &zones {
             Some(regions) if regions.len() == 1 => regions.first().cloned(),
@@ -127,14 +126,19 @@ impl<'a> Eligible<'a> {
 
     /// The types that the report has priced for `group` and the pool can launch, cheapest first.
     #[must_use]
-    pub fn priced(&self, group: &GroupId, prices: &Prices) -> Vec<(String, Price)> {
-        let known = self.launchable.types.iter().map(|kind| kind.name.as_str());
-        let names = known.chain(self.launchable.unknown_types.iter().map(String::as_str));
-        let mut found: Vec<(String, Price)> = names
-            .filter_map(|name| Some((name.to_owned(), prices.seen(group, name, self.placement())?)))
-            .collect();
-        found.sort_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)));
+    pub fn priced<'p>(&'p self, group: &GroupId, prices: &'p Prices) -> Vec<(&'p str, Price)> {
+        let seen = prices.all_seen(group, self.placement());
+        let mut found: Vec<(&str, Price)> = seen.filter(|(name, _)| self.can_launch(name)).collect();
+        found.sort_by(|a, b| (a.1.rate, a.0).cmp(&(b.1.rate, b.0)));
         found
+    }
+
+    /// True for a type that the pool can launch, as far as its types are known.
+    #[must_use]
+    pub fn can_launch(&self, name: &str) -> bool {
+        let types = &self.launchable.types;
+        let known = types.binary_search_by(|kind| kind.name.as_str().cmp(name));
+        known.is_ok() || self.launchable.unknown_types.contains(name)
     }
 
     /// The node that the pool most likely launches next and `group` would pay: of the type that Nodes tell, else the
@@ -156,7 +160,10 @@ impl<'a> Eligible<'a> {
             nodes.min_by(|a, b| (a.1.rate, &a.0).cmp(&(b.1.rate, &b.0)))
         };
         likely
-            .or_else(|| self.priced(group, prices).into_iter().next())
+            .or_else(|| {
+                let cheapest = self.priced(group, prices).into_iter().next();
+                cheapest.map(|(name, price)| (name.to_owned(), price))
+            })
             .or_else(assumed)
     }
 }
@@ -176,24 +183,13 @@ pub(crate) fn family_requirement(family: &str) -> String {
     )
 }
 
-/// Pools that could take pods of a committed pool, by name: those that launch something and ask of its pods nothing
-/// that they lack.
-#[must_use]
-pub fn competitors<'a>(pool: &NodePool, pools: &'a BTreeMap<String, NodePool>) -> Vec<&'a NodePool> {
-    pools
-        .values()
-        .filter(|other| other.name != pool.name && other.role() != Role::None && other.is_switched_on())
-        .filter(|other| other.is_open_to_pods_of(pool))
-        .collect()
-}
-
 /// An on-demand pool that Brimful does not steer, and Spot pools after it in Karpenter's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct BeforeSpot<'a> {
     /// The on-demand pool.
-    pub pool: &'a NodePool,
+    pub pool: &'a Pool<'a>,
     /// Spot and mixed pools for the same pods, by name.
-    pub spot: Vec<&'a NodePool>,
+    pub spot: Vec<&'a Pool<'a>>,
 }
 
 /// What takes the pods of `pool` at list price as soon as that does not: on-demand pools beside it that Brimful does not
@@ -201,24 +197,17 @@ pub struct BeforeSpot<'a> {
 #[must_use]
 pub fn before_spot<'a>(
     pool: &NodePool,
-    pools: &'a BTreeMap<String, NodePool>,
-    weight: impl Fn(&NodePool) -> i32,
-    is_steered: impl Fn(&NodePool) -> bool,
+    pools: &'a Pools<'a>,
+    weight: impl Fn(&Pool<'_>) -> i32,
+    is_steered: impl Fn(&Pool<'_>) -> bool,
 ) -> Vec<BeforeSpot<'a>> {
-    let others = competitors(pool, pools);
-    // Of equal weights the later name comes first (`docs/karpenter-behaviour.md`).
-    let rank = |pool: &'a NodePool| (weight(pool), pool.name.as_str());
-    let on_demand = others.iter().copied().filter(|other| {
-        other.role() == Role::Committed
-            && other.can_launch(CapacityType::OnDemand)
-            && !launches_reservations(other)
-            && !is_steered(other)
-    });
+    // Of equal weights the later name comes first (`docs/karpenter-behaviour.md`), and places go by name.
+    let rank = |pool: &Pool<'_>| (weight(pool), pool.place);
+    let on_demand = pools
+        .competitors(pool)
+        .filter(|other| other.role == Role::Committed && other.on_demand_only && !is_steered(other));
     let found = on_demand.map(|on_demand| {
-        let is_after = |other: &&NodePool| {
-            matches!(other.role(), Role::Spot | Role::Mixed) && other.is_open_to_pods_of(on_demand)
-        };
-        let spot = others.iter().copied().filter(is_after);
+        let spot = pools.rivals(pool).filter(|other| pools.is_open(other, on_demand));
         BeforeSpot {
             pool: on_demand,
             spot: spot.filter(|spot| rank(spot) < rank(on_demand)).collect(),
@@ -237,6 +226,7 @@ pub fn launches_reservations(pool: &NodePool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brimful_karpenter::{InstanceTypes, launchable};
 
     fn m5() -> GroupId {
         GroupId::Ec2Instance {
@@ -250,8 +240,13 @@ mod tests {
             region: region.map(str::to_owned),
             ..Identity::default()
         };
-        let types = InstanceTypes::bundled();
-        let eligible = Eligible::of(pool, &BTreeSet::from([GroupId::Compute, m5()]), &identity, types);
+        let launchable = Rc::new(launchable(pool, InstanceTypes::bundled()));
+        let eligible = Eligible::of(
+            pool,
+            &BTreeSet::from([GroupId::Compute, m5()]),
+            &identity,
+            launchable,
+        );
         (
             eligible.groups,
             eligible.warnings.iter().map(|w| w.code.as_str()).collect(),
@@ -302,12 +297,12 @@ mod tests {
     #[test]
     fn on_demand_pools_before_spot_are_found_by_karpenters_own_order() {
         let found = |others: Vec<NodePool>| {
-            let pools: BTreeMap<String, NodePool> =
-                others.into_iter().map(|pool| (pool.name.clone(), pool)).collect();
+            let pool = NodePool::test("a").committed().weight(80);
+            let pools = Pools::new(others.iter().chain([&pool]), InstanceTypes::bundled());
             let found = before_spot(
-                &NodePool::test("a").committed().weight(80),
+                &pool,
                 &pools,
-                NodePool::effective_weight,
+                |pool| pool.effective_weight(),
                 |pool| pool.labels.contains_key("brimful.dev/managed"),
             );
             let names = |of: &BeforeSpot<'_>| {

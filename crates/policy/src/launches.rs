@@ -1,6 +1,6 @@
 //! How much capacity pools launch at a time.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
@@ -9,43 +9,51 @@ use brimful_karpenter::Node;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
-/// Seconds of history that count.
-const DAY: i64 = 86_400;
 /// Launches are counted per interval of so many seconds, which is how often the job runs.
 const INTERVAL: i64 = 600;
+/// So many of them count: a day.
+const INTERVALS: usize = 144;
 
-/// What some pools together launch in one interval, $/h at SP rates: the 95th percentile of the last day's intervals, as
-/// far as living Nodes tell.
-#[must_use]
-pub fn joint_launches(
-    nodes: &[Node],
-    pools: &BTreeSet<&str>,
-    prices: &Prices,
-    region: Option<&str>,
-    now: DateTime<Utc>,
-) -> Money {
-    let intervals = DAY / INTERVAL;
-    let mut launched = vec![Money::ZERO; usize::try_from(intervals).unwrap_or(0)];
-    for node in nodes.iter().filter(|node| !node.deleting) {
-        let is_theirs = node.node_pool.as_deref().is_some_and(|name| pools.contains(name));
-        let slot =
-            usize::try_from((now - node.created).num_seconds().div_euclid(INTERVAL)).unwrap_or(usize::MAX);
-        let (true, Some(slot), Some(name)) =
-            (is_theirs, launched.get_mut(slot), node.instance_type.as_deref())
-        else {
-            continue;
-        };
-        let place = Placement {
-            region: node.region.as_deref().or(region),
-            os: node.os.as_deref().unwrap_or("linux"),
-        };
-        *slot += prices
-            .of(&GroupId::Compute, name, place, node.vcpu)
-            .map_or(Money::ZERO, |price| price.rate);
+/// What each pool launched in the last day, as far as living Nodes tell.
+#[derive(Debug, Clone, Default)]
+pub struct Launches<'a> {
+    /// By pool: how many intervals ago, and $/h at SP rates.
+    by_pool: BTreeMap<&'a str, Vec<(usize, Money)>>,
+}
+
+impl<'a> Launches<'a> {
+    /// What Nodes tell.
+    #[must_use]
+    pub fn of(nodes: &'a [Node], prices: &Prices, region: Option<&str>, now: DateTime<Utc>) -> Self {
+        let mut found = Self::default();
+        for node in nodes.iter().filter(|node| !node.deleting) {
+            let ago = (now - node.created).num_seconds().div_euclid(INTERVAL);
+            let slot = usize::try_from(ago).ok().filter(|slot| *slot < INTERVALS);
+            let (Some(slot), Some(pool), Some(name)) =
+                (slot, node.node_pool.as_deref(), node.instance_type.as_deref())
+            else {
+                continue;
+            };
+            let place = Placement {
+                region: node.region.as_deref().or(region),
+                os: node.os.as_deref().unwrap_or("linux"),
+            };
+            if let Some(price) = prices.of(&GroupId::Compute, name, place, node.vcpu) {
+                found.by_pool.entry(pool).or_default().push((slot, price.rate));
+            }
+        }
+        found
     }
-    launched.sort_unstable();
-    let rank = (launched.len() * 95).div_ceil(100).saturating_sub(1);
-    launched.get(rank).copied().unwrap_or_default()
+
+    /// What some pools together launch in one interval, $/h at SP rates: the 95th percentile of the last day's intervals.
+    pub fn joint<'p>(&self, pools: impl Iterator<Item = &'p str>) -> Money {
+        let mut launched = vec![Money::ZERO; INTERVALS];
+        for (slot, rate) in pools.filter_map(|pool| self.by_pool.get(pool)).flatten() {
+            launched[*slot] += *rate;
+        }
+        launched.sort_unstable();
+        launched[(INTERVALS * 95).div_ceil(100) - 1]
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +84,7 @@ mod tests {
 
     fn launches(nodes: &[Node]) -> Money {
         let prices = Prices::new(&Ledger::default(), [&GroupId::Compute].into_iter());
-        joint_launches(nodes, &BTreeSet::from(["a"]), &prices, None, DateTime::UNIX_EPOCH)
+        Launches::of(nodes, &prices, None, DateTime::UNIX_EPOCH).joint(["a"].into_iter())
     }
 
     #[test]

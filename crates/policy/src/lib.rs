@@ -18,6 +18,7 @@ pub mod patch;
 pub mod peers;
 pub mod plan;
 mod planner;
+pub mod pools;
 pub mod prices;
 pub mod protection;
 pub mod records;

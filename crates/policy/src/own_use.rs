@@ -143,16 +143,27 @@ fn add_then(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, known: impl 
                 .flatten()
         })
         .collect();
-    for cell in &ledger.cells {
-        let Some(series) = &own[cell.series as usize] else {
-            continue;
-        };
-        let cost = cell.amount.at(series.rate);
-        let key = (series.scope.clone(), cell.hour);
-        if series.covered_by_compute && series.scope != GroupId::Compute {
-            *found.overflow.entry(key.clone()).or_default() += cost;
+    // Cells lie by hour: each hour is added up by scope before it is noted.
+    for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
+        let mut of_hour: BTreeMap<&GroupId, (Money, Option<Money>)> = BTreeMap::new();
+        for cell in cells {
+            let Some(series) = &own[cell.series as usize] else {
+                continue;
+            };
+            let cost = cell.amount.at(series.rate);
+            let (all, overflow) = of_hour.entry(&series.scope).or_default();
+            *all += cost;
+            if series.covered_by_compute && series.scope != GroupId::Compute {
+                *overflow.get_or_insert_default() += cost;
+            }
         }
-        *found.then.entry(key).or_default() += cost;
+        for (scope, (all, overflow)) in of_hour {
+            let key = (scope.clone(), cells[0].hour);
+            if let Some(overflow) = overflow {
+                *found.overflow.entry(key.clone()).or_default() += overflow;
+            }
+            *found.then.entry(key).or_default() += all;
+        }
     }
 }
 

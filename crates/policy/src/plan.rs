@@ -18,6 +18,7 @@ use super::own_use::{Scale, add_peers, live_at_compute, live_use, own_use, recor
 use super::peers::{Demand, Peers, Telling, tell};
 use super::planner::Planner;
 pub use super::planner::show_limits;
+use super::pools::Pools;
 use super::prices::Prices;
 use super::protection::{Protection, was_opened};
 use super::records::set_budgets;
@@ -283,7 +284,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         }
     }
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
-    let planner = Planner::new(inputs, &scale, &groups, live.as_ref());
+    let pools = Pools::new(inputs.node_pools, &types);
+    let planner = Planner::new(inputs, &scale, &groups, live.as_ref(), &pools);
     let launches = planner.launches();
     let (pools, mut state, more) = planner.run();
     warnings.extend(idle(&groups, &pools, identity.region.as_deref()));

@@ -1,22 +1,24 @@
 //! The planner's work: one pool after the other, then all weights together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::Decision;
 use super::decision::{self, Facts, Outcome, decide, none};
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
-use super::launches::joint_launches;
+use super::launches::Launches;
 use super::limits::Member;
 use super::own_use::{Scale, is_billed_on_demand};
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
+use super::pools::Pools;
 use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
 use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
 use super::state::State;
 use super::weights::{Stand, Want, weights};
 use crate::settings::OnMaxHold;
-use brimful_karpenter::{NodePool, Role};
+use brimful_karpenter::{Node, NodePool, Role};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
@@ -29,10 +31,9 @@ mod settle;
 mod standing;
 
 pub use limits::show_limits;
-use limits::{ByLimits, last_decision};
+use limits::{ByLimits, by_vcpu, last_decision};
 use protection::unswitched;
 use refusal::Refusal;
-use standing::rivals;
 
 /// Decides every pool, then computes all weights together.
 pub(super) struct Planner<'a> {
@@ -41,7 +42,14 @@ pub(super) struct Planner<'a> {
     groups: &'a [GroupNow],
     live: Option<&'a BTreeMap<GroupId, Money>>,
     launches: Money,
-    pools: BTreeMap<String, NodePool>,
+    pools: &'a Pools<'a>,
+    /// The nodes of each pool that are not going away.
+    nodes: BTreeMap<&'a str, Vec<&'a Node>>,
+    launched: Launches<'a>,
+    /// The types of all nodes, those with most vCPU first.
+    common: Vec<&'a str>,
+    /// The types of the nodes of a class's rivals, likewise.
+    of_rivals: BTreeMap<usize, Vec<&'a str>>,
     warnings: Vec<Warning>,
 }
 
@@ -51,21 +59,32 @@ impl<'a> Planner<'a> {
         scale: &'a Scale<'a>,
         groups: &'a [GroupNow],
         live: Option<&'a BTreeMap<GroupId, Money>>,
+        pools: &'a Pools<'a>,
     ) -> Self {
-        let pools = inputs
-            .node_pools
-            .iter()
-            .map(|pool| (pool.name.clone(), pool.clone()));
+        let all = inputs.nodes.unwrap_or_default();
+        let mut nodes: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+        for node in all.iter().filter(|node| !node.deleting) {
+            if let Some(pool) = node.node_pool.as_deref() {
+                nodes.entry(pool).or_default().push(node);
+            }
+        }
         let mut planner = Self {
             inputs,
             scale,
             groups,
             live,
             launches: Money::ZERO,
-            pools: pools.collect(),
+            pools,
+            nodes,
+            launched: Launches::of(all, scale.prices, scale.identity.region.as_deref(), inputs.now),
+            common: by_vcpu(all.iter().filter(|node| !node.deleting)),
+            of_rivals: BTreeMap::new(),
             warnings: Vec::new(),
         };
-        planner.launches = planner.launches_at_a_time();
+        let steered = pools
+            .iter()
+            .filter(|pool| pool.role == Role::Committed && planner.is_managed(pool));
+        planner.launches = planner.launched.joint(steered.map(|pool| pool.name.as_str()));
         planner
     }
 
@@ -80,31 +99,10 @@ impl<'a> Planner<'a> {
         (pools, state, self.warnings)
     }
 
-    fn launches_at_a_time(&self) -> Money {
-        let steered = self
-            .pools
-            .values()
-            .filter(|pool| pool.role() == Role::Committed && self.is_managed(pool));
-        self.launched_by(&steered.map(|pool| pool.name.as_str()).collect())
-    }
-
     /// What the Spot pools beside a pool launch in one interval.
     fn rivals_launch(&self, pool: &NodePool) -> Money {
-        self.launched_by(
-            &rivals(pool, &self.pools)
-                .map(|rival| rival.name.as_str())
-                .collect(),
-        )
-    }
-
-    fn launched_by(&self, pools: &BTreeSet<&str>) -> Money {
-        joint_launches(
-            self.inputs.nodes.unwrap_or_default(),
-            pools,
-            self.scale.prices,
-            self.scale.identity.region.as_deref(),
-            self.inputs.now,
-        )
+        let rivals = self.pools.rivals(pool);
+        self.launched.joint(rivals.map(|rival| rival.name.as_str()))
     }
 
     fn pools_planned(&mut self) -> (Vec<PoolPlan>, State) {
@@ -112,19 +110,19 @@ impl<'a> Planner<'a> {
         let mut plans = BTreeMap::new();
         let mut stands = BTreeMap::new();
         let mut members = Vec::new();
-        for pool in self.pools.clone().into_values() {
-            let (plan, stand, member) = self.pool(&pool);
+        for pool in self.pools.iter().map(|pool| pool.pool) {
+            let (plan, stand, member) = self.pool(pool);
             members.extend(member);
             stands.insert(pool.name.clone(), stand);
-            plans.insert(pool.name, plan);
+            plans.insert(pool.name.clone(), plan);
         }
         let real: BTreeMap<String, Stand> = stands
             .iter()
             .map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name])))
             .collect();
-        let moved = weights(&self.pools, &real, self.inputs.config.weights, self.scale.types);
+        let moved = weights(self.pools, &real, self.inputs.config.weights);
         // What would become of pools that are not opted in, for the reason only.
-        let wished = weights(&self.pools, &stands, self.inputs.config.weights, self.scale.types);
+        let wished = weights(self.pools, &stands, self.inputs.config.weights);
         // Where limits are managed, it has been told already what comes before Spot.
         let above_spot: BTreeSet<Option<String>> = self
             .warnings
@@ -156,9 +154,9 @@ impl<'a> Planner<'a> {
     /// Decides one pool, and says what should become of its weight and limits.
     fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand, Option<Member>) {
         let managed = self.is_managed(pool);
-        let mut eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, self.scale.types);
-        let types = &eligible.launchable.types;
-        eligible.likely = self.likely(pool, |name| types.iter().any(|kind| kind.name == name));
+        let launchable = self.pools.launchable(pool).map(Rc::clone).unwrap_or_default();
+        let mut eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, launchable);
+        eligible.likely = self.likely(pool, &eligible);
         let groups = self.groups_of(&eligible);
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
@@ -368,11 +366,14 @@ impl<'a> Planner<'a> {
             want = Want::Yield;
         }
         if decision == Decision::Fill || want == Want::Keep {
-            let has_rivals = rivals(pool, &self.pools).next().is_some();
+            let has_rivals = self.pools.rivals(pool).next().is_some();
             if matches!(decision, Decision::Hold | Decision::Drain) && has_rivals {
                 let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
                 let own = pool.effective_weight();
-                let below = rivals(pool, &self.pools).all(|rival| own <= rival.effective_weight());
+                let below = self
+                    .pools
+                    .rivals(pool)
+                    .all(|rival| own <= rival.effective_weight());
                 self.warnings
                     .push(unprotected(pool, below, excess.unwrap_or_default()));
             }

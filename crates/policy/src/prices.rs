@@ -219,6 +219,16 @@ impl Prices {
         place.dearest(self.0.get(group)?.types.get(name)?)
     }
 
+    /// The same of all types that the report has priced there, by name.
+    pub fn all_seen<'a>(
+        &'a self,
+        group: &GroupId,
+        place: Placement<'a>,
+    ) -> impl Iterator<Item = (&'a str, Price)> {
+        let types = self.0.get(group).into_iter().flat_map(|group| &group.types);
+        types.filter_map(move |(name, places)| Some((name.as_str(), place.dearest(places)?)))
+    }
+
     /// The same, by other sizes of the family or else by an assumed price per vCPU where the report shows none; `None`
     /// where that would be a guess.
     #[must_use]

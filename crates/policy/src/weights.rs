@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::eligibility::{competitors, launches_reservations, list};
+use super::eligibility::{launches_reservations, list};
 use super::limits::overflows;
+use super::pools::{Pool, Pools};
 use crate::settings::WeightsConfig;
-use brimful_karpenter::{InstanceTypes, NodePool, Role};
+use brimful_karpenter::{NodePool, Role};
 use brimful_types::warning::{Warning, WarningCode};
 
 mod told;
@@ -62,23 +63,18 @@ pub struct Weights {
 
 /// Computes the weights of all pools together.
 #[must_use]
-pub fn weights(
-    pools: &BTreeMap<String, NodePool>,
-    stands: &BTreeMap<String, Stand>,
-    config: WeightsConfig,
-    types: &InstanceTypes,
-) -> Weights {
+pub fn weights(pools: &Pools<'_>, stands: &BTreeMap<String, Stand>, config: WeightsConfig) -> Weights {
     let mut work = Work {
         pools,
-        stands,
+        stands: pools.iter().map(|pool| stands.get(&pool.name).copied()).collect(),
+        weights: pools.iter().map(|pool| pool.effective_weight()).collect(),
         config,
-        types,
         jumped: BTreeMap::new(),
         found: Weights::default(),
     };
     let wanting = |want: fn(&Want) -> bool| {
         let stands = stands.iter().filter(move |(_, stand)| want(&stand.want));
-        stands.map(|(name, stand)| (&pools[name], *stand))
+        stands.filter_map(|(name, stand)| Some((pools.get(name)?, *stand)))
     };
     for (pool, stand) in wanting(|want| matches!(want, Want::Restore(_))) {
         if let Want::Restore(weight) = stand.want {
@@ -96,34 +92,40 @@ pub fn weights(
             work.check_tie(pool);
         }
     }
-    for (name, stand) in stands {
-        if stand.managed && stand.movable && pools[name].role() == Role::Committed {
-            work.warn_between(&pools[name]);
+    for pool in pools.iter().filter(|pool| pool.role == Role::Committed) {
+        if work
+            .stand(pool)
+            .is_some_and(|stand| stand.managed && stand.movable)
+        {
+            work.warn_between(pool);
         }
     }
     work.found
 }
 
 struct Work<'a> {
-    pools: &'a BTreeMap<String, NodePool>,
-    stands: &'a BTreeMap<String, Stand>,
+    pools: &'a Pools<'a>,
+    /// By the pools' places.
+    stands: Vec<Option<Stand>>,
+    /// The weights that they will have, as far as decided yet; likewise.
+    weights: Vec<i32>,
     config: WeightsConfig,
-    types: &'a InstanceTypes,
     /// Third pools that a raise leaves behind, by the raised pool, with their weights.
     jumped: BTreeMap<String, BTreeSet<String>>,
     found: Weights,
 }
 
 impl<'a> Work<'a> {
-    /// The weight a pool will have, as far as decided yet.
-    fn weight(&self, pool: &NodePool) -> i32 {
-        match self.found.proposed.get(&pool.name) {
-            Some(weight) => weight.unwrap_or(0),
-            None => pool.effective_weight(),
-        }
+    fn weight(&self, pool: &Pool<'_>) -> i32 {
+        self.weights[pool.place]
     }
 
-    fn propose(&mut self, pool: &NodePool, weight: Option<i32>) {
+    fn stand(&self, pool: &Pool<'_>) -> Option<&Stand> {
+        self.stands[pool.place].as_ref()
+    }
+
+    fn propose(&mut self, pool: &Pool<'_>, weight: Option<i32>) {
+        self.weights[pool.place] = weight.unwrap_or(0);
         if weight == pool.weight {
             self.found.proposed.remove(&pool.name);
         } else {
@@ -131,40 +133,30 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn others(&self, pool: &NodePool) -> Vec<&'a NodePool> {
-        competitors(pool, self.pools)
+    fn others(&self, pool: &Pool<'_>) -> impl Iterator<Item = &'a Pool<'a>> {
+        self.pools.competitors(pool)
     }
 
     /// Weights of pools beside it with which a tie would matter: not those that want the same, nor those that plans pay
     /// for in full.
-    fn taken(&self, pool: &NodePool) -> BTreeSet<i32> {
-        let want = self.stands.get(&pool.name).map(|stand| stand.want);
-        let is_harmless = |other: &NodePool| {
-            let stand = self.stands.get(&other.name);
-            stand.is_some_and(|stand| stand.committed || Some(stand.want) == want)
+    fn taken(&self, pool: &Pool<'_>) -> BTreeSet<i32> {
+        let want = self.stand(pool).map(|stand| stand.want);
+        let is_harmless = |other: &Pool<'_>| {
+            self.stand(other)
+                .is_some_and(|stand| stand.committed || Some(stand.want) == want)
         };
-        let others = self.others(pool).into_iter();
-        others
+        self.others(pool)
             .filter(|other| !is_harmless(other))
             .map(|other| self.weight(other))
             .collect()
     }
 
     /// Puts a pool above every competitor: Spot, mixed, and on-demand that no plan has room for.
-    fn raise(&mut self, pool: &NodePool) {
-        let others = self.others(pool);
-        let reserved: Vec<&NodePool> = others
-            .iter()
-            .copied()
-            .filter(|other| launches_reservations(other))
-            .collect();
-        let rivals: Vec<&NodePool> = others
-            .into_iter()
-            .filter(|other| {
-                !launches_reservations(other)
-                    && !self.stands.get(&other.name).is_some_and(|stand| stand.committed)
-            })
-            .collect();
+    fn raise(&mut self, pool: &Pool<'_>) {
+        let (reserved, rivals): (Vec<&Pool<'_>>, Vec<&Pool<'_>>) =
+            self.others(pool).partition(|other| launches_reservations(other));
+        let has_room = |other: &&Pool<'_>| self.stand(other).is_some_and(|stand| stand.committed);
+        let rivals: Vec<&Pool<'_>> = rivals.into_iter().filter(|other| !has_room(other)).collect();
         // Without a rival nothing takes the pool's pods, whatever its weight.
         let Some(highest) = rivals.iter().map(|rival| self.weight(rival)).max() else {
             self.warn_no_rival(pool);
@@ -190,7 +182,7 @@ impl<'a> Work<'a> {
             self.propose(pool, Some(weight));
             return;
         }
-        let blockers: Vec<&NodePool> = rivals
+        let blockers: Vec<&Pool<'_>> = rivals
             .iter()
             .copied()
             .filter(|rival| self.weight(rival) >= ceiling)
@@ -230,10 +222,10 @@ impl<'a> Work<'a> {
     fn above_the_most<'r>(
         &self,
         pool: &NodePool,
-        rivals: &[&'r NodePool],
+        rivals: &[&'r Pool<'r>],
         is_legal: impl Fn(i32) -> bool,
-    ) -> (Vec<&'r NodePool>, Option<i32>) {
-        let below = |weight: i32| -> Vec<&'r NodePool> {
+    ) -> (Vec<&'r Pool<'r>>, Option<i32>) {
+        let below = |weight: i32| -> Vec<&'r Pool<'r>> {
             let beaten = rivals.iter().copied();
             beaten.filter(|rival| self.weight(rival) < weight).collect()
         };
@@ -251,12 +243,8 @@ impl<'a> Work<'a> {
 
     /// Puts a pool below every competing Spot and mixed pool, and below its overflow pools: else pods that must be on
     /// demand would go on opening nodes in a pool that consolidation may not shrink, and other pods would keep them.
-    fn lower(&mut self, pool: &NodePool, stand: Stand) {
-        let rivals: Vec<&NodePool> = self
-            .others(pool)
-            .into_iter()
-            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
-            .collect();
+    fn lower(&mut self, pool: &Pool<'_>, stand: Stand) {
+        let rivals: Vec<&Pool<'_>> = self.pools.rivals(pool).collect();
         let Some(lowest) = rivals.iter().map(|rival| self.weight(rival)).min() else {
             return;
         };
@@ -278,7 +266,7 @@ impl<'a> Work<'a> {
             self.propose(pool, None);
             return;
         }
-        let (blockers, weighted): (Vec<&NodePool>, Vec<&NodePool>) =
+        let (blockers, weighted): (Vec<&Pool<'_>>, Vec<&Pool<'_>>) =
             rivals.into_iter().partition(|rival| self.weight(rival) == 0);
         if blockers.iter().all(|blocker| self.is_movable(blocker)) {
             self.make_room_below(pool, &blockers);
@@ -315,9 +303,9 @@ impl<'a> Work<'a> {
 
     /// The weight that a yielding pool must stay below: that of the lowest Spot pool, or of the lowest overflow pool where
     /// that is lower. Below one without a weight is only an absent weight (a bound of 1), and only if its name comes later.
-    fn below_overflow(&mut self, pool: &NodePool, lowest: i32) -> i32 {
-        let is_steered = |other: &NodePool| self.stands.get(&other.name).is_some_and(|stand| stand.managed);
-        let mut overflows = overflows(pool, self.pools, self.types, is_steered);
+    fn below_overflow(&mut self, pool: &Pool<'_>, lowest: i32) -> i32 {
+        let is_steered = |other: &Pool<'_>| self.stand(other).is_some_and(|stand| stand.managed);
+        let mut overflows = overflows(pool, self.pools, is_steered);
         // Nodes that consolidation may not take there either are no gain.
         overflows.retain(|other| !other.protected_from_consolidation());
         let first_without_weight = overflows
@@ -334,12 +322,12 @@ impl<'a> Work<'a> {
         lowest
     }
 
-    fn is_movable(&self, pool: &NodePool) -> bool {
-        self.stands.get(&pool.name).is_some_and(|stand| stand.movable)
+    fn is_movable(&self, pool: &Pool<'_>) -> bool {
+        self.stand(pool).is_some_and(|stand| stand.movable)
     }
 
     /// Moves managed pools that stand at the top down, in their order, and the filling pool above them.
-    fn make_room_above(&mut self, pool: &NodePool, blockers: &[&NodePool]) {
+    fn make_room_above(&mut self, pool: &Pool<'_>, blockers: &[&Pool<'_>]) {
         let mut taken = self.taken(pool);
         for blocker in blockers {
             let Some(weight) = (1..MAX - 1)
@@ -359,7 +347,7 @@ impl<'a> Work<'a> {
     }
 
     /// Gives managed pools without a weight one, so that the yielding pool fits below them.
-    fn make_room_below(&mut self, pool: &NodePool, blockers: &[&NodePool]) {
+    fn make_room_below(&mut self, pool: &Pool<'_>, blockers: &[&Pool<'_>]) {
         let mut taken = self.taken(pool);
         for blocker in blockers {
             let Some(weight) = (STEP..MAX).find(|w| !taken.contains(w)) else {
@@ -390,7 +378,7 @@ fn place(now: Option<i32>, reached: Option<i32>) -> String {
 }
 
 /// Which rivals it is above there.
-fn above(beaten: &[&NodePool]) -> String {
+fn above(beaten: &[&Pool<'_>]) -> String {
     if beaten.is_empty() {
         return String::new();
     }

@@ -1,14 +1,17 @@
 //! The overflow pool: where pods go that need on-demand capacity when a committed pool is at its limits.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::{CPU, Limits, Vcpu};
 use crate::eligibility::launches_reservations;
+use crate::pools::{Pool, Pools};
 use crate::records::MANAGE_LIMITS;
 use crate::restraint::consented;
 use crate::settings::{Grip, Settings};
 use brimful_karpenter::units::quantity;
-use brimful_karpenter::{CapacityType, InstanceTypes, NodePool, Role, labels, launchable, tells_types};
+use brimful_karpenter::{
+    CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, tells_types,
+};
 use brimful_types::warning::{Warning, WarningCode};
 
 /// Why no pool takes what a full one cannot, and the one to add.
@@ -47,20 +50,19 @@ pub fn wished(pool: &NodePool, config: &Settings) -> Result<bool, Warning> {
 /// There is none.
 pub fn overflow<'a>(
     pool: &NodePool,
-    pools: &'a BTreeMap<String, NodePool>,
-    types: &InstanceTypes,
+    pools: &'a Pools<'a>,
     node: Option<Vcpu>,
-    is_steered: impl Fn(&NodePool) -> bool,
-) -> Result<&'a NodePool, Lacks> {
+    is_steered: impl Fn(&Pool<'_>) -> bool,
+) -> Result<&'a Pool<'a>, Lacks> {
     let mut near = Vec::new();
-    let node = node.unwrap_or_else(|| smallest_node(pool, types));
-    let others = pools.values().filter(|other| other.name != pool.name);
-    let launches = |other: &&NodePool| {
+    let node = node.or_else(|| Some(smallest(pools.launchable(pool)?)));
+    let others = pools.iter().filter(|other| other.name != pool.name);
+    let launches = |other: &&Pool<'_>| {
         let steerable = other.is_v1() && other.other_provider().is_none() && !other.deleting;
         steerable && other.can_launch(CapacityType::OnDemand)
     };
     for other in others.filter(launches) {
-        match in_the_way(pool, other, types, node, is_steered(other)) {
+        match in_the_way(pool, other, pools, node.unwrap_or_default(), is_steered(other)) {
             None if other.is_unready() => near.push(format!("{} is not Ready", other.name)),
             None => return Ok(other),
             Some(what) => near.push(format!("{} {what}", other.name)),
@@ -77,16 +79,15 @@ pub fn overflow<'a>(
 /// passes them over.
 pub fn overflows<'a>(
     pool: &NodePool,
-    pools: &'a BTreeMap<String, NodePool>,
-    types: &InstanceTypes,
-    is_steered: impl Fn(&NodePool) -> bool,
-) -> Vec<&'a NodePool> {
-    let others = pools.values().filter(|other| other.name != pool.name);
+    pools: &'a Pools<'a>,
+    is_steered: impl Fn(&Pool<'_>) -> bool,
+) -> Vec<&'a Pool<'a>> {
+    let others = pools.iter().filter(|other| other.name != pool.name);
     let on_demand = others.filter(|other| {
-        other.role() == Role::Committed && other.is_switched_on() && !launches_reservations(other)
+        other.role == Role::Committed && other.is_switched_on() && !launches_reservations(other)
     });
     on_demand
-        .filter(|other| apart(pool, other, types, is_steered(other)).is_none())
+        .filter(|other| apart(pool, other, pools, is_steered(other)).is_none())
         .collect()
 }
 
@@ -109,25 +110,29 @@ pub fn no_overflow(pool: &NodePool, lacks: &Lacks) -> Warning {
 /// The smallest node that a pool can launch, as far as its types are known.
 #[must_use]
 pub fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
-    let types = launchable(pool, types).types.into_iter();
+    smallest(&launchable(pool, types))
+}
+
+fn smallest(launchable: &Launchable<'_>) -> Vcpu {
+    let types = launchable.types.iter();
     types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
 }
 
 fn in_the_way(
     pool: &NodePool,
     other: &NodePool,
-    types: &InstanceTypes,
+    pools: &Pools<'_>,
     node: Vcpu,
     is_steered: bool,
 ) -> Option<String> {
-    apart(pool, other, types, is_steered).or_else(|| {
+    apart(pool, other, pools, is_steered).or_else(|| {
         binding(&other.limits, &other.resources, node)
             .map(|resource| format!("has too little left of its own limit of {resource}"))
     })
 }
 
 /// Why a pool is not one for all pods of another, if so, whatever is left of its limits.
-fn apart(pool: &NodePool, other: &NodePool, types: &InstanceTypes, is_steered: bool) -> Option<String> {
+fn apart(pool: &NodePool, other: &NodePool, pools: &Pools<'_>, is_steered: bool) -> Option<String> {
     if other.is_static() {
         return Some("is static".to_owned());
     }
@@ -137,7 +142,8 @@ fn apart(pool: &NodePool, other: &NodePool, types: &InstanceTypes, is_steered: b
     if !other.takes_pods_of(pool) {
         return Some("is kept apart by taints or labels".to_owned());
     }
-    if !launchable(pool, types).is_within(&launchable(other, types)) {
+    let both = pools.launchable(pool).zip(pools.launchable(other));
+    if !both.is_some_and(|(own, theirs)| Rc::ptr_eq(own, theirs) || own.is_within(theirs)) {
         return Some("cannot launch all of its instance types".to_owned());
     }
     let narrower = other.requirements.iter().find(|(key, theirs)| {
@@ -175,41 +181,34 @@ mod tests {
     use super::*;
     use brimful_karpenter::nodepool::Readiness;
 
-    fn find(others: Vec<NodePool>) -> Result<String, Vec<String>> {
+    fn find(others: &[NodePool]) -> Result<String, Vec<String>> {
         let pool = NodePool::test("committed")
             .committed()
             .zones(&["us-east-2a", "us-east-2b"]);
-        let pools = others.into_iter().map(|pool| (pool.name.clone(), pool)).collect();
-        overflow(
-            &pool,
-            &pools,
-            InstanceTypes::bundled(),
-            Some(Vcpu::cores(4)),
-            |other| other.labels.contains_key("brimful.dev/managed"),
-        )
+        let pools = Pools::new(others.iter().chain([&pool]), InstanceTypes::bundled());
+        overflow(&pool, &pools, Some(Vcpu::cores(4)), |other| {
+            other.labels.contains_key("brimful.dev/managed")
+        })
         .map(|found| found.name.clone())
         .map_err(|lacks| lacks.near)
     }
 
     #[test]
     fn an_unmanaged_pool_that_may_launch_on_demand_takes_the_overflow() {
-        assert_eq!(find(vec![NodePool::test("spot").spot()]), Err(vec![]));
-        assert_eq!(
-            find(vec![NodePool::test("mixed").mixed()]),
-            Ok("mixed".to_owned())
-        );
+        assert_eq!(find(&[NodePool::test("spot").spot()]), Err(vec![]));
+        assert_eq!(find(&[NodePool::test("mixed").mixed()]), Ok("mixed".to_owned()));
         let roomy = NodePool::test("spare")
             .committed()
             .limit("cpu", "64")
             .resources(8);
-        assert_eq!(find(vec![roomy]), Ok("spare".to_owned()));
+        assert_eq!(find(&[roomy]), Ok("spare".to_owned()));
     }
 
     #[test]
     fn a_pool_that_the_pods_cannot_run_on_takes_no_overflow() {
         let find = |pool: NodePool, other: NodePool| {
-            let pools = BTreeMap::from([(other.name.clone(), other)]);
-            overflow(&pool, &pools, InstanceTypes::bundled(), None, |_| false)
+            let pools = Pools::new([&pool, &other], InstanceTypes::bundled());
+            overflow(&pool, &pools, None, |_| false)
                 .map(|found| found.name.clone())
                 .map_err(|lacks| lacks.near.join(""))
         };
@@ -262,7 +261,7 @@ mod tests {
             ),
             (unready, "spare is not Ready"),
         ] {
-            assert_eq!(find(vec![other]), Err(vec![why.to_owned()]));
+            assert_eq!(find(&[other]), Err(vec![why.to_owned()]));
         }
     }
 }

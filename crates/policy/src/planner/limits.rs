@@ -1,11 +1,10 @@
 //! Which pools are steered by their limits, too, and what those become.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
-use super::standing::rivals;
 use crate::Decision;
 use crate::decision::Outcome;
 use crate::eligibility::{Eligible, before_spot, list};
@@ -14,6 +13,7 @@ use crate::limits::{Limits, Member, Mix, Vcpu, no_overflow, overflow, sums, targ
 use crate::own_use::is_billed_on_demand;
 use crate::patch::own_limits;
 use crate::plan::PoolPlan;
+use crate::pools::Pool;
 use crate::records::{DecisionRecord, has_set_limits};
 use crate::state::PoolState;
 use brimful_karpenter::{Node, NodePool, Role};
@@ -35,7 +35,7 @@ pub(super) struct ByLimits {
     pub(super) warning: Option<Warning>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// Whether a pool is steered by its limits, too; else what keeps it from it, if it was wished.
     pub(super) fn by_limits(&self, pool: &NodePool) -> ByLimits {
         let warn = |code, message: &str| Some(Warning::of_pool(code, &pool.name, message.to_owned()));
@@ -55,11 +55,11 @@ impl Planner<'_> {
                 "neither its status nor Nodes tell its capacity now: it is steered by its weight only";
             return only(false, warn(WarningCode::NoCapacity, message));
         }
-        let is_steered = |other: &NodePool| other.role() == Role::Committed && self.is_managed(other);
+        let is_steered = |other: &Pool<'_>| other.role == Role::Committed && self.is_managed(other);
         let node = self.own_nodes(pool).map(vcpu).max();
-        let Err(lacks) = overflow(pool, &self.pools, self.scale.types, node, is_steered) else {
+        let Err(lacks) = overflow(pool, self.pools, node, is_steered) else {
             // Not only the one that was found: Karpenter takes them all by their weights.
-            let above = before_spot(pool, &self.pools, NodePool::effective_weight, is_steered);
+            let above = before_spot(pool, self.pools, |pool| pool.effective_weight(), is_steered);
             let names = list(&above.iter().map(|above| above.pool.name.clone()).collect());
             let message = format!(
                 "what it cannot take at its limits goes to {names} at list price, before Spot: make their weights lower than every \
@@ -93,9 +93,9 @@ impl Planner<'_> {
         }
     }
 
-    pub(super) fn own_nodes(&self, pool: &NodePool) -> impl Iterator<Item = &Node> {
-        let nodes = self.inputs.nodes.unwrap_or_default().iter();
-        nodes.filter(|node| node.node_pool.as_ref() == Some(&pool.name) && !node.deleting)
+    pub(super) fn own_nodes(&self, pool: &NodePool) -> impl Iterator<Item = &'a Node> {
+        let nodes = self.nodes.get(pool.name.as_str()).into_iter().flatten();
+        nodes.copied()
     }
 
     /// What the pool's nodes have now; those that are going away are left out, as Karpenter does
@@ -170,27 +170,23 @@ impl Planner<'_> {
 
     /// The type that a pool most likely launches: the one with most vCPU of its own nodes, else of the Spot nodes whose
     /// pods it would take, else of the cluster's.
-    pub(super) fn likely(&self, pool: &NodePool, can_launch: impl Fn(&str) -> bool) -> Option<String> {
-        let spot: BTreeSet<&str> = rivals(pool, &self.pools)
-            .map(|rival| rival.name.as_str())
-            .collect();
-        let nodes = || self.inputs.nodes.unwrap_or_default().iter();
-        let most = |of: &dyn Fn(&Node) -> bool| {
-            let mut vcpus: BTreeMap<&str, i64> = BTreeMap::new();
-            for node in nodes().filter(|node| !node.deleting && of(node)) {
-                if let Some(name) = node.instance_type.as_deref().filter(|name| can_launch(name)) {
-                    *vcpus.entry(name).or_default() += vcpu(node).0;
-                }
-            }
-            let most = vcpus
-                .into_iter()
-                .max_by_key(|(name, vcpu)| (*vcpu, std::cmp::Reverse(*name)));
-            most.map(|(name, _)| name.to_owned())
+    pub(super) fn likely(&mut self, pool: &NodePool, eligible: &Eligible<'_>) -> Option<String> {
+        let fitting = |types: &[&str]| {
+            types
+                .iter()
+                .find(|name| eligible.can_launch(name))
+                .map(|name| (*name).to_owned())
         };
-        let in_pools = |node: &Node| node.node_pool.as_deref().is_some_and(|name| spot.contains(name));
-        most(&|node| node.node_pool.as_ref() == Some(&pool.name))
-            .or_else(|| most(&in_pools))
-            .or_else(|| most(&|_| true))
+        if let Some(own) = fitting(&by_vcpu(self.own_nodes(pool))) {
+            return Some(own);
+        }
+        let class = self.pools.class(pool)?;
+        if !self.of_rivals.contains_key(&class) {
+            let nodes = self.pools.rivals(pool).flat_map(|rival| self.own_nodes(rival));
+            let types = by_vcpu(nodes);
+            self.of_rivals.insert(class, types);
+        }
+        fitting(&self.of_rivals[&class]).or_else(|| fitting(&self.common))
     }
 
     /// Where the pool has no nodes to tell: the one that it most likely launches.
@@ -252,6 +248,19 @@ pub(super) fn last_decision(known: Option<&PoolState>, record: Option<&DecisionR
         (_, Some(record)) => Some(record.decision),
         (known, None) => known.and_then(PoolState::last_decided),
     }
+}
+
+/// The types of some nodes, those with most vCPU first.
+pub(super) fn by_vcpu<'a>(nodes: impl Iterator<Item = &'a Node>) -> Vec<&'a str> {
+    let mut vcpus: BTreeMap<&str, i64> = BTreeMap::new();
+    for node in nodes {
+        if let Some(name) = node.instance_type.as_deref() {
+            *vcpus.entry(name).or_default() += vcpu(node).0;
+        }
+    }
+    let mut types: Vec<(&str, i64)> = vcpus.into_iter().collect();
+    types.sort_by_key(|(name, vcpu)| (std::cmp::Reverse(*vcpu), *name));
+    types.into_iter().map(|(name, _)| name).collect()
 }
 
 fn vcpu(node: &Node) -> Vcpu {

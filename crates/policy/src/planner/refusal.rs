@@ -1,6 +1,7 @@
 //! Why a pool is not decided by its plans' headroom: given back, frozen, not steerable, or without a plan.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -120,7 +121,8 @@ impl Planner<'_> {
             .filter_map(|plan| Some((plan.group()?, plan.ends().filter(|end| *end <= self.inputs.now)?)));
         let ended: Vec<(GroupId, DateTime<Utc>)> = ended.collect();
         let groups: BTreeSet<GroupId> = ended.iter().map(|(group, _)| group.clone()).collect();
-        let eligible = Eligible::of(pool, &groups, self.scale.identity, self.scale.types).groups;
+        let launchable = Rc::clone(self.pools.launchable(pool)?);
+        let eligible = Eligible::of(pool, &groups, self.scale.identity, launchable).groups;
         ended
             .iter()
             .filter(|(group, _)| eligible.contains(group))

@@ -1,14 +1,17 @@
 //! What a pool's plan says once all weights and limits are known: the values, the reason, what fits.
 
+use std::collections::BTreeMap;
+
 use super::Planner;
 use super::limits::show_limits;
-use super::standing::rivals;
 use crate::Decision;
 use crate::eligibility::Eligible;
 use crate::groups::GroupNow;
 use crate::plan::{Fit, PoolPlan};
+use crate::prices::Price;
 use crate::records::MANAGED_LABEL;
 use crate::weights::{Weights, show};
+use brimful_types::money::Money;
 
 impl Planner<'_> {
     /// Sets the proposed weight, and says so in the reason.
@@ -47,7 +50,7 @@ impl Planner<'_> {
     /// Which pool the new weight is above or below.
     fn neighbour(&self, plan: &PoolPlan) -> String {
         let own = plan.proposed.unwrap_or(0);
-        let rivals = || rivals(&plan.pool, &self.pools);
+        let rivals = || self.pools.rivals(&plan.pool);
         let found = match plan.outcome.decision {
             Decision::Fill | Decision::Hold | Decision::Drain
                 if plan.by_limits || plan.outcome.decision == Decision::Fill =>
@@ -72,26 +75,25 @@ impl Planner<'_> {
         let Some(first) = groups.first() else {
             return Vec::new();
         };
-        let priced = eligible.priced(&first.id, self.scale.prices).into_iter();
+        let place = eligible.placement();
+        let room = |group: &GroupNow| Some(group.shared(group.headroom()?).or_zero());
+        let rates = groups.iter().filter_map(|group| {
+            let seen = self.scale.prices.all_seen(&group.id, place);
+            Some((room(group)?, seen.collect::<BTreeMap<&str, Price>>()))
+        });
+        let rates: Vec<(Money, BTreeMap<&str, Price>)> = rates.collect();
         let count = |name: &str| -> u64 {
-            let of_group = |group: &&GroupNow| {
-                let headroom = group.shared(group.headroom()?).or_zero();
-                Some(
-                    headroom.fits(
-                        self.scale
-                            .prices
-                            .seen(&group.id, name, eligible.placement())?
-                            .rate,
-                    ),
-                )
-            };
-            groups.iter().filter_map(of_group).sum()
+            let of_group = rates
+                .iter()
+                .filter_map(|(room, seen)| Some(room.fits(seen.get(name)?.rate)));
+            of_group.sum()
         };
+        let priced = eligible.priced(&first.id, self.scale.prices).into_iter();
         priced
-            .map(|(instance_type, price)| Fit {
-                count: count(&instance_type),
+            .map(|(name, price)| Fit {
+                count: count(name),
                 rate: price.rate,
-                instance_type,
+                instance_type: name.to_owned(),
             })
             .collect()
     }

@@ -1,14 +1,11 @@
 //! Where a pool's weight stands among the Spot pools beside it, and when it last went past them.
 
-use std::collections::BTreeMap;
-
 use super::Planner;
 use crate::decision::turns::with_one;
-use crate::eligibility::competitors;
 use crate::plan::PoolPlan;
 use crate::state::Turns;
 use crate::weights::Want;
-use brimful_karpenter::{NodePool, Role};
+use brimful_karpenter::NodePool;
 
 impl Planner<'_> {
     /// When its weight went up or down lately, where decisions move it so.
@@ -22,7 +19,7 @@ impl Planner<'_> {
     pub(super) fn turned_by(&self, plan: &PoolPlan, want: Want) -> Turns {
         let turned = plan.outcome.memory.turned;
         let own = plan.pool.effective_weight();
-        let mut rivals = rivals(&plan.pool, &self.pools);
+        let mut rivals = self.pools.rivals(&plan.pool);
         let turns = match want {
             Want::Fill => rivals.any(|rival| rival.effective_weight() >= own),
             Want::Yield => rivals.any(|rival| rival.effective_weight() <= own),
@@ -38,15 +35,8 @@ impl Planner<'_> {
     /// Whether its weight is above those of all Spot pools beside it.
     pub(super) fn stands_above(&self, pool: &NodePool) -> bool {
         let own = pool.effective_weight();
-        rivals(pool, &self.pools).all(|rival| rival.effective_weight() < own)
+        self.pools
+            .rivals(pool)
+            .all(|rival| rival.effective_weight() < own)
     }
-}
-
-/// The Spot and mixed pools that could take a pool's pods.
-pub(super) fn rivals<'a>(
-    pool: &NodePool,
-    pools: &'a BTreeMap<String, NodePool>,
-) -> impl Iterator<Item = &'a NodePool> {
-    let others = competitors(pool, pools).into_iter();
-    others.filter(|other| matches!(other.role(), Role::Spot | Role::Mixed))
 }

@@ -2,10 +2,22 @@ use brimful_types::warning::WarningCode;
 use proptest::prelude::*;
 
 use super::*;
-use brimful_karpenter::labels;
+use brimful_karpenter::{InstanceTypes, labels};
 
 fn pools(list: Vec<NodePool>) -> BTreeMap<String, NodePool> {
     list.into_iter().map(|pool| (pool.name.clone(), pool)).collect()
+}
+
+fn weigh(
+    pools: &BTreeMap<String, NodePool>,
+    stands: &BTreeMap<String, Stand>,
+    config: WeightsConfig,
+) -> Weights {
+    weights(
+        &Pools::new(pools.values(), InstanceTypes::bundled()),
+        stands,
+        config,
+    )
 }
 
 fn wanting(want: Want) -> Stand {
@@ -23,12 +35,7 @@ fn run(list: Vec<NodePool>, wants: &[(&str, Want)]) -> Weights {
         .iter()
         .map(|(name, want)| ((*name).to_owned(), wanting(*want)))
         .collect();
-    weights(
-        &pools(list),
-        &stands,
-        WeightsConfig::default(),
-        InstanceTypes::bundled(),
-    )
+    weigh(&pools(list), &stands, WeightsConfig::default())
 }
 
 fn codes(weights: &Weights) -> Vec<&'static str> {
@@ -117,11 +124,10 @@ fn yielding_returns_to_the_baseline_where_that_is_low_enough() {
         ..wanting(Want::Yield)
     };
     let stands = BTreeMap::from([("committed".to_owned(), stand)]);
-    let found = weights(
+    let found = weigh(
         &pools(vec![committed(Some(60)), spot(Some(50))]),
         &stands,
         WeightsConfig::default(),
-        InstanceTypes::bundled(),
     );
     assert_eq!(found.proposed["committed"], Some(7));
 }
@@ -326,14 +332,8 @@ fn a_configured_weight_is_used_only_where_it_does_its_work() {
     };
     let stands = BTreeMap::from([("committed".to_owned(), wanting(Want::Fill))]);
     let all = pools(vec![committed(Some(10)), spot(Some(50))]);
-    assert_eq!(
-        weights(&all, &stands, config(77), InstanceTypes::bundled()).proposed["committed"],
-        Some(77)
-    );
-    assert_eq!(
-        weights(&all, &stands, config(40), InstanceTypes::bundled()).proposed["committed"],
-        Some(60)
-    );
+    assert_eq!(weigh(&all, &stands, config(77)).proposed["committed"], Some(77));
+    assert_eq!(weigh(&all, &stands, config(40)).proposed["committed"], Some(60));
 }
 
 #[test]
@@ -399,7 +399,7 @@ proptest! {
             list.push(pool);
         }
         let all = pools(list);
-        let found = weights(&all, &stands, WeightsConfig::default(), InstanceTypes::bundled());
+        let found = weigh(&all, &stands, WeightsConfig::default());
         let coded = |code: WarningCode| found.warnings.iter().filter(move |w| w.code == code).filter_map(|w| w.node_pool.clone());
         let stuck: Vec<_> = coded(WarningCode::NoRoom).collect();
         let above: Vec<_> = coded(WarningCode::AboveOverflow).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{STEP, Work, weight_yaml};
 use crate::eligibility::{before_spot, list};
+use crate::pools::Pool;
 use brimful_karpenter::{NodePool, Role};
 use brimful_types::warning::{Warning, WarningCode};
 
@@ -12,8 +13,8 @@ impl Work<'_> {
     pub(super) fn warn_no_rival(&mut self, pool: &NodePool) {
         let spot = self
             .pools
-            .values()
-            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed));
+            .iter()
+            .filter(|other| matches!(other.role, Role::Spot | Role::Mixed));
         let names: BTreeSet<String> = spot
             .filter(|other| other.name != pool.name)
             .map(|other| other.name.clone())
@@ -31,24 +32,24 @@ impl Work<'_> {
     }
 
     /// Which third pools a raise leaves behind: their pods now go to the committed pool first.
-    pub(super) fn note_jumped(&mut self, pool: &NodePool, rivals: &[&NodePool], weight: i32) {
+    pub(super) fn note_jumped(&mut self, pool: &NodePool, rivals: &[&Pool<'_>], weight: i32) {
         let now = pool.effective_weight();
         let jumped =
-            |rival: &&&NodePool| rival.role() != Role::Spot && (now..weight).contains(&self.weight(rival));
+            |rival: &&&Pool<'_>| rival.role != Role::Spot && (now..weight).contains(&self.weight(rival));
         let names: BTreeSet<String> = rivals.iter().filter(jumped).map(|r| self.named(r)).collect();
         if !names.is_empty() && weight != now {
             self.jumped.insert(pool.name.clone(), names);
         }
     }
 
-    fn named(&self, pool: &NodePool) -> String {
+    fn named(&self, pool: &Pool<'_>) -> String {
         format!("{} ({})", pool.name, self.weight(pool))
     }
 
     /// Says what stands between a committed pool and Spot: pools that a raise jumps, and on-demand pools that take at
     /// list price, whatever Brimful does, what the plans cannot.
-    pub(super) fn warn_between(&mut self, pool: &NodePool) {
-        let is_steered = |other: &NodePool| self.stands.get(&other.name).is_some_and(|stand| stand.managed);
+    pub(super) fn warn_between(&mut self, pool: &Pool<'_>) {
+        let is_steered = |other: &Pool<'_>| self.stand(other).is_some_and(|stand| stand.managed);
         let before = before_spot(pool, self.pools, |pool| self.weight(pool), is_steered);
         let jumped = self.jumped.remove(&pool.name).map(|names| {
             format!(
@@ -60,7 +61,7 @@ impl Work<'_> {
             jumped
         } else {
             let names = list(&before.iter().map(|found| self.named(found.pool)).collect());
-            let passed: BTreeMap<&str, &NodePool> = before
+            let passed: BTreeMap<&str, &Pool<'_>> = before
                 .iter()
                 .flat_map(|found| &found.spot)
                 .map(|spot| (spot.name.as_str(), *spot))
@@ -86,12 +87,12 @@ impl Work<'_> {
     }
 
     /// A full pool that no weight puts below its overflow pool: what makes room for it there.
-    pub(super) fn warn_above_overflow(&mut self, pool: &NodePool, overflow: &NodePool, lowest: i32) {
+    pub(super) fn warn_above_overflow(&mut self, pool: &Pool<'_>, overflow: &NodePool, lowest: i32) {
         // Between the overflow pool and Spot there must be a weight left.
         let spot = self
-            .others(pool)
-            .into_iter()
-            .filter(|other| matches!(other.role(), Role::Spot | Role::Mixed) && self.weight(other) <= 1)
+            .pools
+            .rivals(pool)
+            .filter(|other| self.weight(other) <= 1)
             .map(|spot| weight_yaml(&spot.name, &STEP.to_string()));
         let weight = if lowest > 1 { STEP.min(lowest - 1) } else { 1 };
         let cure: Vec<String> = std::iter::once(weight_yaml(&overflow.name, &weight.to_string()))
@@ -108,13 +109,12 @@ impl Work<'_> {
             .push(Warning::of_pool(WarningCode::AboveOverflow, &pool.name, message));
     }
 
-    pub(super) fn check_tie(&mut self, pool: &NodePool) {
+    pub(super) fn check_tie(&mut self, pool: &Pool<'_>) {
         let own = self.weight(pool);
         let tied = self
             .others(pool)
-            .into_iter()
-            .find(|other| self.weight(other) == own && other.role() != Role::Committed);
-        if let Some(other) = tied.filter(|_| pool.role() == Role::Committed) {
+            .find(|other| self.weight(other) == own && other.role != Role::Committed);
+        if let Some(other) = tied.filter(|_| pool.role == Role::Committed) {
             let message = format!(
                 "{} has the same weight ({own}): Karpenter then takes the later name first; give them different weights",
                 other.name

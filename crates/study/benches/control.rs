@@ -1,6 +1,6 @@
 //! What each way of acting costs, in simulated months: prints the tables of `docs/control.md`.
 //!
-//! `cargo bench --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N --first-seed N --lookahead HOURS]`; with
+//! `cargo bench -p brimful-study --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N --first-seed N --lookahead HOURS]`; with
 //! `--show hours` the first seed of each scenario hour by hour as CSV instead: commitment and others' use ($/h at SP
 //! rates), the workload, and the on-demand nodes of the oracle and of each policy.
 
