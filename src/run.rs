@@ -93,6 +93,7 @@ impl<'a> Run<'a> {
     fn propose_among(&self, config: &Config, peers: &Peers) -> Proposal {
         propose(&Inputs {
             now: self.setup.now,
+            sharing: &crate::analysis::sharing(&self.analysis.ledger, config),
             config: &config.settings(),
             ledger: &self.analysis.ledger,
             utilization: &self.analysis.utilization,

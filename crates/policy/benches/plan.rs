@@ -73,6 +73,7 @@ fn quickest(cluster: &Cluster, ledger: &Ledger, now: DateTime<Utc>) -> f64 {
         config: &config,
         ledger,
         utilization: &utilization,
+        sharing: &Sharing::Open,
         node_pools: &cluster.pools,
         nodes: Some(&cluster.nodes),
         node_claims: Some(&cluster.claims),

@@ -15,7 +15,7 @@ use super::groups::GroupNow;
 use super::prices::{Price, Prices};
 use super::state::{Filling, Memory, Turns};
 use crate::settings::PolicyConfig;
-use brimful_savings_plans::nowcast::Method;
+use brimful_savings_plans::nowcast::{Method, Nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
@@ -112,18 +112,16 @@ impl Level {
             excess: Money::ZERO,
             method: Method::Live,
         };
-        let (mut headrooms, mut rooms, mut is_paid) = (Vec::new(), Vec::new(), false);
+        let (mut headrooms, mut rooms) = (Vec::new(), Vec::new());
+        let mut asked = None;
         for group in groups {
             let nowcast = group.nowcast.as_ref()?;
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
             level.planned += group.planned?;
-            if !is_paid {
-                let excess = group.lasting? - group.in_force;
-                level.excess += excess;
-                // What the pool runs is paid here in full, whatever happens to the groups that come after.
-                is_paid = excess <= Money::ZERO;
-            }
+            let excess = group.lasting? - group.in_force;
+            level.excess += at_most(excess, asked);
+            asked = Some(asked_of_next(nowcast, excess));
             level.method = nowcast.method;
             headrooms.push(group.shared(group.headroom()?));
             rooms.push(group.shared(group.room()?));
@@ -132,6 +130,16 @@ impl Level {
         level.room = together(&rooms);
         Some(level)
     }
+}
+
+/// What of a group's scope the next group is asked for, beside what nobody pays for.
+fn asked_of_next(nowcast: &Nowcast, excess: Money) -> Money {
+    (nowcast.overflow - excess.or_zero()).or_zero()
+}
+
+/// A group's excess as far as it is the pool's: what the group before it holds is paid for, whatever happens to this one.
+fn at_most(excess: Money, asked: Option<Money>) -> Money {
+    asked.map_or(excess, |asked| excess.min(asked))
 }
 
 /// What several groups have room for together. One group's spill takes nothing from another's room, which would be
@@ -266,10 +274,15 @@ fn rooms(
     decision: Decision,
     spent: Option<Money>,
 ) -> BTreeMap<GroupId, Money> {
-    let left = |group: &GroupNow| {
+    let left = |place: usize, group: &GroupNow| {
+        let before = place.checked_sub(1).and_then(|before| facts.groups.get(before));
+        let asked = before.and_then(|before| {
+            let excess = before.planned? - before.in_force;
+            Some(asked_of_next(before.nowcast.as_ref()?, excess))
+        });
         let room = match decision {
             // Plans that end soon are not worth filling, but still pay.
-            Decision::Drain => (group.in_force - group.planned?).scale(group.share),
+            Decision::Drain => -at_most(group.planned? - group.in_force, asked).scale(group.share),
             _ => group.shared(group.room()?).or_zero(),
         };
         let room = match spent.map(|spent| (level.room - spent).or_zero()) {
@@ -279,8 +292,8 @@ fn rooms(
         Some((group.id.clone(), room))
     };
     let capped = decision == Decision::Hold && beyond_cap(facts, level).is_some();
-    let groups = facts.groups.iter().filter(|_| !capped);
-    groups.filter_map(|group| left(group)).collect()
+    let groups = facts.groups.iter().enumerate().filter(|_| !capped);
+    groups.filter_map(|(place, group)| left(place, group)).collect()
 }
 
 /// Live nodes cost more beyond the commitment than the configuration allows.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Duration, Timelike, Utc};
 
+use super::coverage::Commitments;
 use super::identity::Identity;
 use super::own_use::by_cluster;
 use super::peers::{Demand, split};
+use super::plan::Inputs;
 use super::stakes::{LASTING_HOURS, LASTING_QUANTILE, Stakes};
 use crate::settings::Settings;
 use brimful_savings_plans::ledger::{Ledger, PlanLedger};
@@ -24,6 +26,9 @@ const DAY: i32 = 24;
 const WEEK: i32 = 168;
 /// Hours before the newest mature one that must be free of contradictions.
 const TRUSTED_HOURS: i64 = 24;
+
+/// So many hours may the newest fee lie behind the newest usage, where none is written ahead.
+const FEE_LAG: i64 = 2;
 
 /// The least share, as a part of an equal one.
 const LEAST_SHARE: f64 = 0.25;
@@ -120,8 +125,12 @@ pub struct Facts<'a> {
     pub ledger: &'a Ledger,
     /// Its use, hour by hour.
     pub utilization: &'a Utilization,
-    /// Demand now, by group.
+    /// Demand now, by group, with all plans that may be in force.
     pub nowcasts: &'a BTreeMap<GroupId, Nowcast>,
+    /// The same with those that surely are.
+    pub to_fill: &'a BTreeMap<GroupId, Nowcast>,
+    /// Groups with a plan that may be in force.
+    pub active: &'a BTreeSet<GroupId>,
     /// This cluster.
     pub identity: &'a Identity,
     /// Other clusters whose live demand is in the estimates.
@@ -132,17 +141,19 @@ pub struct Facts<'a> {
 #[must_use]
 pub fn groups_now(facts: &Facts<'_>) -> (Vec<GroupNow>, Vec<Warning>) {
     let mut warnings = Vec::new();
-    let ids = active_groups(facts.ledger, facts.now);
     let shares = by_cluster(facts.ledger, facts.utilization);
     let stakes = Stakes::learn(facts.ledger, facts.config.policy.lookahead.0);
-    let groups = ids.into_iter().map(|id| {
+    let groups = facts.active.iter().cloned().map(|id| {
         let use_ = facts.utilization.groups.iter().find(|group| group.id == id);
         let nowcast = facts.nowcasts.get(&id);
         let mut group = GroupNow {
             plans: Vec::new(),
             commitment: Money::ZERO,
             in_force: Money::ZERO,
-            planned: nowcast.map(|nowcast| nowcast.over(stakes.lookahead, stakes.quantile())),
+            planned: facts
+                .to_fill
+                .get(&id)
+                .map(|nowcast| nowcast.over(stakes.lookahead, stakes.quantile())),
             lasting: nowcast.map(|nowcast| nowcast.over(LASTING_HOURS, LASTING_QUANTILE)),
             nowcast: nowcast.cloned(),
             stakes,
@@ -169,6 +180,41 @@ pub fn active_groups(ledger: &Ledger, now: DateTime<Utc>) -> BTreeSet<GroupId> {
         .collect()
 }
 
+/// Commitments of plans in force by group, $/h; both with all groups of which a plan may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// Of plans that surely are, and do not end shortly: what may be filled.
+    pub surely: Commitments,
+    /// Of those, too, that may be.
+    pub possibly: Commitments,
+}
+
+/// The plans in force now.
+#[must_use]
+pub fn in_force(inputs: &Inputs<'_>) -> InForce {
+    let mut found = InForce::default();
+    for (index, entry) in inputs.ledger.plans.iter().enumerate() {
+        let plan = &entry.plan;
+        let is_active = plan.is_active(inputs.now);
+        let Some(group) = plan
+            .group()
+            .filter(|_| is_active || ended_unseen(plan, inputs.utilization, inputs.now))
+        else {
+            continue;
+        };
+        let commitment = commitment_now(inputs.ledger, index, inputs.now).unwrap_or_default();
+        let is_sure = is_active
+            && is_surely_in_force(inputs.ledger, inputs.now, index)
+            && !ends_shortly(plan, inputs.now, inputs.config.policy.ending_within.0);
+        let surely = found.surely.entry(group.clone()).or_default();
+        if is_sure {
+            *surely += commitment;
+        }
+        *found.possibly.entry(group).or_default() += commitment;
+    }
+    found
+}
+
 fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning>) {
     let within = facts.config.policy.ending_within.0;
     for (index, entry) in facts.ledger.plans.iter().enumerate() {
@@ -178,7 +224,7 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
         }
         if !plan.is_active(facts.now) {
             // Until a report reaches beyond its end, a renewal could not be seen.
-            if ended_unseen(plan, facts) {
+            if ended_unseen(plan, facts.utilization, facts.now) {
                 group.in_force += commitment_now(facts.ledger, index, facts.now).unwrap_or_default();
             }
             continue;
@@ -204,7 +250,7 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
             ));
         }
         group.in_force += commitment;
-        if !is_surely_in_force(facts, index) {
+        if !is_surely_in_force(facts.ledger, facts.now, index) {
             let message = format!(
                 "the report has no row of this plan ({}) for the current hour, although it has of others: it may have been returned. Its \
                  headroom is not filled, and nothing is drained for want of it",
@@ -227,29 +273,37 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
 }
 
 /// True for a plan that ended so lately that no report could show what came after it.
-fn ended_unseen(plan: &Plan, facts: &Facts<'_>) -> bool {
-    let horizon = facts.utilization.horizon;
-    let ended = plan.ends().filter(|end| *end <= facts.now);
+fn ended_unseen(plan: &Plan, utilization: &Utilization, now: DateTime<Utc>) -> bool {
+    let horizon = utilization.horizon;
+    let ended = plan.ends().filter(|end| *end <= now);
     ended.zip(horizon).is_some_and(|(end, horizon)| horizon <= end)
 }
 
 /// True for a plan whose fee row of the current hour is there. AWS writes these rows ahead to the end of the month, so
-/// before a month's first delivery those of the last one must run to its end; a report that has none ahead of any plan
-/// (FOCUS) tells nothing.
-fn is_surely_in_force(facts: &Facts<'_>, plan: usize) -> bool {
-    let current = Hour::of(facts.now);
+/// before a month's first delivery those of the last one must run to its end. In a report that has none ahead of any plan
+/// (FOCUS; or its only plan was returned) they must come as far as it reaches.
+fn is_surely_in_force(ledger: &Ledger, now: DateTime<Utc>, plan: usize) -> bool {
+    let current = Hour::of(now);
     let newest = |plan: &PlanLedger| {
         let fees = plan.hours.iter().rev();
         let mut fees = fees.filter(|(_, amounts)| amounts.commitment.is_some());
         fees.next().map(|(hour, _)| *hour)
     };
     let runs_to = |plan: &PlanLedger| newest(plan).map(Hour::end);
-    let is_months_end = |end: DateTime<Utc>| end.day() == 1 && end.hour() == 0 && end <= facts.now;
-    let plans = &facts.ledger.plans;
+    let is_months_end = |end: DateTime<Utc>| end.day() == 1 && end.hour() == 0 && end <= now;
+    let plans = &ledger.plans;
     let written_ahead = plans
         .iter()
         .any(|entry| newest(entry).is_some_and(|hour| hour >= current));
-    !written_ahead
+    let comes_along = || {
+        let reached = ledger
+            .horizon(now)
+            .map(|horizon| horizon - Duration::hours(FEE_LAG));
+        runs_to(&plans[plan])
+            .zip(reached)
+            .is_none_or(|(end, reached)| end >= reached)
+    };
+    (!written_ahead && comes_along())
         || newest(&plans[plan]).is_some_and(|hour| hour >= current)
         || runs_to(&plans[plan]).is_some_and(is_months_end)
 }

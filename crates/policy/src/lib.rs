@@ -1,8 +1,8 @@
 //! From where the plans stand to what each `NodePool` should do: pure, from values to values.
 
 pub mod arithmetic;
-pub mod bought;
 pub mod burn;
+pub mod coverage;
 pub mod cures;
 pub mod decision;
 pub mod effect;

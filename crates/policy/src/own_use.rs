@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::coverage::DEAREST_RATIO;
 use super::identity::Identity;
 use super::peers::Demand;
 use super::prices::{Placement, Price, Prices};
 use brimful_karpenter::{InstanceTypes, Node, NodeCapacity};
 use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
 use brimful_savings_plans::nowcast::OwnUse;
-use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
+use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::hour::Hour;
@@ -59,7 +60,15 @@ impl Scale<'_> {
         let (scope, cost) = self.price_in(node, None)?;
         let (_, compute) = self.price_in(node, Some(GroupId::Compute))?;
         let rate = |price: Option<Price>| price.map_or(Money::ZERO, |price| price.rate);
-        Some((scope, rate(cost), rate(compute)))
+        let is_known = |price: Option<Price>| price.is_some_and(|price| price.source.is_plan_rate());
+        // What stands in for a Compute rate may be far above it; the rate of the EC2 Instance plan bounds it.
+        let bound = rate(cost).scale(DEAREST_RATIO);
+        let at_compute = if is_known(cost) && !is_known(compute) && scope != GroupId::Compute {
+            rate(compute).min(bound)
+        } else {
+            rate(compute)
+        };
+        Some((scope, rate(cost), at_compute))
     }
 }
 
@@ -137,32 +146,18 @@ fn add_then(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, known: impl 
     let own: Vec<Option<OwnSeries>> = ledger
         .series
         .iter()
-        .map(|series| {
-            known(series)
-                .then(|| OwnSeries::of(series, ledger, scale))
-                .flatten()
-        })
+        .map(|series| known(series).then(|| OwnSeries::of(series, scale)).flatten())
         .collect();
     // Cells lie by hour: each hour is added up by scope before it is noted.
     for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-        let mut of_hour: BTreeMap<&GroupId, (Money, Option<Money>)> = BTreeMap::new();
+        let mut of_hour: BTreeMap<&GroupId, Money> = BTreeMap::new();
         for cell in cells {
-            let Some(series) = &own[cell.series as usize] else {
-                continue;
-            };
-            let cost = cell.amount.at(series.rate);
-            let (all, overflow) = of_hour.entry(&series.scope).or_default();
-            *all += cost;
-            if series.covered_by_compute && series.scope != GroupId::Compute {
-                *overflow.get_or_insert_default() += cost;
+            if let Some(series) = &own[cell.series as usize] {
+                *of_hour.entry(&series.scope).or_default() += cell.amount.at(series.rate);
             }
         }
-        for (scope, (all, overflow)) in of_hour {
-            let key = (scope.clone(), cells[0].hour);
-            if let Some(overflow) = overflow {
-                *found.overflow.entry(key.clone()).or_default() += overflow;
-            }
-            *found.then.entry(key).or_default() += all;
+        for (scope, cost) in of_hour {
+            *found.then.entry((scope.clone(), cells[0].hour)).or_default() += cost;
         }
     }
 }
@@ -252,26 +247,20 @@ fn billed(nodes: &[Node]) -> impl Iterator<Item = &Node> {
 struct OwnSeries {
     scope: GroupId,
     rate: Money,
-    covered_by_compute: bool,
 }
 
 impl OwnSeries {
-    fn of(series: &Series, ledger: &Ledger, scale: &Scale<'_>) -> Option<Self> {
+    fn of(series: &Series, scale: &Scale<'_>) -> Option<Self> {
         if !series.is_instance || series.class == UsageClass::Spot {
             return None;
         }
         let name = instance_type(&series.usage_type);
         let scope = scale.scope(family(name), &series.region);
         let place = Placement::of(series);
-        let covered_by_compute = match series.class {
-            UsageClass::Covered(plan) => ledger.plans[plan].plan.kind == PlanKind::Compute,
-            _ => false,
-        };
         let vcpu = scale.types.get(name).map(|kind| kind.vcpu);
         let price = scale.prices.of(&scope, name, place, vcpu);
         Some(Self {
             rate: price.map_or(Money::ZERO, |price| price.rate),
-            covered_by_compute,
             scope,
         })
     }

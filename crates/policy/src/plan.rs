@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::Decision;
 use super::arithmetic::{GroupWorking, workings};
-use super::bought::as_in_force_now;
+use super::coverage::{Repaid, repaid};
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
 use super::fleet::fleet;
-use super::groups::{self, GroupNow, active_groups, groups_now};
+use super::groups::{self, GroupNow, groups_now, in_force};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
 use super::own_use::{Scale, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
@@ -29,6 +29,7 @@ use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool};
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::money::Money;
 use brimful_types::warning::{Warning, WarningCode};
@@ -44,6 +45,8 @@ pub struct Inputs<'a> {
     pub ledger: &'a Ledger,
     /// Its use, hour by hour.
     pub utilization: &'a Utilization,
+    /// Which accounts plans reach.
+    pub sharing: &'a Sharing,
     /// All `NodePools` of the cluster.
     pub node_pools: &'a [NodePool],
     /// Its Nodes, where at hand.
@@ -228,8 +231,22 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let machines = inputs
         .nodes
         .map(|nodes| fleet(nodes, inputs.node_claims.unwrap_or_default()));
+    let held = in_force(inputs);
+    let by = |commitments| {
+        repaid(
+            inputs.utilization,
+            inputs.ledger,
+            inputs.sharing,
+            commitments,
+            inputs.config.maturity.0,
+        )
+    };
+    // What may be filled rests on plans that are surely in force, what is given back on those that may be.
+    let surely = (held.surely != held.possibly).then(|| by(&held.surely));
+    let possibly = by(&held.possibly);
     let inputs = &Inputs {
         nodes: machines.as_deref(),
+        utilization: &possibly.utilization,
         ..*inputs
     };
     let identity = Identity::detect(
@@ -239,7 +256,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         inputs.ledger,
     );
     let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
-    let active = active_groups(inputs.ledger, inputs.now);
+    let active: BTreeSet<GroupId> = held.possibly.into_keys().collect();
     let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
     let scale = Scale {
         groups: &active,
@@ -263,14 +280,17 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
             peers
         }
     };
-    let as_now = as_in_force_now(inputs.utilization, inputs.ledger, &active, inputs.now);
-    let nowcasts = nowcast(&as_now, &active, inputs.now, all.as_ref());
+    let told = |by: &Repaid<'_>| nowcast(&by.utilization, &active, inputs.now, all.as_ref(), &by.overflow);
+    let nowcasts = told(&possibly);
+    let to_fill = surely.as_ref().map(told);
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
         ledger: inputs.ledger,
         utilization: inputs.utilization,
         nowcasts: &nowcasts,
+        to_fill: to_fill.as_ref().unwrap_or(&nowcasts),
+        active: &active,
         identity: &identity,
         peers: &peers,
     };

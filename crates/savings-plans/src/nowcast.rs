@@ -42,6 +42,9 @@ pub struct Nowcast {
     pub high: Money,
     /// How it came about.
     pub method: Method,
+    /// What of an EC2 Instance group's scope its plans cannot hold, so that Compute plans are asked for it, $/h at Compute
+    /// rates as far as those are known.
+    pub overflow: Money,
     /// The forecast from the report, with this cluster's part taken as it is now.
     pub forecast: Forecast,
 }
@@ -65,8 +68,6 @@ pub struct OwnUse {
     pub then: BTreeMap<(GroupId, Hour), Money>,
     /// The hours for which it is known; `None` = all. An unknown hour counts for nothing, not as zero.
     pub known: Option<BTreeSet<Hour>>,
-    /// Own use in the scope of an EC2 Instance group that Compute plans covered, at the Instance group's rates.
-    pub overflow: BTreeMap<(GroupId, Hour), Money>,
     /// Compute rate over Instance rate of what an EC2 Instance group's scope runs, in thousandths.
     pub compute_per_mille: BTreeMap<GroupId, i64>,
 }
@@ -79,9 +80,8 @@ impl OwnUse {
     }
 }
 
-/// Compute rate over Instance rate of a group whose own rates are not known any more, in thousandths: EC2 Instance
-/// plans save up to 72 %, Compute plans up to 66 % (AWS Savings Plans pricing), so the dear side is 34 / 28.
-const DEAREST_RATIO: i64 = 1214;
+/// Use in the scope of an EC2 Instance group that Compute plans paid for, at the Instance group's rates.
+pub type Overflow = BTreeMap<(GroupId, Hour), Money>;
 
 /// Estimates every group in force that has a mature hour.
 #[must_use]
@@ -90,12 +90,22 @@ pub fn nowcast(
     active: &BTreeSet<GroupId>,
     now: DateTime<Utc>,
     own: Option<&OwnUse>,
+    overflow: &Overflow,
 ) -> BTreeMap<GroupId, Nowcast> {
     let is_active = |group: &&GroupUse| active.contains(&group.id);
     let estimates = utilization.groups.iter().filter(is_active).filter_map(|group| {
         let level = |hour: Hour| match own {
-            Some(own) => corrected(utilization, active, group, own, hour),
-            None => at(utilization, active, group, hour),
+            Some(own) => corrected(
+                &Scopes {
+                    utilization,
+                    active,
+                    own,
+                    overflow,
+                },
+                group,
+                hour,
+            ),
+            None => at(group, hour),
         };
         let mature = group.hours.iter().filter(|(_, of_hour)| of_hour.mature);
         let told = mature.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
@@ -107,8 +117,23 @@ pub fn nowcast(
             (None, Way::DailyMean | Way::Newest) => Method::LastMature,
         };
         let demand = forecast.level.or_zero();
+        let none = OwnUse::default();
+        let scopes = Scopes {
+            utilization,
+            active,
+            own: own.unwrap_or(&none),
+            overflow,
+        };
+        let beyond = forecast
+            .basis
+            .iter()
+            .map(|basis| scopes.beyond(group, basis.hour).1);
         let estimate = Nowcast {
             demand,
+            overflow: match group.id {
+                GroupId::Compute => Money::ZERO,
+                _ => scopes.at_compute(group, beyond.min().unwrap_or_default()),
+            },
             low: forecast.at(LOW).or_zero().min(demand),
             high: forecast.at(HIGH).max(demand),
             method,
@@ -119,73 +144,69 @@ pub fn nowcast(
     estimates.collect()
 }
 
-/// Demand on a group in an old hour. What was then paid by a group that is no longer in force is demand on Compute
-/// plans now.
-fn at(utilization: &Utilization, active: &BTreeSet<GroupId>, group: &GroupUse, hour: Hour) -> Money {
-    let own = group.hours.get(&hour).map(GroupHour::demand).unwrap_or_default();
-    if group.id != GroupId::Compute {
-        return own;
-    }
-    let ended = utilization
-        .groups
-        .iter()
-        .filter(|other| !active.contains(&other.id));
-    let inherited: Money = ended
-        .filter_map(|other| other.hours.get(&hour))
-        .map(GroupHour::demand)
-        .sum();
-    own + Money::from_picos((inherited * DEAREST_RATIO).picos() / 1000)
+/// Demand on a group in an old hour.
+fn at(group: &GroupUse, hour: Hour) -> Money {
+    group.hours.get(&hour).map(GroupHour::demand).unwrap_or_default()
+}
+
+/// What old hours are corrected by.
+struct Scopes<'a> {
+    utilization: &'a Utilization,
+    active: &'a BTreeSet<GroupId>,
+    own: &'a OwnUse,
+    overflow: &'a Overflow,
 }
 
 /// The same, with this cluster's part as it is now.
-fn corrected(
-    utilization: &Utilization,
-    active: &BTreeSet<GroupId>,
-    group: &GroupUse,
-    own: &OwnUse,
-    hour: Hour,
-) -> Money {
-    let own_now = own.now.get(&group.id).copied().unwrap_or_default();
-    let own_then = own
-        .then
-        .get(&(group.id.clone(), hour))
-        .copied()
-        .unwrap_or_default();
+fn corrected(scopes: &Scopes<'_>, group: &GroupUse, hour: Hour) -> Money {
     let moved = if group.id == GroupId::Compute {
-        arrivals(utilization, active, own, hour)
-    } else if active.contains(&GroupId::Compute) {
-        -overflow_change(group, own, hour)
+        scopes.arrivals(hour)
+    } else if scopes.active.contains(&GroupId::Compute) {
+        -scopes.overflow_change(group, hour)
     } else {
         Money::ZERO
     };
-    at(utilization, active, group, hour) + own_now - own_then + moved
+    at(group, hour) + scopes.own_change(group, hour) + moved
 }
 
-/// By how much more (or less, if negative) an EC2 Instance group's scope now exceeds its commitment, at its rates.
-/// AWS applies Compute plans to that excess.
-fn overflow_change(group: &GroupUse, own: &OwnUse, hour: Hour) -> Money {
-    let key = (group.id.clone(), hour);
-    let Some(then) = group.hours.get(&hour) else {
-        return Money::ZERO;
-    };
-    let amount = |map: &BTreeMap<(GroupId, Hour), Money>| map.get(&key).copied().unwrap_or_default();
-    let total_then = then.demand() + amount(&own.overflow);
-    let own_now = own.now.get(&group.id).copied().unwrap_or_default();
-    let total_now = total_then + own_now - amount(&own.then);
-    (total_now - then.commitment).or_zero() - (total_then - then.commitment).or_zero()
-}
+impl Scopes<'_> {
+    fn own_change(&self, group: &GroupUse, hour: Hour) -> Money {
+        let now = self.own.now.get(&group.id).copied().unwrap_or_default();
+        let then = self.own.then.get(&(group.id.clone(), hour));
+        now - then.copied().unwrap_or_default()
+    }
 
-/// What Compute plans gain from all EC2 Instance groups, at Compute rates.
-fn arrivals(utilization: &Utilization, active: &BTreeSet<GroupId>, own: &OwnUse, hour: Hour) -> Money {
-    let in_force = |group: &&GroupUse| group.id != GroupId::Compute && active.contains(&group.id);
-    let groups = utilization.groups.iter().filter(in_force);
-    groups
-        .map(|group| {
-            let per_mille = own.compute_per_mille.get(&group.id).copied().unwrap_or(1000);
-            let change = overflow_change(group, own, hour) * per_mille;
-            Money::from_picos(change.picos() / 1000)
-        })
-        .sum()
+    /// What an EC2 Instance group's scope used beyond its commitment then, and would have with this cluster's part as it is
+    /// now, at its rates. AWS applies Compute plans to that.
+    fn beyond(&self, group: &GroupUse, hour: Hour) -> (Money, Money) {
+        let Some(then) = group.hours.get(&hour) else {
+            return (Money::ZERO, Money::ZERO);
+        };
+        let by_compute = self.overflow.get(&(group.id.clone(), hour));
+        let total = then.demand() + by_compute.copied().unwrap_or_default();
+        let beyond = |total: Money| (total - then.commitment).or_zero();
+        (beyond(total), beyond(total + self.own_change(group, hour)))
+    }
+
+    fn overflow_change(&self, group: &GroupUse, hour: Hour) -> Money {
+        let (then, now) = self.beyond(group, hour);
+        now - then
+    }
+
+    /// An amount of a group's scope at Compute rates.
+    fn at_compute(&self, group: &GroupUse, amount: Money) -> Money {
+        let per_mille = self.own.compute_per_mille.get(&group.id).copied().unwrap_or(1000);
+        Money::from_picos((amount * per_mille).picos() / 1000)
+    }
+
+    /// What Compute plans gain from all EC2 Instance groups, at Compute rates.
+    fn arrivals(&self, hour: Hour) -> Money {
+        let in_force = |group: &&GroupUse| group.id != GroupId::Compute && self.active.contains(&group.id);
+        let groups = self.utilization.groups.iter().filter(in_force);
+        groups
+            .map(|group| self.at_compute(group, self.overflow_change(group, hour)))
+            .sum()
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +273,7 @@ mod tests {
             &all(),
             at(NOW),
             None,
+            &Overflow::new(),
         );
         let estimate = &found[&GroupId::Compute];
         let basis = &estimate.forecast.basis;
@@ -280,7 +302,7 @@ mod tests {
             then: then.collect(),
             ..OwnUse::default()
         };
-        let found = nowcast(&use_, &all(), at(NOW), Some(&own));
+        let found = nowcast(&use_, &all(), at(NOW), Some(&own), &Overflow::new());
         assert_eq!(found[&GroupId::Compute].demand, dollars(7.5));
         assert_eq!(found[&GroupId::Compute].method, Method::Live);
     }
@@ -296,7 +318,7 @@ mod tests {
             compute_per_mille: BTreeMap::from([(m5(), 1100)]),
             ..OwnUse::default()
         };
-        let found = nowcast(&use_, &all(), at(NOW), Some(&own));
+        let found = nowcast(&use_, &all(), at(NOW), Some(&own), &Overflow::new());
         assert_eq!(found[&m5()].demand, dollars(2.0)); // 1.5 + 1.0, of which 0.5 spills over
         assert_eq!(found[&GroupId::Compute].demand, dollars(4.55));
     }
@@ -305,18 +327,7 @@ mod tests {
     fn without_a_mature_hour_there_is_no_estimate() {
         let mut group = group(GroupId::Compute, 10.0, |_| 1.0);
         group.hours.values_mut().for_each(|hour| hour.mature = false);
-        assert!(nowcast(&utilization(vec![group]), &all(), at(NOW), None).is_empty());
-    }
-
-    #[test]
-    fn what_an_ended_plan_paid_falls_to_compute() {
-        let use_ = utilization(vec![
-            group(m5(), 2.0, |_| 1.0),
-            group(GroupId::Compute, 10.0, |_| 4.0),
-        ]);
-        let found = nowcast(&use_, &BTreeSet::from([GroupId::Compute]), at(NOW), None);
-        assert_eq!(found[&GroupId::Compute].demand, dollars(5.214));
-        assert!(!found.contains_key(&m5()));
+        assert!(nowcast(&utilization(vec![group]), &all(), at(NOW), None, &Overflow::new()).is_empty());
     }
 
     #[test]
@@ -331,6 +342,7 @@ mod tests {
             &all(),
             at("2026-11-20T18:20:00Z"),
             None,
+            &Overflow::new(),
         );
         assert_eq!(found[&GroupId::Compute].demand, dollars(1.0));
         assert_eq!(found[&GroupId::Compute].high, dollars(9.9));

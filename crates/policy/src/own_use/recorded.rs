@@ -98,8 +98,6 @@ pub fn recorded_use(
             ));
         }
     }
-    // Whoever's use it was: what of a group's scope went to Compute plans then tells what will.
-    found.overflow = all.overflow;
     found.known = Some(known);
     add_now(&mut found, scale, billed(nodes));
     Ok(found)

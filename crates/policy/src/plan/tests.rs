@@ -147,6 +147,7 @@ impl Scene {
             config: &self.config,
             ledger: &self.ledger,
             utilization: &utilization,
+            sharing: &Sharing::Open,
             node_pools: &self.pools,
             nodes: self.nodes.as_deref(),
             node_claims: self.claims.as_deref(),

@@ -8,6 +8,7 @@ use brimful_policy::peers::{Note, Peers, Reader, file_name};
 use brimful_policy::plan::{Inputs, propose};
 use brimful_policy::settings::Settings;
 use brimful_policy::state::State;
+use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::stale;
 use brimful_types::Result;
 
@@ -60,6 +61,7 @@ impl Policy for Brimful {
             config,
             ledger: &report.ledger,
             utilization: &report.utilization,
+            sharing: &Sharing::Open,
             node_pools: &node_pools,
             nodes: Some(cluster.nodes()),
             node_claims: Some(&[]),
