@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use brimful_savings_plans::ledger::{Cell, Ledger, Series, UsageClass};
 use brimful_savings_plans::nowcast::Overflow;
@@ -213,7 +214,7 @@ struct Uncovered {
     newest: Option<Hour>,
     hours: usize,
     days: BTreeSet<i32>,
-    uncovered: Quantity,
+    left: Quantity,
     all: Quantity,
 }
 
@@ -223,7 +224,7 @@ impl Uncovered {
         if is_covered {
             return;
         }
-        self.uncovered += cell.amount;
+        self.left += cell.amount;
         if self.newest != Some(cell.hour) {
             self.newest = Some(cell.hour);
             self.hours += 1;
@@ -232,9 +233,7 @@ impl Uncovered {
     }
 
     fn is_proven(&self) -> bool {
-        self.hours >= PROOF_HOURS
-            && self.days.len() >= 2
-            && self.uncovered.units() > PROOF_PART * self.all.units()
+        self.hours >= PROOF_HOURS && self.days.len() >= 2 && self.left.units() > PROOF_PART * self.all.units()
     }
 }
 
@@ -251,7 +250,7 @@ impl<'a> Usage<'a> {
             .iter()
             .filter_map(|entry| entry.plan.group())
             .collect();
-        let reaches = |group: &GroupId, series: &Series| {
+        let is_in_reach = |group: &GroupId, series: &Series| {
             let plans = ledger.plans.iter().map(|entry| &entry.plan);
             let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
             series.account.is_empty()
@@ -283,7 +282,7 @@ impl<'a> Usage<'a> {
             };
             let mut reached = vec![group.clone(), GroupId::Compute];
             reached.dedup();
-            reached.retain(|group| reaches(group, series));
+            reached.retain(|group| is_in_reach(group, series));
             Some(Kind {
                 reached,
                 group,
@@ -308,7 +307,11 @@ impl<'a> Usage<'a> {
         let sort_of = |series: &Series| {
             let next = sorts.len();
             *sorts
-                .entry((series.key(), series.region.clone(), series.account.clone()))
+                .entry((
+                    series.key(),
+                    Arc::clone(&series.region),
+                    Arc::clone(&series.account),
+                ))
                 .or_insert(next)
         };
         let sort_of: Vec<usize> = ledger.series.iter().map(sort_of).collect();

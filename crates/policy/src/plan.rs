@@ -269,17 +269,8 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     warnings.extend(untold);
     let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
     warnings.extend(inputs.peers.warnings.clone());
-    let mut all = own.clone();
-    let peers = match &mut all {
-        // Without the own part nobody else's can be told from the rest.
-        None => Vec::new(),
-        Some(all) => {
-            let (peers, more) = inputs.peers.usable(&active);
-            warnings.extend(more);
-            add_peers(all, &scale, inputs.ledger, &peers);
-            peers
-        }
-    };
+    let (all, peers, more) = with_peers(inputs, &scale, own.clone());
+    warnings.extend(more);
     let told = |by: &Repaid<'_>| nowcast(&by.utilization, &active, inputs.now, all.as_ref(), &by.overflow);
     let nowcasts = told(&possibly);
     let to_fill = surely.as_ref().map(told);
@@ -297,11 +288,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
     if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
-        for (group, least) in least_use(&scale, live, inputs.nodes.unwrap_or_default(), &groups) {
-            if let Some(group) = groups.iter_mut().find(|now| now.id == group) {
-                group.uses_at_least(least);
-            }
-        }
+        raise_to_live(&scale, live, inputs.nodes.unwrap_or_default(), &mut groups);
     }
     let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
     let pools = Pools::new(inputs.node_pools, &types);
@@ -342,13 +329,29 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     }
 }
 
-/// What live Nodes cost each group at least: what its EC2 Instance plans cannot pay goes to the Compute plans.
-fn least_use(
+/// This cluster's part with those of other clusters that tell theirs, which these are, and warnings.
+fn with_peers<'a>(
+    inputs: &Inputs<'a>,
+    scale: &Scale<'_>,
+    own: Option<OwnUse>,
+) -> (Option<OwnUse>, Vec<&'a Demand>, Vec<Warning>) {
+    // Without the own part nobody else's can be told from the rest.
+    let Some(mut all) = own else {
+        return (None, Vec::new(), Vec::new());
+    };
+    let (peers, warnings) = inputs.peers.usable(scale.groups);
+    add_peers(&mut all, scale, inputs.ledger, &peers);
+    (Some(all), peers, warnings)
+}
+
+/// Raises each group's demand to what live Nodes alone cost it: what its EC2 Instance plans cannot pay goes to the Compute
+/// plans.
+fn raise_to_live(
     scale: &Scale<'_>,
     live: &BTreeMap<GroupId, Money>,
     nodes: &[Node],
-    groups: &[GroupNow],
-) -> BTreeMap<GroupId, Money> {
+    groups: &mut [GroupNow],
+) {
     let mut least = live.clone();
     let at_compute = live_at_compute(scale, nodes);
     for group in groups.iter().filter(|group| group.id != GroupId::Compute) {
@@ -357,7 +360,11 @@ fn least_use(
         let whole = at_compute.get(&group.id).copied().unwrap_or_default();
         *least.entry(GroupId::Compute).or_default() += whole.share(beyond, own);
     }
-    least
+    for group in groups {
+        if let Some(least) = least.get(&group.id) {
+            group.uses_at_least(*least);
+        }
+    }
 }
 
 /// Idle commitment of less than ten cents a day is not worth a word.

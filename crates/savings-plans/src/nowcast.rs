@@ -132,7 +132,7 @@ pub fn nowcast(
             demand,
             overflow: match group.id {
                 GroupId::Compute => Money::ZERO,
-                _ => scopes.at_compute(group, beyond.min().unwrap_or_default()),
+                GroupId::Ec2Instance { .. } => scopes.at_compute(group, beyond.min().unwrap_or_default()),
             },
             low: forecast.at(LOW).or_zero().min(demand),
             high: forecast.at(HIGH).max(demand),

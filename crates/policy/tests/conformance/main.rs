@@ -1,6 +1,8 @@
 //! Decisions in organizations whose coverage is known. What is right follows from the bill alone: how what nobody pays for
 //! changes in each of the next 24 hours with the cluster's nodes. Only where every hour agrees is something asserted.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod organization;
 
 use std::collections::BTreeMap;
