@@ -243,7 +243,7 @@ impl LedgerBuilder {
         // Those of a part that was kept come in order, which this sort makes use of.
         all.sort();
         let new = (0..).zip(&all).map(|(new, (_, old))| (*old, new));
-        let cells = usage.into_cells(new.collect());
+        let cells = usage.into_cells(&new.collect());
         let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok((all.into_iter().map(|(series, _)| series).collect(), cells))
     }

@@ -143,7 +143,7 @@ impl LedgerBuilder {
             .collect();
         series.sort_unstable();
         let new = (0..).zip(&series).map(|(new, (_, old))| (*old, new));
-        let cells = usage.into_cells(new.collect());
+        let cells = usage.into_cells(&new.collect());
         let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok(Partial {
             hours: sorted(hours.iter().map(|((arn, hour), amounts)| {

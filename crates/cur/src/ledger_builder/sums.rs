@@ -227,7 +227,7 @@ impl Usage {
     }
 
     /// The cells by hour and series, of the series that get a new number.
-    pub(super) fn into_cells(mut self, numbers: FxHashMap<u32, u32>) -> Result<Vec<Cell>, Beyond> {
+    pub(super) fn into_cells(mut self, numbers: &FxHashMap<u32, u32>) -> Result<Vec<Cell>, Beyond> {
         let mut cells = Vec::new();
         for (old, hours) in (0..).zip(std::mem::take(&mut self.hours)) {
             let Some(series) = numbers.get(&old).copied() else {
