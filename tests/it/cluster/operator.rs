@@ -80,7 +80,7 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     }
     let first = Operator::start(&world);
     wait("the first run", || first.has("brimful_runs_total{exit_code=\"0\"} 1"));
-    assert_eq!(world.weight("general-committed"), Some(60), "it has acted");
+    assert_eq!(world.weight("memory-committed"), Some(60), "it has acted");
     assert!(first.has("brimful_leader 1.0"));
     assert_eq!(first.get("/healthz").map(|(code, _)| code), Some(200));
     assert_eq!(first.get("/readyz").map(|(code, _)| code), Some(200));
