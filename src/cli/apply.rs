@@ -101,8 +101,7 @@ pub(super) async fn once(
 impl Done {
     /// The contract's exit code, unless the run was ended before its time.
     pub(super) fn exit_code(&self) -> u8 {
-        let has_failed =
-            |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
+        let has_failed = |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
         let trouble = self.applied.iter().any(has_failed) || self.unreleased.is_some();
         match (trouble, self.proposal.is_frozen()) {
             (true, _) => ErrorKind::Kubernetes.exit_code(),

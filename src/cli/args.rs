@@ -237,7 +237,12 @@ pub struct OperatorArgs {
     #[arg(long, value_name = "DURATION", env = "BRIMFUL_INTERVAL", default_value = "10m", value_parser = timeout)]
     pub interval: chrono::Duration,
     /// Where /metrics, /healthz and /readyz are served.
-    #[arg(long, value_name = "ADDRESS:PORT", env = "BRIMFUL_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "BRIMFUL_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
     pub listen: std::net::SocketAddr,
     /// Patch by the clock of --now: for tests.
     #[arg(long, env = "BRIMFUL_ALLOW_NOW", value_parser = FalseyValueParser::new(), hide = true)]

@@ -39,7 +39,11 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
     let health = Health::new(timeout + interval.max(PAUSE) + Duration::from_secs(60));
     // A mistake in flags or configuration ends the process; later ones, such as a report that is late, end a run.
     let config = args.common.config.as_deref().map(Config::load).transpose()?;
-    super::context::start_logs(config.unwrap_or_default().telemetry.logs, args.common.quiet, args.common.verbose);
+    super::context::start_logs(
+        config.unwrap_or_default().telemetry.logs,
+        args.common.quiet,
+        args.common.verbose,
+    );
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         Error::usage(format!("cannot listen on {}", args.listen))
             .source(error)
@@ -116,7 +120,14 @@ impl Operator {
         loop {
             let leads = election.leads();
             if leads != led {
-                tracing::info!("{}", if leads { "this replica acts" } else { "another replica acts" });
+                tracing::info!(
+                    "{}",
+                    if leads {
+                        "this replica acts"
+                    } else {
+                        "another replica acts"
+                    }
+                );
                 due = Instant::now();
                 led = leads;
             }
@@ -153,12 +164,18 @@ impl Operator {
             }
         };
         let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
-        self.health.ran(document, |runs, document| runs.note(code, document, wall_clock(), took));
+        self.health.ran(document, |runs, document| {
+            runs.note(code, document, wall_clock(), took)
+        });
     }
 
     async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument)> {
-        let mut context = interrupt.or(Context::new(&self.args.common, interrupt.clone())).await?;
-        if context.cache.is_none() && let Some(place) = &self.kept.place {
+        let mut context = interrupt
+            .or(Context::new(&self.args.common, interrupt.clone()))
+            .await?;
+        if context.cache.is_none()
+            && let Some(place) = &self.kept.place
+        {
             context.keep(place.clone()).await?;
         }
         let how = How::of(false, context.config.mode);

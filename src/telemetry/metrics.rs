@@ -32,7 +32,12 @@ struct Page {
 
 impl Page {
     /// Values of one metric; a value that is not known is left out.
-    fn gauges(&mut self, name: &str, help: &'static str, values: impl IntoIterator<Item = (Labels, Option<f64>)>) {
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &'static str,
+        values: impl IntoIterator<Item = (Labels, Option<f64>)>,
+    ) {
         let family = Family::<Labels, Float>::default();
         for (labels, value) in values {
             if let Some(value) = value {
@@ -50,7 +55,10 @@ impl Page {
     fn counters(&mut self, name: &str, help: &'static str, values: impl IntoIterator<Item = (Labels, u64)>) {
         let family = Family::<Labels, Counter>::default();
         for (labels, value) in values {
-            family.get_or_create(&labels).inner().store(value, Ordering::Relaxed);
+            family
+                .get_or_create(&labels)
+                .inner()
+                .store(value, Ordering::Relaxed);
         }
         self.described.push((format!("{name}_total"), help));
         self.registry.register(name, help, family);
@@ -148,7 +156,11 @@ fn of_plans(page: &mut Page, document: &PlanDocument) {
     };
     let mut of_each = |name: &str, help: &'static str, value: fn(&PlanNow) -> Option<Money>| {
         let plans = document.plans.iter();
-        page.gauges(name, help, plans.map(|plan| (labels(plan), value(plan).map(dollars))));
+        page.gauges(
+            name,
+            help,
+            plans.map(|plan| (labels(plan), value(plan).map(dollars))),
+        );
     };
     of_each(
         "plan_commitment_dollars_per_hour",
@@ -256,7 +268,8 @@ fn of_pools(page: &mut Page, document: &PlanDocument) {
 /// The contract's word.
 fn kind(kind: PlanKind) -> String {
     let word = serde_json::to_value(kind).ok();
-    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+    word.and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn dollars(money: Money) -> f64 {
@@ -296,7 +309,12 @@ mod tests {
     fn what_is_unknown_has_no_value_and_what_is_known_has_its_labels() {
         let mut runs = Runs::default();
         let document = document();
-        runs.note(5, Some(&document), DateTime::UNIX_EPOCH, chrono::Duration::milliseconds(1500));
+        runs.note(
+            5,
+            Some(&document),
+            DateTime::UNIX_EPOCH,
+            chrono::Duration::milliseconds(1500),
+        );
         let text = encode(&runs, Some(&document)).unwrap();
         for line in [
             "brimful_runs_total{exit_code=\"5\"} 1",
@@ -307,11 +325,19 @@ mod tests {
             "brimful_nodepool_managed{nodepool=\"spot\"} 0.0",
             "brimful_warnings{code=\"report-changing\"} 1.0",
         ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is not in\n{text}"
+            );
         }
         // No success yet, no report, and a pool without weight.
         for absent in ["last_success", "report_age", "weight{nodepool=\"spot\"}"] {
-            assert!(!text.lines().any(|line| !line.starts_with('#') && line.contains(absent)), "{absent} in\n{text}");
+            assert!(
+                !text
+                    .lines()
+                    .any(|line| !line.starts_with('#') && line.contains(absent)),
+                "{absent} in\n{text}"
+            );
         }
         assert!(text.ends_with("# EOF\n"));
     }

@@ -67,7 +67,11 @@ impl Health {
     }
 
     /// What became of a run. Its plan is shown until there is a newer one.
-    pub(crate) fn ran(&self, document: Option<PlanDocument>, note: impl FnOnce(&mut Runs, Option<&PlanDocument>)) {
+    pub(crate) fn ran(
+        &self,
+        document: Option<PlanDocument>,
+        note: impl FnOnce(&mut Runs, Option<&PlanDocument>),
+    ) {
         let mut seen = self.seen();
         note(&mut seen.runs, document.as_ref());
         seen.is_ready = true;
@@ -113,5 +117,9 @@ async fn readyz(State(health): State<Health>) -> Response {
     if health.seen().is_ready {
         return "ok\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, "the first run has not ended yet\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the first run has not ended yet\n",
+    )
+        .into_response()
 }

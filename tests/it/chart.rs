@@ -222,7 +222,10 @@ fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
         let metrics: BTreeSet<&str> = words.filter(|word| word.starts_with("brimful_")).collect();
         assert!(metrics.len() > 4, "{file}: {metrics:?}");
         for metric in metrics {
-            assert!(reference.contains(&format!("| `{metric}` |")), "{file}: {metric} is not in the reference");
+            assert!(
+                reference.contains(&format!("| `{metric}` |")),
+                "{file}: {metric} is not in the reference"
+            );
         }
     }
 }

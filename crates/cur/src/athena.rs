@@ -155,13 +155,7 @@ pub async fn read(
     let ledger = builder.finish()?;
     super::reader::check_times(&table.to_string(), Some(found.format), &ledger)?;
     warnings.extend(super::reader::unreadable(&table.to_string(), &ledger));
-    if !described.is_partitioned {
-        let message = format!(
-            "{table}: the table is not partitioned by billing period: every query reads all of it; partition it by billing_period, or by \
-             year and month"
-        );
-        warnings.push(Warning::new(WarningCode::TableUnpartitioned, message));
-    }
+    warnings.extend(unpartitioned(table, &described));
     let (bytes, queries) = athena.spent();
     let cost = price(bytes, queries);
     tracing::info!("{table}: {} scanned, about {cost} at $5 a terabyte", size(bytes));
@@ -178,6 +172,15 @@ pub async fn read(
         missing: found.missing.iter().map(ToString::to_string).collect(),
         warnings,
     })
+}
+
+/// That every query reads the whole table, if so.
+fn unpartitioned(table: &AthenaTable, described: &Described) -> Option<Warning> {
+    let message = format!(
+        "{table}: the table is not partitioned by billing period: every query reads all of it; partition it by billing_period, or by \
+         year and month"
+    );
+    (!described.is_partitioned).then(|| Warning::new(WarningCode::TableUnpartitioned, message))
 }
 
 /// Where the table keeps the facts.

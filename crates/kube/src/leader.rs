@@ -52,7 +52,12 @@ impl Cluster {
     ///
     /// # Errors
     /// A Kubernetes error if the Lease may not be read or made.
-    pub async fn stand_for_election(&self, namespace: &str, name: &str, identity: &str) -> Result<Leadership> {
+    pub async fn stand_for_election(
+        &self,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+    ) -> Result<Leadership> {
         let manager = LeaseManagerBuilder::new(self.client.clone(), name)
             .with_namespace(namespace)
             .with_identity(identity)

@@ -152,7 +152,9 @@ async fn follow(api: Api<Meta>, plural: &str, changed: watch::Sender<()>) {
             }
             Err(error) if !is_told => {
                 is_told = true;
-                tracing::warn!("{plural} are not watched for now, so a change is seen at the next interval: {error}");
+                tracing::warn!(
+                    "{plural} are not watched for now, so a change is seen at the next interval: {error}"
+                );
             }
             Err(error) => tracing::debug!("{plural} are not watched: {error}"),
         }
@@ -166,9 +168,12 @@ mod tests {
     use super::*;
 
     fn object(uid: &str, generation: i64, annotation: &str) -> Meta {
-        let meta = json!({"name": "a", "uid": uid, "generation": generation, "annotations": {"x": annotation}});
-        serde_json::from_value(json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": meta}))
-            .unwrap()
+        let meta =
+            json!({"name": "a", "uid": uid, "generation": generation, "annotations": {"x": annotation}});
+        serde_json::from_value(
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": meta}),
+        )
+        .unwrap()
     }
 
     fn known(is_pool: bool) -> Known {
@@ -196,7 +201,10 @@ mod tests {
     fn what_a_node_reports_of_itself_is_no_change_and_a_pools_spec_is() {
         let mut nodes = known(false);
         assert!(!nodes.take(Event::Apply(object("1", 1, "z"))));
-        assert!(nodes.take(Event::Apply(object("2", 1, "z"))), "another of the same name");
+        assert!(
+            nodes.take(Event::Apply(object("2", 1, "z"))),
+            "another of the same name"
+        );
         assert!(nodes.take(Event::Delete(object("2", 1, "z"))));
         let mut pools = known(true);
         assert!(!pools.take(Event::Apply(object("1", 1, "y"))));

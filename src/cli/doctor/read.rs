@@ -9,7 +9,8 @@ use crate::source::NoCaller;
 use crate::source::open;
 use brimful_cur::columns::Detail;
 use brimful_cur::location::Location;
-use brimful_cur::object::ReadError;
+use brimful_cur::object::{Object, ReadError};
+use brimful_cur::store::ObjectStore;
 use brimful_types::{Error, Result};
 
 /// The report: AWS first, then its content. What was read of it, if anything.
@@ -108,17 +109,20 @@ async fn examine_bucket(context: &Context, checks: &mut Vec<Check>) -> Result<()
         "s3-list",
         format!("{} objects below {place}", objects.len()),
     ));
-    // One byte tells as much as a file.
-    let smallest = objects
-        .iter()
-        .filter(|object| object.size > 0)
-        .min_by_key(|object| object.size);
-    let Some(object) = smallest else {
-        checks.push(Check::skipped(
-            Group::Aws,
-            "s3-get",
-            format!("all objects in {bucket} are empty"),
-        ));
+    examine_object(store.as_ref(), &objects, bucket, checks).await
+}
+
+/// Whether what is listed may be read. One byte says as much as a file.
+async fn examine_object(
+    store: &dyn ObjectStore,
+    objects: &[Object],
+    bucket: &str,
+    checks: &mut Vec<Check>,
+) -> Result<()> {
+    let full = objects.iter().filter(|object| object.size > 0);
+    let Some(object) = full.min_by_key(|object| object.size) else {
+        let empty = format!("all objects in {bucket} are empty");
+        checks.push(Check::skipped(Group::Aws, "s3-get", empty));
         return Ok(());
     };
     match store.range(object, 0..1).await {

@@ -37,7 +37,11 @@ impl Operator {
     /// Status code and body.
     fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let code = answer.split(' ').nth(1)?.parse().ok()?;
@@ -79,7 +83,9 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
         }
     }
     let first = Operator::start(&world);
-    wait("the first run", || first.has("brimful_runs_total{exit_code=\"0\"} 1"));
+    wait("the first run", || {
+        first.has("brimful_runs_total{exit_code=\"0\"} 1")
+    });
     assert_eq!(world.weight("memory-committed"), Some(60), "it has acted");
     assert!(first.has("brimful_leader 1.0"));
     assert_eq!(first.get("/healthz").map(|(code, _)| code), Some(200));
@@ -88,7 +94,10 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     let second = Operator::start(&world);
     wait("the second stands by", || second.has("brimful_leader 0.0"));
     assert_eq!(second.get("/readyz").map(|(code, _)| code), Some(200));
-    assert!(!second.has("brimful_runs_total{exit_code=\"0\"} 1"), "it does not act");
+    assert!(
+        !second.has("brimful_runs_total{exit_code=\"0\"} 1"),
+        "it does not act"
+    );
 
     world.annotate("general-committed", "brimful.dev/paused", &json!("true"));
     let paused = "brimful_nodepool_decision{nodepool=\"general-committed\",decision=\"freeze\"} 1.0";
@@ -112,11 +121,17 @@ fn a_port_that_is_taken_and_a_lease_that_may_not_be_made_end_it_with_the_way_out
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("its address").to_string();
     let said = world.run("run").args(["--listen", &address]).fails(3);
-    assert!(said.contains("cannot listen on") && said.contains("--listen"), "{said}");
+    assert!(
+        said.contains("cannot listen on") && said.contains("--listen"),
+        "{said}"
+    );
     drop(taken);
     // The CronJob's rights are not enough.
     let said = world.run("run").args(["--listen", &address]).fails(7);
-    assert!(said.contains("brimful/brimful-leader") && said.contains("leases"), "{said}");
+    assert!(
+        said.contains("brimful/brimful-leader") && said.contains("leases"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From what was counted, by number, to the ledger, by name and in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -36,14 +36,6 @@ impl LedgerBuilder {
         plans.values_mut().for_each(PlanLedger::guess_end);
         self.mark_returned(&mut plans);
         let index: BTreeMap<Arc<str>, usize> = plans.keys().cloned().zip(0..).collect();
-        let key = |usage_type, operation| self.usage_key(usage_type, operation);
-        let rates = self
-            .counts
-            .rates
-            .iter()
-            .filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
-                Some(((*index.get(&text(*arn))?, key(*usage_type, *operation)), *rate))
-            });
         let granularity = self.counts.fees.longest().or(self.counts.covered.longest());
         let newest = |ends: &Ends| {
             // Part-hours end early; what counts is the end of their hour.
@@ -58,7 +50,7 @@ impl LedgerBuilder {
             .filter_map(|plan| plan.plan.currency.clone())
             .collect();
         let ledger = Ledger {
-            rates: rates.collect(),
+            rates: self.rates(&index),
             described_rates: BTreeMap::new(),
             on_demand_prices: self.on_demand_prices(),
             newest_by_region: self
@@ -67,12 +59,7 @@ impl LedgerBuilder {
                 .iter()
                 .filter_map(|(region, end)| Some((text(*region).to_string(), newest(end)?)))
                 .collect(),
-            covered_regions: self
-                .counts
-                .covered_regions
-                .keys()
-                .filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())))
-                .collect(),
+            covered_regions: self.covered_regions(&index),
             newest_usage: newest(&self.counts.newest_usage),
             granularity,
             unreadable_rows: self.counts.timeless_rows + self.counts.unreadable_rows.values().sum::<u64>(),
@@ -88,6 +75,25 @@ impl LedgerBuilder {
             cells,
             ..ledger
         })
+    }
+
+    /// The newest SP rate of each plan and usage.
+    fn rates(&self, index: &BTreeMap<Arc<str>, usize>) -> BTreeMap<(usize, UsageKey), Money> {
+        let rates = self.counts.rates.iter();
+        let rates = rates.filter_map(|((arn, usage_type, operation), Newest(_, rate))| {
+            let plan = *index.get(&self.symbols.text(*arn))?;
+            Some(((plan, self.usage_key(*usage_type, *operation)), *rate))
+        });
+        rates.collect()
+    }
+
+    /// Where each plan has paid for something.
+    fn covered_regions(&self, index: &BTreeMap<Arc<str>, usize>) -> BTreeSet<(usize, String)> {
+        let text = |symbol| self.symbols.text(symbol);
+        let regions = self.counts.covered_regions.keys();
+        let regions =
+            regions.filter_map(|(arn, region)| Some((*index.get(&text(*arn))?, text(*region).to_string())));
+        regions.collect()
     }
 
     fn usage_key(&self, usage_type: Symbol, operation: Symbol) -> UsageKey {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Used, beyond};
 use crate::symbols::Symbol;
-use brimful_savings_plans::ledger::Cell;
+use brimful_savings_plans::ledger::{Cell, PlanHour};
 use brimful_types::Result;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
@@ -55,6 +55,18 @@ struct Amounts {
     covered: Picos,
     suspect: bool,
     fee_rows: u32,
+}
+
+impl Amounts {
+    fn of(hour: &PlanHour) -> Self {
+        Self {
+            commitment: hour.commitment.map(Money::picos),
+            used: hour.used.picos(),
+            covered: hour.covered.picos(),
+            suspect: hour.suspect,
+            fee_rows: hour.fee_rows,
+        }
+    }
 }
 
 /// [`SeriesKey`].
@@ -146,29 +158,15 @@ impl LedgerBuilder {
         let cells = usage.into_cells(&new.collect());
         let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok(Partial {
-            hours: sorted(hours.iter().map(|((arn, hour), amounts)| {
-                let amounts = Amounts {
-                    commitment: amounts.commitment.map(Money::picos),
-                    used: amounts.used.picos(),
-                    covered: amounts.covered.picos(),
-                    suspect: amounts.suspect,
-                    fee_rows: amounts.fee_rows,
-                };
-                (text(*arn), hour.index(), amounts)
-            })),
+            hours: sorted(
+                hours
+                    .iter()
+                    .map(|((arn, hour), amounts)| (text(*arn), hour.index(), Amounts::of(amounts))),
+            ),
             facts: sorted(facts.iter().map(|((arn, facts, is_fee), newest)| {
                 (text(*arn), facts.map(text), *is_fee, newest.index())
             })),
-            rates: sorted(rates.iter().map(|((arn, usage, operation), newest)| {
-                let Newest(hour, rate) = newest;
-                (
-                    text(*arn),
-                    text(*usage),
-                    text(*operation),
-                    hour.index(),
-                    rate.picos(),
-                )
-            })),
+            rates: rates_text(&rates, text),
             prices: prices(&on_demand, text),
             spot_list_prices: prices(&spot_list_prices, text),
             cells: by_hour(&cells),
@@ -267,6 +265,16 @@ fn prices(
 ) -> Vec<(Text, Text, Index, Picos)> {
     sorted(known.iter().map(|((usage, operation), Newest(hour, price))| {
         (text(*usage), text(*operation), hour.index(), price.picos())
+    }))
+}
+
+fn rates_text(
+    known: &FxHashMap<(Symbol, Symbol, Symbol), Newest>,
+    text: impl Fn(Symbol) -> Text,
+) -> Vec<(Text, Text, Text, Index, Picos)> {
+    sorted(known.iter().map(|((arn, usage, operation), Newest(hour, rate))| {
+        let (arn, usage, operation) = (text(*arn), text(*usage), text(*operation));
+        (arn, usage, operation, hour.index(), rate.picos())
     }))
 }
 

@@ -48,20 +48,7 @@ impl LedgerBuilder {
                 merge_into(&mut self.counts.rates, key, Newest(hour, rate));
             }
         }
-        for (spot, prices) in [(false, &part.prices), (true, &part.spot_list_prices)] {
-            for (usage, operation, hour, price) in prices {
-                let (hour, price) = (Hour::from_index(*hour), Money::from_picos(*price));
-                if self.begins_by(hour) {
-                    let key = (symbol(*usage)?, symbol(*operation)?);
-                    let known = if spot {
-                        &mut self.counts.spot_list_prices
-                    } else {
-                        &mut self.counts.prices
-                    };
-                    merge_into(known, key, Newest(hour, price));
-                }
-            }
-        }
+        self.absorb_prices(part, symbol)?;
         self.absorb_cells(part, symbol)?;
         self.absorb_regions(part, symbol)?;
         self.counts.timeless_rows += part.timeless_rows;
@@ -80,6 +67,24 @@ impl LedgerBuilder {
             }
         }
         Ok(true)
+    }
+
+    fn absorb_prices(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
+        for (spot, prices) in [(false, &part.prices), (true, &part.spot_list_prices)] {
+            for (usage, operation, hour, price) in prices {
+                let (hour, price) = (Hour::from_index(*hour), Money::from_picos(*price));
+                if self.begins_by(hour) {
+                    let key = (symbol(*usage)?, symbol(*operation)?);
+                    let known = if spot {
+                        &mut self.counts.spot_list_prices
+                    } else {
+                        &mut self.counts.prices
+                    };
+                    merge_into(known, key, Newest(hour, price));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn absorb_cells(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
