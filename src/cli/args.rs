@@ -44,6 +44,8 @@ pub enum Command {
     /// Apply again and again, soon after the cluster has changed: the operator. Serves metrics.
     #[cfg(feature = "cluster")]
     Run(OperatorArgs),
+    /// Write the plan as one HTML page: what stands unused, changes, decisions, use over time. Changes nothing.
+    Report(ReportArgs),
     /// Show the use of each Savings Plan, hour by hour.
     Utilization(UtilizationArgs),
     /// Replay the report's own past: what each way of steering would have cost. Changes nothing.
@@ -202,6 +204,20 @@ pub struct PlanArgs {
     /// End with exit code 2 when something would change.
     #[arg(long, env = "BRIMFUL_EXIT_CODE", value_parser = FalseyValueParser::new())]
     pub exit_code: bool,
+}
+
+/// `brimful report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// The file that the page is written to; it needs nothing beside it, and no network.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_HTML")]
+    pub html: PathBuf,
 }
 
 /// `brimful apply`.

@@ -1,6 +1,6 @@
 //! `brimful plan`: never changes anything.
 
-use super::args::{ClusterArgs, Output, PlanArgs};
+use super::args::{ClusterArgs, ManifestArgs, Output, PlanArgs};
 use super::context::{Context, connect_to};
 use super::output;
 use super::signals::Interrupt;
@@ -21,23 +21,11 @@ const CHANGES: u8 = 2;
 
 pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let context = Context::new(&args.common, interrupt).await?;
-    let (view, known, more) = match &args.manifests.nodepools {
-        Some(_) => offline(&args)?,
-        None => live(&args.cluster, &context.interrupt).await?,
-    };
+    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context.interrupt).await?;
     if let Some(name) = &args.explain {
         known_pool(name, &view)?;
     }
-    let progress = context.progress();
-    let report = |done, all| progress.update(done, all);
-    let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
-    let options = ReadOptions {
-        own: own.as_deref(),
-        ..context.read_options(Detail::Usage, &report)
-    };
-    let analysis = read_history(&options, &context.config, context.now).await?;
-    drop(progress);
-    let run = Run::gather(context.setup(&known), analysis, view).await;
+    let run = plan_on(&context, &known, view).await?;
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);
     let format = args.format.output;
@@ -66,10 +54,35 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     Ok(if has_changes { CHANGES } else { 0 })
 }
 
-/// Pools and nodes from manifests, and the state from a file.
-fn offline(args: &PlanArgs) -> Result<(ClusterView, Known, Vec<Warning>)> {
-    let known = state_store::peek_file(args.cluster.state.as_deref())?;
-    Ok((args.manifests.view()?, known, Vec::new()))
+/// Pools, nodes and state: from manifests and a file where they are given, else from the cluster.
+pub(crate) async fn surroundings(
+    cluster: &ClusterArgs,
+    manifests: &ManifestArgs,
+    interrupt: &Interrupt,
+) -> Result<(ClusterView, Known, Vec<Warning>)> {
+    if manifests.nodepools.is_none() {
+        return live(cluster, interrupt).await;
+    }
+    let known = state_store::peek_file(cluster.state.as_deref())?;
+    Ok((manifests.view()?, known, Vec::new()))
+}
+
+/// Reads the report, and brings all together that a plan rests on.
+pub(crate) async fn plan_on<'a>(
+    context: &'a Context,
+    known: &'a Known,
+    view: ClusterView,
+) -> Result<Run<'a>> {
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
+    let options = ReadOptions {
+        own: own.as_deref(),
+        ..context.read_options(Detail::Usage, &report)
+    };
+    let analysis = read_history(&options, &context.config, context.now).await?;
+    drop(progress);
+    Ok(Run::gather(context.setup(known), analysis, view).await)
 }
 
 /// Whoever asks about a pool that is not there has most likely misspelled it.
