@@ -173,6 +173,20 @@ pub struct FormatArgs {
     pub output: Output,
 }
 
+/// How to print a plan.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PlanFormatArgs {
+    /// How to print.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
+    pub output: PlanOutput,
+}
+
 /// How to print rows.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RowFormatArgs {
@@ -197,7 +211,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub format: PlanFormatArgs,
     /// Show how one NodePool's decision came about, line by line, instead of the table.
     #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
     pub explain: Option<String>,
@@ -370,6 +384,19 @@ pub struct DemoArgs {
 pub enum Output {
     /// For people.
     Table,
+    /// The contract's JSON.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// How to print a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanOutput {
+    /// For people.
+    Table,
+    /// For pull requests, issues and chats: GitHub's Markdown.
+    Markdown,
     /// The contract's JSON.
     Json,
     /// The same as YAML.

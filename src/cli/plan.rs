@@ -1,14 +1,15 @@
 //! `brimful plan`: never changes anything.
 
-use super::args::{ClusterArgs, ManifestArgs, Output, PlanArgs};
+use super::args::{ClusterArgs, ManifestArgs, Output, PlanArgs, PlanOutput};
 use super::context::{Context, connect_to};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::analysis::{ReadOptions, read_history};
 use crate::cluster::Cluster;
+use crate::render::headline::Headline;
 use crate::render::json::PlanDocument;
-use crate::render::{explain, plan_table};
+use crate::render::{explain, markdown, plan_table};
 use crate::run::{ClusterView, Run};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::cluster::NodeClaimsError;
@@ -29,7 +30,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);
     let format = args.format.output;
-    let explained = args.explain.filter(|_| format == Output::Table);
+    let explained = args.explain.filter(|_| format == PlanOutput::Table);
     match explained.and_then(|name| proposal.pools.iter().find(|plan| plan.pool.name == name)) {
         Some(plan) => {
             let inputs = explain::Inputs {
@@ -44,7 +45,24 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         }
         None => {
             let horizon = run.analysis.utilization.horizon;
-            show(&document, format, context.quiet, horizon, context.now)?;
+            let headline = Headline::of(&document, proposal.is_frozen());
+            let format = match format {
+                PlanOutput::Table => Some(Output::Table),
+                PlanOutput::Json => Some(Output::Json),
+                PlanOutput::Yaml => Some(Output::Yaml),
+                PlanOutput::Markdown => None,
+            };
+            match format {
+                Some(format) => show(
+                    &document,
+                    Some(headline),
+                    format,
+                    context.quiet,
+                    horizon,
+                    context.now,
+                )?,
+                None => output::print(&markdown::render(&document, headline))?,
+            }
         }
     }
     if proposal.is_frozen() {
@@ -109,6 +127,7 @@ fn print_warnings_about(pool: &str, warnings: &[Warning]) {
 /// Prints a plan.
 pub(crate) fn show(
     document: &PlanDocument,
+    headline: Option<Headline>,
     format: Output,
     quiet: bool,
     horizon: Option<chrono::DateTime<chrono::Utc>>,
@@ -118,7 +137,7 @@ pub(crate) fn show(
         Output::Json => output::print_json(document),
         Output::Yaml => output::print_yaml(document),
         Output::Table => {
-            output::print(&plan_table::render(document, horizon, now, output::width()))?;
+            output::print(&plan_table::render(headline, document, horizon, now, output::width()))?;
             if !quiet {
                 output::print_warnings(&document.warnings);
             }

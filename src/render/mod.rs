@@ -9,6 +9,7 @@ pub(crate) mod headline;
 pub(crate) mod history;
 pub(crate) mod html;
 pub mod json;
+pub(crate) mod markdown;
 pub(crate) mod picture;
 pub(crate) mod plan_table;
 pub(crate) mod sparkline;
