@@ -11,6 +11,8 @@ use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Held, Known, Next};
 use crate::analysis::{Analysis, read_history};
 use crate::cluster::Cluster;
+#[cfg(feature = "cluster")]
+use crate::render::html;
 use crate::render::json::{Applied, ApplyResult, PlanDocument};
 use crate::run::Run;
 #[cfg(feature = "cluster")]
@@ -74,7 +76,14 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let done = once(&context, &cluster, &args.cluster, how).await?;
     let (code, horizon) = (done.exit_code(), done.analysis.utilization.horizon);
     let document = done.into_document()?;
-    show(&document, args.format.output, context.quiet, horizon, context.now)?;
+    show(
+        &document,
+        None,
+        args.format.output,
+        context.quiet,
+        horizon,
+        context.now,
+    )?;
     #[cfg(feature = "cluster")]
     if let Some(path) = &args.metrics_file {
         let mut runs = Runs::default();
@@ -114,16 +123,38 @@ impl Done {
     ///
     /// # Errors
     /// What ended the run before its time.
-    pub(super) fn into_document(self) -> Result<PlanDocument> {
-        if let Some(stop) = self.stopped {
+    pub(super) fn into_document(mut self) -> Result<PlanDocument> {
+        self.tell()?;
+        Ok(self.document())
+    }
+
+    /// The same, and as a page, if that can be drawn.
+    ///
+    /// # Errors
+    /// What ended the run before its time.
+    #[cfg(feature = "cluster")]
+    pub(super) fn into_page(mut self) -> Result<(PlanDocument, Option<String>)> {
+        self.tell()?;
+        let document = self.document();
+        let page = html::render(&document, &self.analysis, &self.proposal);
+        let page = page.inspect_err(|error| tracing::warn!("{error:#}"));
+        Ok((document, page.ok()))
+    }
+
+    fn tell(&mut self) -> Result<()> {
+        if let Some(stop) = self.stopped.take() {
             return Err(stop);
         }
         if let Some(error) = &self.unreleased {
             output::print_error(error);
         }
+        Ok(())
+    }
+
+    fn document(&mut self) -> PlanDocument {
         let mut document = PlanDocument::new(&self.analysis, &self.proposal, &self.warnings);
-        document.applied = Some(self.applied);
-        Ok(document)
+        document.applied = Some(std::mem::take(&mut self.applied));
+        document
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Command {
     /// Apply again and again, soon after the cluster has changed: the operator. Serves metrics.
     #[cfg(feature = "cluster")]
     Run(OperatorArgs),
+    /// Write the plan as one HTML page: what stands unused, changes, decisions, use over time. Changes nothing.
+    Report(ReportArgs),
     /// Show the use of each Savings Plan, hour by hour.
     Utilization(UtilizationArgs),
     /// Replay the report's own past: what each way of steering would have cost. Changes nothing.
@@ -171,6 +173,20 @@ pub struct FormatArgs {
     pub output: Output,
 }
 
+/// How to print a plan.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PlanFormatArgs {
+    /// How to print.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "BRIMFUL_OUTPUT",
+        default_value = "table"
+    )]
+    pub output: PlanOutput,
+}
+
 /// How to print rows.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RowFormatArgs {
@@ -195,13 +211,27 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub format: PlanFormatArgs,
     /// Show how one NodePool's decision came about, line by line, instead of the table.
     #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
     pub explain: Option<String>,
     /// End with exit code 2 when something would change.
     #[arg(long, env = "BRIMFUL_EXIT_CODE", value_parser = FalseyValueParser::new())]
     pub exit_code: bool,
+}
+
+/// `brimful report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub manifests: ManifestArgs,
+    /// The file that the page is written to; it needs nothing beside it, and no network.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_HTML")]
+    pub html: PathBuf,
 }
 
 /// `brimful apply`.
@@ -359,6 +389,19 @@ pub struct DemoArgs {
 pub enum Output {
     /// For people.
     Table,
+    /// The contract's JSON.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// How to print a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanOutput {
+    /// For people.
+    Table,
+    /// For pull requests, issues and chats: GitHub's Markdown.
+    Markdown,
     /// The contract's JSON.
     Json,
     /// The same as YAML.

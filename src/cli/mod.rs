@@ -13,6 +13,7 @@ mod operator;
 mod output;
 mod plan;
 mod progress;
+mod report;
 mod reset;
 mod send;
 mod signals;
@@ -94,6 +95,7 @@ async fn run(command: Command, timeout: Duration, interrupt: Interrupt) -> Resul
         #[cfg(feature = "cluster")]
         Command::Run(args) => operator::run(args, timeout, interrupt).await,
         Command::Utilization(args) => interrupt.or(utilization::run(args, interrupt.clone())).await,
+        Command::Report(args) => interrupt.or(report::run(args, interrupt.clone())).await,
         Command::Backtest(args) => interrupt.or(backtest::run(args, interrupt.clone())).await,
         Command::Doctor(args) => interrupt.or(doctor::run(args, interrupt.clone())).await,
         Command::History(args) => interrupt.or(history::run(args, interrupt.clone())).await,

@@ -151,25 +151,25 @@ impl Operator {
     async fn run_once(&mut self, interrupt: &Interrupt) {
         let began = Instant::now();
         let outcome = self.apply(interrupt.within(self.timeout)).await;
-        let (code, document) = match outcome {
-            Ok((code, document)) => {
+        let (code, document, page) = match outcome {
+            Ok((code, document, page)) => {
                 self.log(&document);
-                (code, Some(document))
+                (code, Some(document), page)
             }
             // The process is asked to end: nothing to report.
             Err(error) if error.kind() == ErrorKind::Interrupted => return,
             Err(error) => {
                 output::print_error(&error);
-                (error.kind().exit_code(), None)
+                (error.kind().exit_code(), None, None)
             }
         };
         let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
-        self.health.ran(document, |runs, document| {
+        self.health.ran(document, page, |runs, document| {
             runs.note(code, document, wall_clock(), took)
         });
     }
 
-    async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument)> {
+    async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument, Option<String>)> {
         let mut context = interrupt
             .or(Context::new(&self.args.common, interrupt.clone()))
             .await?;
@@ -181,7 +181,8 @@ impl Operator {
         let how = How::of(false, context.config.mode);
         let done = once(&context, &self.cluster, &self.args.cluster, how).await?;
         let code = done.exit_code();
-        Ok((code, done.into_document()?))
+        let (document, page) = done.into_page()?;
+        Ok((code, document, page))
     }
 
     /// One line for each change, and for each warning that the run before did not have.

@@ -1,14 +1,15 @@
 //! `brimful plan`: never changes anything.
 
-use super::args::{ClusterArgs, Output, PlanArgs};
+use super::args::{ClusterArgs, ManifestArgs, Output, PlanArgs, PlanOutput};
 use super::context::{Context, connect_to};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::analysis::{ReadOptions, read_history};
 use crate::cluster::Cluster;
+use crate::render::headline::Headline;
 use crate::render::json::PlanDocument;
-use crate::render::{explain, plan_table};
+use crate::render::{explain, markdown, plan_table};
 use crate::run::{ClusterView, Run};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::cluster::NodeClaimsError;
@@ -21,27 +22,15 @@ const CHANGES: u8 = 2;
 
 pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let context = Context::new(&args.common, interrupt).await?;
-    let (view, known, more) = match &args.manifests.nodepools {
-        Some(_) => offline(&args)?,
-        None => live(&args.cluster, &context.interrupt).await?,
-    };
+    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context.interrupt).await?;
     if let Some(name) = &args.explain {
         known_pool(name, &view)?;
     }
-    let progress = context.progress();
-    let report = |done, all| progress.update(done, all);
-    let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
-    let options = ReadOptions {
-        own: own.as_deref(),
-        ..context.read_options(Detail::Usage, &report)
-    };
-    let analysis = read_history(&options, &context.config, context.now).await?;
-    drop(progress);
-    let run = Run::gather(context.setup(&known), analysis, view).await;
+    let run = plan_on(&context, &known, view).await?;
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);
     let format = args.format.output;
-    let explained = args.explain.filter(|_| format == Output::Table);
+    let explained = args.explain.filter(|_| format == PlanOutput::Table);
     match explained.and_then(|name| proposal.pools.iter().find(|plan| plan.pool.name == name)) {
         Some(plan) => {
             let inputs = explain::Inputs {
@@ -56,7 +45,24 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         }
         None => {
             let horizon = run.analysis.utilization.horizon;
-            show(&document, format, context.quiet, horizon, context.now)?;
+            let headline = Headline::of(&document, proposal.is_frozen());
+            let format = match format {
+                PlanOutput::Table => Some(Output::Table),
+                PlanOutput::Json => Some(Output::Json),
+                PlanOutput::Yaml => Some(Output::Yaml),
+                PlanOutput::Markdown => None,
+            };
+            match format {
+                Some(format) => show(
+                    &document,
+                    Some(headline),
+                    format,
+                    context.quiet,
+                    horizon,
+                    context.now,
+                )?,
+                None => output::print(&markdown::render(&document, headline))?,
+            }
         }
     }
     if proposal.is_frozen() {
@@ -66,10 +72,35 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     Ok(if has_changes { CHANGES } else { 0 })
 }
 
-/// Pools and nodes from manifests, and the state from a file.
-fn offline(args: &PlanArgs) -> Result<(ClusterView, Known, Vec<Warning>)> {
-    let known = state_store::peek_file(args.cluster.state.as_deref())?;
-    Ok((args.manifests.view()?, known, Vec::new()))
+/// Pools, nodes and state: from manifests and a file where they are given, else from the cluster.
+pub(crate) async fn surroundings(
+    cluster: &ClusterArgs,
+    manifests: &ManifestArgs,
+    interrupt: &Interrupt,
+) -> Result<(ClusterView, Known, Vec<Warning>)> {
+    if manifests.nodepools.is_none() {
+        return live(cluster, interrupt).await;
+    }
+    let known = state_store::peek_file(cluster.state.as_deref())?;
+    Ok((manifests.view()?, known, Vec::new()))
+}
+
+/// Reads the report, and brings all together that a plan rests on.
+pub(crate) async fn plan_on<'a>(
+    context: &'a Context,
+    known: &'a Known,
+    view: ClusterView,
+) -> Result<Run<'a>> {
+    let progress = context.progress();
+    let report = |done, all| progress.update(done, all);
+    let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
+    let options = ReadOptions {
+        own: own.as_deref(),
+        ..context.read_options(Detail::Usage, &report)
+    };
+    let analysis = read_history(&options, &context.config, context.now).await?;
+    drop(progress);
+    Ok(Run::gather(context.setup(known), analysis, view).await)
 }
 
 /// Whoever asks about a pool that is not there has most likely misspelled it.
@@ -96,6 +127,7 @@ fn print_warnings_about(pool: &str, warnings: &[Warning]) {
 /// Prints a plan.
 pub(crate) fn show(
     document: &PlanDocument,
+    headline: Option<Headline>,
     format: Output,
     quiet: bool,
     horizon: Option<chrono::DateTime<chrono::Utc>>,
@@ -105,7 +137,13 @@ pub(crate) fn show(
         Output::Json => output::print_json(document),
         Output::Yaml => output::print_yaml(document),
         Output::Table => {
-            output::print(&plan_table::render(document, horizon, now, output::width()))?;
+            output::print(&plan_table::render(
+                headline,
+                document,
+                horizon,
+                now,
+                output::width(),
+            ))?;
             if !quiet {
                 output::print_warnings(&document.warnings);
             }

@@ -6,6 +6,7 @@ use anstyle::Style;
 use chrono::{DateTime, Utc};
 
 use super::clean;
+use super::headline::Headline;
 use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table, titled};
 use brimful_policy::Decision;
@@ -13,9 +14,10 @@ use brimful_policy::plan::show_limits;
 use brimful_policy::weights::show;
 use brimful_types::hour::human_duration;
 
-/// Groups, pools with their reasons, and what changes.
+/// Headline, groups, pools with their reasons, and what changes.
 #[must_use]
 pub(crate) fn render(
+    headline: Option<Headline>,
     plan: &PlanDocument,
     horizon: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
@@ -33,7 +35,8 @@ pub(crate) fn render(
     );
     let scanned = plan.source.scanned();
     let report = format!("{}, {reach}{scanned}", plan.source.uri);
-    let mut out = titled("Report", &report, width);
+    let mut out = headline.map_or_else(String::new, |headline| first_line(headline, width));
+    out.push_str(&titled("Report", &report, width));
     if !plan.groups.is_empty() {
         let _ = writeln!(
             out,
@@ -50,6 +53,15 @@ pub(crate) fn render(
     out.push('\n');
     out.push_str(&changes(plan));
     out
+}
+
+/// What people ask for first.
+fn first_line(headline: Headline, width: Option<usize>) -> String {
+    let text = format!("{}; {}.", headline.sentence(), headline.changes());
+    format!(
+        "{HEADING}{}{HEADING:#}\n\n",
+        paragraph(&text, 0, width).trim_end()
+    )
 }
 
 fn groups(plan: &PlanDocument, width: Option<usize>) -> String {

@@ -1,4 +1,5 @@
-//! The operator's HTTP server: metrics for Prometheus, and whether the process lives and works.
+//! The operator's HTTP server: the page of the newest plan, metrics for Prometheus, and whether the process lives and
+//! works.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
@@ -30,6 +31,8 @@ struct Seen {
     is_ready: bool,
     runs: Runs,
     document: Option<PlanDocument>,
+    /// The same as HTML.
+    page: Option<String>,
 }
 
 impl Health {
@@ -40,6 +43,7 @@ impl Health {
             is_ready: false,
             runs: Runs::default(),
             document: None,
+            page: None,
         };
         Self {
             seen: Arc::new(Mutex::new(seen)),
@@ -63,6 +67,7 @@ impl Health {
         seen.is_ready |= !leads;
         if !leads {
             seen.document = None;
+            seen.page = None;
         }
     }
 
@@ -70,6 +75,7 @@ impl Health {
     pub(crate) fn ran(
         &self,
         document: Option<PlanDocument>,
+        page: Option<String>,
         note: impl FnOnce(&mut Runs, Option<&PlanDocument>),
     ) {
         let mut seen = self.seen();
@@ -77,6 +83,7 @@ impl Health {
         seen.is_ready = true;
         if document.is_some() {
             seen.document = document;
+            seen.page = page;
         }
     }
 
@@ -88,12 +95,20 @@ impl Health {
 /// Serves until the process ends.
 pub(crate) async fn serve(listener: TcpListener, health: Health) {
     let pages = Router::new()
+        .route("/", get(page))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health);
     if let Err(error) = axum::serve(listener, pages).await {
         tracing::error!("metrics are no longer served: {error}");
+    }
+}
+
+async fn page(State(health): State<Health>) -> Response {
+    match &health.seen().page {
+        Some(page) => ([(header::CACHE_CONTROL, "no-store")], Html(page.clone())).into_response(),
+        None => (StatusCode::NOT_FOUND, "this replica has made no plan yet\n").into_response(),
     }
 }
 

@@ -12,6 +12,7 @@ mod links;
 mod patience;
 mod pools;
 mod reference;
+mod report;
 mod reports;
 mod settings;
 mod stopping;

@@ -90,6 +90,16 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     assert!(first.has("brimful_leader 1.0"));
     assert_eq!(first.get("/healthz").map(|(code, _)| code), Some(200));
     assert_eq!(first.get("/readyz").map(|(code, _)| code), Some(200));
+    let (code, page) = first.get("/").expect("the page");
+    assert_eq!(code, 200);
+    assert!(
+        page.contains("stands unused now") && page.contains("general-committed"),
+        "{page}"
+    );
+    assert!(
+        page.contains("<td data-label=\"Result\">patched</td>"),
+        "it says what became of the changes"
+    );
 
     let second = Operator::start(&world);
     wait("the second stands by", || second.has("brimful_leader 0.0"));
@@ -97,6 +107,11 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     assert!(
         !second.has("brimful_runs_total{exit_code=\"0\"} 1"),
         "it does not act"
+    );
+    assert_eq!(
+        second.get("/").map(|(code, _)| code),
+        Some(404),
+        "it has no plan to show"
     );
 
     world.annotate("general-committed", "brimful.dev/paused", &json!("true"));

@@ -1,0 +1,38 @@
+//! `brimful report`: the plan as a page. Changes nothing in the cluster.
+
+use std::fs;
+
+use super::args::ReportArgs;
+use super::context::Context;
+use super::output;
+use super::plan::{plan_on, surroundings};
+use super::signals::Interrupt;
+use crate::render::headline::Headline;
+use crate::render::html;
+use crate::render::json::PlanDocument;
+use brimful_types::{Error, ErrorKind, Result};
+
+pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
+    let context = Context::new(&args.common, interrupt).await?;
+    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context.interrupt).await?;
+    let run = plan_on(&context, &known, view).await?;
+    let proposal = run.propose();
+    let document = PlanDocument::new(&run.analysis, &proposal, &more);
+    let page = html::render(&document, &run.analysis, &proposal)?;
+    let place = args.html.display();
+    fs::write(&args.html, page).map_err(|error| {
+        Error::usage(format!("cannot write the page to {place}"))
+            .source(error)
+            .hint("name a file in a folder that exists and may be written: --html FILE (BRIMFUL_HTML)")
+    })?;
+    if !context.quiet {
+        let headline = Headline::of(&document, proposal.is_frozen());
+        let (unused, changes) = (headline.sentence(), headline.changes());
+        output::print(&format!("{unused}; {changes}. The page is {place}.\n"))?;
+    }
+    Ok(if proposal.is_frozen() {
+        ErrorKind::Frozen.exit_code()
+    } else {
+        0
+    })
+}

@@ -1,0 +1,531 @@
+//! `brimful report`: a plan as one page that needs nothing but itself: no script, no network, no file beside it.
+//!
+//! The page is a template; here is what stands in it, as text. Whatever comes from outside is cleaned here of what
+//! acts, and escaped by the template.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use minijinja::Environment;
+use minijinja::value::Serde;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use self::chart::{INCOMPLETE, Layer, Levels, UNUSED, USED};
+use super::clean;
+use super::headline::{Headline, unused, whole};
+use super::json::{Change, PlanDocument, PlanNow, PoolReport};
+use super::text::{percent, rate};
+use crate::analysis::Analysis;
+use brimful_policy::Decision;
+use brimful_policy::groups::GroupNow;
+use brimful_policy::plan::{Proposal, show_limits};
+use brimful_policy::weights::show;
+use brimful_savings_plans::nowcast::Nowcast;
+use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
+use brimful_savings_plans::utilization::{HourUse, PlanUse};
+use brimful_types::hour::{Hour, human_duration};
+use brimful_types::money::Money;
+use brimful_types::warning::Warning;
+use brimful_types::{Error, Result};
+
+mod chart;
+
+/// A chart takes some 20 kB: so many plans are drawn, those with the most unused first.
+const CHARTS: usize = 8;
+/// Hours shown of what lies ahead, this one included.
+const AHEAD: usize = 18;
+
+#[derive(Serialize)]
+struct Page {
+    headline: String,
+    changes_text: String,
+    now: String,
+    source: String,
+    reach: String,
+    doubt: Option<String>,
+    /// True after a run that made the changes, or tried.
+    applied: bool,
+    changes: Vec<ChangeRow>,
+    plans: Vec<PlanRow>,
+    outlooks: Vec<Outlook>,
+    courses: Vec<Course>,
+    undrawn: usize,
+    pools: Vec<PoolRow>,
+    ends: Vec<EndRow>,
+    warnings: Vec<WarningRow>,
+    codes: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Serialize)]
+struct ChangeRow {
+    pool: String,
+    field: &'static str,
+    from: String,
+    to: String,
+    reason: String,
+    /// What the run made of it, if it was one.
+    result: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PlanRow {
+    id: String,
+    arn: String,
+    scope: String,
+    commitment: String,
+    used: String,
+    range: String,
+    unused: String,
+    utilization: String,
+}
+
+/// A group of plans, now and in the hours ahead.
+#[derive(Serialize)]
+struct Outlook {
+    group: String,
+    chart: String,
+    summary: String,
+    hours: Vec<OutlookHour>,
+}
+
+#[derive(Serialize)]
+struct OutlookHour {
+    hour: String,
+    low: String,
+    likely: String,
+    high: String,
+}
+
+/// A plan's use over the hours of the report.
+#[derive(Serialize)]
+struct Course {
+    id: String,
+    scope: String,
+    chart: String,
+    summary: String,
+    days: Vec<DayRow>,
+}
+
+#[derive(Serialize)]
+struct DayRow {
+    day: String,
+    hours: usize,
+    commitment: String,
+    used: String,
+    unused: String,
+    utilization: String,
+}
+
+#[derive(Serialize)]
+struct PoolRow {
+    name: String,
+    role: &'static str,
+    managed: bool,
+    decision: Decision,
+    weight: String,
+    limits: String,
+    reason: String,
+    changes: bool,
+}
+
+#[derive(Serialize)]
+struct EndRow {
+    id: String,
+    scope: String,
+    commitment: String,
+    end: String,
+    left: String,
+}
+
+#[derive(Serialize)]
+struct WarningRow {
+    code: &'static str,
+    subject: String,
+    message: String,
+}
+
+/// The page of a plan, complete and self-contained.
+///
+/// # Errors
+/// A chart or the page cannot be drawn, which is a defect.
+pub(crate) fn render(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal) -> Result<String> {
+    let page = page(document, analysis, proposal)?;
+    let mut templates = Environment::new();
+    templates
+        .add_template("page.html", include_str!("page.html"))
+        .and_then(|()| templates.get_template("page.html")?.render(Serde(page)))
+        .map_err(|error| Error::unexpected("cannot write the page").source(error))
+}
+
+fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal) -> Result<Page> {
+    let headline = Headline::of(document, proposal.is_frozen());
+    let horizon = analysis.utilization.horizon;
+    let (courses, undrawn) = courses(analysis)?;
+    Ok(Page {
+        headline: headline.sentence(),
+        changes_text: headline.changes(),
+        now: minute(proposal.now),
+        source: clean::name(&document.source.uri).into_owned(),
+        reach: horizon.map_or_else(
+            || "has no past hours".to_owned(),
+            |horizon| {
+                format!(
+                    "reaches to {}, {} before that",
+                    minute(horizon),
+                    human_duration(proposal.now - horizon)
+                )
+            },
+        ),
+        doubt: proposal.doubt.as_deref().map(text),
+        applied: document.applied.is_some(),
+        changes: document
+            .changes
+            .iter()
+            .map(|change| change_row(change, document))
+            .collect(),
+        plans: document
+            .plans
+            .iter()
+            .zip(&analysis.utilization.plans)
+            .map(|(now, past)| plan_row(now, past))
+            .collect(),
+        outlooks: proposal
+            .groups
+            .iter()
+            .filter_map(|group| outlook(group, proposal.now).transpose())
+            .collect::<Result<_>>()?,
+        courses,
+        undrawn,
+        pools: document
+            .node_pools
+            .iter()
+            .map(|pool| pool_row(pool, document))
+            .collect(),
+        ends: ends(document, analysis, proposal.now),
+        warnings: document.warnings.iter().map(warning_row).collect(),
+        codes: codes(&document.warnings),
+    })
+}
+
+fn change_row(change: &Change, document: &PlanDocument) -> ChangeRow {
+    let mut applied = document.applied.iter().flatten();
+    let applied = applied.find(|one| one.node_pool == change.node_pool);
+    ChangeRow {
+        pool: clean::name(&change.node_pool).into_owned(),
+        field: change.field,
+        from: value(&change.from),
+        to: value(&change.to),
+        reason: text(&change.reason),
+        result: applied
+            .and_then(|one| serde_json::to_value(one.result).ok())
+            .map(|result| value(&result)),
+    }
+}
+
+/// A field's value: `60`, `cpu 100, memory 4Gi`, or `none` where it is absent.
+fn value(value: &Json) -> String {
+    match value {
+        Json::Null => "none".to_owned(),
+        Json::String(text) => clean::name(text).into_owned(),
+        Json::Object(fields) => {
+            let fields = fields.iter().map(|(name, field)| {
+                let field = field.as_str().map_or_else(|| field.to_string(), str::to_owned);
+                format!("{name} {field}")
+            });
+            clean::name(&fields.collect::<Vec<_>>().join(", ")).into_owned()
+        }
+        other => clean::name(&other.to_string()).into_owned(),
+    }
+}
+
+fn plan_row(now: &PlanNow, past: &PlanUse) -> PlanRow {
+    let complete = past.hours.iter().filter(|hour| hour.complete);
+    PlanRow {
+        id: id(&now.arn),
+        arn: clean::name(&now.arn).into_owned(),
+        scope: scope(now.group.as_ref(), now.kind),
+        commitment: rate(now.commitment),
+        used: rate(now.nowcast.map(|nowcast| nowcast.used)),
+        range: now.nowcast.map_or_else(
+            || "–".to_owned(),
+            |nowcast| format!("{} to {}", nowcast.low.per_hour(), nowcast.high.per_hour()),
+        ),
+        unused: rate(unused(now)),
+        utilization: Sums::of(complete).utilization(),
+    }
+}
+
+/// The group that a plan belongs to, or else its kind: `ec2Instance/m5/us-east-2`.
+fn scope(group: Option<&GroupId>, kind: PlanKind) -> String {
+    let kind = || serde_json::to_value(kind).map_or_else(|_| String::new(), |kind| value(&kind));
+    let scope = group.map_or_else(kind, ToString::to_string);
+    clean::name(&scope).into_owned()
+}
+
+/// `None` where nothing is known of the group.
+fn outlook(group: &GroupNow, now: DateTime<Utc>) -> Result<Option<Outlook>> {
+    let Some(nowcast) = &group.nowcast else {
+        return Ok(None);
+    };
+    let hours = ahead(nowcast, Hour::of(now));
+    let levels = |of: fn(&Range) -> Money| -> Levels {
+        hours
+            .iter()
+            .map(|(hour, range)| (*hour, of(range).dollars()))
+            .collect()
+    };
+    let commitment: Levels = hours
+        .iter()
+        .map(|(hour, _)| (*hour, group.in_force.dollars()))
+        .collect();
+    let layers = [
+        Layer::Band {
+            low: levels(|range| range.low),
+            high: levels(|range| range.high),
+            color: USED,
+            opacity: 0.35,
+        },
+        Layer::Line {
+            levels: levels(|range| range.likely),
+            color: USED,
+            wide: 3,
+        },
+        Layer::Line {
+            levels: commitment,
+            color: UNUSED,
+            wide: 2,
+        },
+    ];
+    let low = hours.iter().map(|(_, range)| range.low).min().unwrap_or_default();
+    let high = hours
+        .iter()
+        .map(|(_, range)| range.high)
+        .max()
+        .unwrap_or_default();
+    let summary = format!(
+        "Demand {} now, {} to {} in the next {} hours, of {} committed",
+        nowcast.demand.per_hour(),
+        low.per_hour(),
+        high.per_hour(),
+        hours.len(),
+        group.in_force.per_hour(),
+    );
+    let row = |(hour, range): &(Hour, Range)| OutlookHour {
+        hour: minute(hour.start()),
+        low: range.low.per_hour(),
+        likely: range.likely.per_hour(),
+        high: range.high.per_hour(),
+    };
+    Ok(Some(Outlook {
+        group: clean::name(&group.id.to_string()).into_owned(),
+        chart: chart::draw(&layers, "%H:%M")?,
+        summary,
+        hours: hours.iter().map(row).collect(),
+    }))
+}
+
+/// Demand in one hour, $/h: it lies between low and high nine times in ten.
+struct Range {
+    low: Money,
+    likely: Money,
+    high: Money,
+}
+
+/// This hour, and those after it as far as they are forecast.
+fn ahead(nowcast: &Nowcast, now: Hour) -> Vec<(Hour, Range)> {
+    let range = Range {
+        low: nowcast.low,
+        likely: nowcast.demand,
+        high: nowcast.high,
+    };
+    let later = nowcast
+        .forecast
+        .ahead
+        .iter()
+        .take(AHEAD - 1)
+        .filter(|levels| !levels.is_empty());
+    let later = later.zip(1..).map(|(levels, after)| {
+        let at = |percent: usize| levels[(levels.len() - 1) * percent / 100].or_zero();
+        let range = Range {
+            low: at(5),
+            likely: at(50),
+            high: at(95),
+        };
+        (now.plus(after), range)
+    });
+    std::iter::once((now, range)).chain(later).collect()
+}
+
+/// The plans drawn, those with the most unused first, and how many are not.
+fn courses(analysis: &Analysis) -> Result<(Vec<Course>, usize)> {
+    let plans = analysis
+        .utilization
+        .plans
+        .iter()
+        .filter(|plan| !plan.hours.is_empty());
+    let complete = |plan: &PlanUse| Sums::of(plan.hours.iter().filter(|hour| hour.complete));
+    let mut plans: Vec<(Sums, &PlanUse)> = plans.map(|plan| (complete(plan), plan)).collect();
+    plans.sort_by_key(|(sums, plan)| (std::cmp::Reverse(sums.unused()), plan.plan.arn.as_str()));
+    let undrawn = plans.len().saturating_sub(CHARTS);
+    plans.truncate(CHARTS);
+    let courses = plans.into_iter().map(|(sums, plan)| course(sums, plan));
+    Ok((courses.collect::<Result<_>>()?, undrawn))
+}
+
+fn course(sums: Sums, plan: &PlanUse) -> Result<Course> {
+    let levels = |of: fn(&HourUse) -> Option<Money>, complete: Option<bool>| -> Levels {
+        let hours = plan
+            .hours
+            .iter()
+            .filter(|hour| complete.is_none_or(|complete| hour.complete == complete));
+        hours
+            .filter_map(|hour| Some((hour.hour, of(hour)?.dollars())))
+            .collect()
+    };
+    let layers = [
+        Layer::area(levels(|hour| hour.commitment, Some(false)), INCOMPLETE),
+        Layer::area(levels(|hour| hour.commitment, Some(true)), UNUSED),
+        Layer::area(levels(|hour| hour.used, None), USED),
+    ];
+    let mut days: BTreeMap<NaiveDate, Vec<&HourUse>> = BTreeMap::new();
+    for hour in plan.hours.iter().filter(|hour| hour.complete) {
+        days.entry(hour.hour.start().date_naive()).or_default().push(hour);
+    }
+    let day = |(day, hours): (NaiveDate, Vec<&HourUse>)| {
+        let sums = Sums::of(hours.iter().copied());
+        DayRow {
+            day: day.to_string(),
+            hours: hours.len(),
+            commitment: whole(sums.commitment),
+            used: whole(sums.used),
+            unused: whole(sums.unused()),
+            utilization: sums.utilization(),
+        }
+    };
+    Ok(Course {
+        id: id(&plan.plan.arn),
+        scope: scope(plan.plan.group().as_ref(), plan.plan.kind),
+        chart: chart::draw(&layers, "%b %d")?,
+        summary: format!(
+            "{} of {} went unused in {} complete hours, {} was used",
+            whole(sums.unused()),
+            whole(sums.commitment),
+            sums.hours,
+            sums.utilization()
+        ),
+        days: days.into_iter().map(day).collect(),
+    })
+}
+
+/// Totals of the hours of which both figures are known, $.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    hours: usize,
+    commitment: Money,
+    used: Money,
+}
+
+impl Sums {
+    fn of<'a>(hours: impl Iterator<Item = &'a HourUse>) -> Self {
+        hours.filter_map(|hour| hour.commitment.zip(hour.used)).fold(
+            Self::default(),
+            |sums, (commitment, used)| Self {
+                hours: sums.hours + 1,
+                commitment: sums.commitment + commitment,
+                used: sums.used + used,
+            },
+        )
+    }
+
+    fn unused(self) -> Money {
+        self.commitment - self.used
+    }
+
+    fn utilization(self) -> String {
+        percent(self.used.fraction_of(self.commitment))
+    }
+}
+
+fn pool_row(pool: &PoolReport, document: &PlanDocument) -> PoolRow {
+    let weight = pool.weight;
+    let limits = pool.limits.as_ref().map_or_else(String::new, |limits| {
+        let now = limits.current.clone().unwrap_or_default();
+        let then = limits.proposed.clone().unwrap_or_default();
+        if now == then {
+            let held = now.iter().map(|(name, amount)| format!("{name} {amount}"));
+            held.collect::<Vec<_>>().join(", ")
+        } else {
+            show_limits(&now, &then)
+        }
+    });
+    PoolRow {
+        name: clean::name(&pool.name).into_owned(),
+        role: pool.role,
+        managed: pool.managed,
+        decision: pool.decision,
+        weight: if weight.current == weight.proposed {
+            show(weight.current)
+        } else {
+            format!("{} → {}", show(weight.current), show(weight.proposed))
+        },
+        limits: clean::name(&limits).into_owned(),
+        reason: text(&pool.reason),
+        changes: document
+            .changes
+            .iter()
+            .any(|change| change.node_pool == pool.name),
+    }
+}
+
+/// Ends of the plans in force, the nearest first.
+fn ends(document: &PlanDocument, analysis: &Analysis, now: DateTime<Utc>) -> Vec<EndRow> {
+    let plans = document.plans.iter().zip(&analysis.utilization.plans);
+    let ends = plans.filter_map(|(plan, past)| Some((past.plan.stopped.or(past.plan.end)?, plan)));
+    let mut ends: Vec<(DateTime<Utc>, &PlanNow)> = ends.filter(|(end, _)| *end > now).collect();
+    ends.sort_by_key(|(end, plan)| (*end, plan.arn.as_str()));
+    let row = |(end, plan): (DateTime<Utc>, &PlanNow)| EndRow {
+        id: id(&plan.arn),
+        scope: scope(plan.group.as_ref(), plan.kind),
+        commitment: rate(plan.commitment),
+        end: minute(end),
+        left: human_duration(end - now),
+    };
+    ends.into_iter().map(row).collect()
+}
+
+fn warning_row(warning: &Warning) -> WarningRow {
+    let plan = || warning.plan.as_deref().map(id);
+    let pool = warning
+        .node_pool
+        .as_deref()
+        .map(|name| clean::name(name).into_owned());
+    WarningRow {
+        code: warning.code.as_str(),
+        subject: pool.or_else(plan).unwrap_or_default(),
+        message: text(&warning.message),
+    }
+}
+
+/// What the codes of these warnings mean.
+fn codes(warnings: &[Warning]) -> Vec<(&'static str, &'static str)> {
+    let codes: BTreeSet<_> = warnings
+        .iter()
+        .map(|warning| (warning.code.as_str(), warning.code.meaning()))
+        .collect();
+    codes.into_iter().collect()
+}
+
+/// The last part of an ARN.
+fn id(arn: &str) -> String {
+    clean::name(arn.rsplit('/').next().unwrap_or(arn)).into_owned()
+}
+
+fn text(text: &str) -> String {
+    clean::text(text).into_owned()
+}
+
+/// `2026-11-21 18:00 UTC`.
+fn minute(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
+}
