@@ -34,7 +34,7 @@ impl Leadership {
     /// Waits until that changes.
     pub async fn changed(&mut self) {
         if self.leads.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

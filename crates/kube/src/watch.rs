@@ -36,7 +36,7 @@ impl Changes {
     /// more slowly; whoever waits must have another reason to wake up.
     pub async fn next(&mut self) {
         if self.seen.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
