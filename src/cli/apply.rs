@@ -1,5 +1,6 @@
 //! `brimful apply`: the same plan, then patches.
 
+#[cfg(feature = "cluster")]
 use std::time::Instant;
 
 use super::args::{ApplyArgs, ClusterArgs};
@@ -72,6 +73,7 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let context = interrupt.or(context).await?;
     let how = How::of(args.dry_run.is_some(), context.config.mode);
     let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
+    #[cfg(feature = "cluster")]
     let began = Instant::now();
     let done = once(&context, &cluster, &args.cluster, how).await?;
     let (code, horizon) = (done.exit_code(), done.analysis.utilization.horizon);

@@ -88,6 +88,7 @@ async fn supervised(cli: Cli) -> Result<u8> {
     interrupt.outlive(async { end.await.unwrap_or_else(lost) }).await
 }
 
+#[cfg_attr(not(feature = "cluster"), allow(unused_variables))]
 async fn run(command: Command, timeout: Duration, interrupt: Interrupt) -> Result<u8> {
     match command {
         Command::Plan(args) => interrupt.or(plan::run(args, interrupt.clone())).await,

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
         return Err(Error::usage(what).hint("leave it out"));
     }
     let interval = args.interval.to_std().unwrap_or_default();
-    let health = Health::new(timeout + interval.max(PAUSE) + Duration::from_secs(60));
+    let health = Health::new(timeout + interval.max(PAUSE) + Duration::from_mins(1));
     // A mistake in flags or configuration ends the process; later ones, such as a report that is late, end a run.
     let config = args.common.config.as_deref().map(Config::load).transpose()?;
     super::context::start_logs(
@@ -165,7 +165,7 @@ impl Operator {
         };
         let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
         self.health.ran(document, page, |runs, document| {
-            runs.note(code, document, wall_clock(), took)
+            runs.note(code, document, wall_clock(), took);
         });
     }
 

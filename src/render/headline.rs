@@ -3,7 +3,7 @@
 use super::json::{PlanDocument, PlanNow};
 use brimful_types::money::Money;
 
-/// Hours of a month as AWS and FinOps reckon them: 8,760 / 12.
+/// Hours of a month as AWS and `FinOps` reckon them: 8,760 / 12.
 const HOURS_PER_MONTH: i64 = 730;
 
 /// The first line of a plan.

@@ -115,7 +115,7 @@ fn of_runs(page: &mut Page, runs: &Runs) {
         "When the newest run with exit code 0 ended, since 1970",
         runs.last_success.map(seconds),
     );
-    let took = runs.duration.map(|took| took.as_seconds_f64());
+    let took = runs.duration.map(chrono::TimeDelta::as_seconds_f64);
     page.gauge("run_duration_seconds", "How long the newest run took", took);
     let leads = runs.leads.map(|leads| if leads { 1.0 } else { 0.0 });
     page.gauge("leader", "1 on the replica that acts", leads);

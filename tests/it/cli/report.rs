@@ -23,7 +23,7 @@ fn report(pools: &str, now: &str, code: i32) -> (Ended, String) {
 fn text(page: &str) -> String {
     let body = page.split_once("<body>").expect("a body").1;
     let parts = body.split('<').filter_map(|part| part.split_once('>'));
-    let text: String = parts.map(|(_, text)| format!("{text} ")).collect();
+    let text = parts.map(|(_, text)| text).collect::<Vec<&str>>().join(" ");
     let text = text
         .replace("&lt;", "<")
         .replace("&gt;", ">")

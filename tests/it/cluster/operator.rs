@@ -13,7 +13,7 @@ use crate::chart::rendered;
 use crate::support::run::Ended;
 
 /// Longer than anything here takes; what is promised is asserted beside it.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A running operator.
 struct Operator {
