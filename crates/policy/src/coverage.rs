@@ -61,7 +61,7 @@ pub fn repaid<'a>(
         .filter(|(_, held)| **held > Money::ZERO)
         .map(|(id, held)| (id.clone(), *held))
         .collect();
-    let mut changed = utilization.clone();
+    let mut groups = utilization.groups.clone();
     let mut overflow = Overflow::new();
     let mut is_changed = false;
     for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
@@ -72,7 +72,7 @@ pub fn repaid<'a>(
         let out = usage.out_of_reach(cells, &at);
         let lines = (at.held != held).then(|| usage.lines(cells, &at));
         let paid = lines.map(|lines| (lines.demand(&at.held), lines.demand(now)));
-        for group in &mut changed.groups {
+        for group in &mut groups {
             let (before, after) = match &paid {
                 Some((before, after)) => (before.of(&group.id), after.of(&group.id)),
                 None => (Money::ZERO, Money::ZERO),
@@ -107,11 +107,16 @@ pub fn repaid<'a>(
     }
     // What ended groups paid for is in the others' hours now.
     let is_told = |group: &GroupUse| now.contains_key(&group.id) || !usage.knows(&group.id);
-    is_changed |= !changed.groups.iter().all(is_told);
-    changed.groups.retain(is_told);
+    is_changed |= !groups.iter().all(is_told);
+    groups.retain(is_told);
     Repaid {
         utilization: if is_changed {
-            Cow::Owned(changed)
+            Cow::Owned(Utilization {
+                groups,
+                horizon: utilization.horizon,
+                plans: utilization.plans.clone(),
+                warnings: utilization.warnings.clone(),
+            })
         } else {
             Cow::Borrowed(utilization)
         },
