@@ -3,38 +3,33 @@
 //! The page is a template; here is what stands in it, as text. Whatever comes from outside is cleaned here of what
 //! acts, and escaped by the template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use self::chart::{INCOMPLETE, Layer, Levels, UNUSED, USED};
+use self::course::{Course, Sums, courses};
+use self::outlook::{Outlook, outlook};
 use super::clean;
 use super::headline::{Headline, unused, whole};
 use super::json::{Change, PlanDocument, PlanNow, PoolReport};
 use super::text::{percent, rate};
 use crate::analysis::Analysis;
 use brimful_policy::Decision;
-use brimful_policy::groups::GroupNow;
 use brimful_policy::plan::{Proposal, show_limits};
 use brimful_policy::weights::show;
-use brimful_savings_plans::nowcast::Nowcast;
-use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
-use brimful_savings_plans::utilization::{HourUse, PlanUse};
-use brimful_types::hour::{Hour, human_duration};
-use brimful_types::money::Money;
+use brimful_savings_plans::savings_plan::{GroupId, PlanKind, plan_id};
+use brimful_savings_plans::utilization::PlanUse;
+use brimful_types::hour::human_duration;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
 
 mod chart;
-
-/// A chart takes some 20 kB: so many plans are drawn, those with the most unused first.
-const CHARTS: usize = 8;
-/// Hours shown of what lies ahead, this one included.
-const AHEAD: usize = 18;
+mod course;
+mod outlook;
 
 #[derive(Serialize)]
 struct Page {
@@ -76,43 +71,6 @@ struct PlanRow {
     commitment: String,
     used: String,
     range: String,
-    unused: String,
-    utilization: String,
-}
-
-/// A group of plans, now and in the hours ahead.
-#[derive(Serialize)]
-struct Outlook {
-    group: String,
-    chart: String,
-    summary: String,
-    hours: Vec<OutlookHour>,
-}
-
-#[derive(Serialize)]
-struct OutlookHour {
-    hour: String,
-    low: String,
-    likely: String,
-    high: String,
-}
-
-/// A plan's use over the hours of the report.
-#[derive(Serialize)]
-struct Course {
-    id: String,
-    scope: String,
-    chart: String,
-    summary: String,
-    days: Vec<DayRow>,
-}
-
-#[derive(Serialize)]
-struct DayRow {
-    day: String,
-    hours: usize,
-    commitment: String,
-    used: String,
     unused: String,
     utilization: String,
 }
@@ -258,193 +216,8 @@ fn plan_row(now: &PlanNow, past: &PlanUse) -> PlanRow {
 
 /// The group that a plan belongs to, or else its kind: `ec2Instance/m5/us-east-2`.
 fn scope(group: Option<&GroupId>, kind: PlanKind) -> String {
-    let kind = || serde_json::to_value(kind).map_or_else(|_| String::new(), |kind| value(&kind));
-    let scope = group.map_or_else(kind, ToString::to_string);
+    let scope = group.map_or_else(|| kind.as_str().to_owned(), ToString::to_string);
     clean::name(&scope).into_owned()
-}
-
-/// `None` where nothing is known of the group.
-fn outlook(group: &GroupNow, now: DateTime<Utc>) -> Result<Option<Outlook>> {
-    let Some(nowcast) = &group.nowcast else {
-        return Ok(None);
-    };
-    let hours = ahead(nowcast, Hour::of(now));
-    let levels = |of: fn(&Range) -> Money| -> Levels {
-        hours
-            .iter()
-            .map(|(hour, range)| (*hour, of(range).dollars()))
-            .collect()
-    };
-    let commitment: Levels = hours
-        .iter()
-        .map(|(hour, _)| (*hour, group.in_force.dollars()))
-        .collect();
-    let layers = [
-        Layer::Band {
-            low: levels(|range| range.low),
-            high: levels(|range| range.high),
-            color: USED,
-            opacity: 0.35,
-        },
-        Layer::Line {
-            levels: levels(|range| range.likely),
-            color: USED,
-            wide: 3,
-        },
-        Layer::Line {
-            levels: commitment,
-            color: UNUSED,
-            wide: 2,
-        },
-    ];
-    let low = hours.iter().map(|(_, range)| range.low).min().unwrap_or_default();
-    let high = hours
-        .iter()
-        .map(|(_, range)| range.high)
-        .max()
-        .unwrap_or_default();
-    let summary = format!(
-        "Demand {} now, {} to {} in the next {} hours, of {} committed",
-        nowcast.demand.per_hour(),
-        low.per_hour(),
-        high.per_hour(),
-        hours.len(),
-        group.in_force.per_hour(),
-    );
-    let row = |(hour, range): &(Hour, Range)| OutlookHour {
-        hour: minute(hour.start()),
-        low: range.low.per_hour(),
-        likely: range.likely.per_hour(),
-        high: range.high.per_hour(),
-    };
-    Ok(Some(Outlook {
-        group: clean::name(&group.id.to_string()).into_owned(),
-        chart: chart::draw(&layers, "%H:%M")?,
-        summary,
-        hours: hours.iter().map(row).collect(),
-    }))
-}
-
-/// Demand in one hour, $/h: it lies between low and high nine times in ten.
-struct Range {
-    low: Money,
-    likely: Money,
-    high: Money,
-}
-
-/// This hour, and those after it as far as they are forecast.
-fn ahead(nowcast: &Nowcast, now: Hour) -> Vec<(Hour, Range)> {
-    let range = Range {
-        low: nowcast.low,
-        likely: nowcast.demand,
-        high: nowcast.high,
-    };
-    let later = nowcast
-        .forecast
-        .ahead
-        .iter()
-        .take(AHEAD - 1)
-        .filter(|levels| !levels.is_empty());
-    let later = later.zip(1..).map(|(levels, after)| {
-        let at = |percent: usize| levels[(levels.len() - 1) * percent / 100].or_zero();
-        let range = Range {
-            low: at(5),
-            likely: at(50),
-            high: at(95),
-        };
-        (now.plus(after), range)
-    });
-    std::iter::once((now, range)).chain(later).collect()
-}
-
-/// The plans drawn, those with the most unused first, and how many are not.
-fn courses(analysis: &Analysis) -> Result<(Vec<Course>, usize)> {
-    let plans = analysis
-        .utilization
-        .plans
-        .iter()
-        .filter(|plan| !plan.hours.is_empty());
-    let complete = |plan: &PlanUse| Sums::of(plan.hours.iter().filter(|hour| hour.complete));
-    let mut plans: Vec<(Sums, &PlanUse)> = plans.map(|plan| (complete(plan), plan)).collect();
-    plans.sort_by_key(|(sums, plan)| (std::cmp::Reverse(sums.unused()), plan.plan.arn.as_str()));
-    let undrawn = plans.len().saturating_sub(CHARTS);
-    plans.truncate(CHARTS);
-    let courses = plans.into_iter().map(|(sums, plan)| course(sums, plan));
-    Ok((courses.collect::<Result<_>>()?, undrawn))
-}
-
-fn course(sums: Sums, plan: &PlanUse) -> Result<Course> {
-    let levels = |of: fn(&HourUse) -> Option<Money>, complete: Option<bool>| -> Levels {
-        let hours = plan
-            .hours
-            .iter()
-            .filter(|hour| complete.is_none_or(|complete| hour.complete == complete));
-        hours
-            .filter_map(|hour| Some((hour.hour, of(hour)?.dollars())))
-            .collect()
-    };
-    let layers = [
-        Layer::area(levels(|hour| hour.commitment, Some(false)), INCOMPLETE),
-        Layer::area(levels(|hour| hour.commitment, Some(true)), UNUSED),
-        Layer::area(levels(|hour| hour.used, None), USED),
-    ];
-    let mut days: BTreeMap<NaiveDate, Vec<&HourUse>> = BTreeMap::new();
-    for hour in plan.hours.iter().filter(|hour| hour.complete) {
-        days.entry(hour.hour.start().date_naive()).or_default().push(hour);
-    }
-    let day = |(day, hours): (NaiveDate, Vec<&HourUse>)| {
-        let sums = Sums::of(hours.iter().copied());
-        DayRow {
-            day: day.to_string(),
-            hours: hours.len(),
-            commitment: whole(sums.commitment),
-            used: whole(sums.used),
-            unused: whole(sums.unused()),
-            utilization: sums.utilization(),
-        }
-    };
-    Ok(Course {
-        id: id(&plan.plan.arn),
-        scope: scope(plan.plan.group().as_ref(), plan.plan.kind),
-        chart: chart::draw(&layers, "%b %d")?,
-        summary: format!(
-            "{} of {} went unused in {} complete hours, {} was used",
-            whole(sums.unused()),
-            whole(sums.commitment),
-            sums.hours,
-            sums.utilization()
-        ),
-        days: days.into_iter().map(day).collect(),
-    })
-}
-
-/// Totals of the hours of which both figures are known, $.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    hours: usize,
-    commitment: Money,
-    used: Money,
-}
-
-impl Sums {
-    fn of<'a>(hours: impl Iterator<Item = &'a HourUse>) -> Self {
-        hours.filter_map(|hour| hour.commitment.zip(hour.used)).fold(
-            Self::default(),
-            |sums, (commitment, used)| Self {
-                hours: sums.hours + 1,
-                commitment: sums.commitment + commitment,
-                used: sums.used + used,
-            },
-        )
-    }
-
-    fn unused(self) -> Money {
-        self.commitment - self.used
-    }
-
-    fn utilization(self) -> String {
-        percent(self.used.fraction_of(self.commitment))
-    }
 }
 
 fn pool_row(pool: &PoolReport, document: &PlanDocument) -> PoolRow {
@@ -518,7 +291,7 @@ fn codes(warnings: &[Warning]) -> Vec<(&'static str, &'static str)> {
 
 /// The last part of an ARN.
 fn id(arn: &str) -> String {
-    clean::name(arn.rsplit('/').next().unwrap_or(arn)).into_owned()
+    clean::name(plan_id(arn)).into_owned()
 }
 
 fn text(text: &str) -> String {

@@ -1,0 +1,126 @@
+//! The course of the plans over the hours of the report: what was used, what went unused, what may still be delivered.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::chart::{self, INCOMPLETE, Layer, Levels, UNUSED, USED};
+use super::{id, percent, scope, whole};
+use crate::analysis::Analysis;
+use brimful_savings_plans::utilization::{HourUse, PlanUse};
+use brimful_types::Result;
+use brimful_types::money::Money;
+
+/// A chart takes some 20 kB: so many plans are drawn, those with the most unused first.
+const CHARTS: usize = 8;
+
+/// A plan's use over the hours of the report.
+#[derive(Serialize)]
+pub(super) struct Course {
+    id: String,
+    scope: String,
+    chart: String,
+    summary: String,
+    days: Vec<DayRow>,
+}
+
+#[derive(Serialize)]
+struct DayRow {
+    day: String,
+    hours: usize,
+    commitment: String,
+    used: String,
+    unused: String,
+    utilization: String,
+}
+
+/// The plans drawn, those with the most unused first, and how many are not.
+pub(super) fn courses(analysis: &Analysis) -> Result<(Vec<Course>, usize)> {
+    let plans = analysis
+        .utilization
+        .plans
+        .iter()
+        .filter(|plan| !plan.hours.is_empty());
+    let complete = |plan: &PlanUse| Sums::of(plan.hours.iter().filter(|hour| hour.complete));
+    let mut plans: Vec<(Sums, &PlanUse)> = plans.map(|plan| (complete(plan), plan)).collect();
+    plans.sort_by_key(|(sums, plan)| (std::cmp::Reverse(sums.unused()), plan.plan.arn.as_str()));
+    let undrawn = plans.len().saturating_sub(CHARTS);
+    plans.truncate(CHARTS);
+    let courses = plans.into_iter().map(|(sums, plan)| course(sums, plan));
+    Ok((courses.collect::<Result<_>>()?, undrawn))
+}
+
+fn course(sums: Sums, plan: &PlanUse) -> Result<Course> {
+    let levels = |of: fn(&HourUse) -> Option<Money>, complete: Option<bool>| -> Levels {
+        let hours = plan
+            .hours
+            .iter()
+            .filter(|hour| complete.is_none_or(|complete| hour.complete == complete));
+        hours
+            .filter_map(|hour| Some((hour.hour, of(hour)?.dollars())))
+            .collect()
+    };
+    let layers = [
+        Layer::area(levels(|hour| hour.commitment, Some(false)), INCOMPLETE),
+        Layer::area(levels(|hour| hour.commitment, Some(true)), UNUSED),
+        Layer::area(levels(|hour| hour.used, None), USED),
+    ];
+    let mut days: BTreeMap<NaiveDate, Vec<&HourUse>> = BTreeMap::new();
+    for hour in plan.hours.iter().filter(|hour| hour.complete) {
+        days.entry(hour.hour.start().date_naive()).or_default().push(hour);
+    }
+    let day = |(day, hours): (NaiveDate, Vec<&HourUse>)| {
+        let sums = Sums::of(hours.iter().copied());
+        DayRow {
+            day: day.to_string(),
+            hours: hours.len(),
+            commitment: whole(sums.commitment),
+            used: whole(sums.used),
+            unused: whole(sums.unused()),
+            utilization: sums.utilization(),
+        }
+    };
+    Ok(Course {
+        id: id(&plan.plan.arn),
+        scope: scope(plan.plan.group().as_ref(), plan.plan.kind),
+        chart: chart::draw(&layers, "%b %d")?,
+        summary: format!(
+            "{} of {} went unused in {} complete hours, {} was used",
+            whole(sums.unused()),
+            whole(sums.commitment),
+            sums.hours,
+            sums.utilization()
+        ),
+        days: days.into_iter().map(day).collect(),
+    })
+}
+
+/// Totals of the hours of which both figures are known, $.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sums {
+    hours: usize,
+    commitment: Money,
+    used: Money,
+}
+
+impl Sums {
+    pub(super) fn of<'a>(hours: impl Iterator<Item = &'a HourUse>) -> Self {
+        hours.filter_map(|hour| hour.commitment.zip(hour.used)).fold(
+            Self::default(),
+            |sums, (commitment, used)| Self {
+                hours: sums.hours + 1,
+                commitment: sums.commitment + commitment,
+                used: sums.used + used,
+            },
+        )
+    }
+
+    fn unused(self) -> Money {
+        self.commitment - self.used
+    }
+
+    pub(super) fn utilization(self) -> String {
+        percent(self.used.fraction_of(self.commitment))
+    }
+}
