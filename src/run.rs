@@ -14,7 +14,6 @@ use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, Proposal, propose};
 use brimful_policy::state::State;
 use brimful_policy::unpriced::unpriced;
-use brimful_types::Error;
 use brimful_types::warning::{Warning, WarningCode};
 
 /// The cluster as it stands.
@@ -141,21 +140,11 @@ async fn describe_rates(setup: Setup<'_>, analysis: &mut Analysis, view: &Cluste
                 analysis.ledger.described_rates.extend(rates);
             }
             Err(error) => {
-                let message = with_hint(&error);
-                let warning = Warning::of_plan(WarningCode::RatesUnknown, &arn, message);
+                let warning = Warning::of_plan(WarningCode::RatesUnknown, &arn, error.in_full());
                 analysis.warnings.push(warning);
             }
         }
     }
-}
-
-/// An error and its way out, in one line.
-fn with_hint(error: &Error) -> String {
-    let hint = error
-        .next_step()
-        .map(|hint| format!(": {hint}"))
-        .unwrap_or_default();
-    format!("{error:#}{hint}")
 }
 
 #[cfg(test)]
@@ -173,7 +162,7 @@ impl<'a> Run<'a> {
     ) -> Self {
         static ACCESS: LazyLock<AwsAccess> = LazyLock::new(AwsAccess::default);
         let location = brimful_cur::location::Location::Path("x".into());
-        let analysis = crate::analysis::unread(&location, &Error::report("no report"));
+        let analysis = crate::analysis::unread(&location, &brimful_types::Error::report("no report"));
         let setup = Setup {
             config,
             access: &ACCESS,
@@ -199,7 +188,7 @@ mod tests {
     use crate::analysis::unread;
     use brimful_cur::location::Location;
     use brimful_policy::peers::{Demand, file_name};
-    use brimful_types::ErrorKind;
+    use brimful_types::{Error, ErrorKind};
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 

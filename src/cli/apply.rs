@@ -4,16 +4,14 @@
 use std::time::Instant;
 
 use super::args::{ApplyArgs, ClusterArgs};
-use super::context::{Context, connect_to};
+use super::context::{Context, connect_to, own_clock};
 use super::output;
 use super::plan::{look, show};
 use super::send::{Sender, publish, stopped};
 use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Held, Known, Next};
-use crate::analysis::{Analysis, read_history};
+use crate::analysis::Analysis;
 use crate::cluster::Cluster;
-#[cfg(feature = "cluster")]
-use crate::render::html;
 use crate::render::json::{Applied, ApplyResult, PlanDocument};
 use crate::run::Run;
 #[cfg(feature = "cluster")]
@@ -63,12 +61,17 @@ pub(super) struct Done {
     unreleased: Option<Error>,
 }
 
+/// What is shown of a run.
+#[cfg_attr(not(feature = "cluster"), allow(dead_code))]
+pub(super) struct Shown {
+    pub(super) document: PlanDocument,
+    pub(super) analysis: Analysis,
+    pub(super) proposal: Proposal,
+}
+
 pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
-    if args.common.now.is_some() && args.dry_run.is_none() && !args.allow_now {
-        let what = "--now (or BRIMFUL_NOW) is set: a cluster is not patched by a clock that was set by hand";
-        let hint = "leave it out; to try something, add --dry-run server, or set BRIMFUL_ALLOW_NOW=1";
-        return Err(Error::usage(what).hint(hint));
-    }
+    let hint = "leave it out; to try something, add --dry-run server, or set BRIMFUL_ALLOW_NOW=1";
+    own_clock(&args.common, args.dry_run.is_some() || args.allow_now, hint)?;
     let context = Context::new(&args.common, interrupt.clone());
     let context = interrupt.or(context).await?;
     let how = How::of(args.dry_run.is_some(), context.config.mode);
@@ -76,16 +79,12 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     #[cfg(feature = "cluster")]
     let began = Instant::now();
     let done = once(&context, &cluster, &args.cluster, how).await?;
-    let (code, horizon) = (done.exit_code(), done.analysis.utilization.horizon);
-    let document = done.into_document()?;
-    show(
-        &document,
-        None,
-        args.format.output,
-        context.quiet,
-        horizon,
-        context.now,
-    )?;
+    let code = done.exit_code();
+    let Shown {
+        document, analysis, ..
+    } = done.into_shown()?;
+    let (format, horizon) = (args.format.output, analysis.utilization.horizon);
+    show(&document, None, format, context.quiet, horizon, context.now)?;
     #[cfg(feature = "cluster")]
     if let Some(path) = &args.metrics_file {
         let mut runs = Runs::default();
@@ -121,42 +120,24 @@ impl Done {
         }
     }
 
-    /// What is shown of it; that the state could not be given back is printed.
+    /// What is shown of it, and what it rests on; that the state could not be given back is printed.
     ///
     /// # Errors
     /// What ended the run before its time.
-    pub(super) fn into_document(mut self) -> Result<PlanDocument> {
-        self.tell()?;
-        Ok(self.document())
-    }
-
-    /// The same, and as a page, if that can be drawn.
-    ///
-    /// # Errors
-    /// What ended the run before its time.
-    #[cfg(feature = "cluster")]
-    pub(super) fn into_page(mut self) -> Result<(PlanDocument, Option<String>)> {
-        self.tell()?;
-        let document = self.document();
-        let page = html::render(&document, &self.analysis, &self.proposal);
-        let page = page.inspect_err(|error| tracing::warn!("{error:#}"));
-        Ok((document, page.ok()))
-    }
-
-    fn tell(&mut self) -> Result<()> {
-        if let Some(stop) = self.stopped.take() {
+    pub(super) fn into_shown(self) -> Result<Shown> {
+        if let Some(stop) = self.stopped {
             return Err(stop);
         }
         if let Some(error) = &self.unreleased {
             output::print_error(error);
         }
-        Ok(())
-    }
-
-    fn document(&mut self) -> PlanDocument {
         let mut document = PlanDocument::new(&self.analysis, &self.proposal, &self.warnings);
-        document.applied = Some(std::mem::take(&mut self.applied));
-        document
+        document.applied = Some(self.applied);
+        Ok(Shown {
+            document,
+            analysis: self.analysis,
+            proposal: self.proposal,
+        })
     }
 }
 
@@ -239,11 +220,7 @@ async fn propose<'a>(
     known: &'a Known,
     how: How,
 ) -> Result<(Run<'a>, Proposal, Vec<Warning>)> {
-    let progress = context.progress();
-    let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Usage, &report);
-    let analysis = read_history(&options, &context.config, context.now).await?;
-    drop(progress);
+    let analysis = context.history(Detail::Usage, &context.config, None).await?;
     context.interrupt.enter(Stage::Cluster);
     let (view, warnings) = look(cluster).await?;
     context.interrupt.enter(Stage::Report);

@@ -159,46 +159,19 @@ impl ManifestArgs {
     }
 }
 
-/// How to print a document.
+/// How to print, in one of the forms that a command has.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct FormatArgs {
+pub struct FormatArgs<T: ValueEnum + Send + Sync + 'static> {
     /// How to print.
     #[arg(
         short,
         long,
+        value_enum,
         value_name = "FORMAT",
         env = "BRIMFUL_OUTPUT",
         default_value = "table"
     )]
-    pub output: Output,
-}
-
-/// How to print a plan.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct PlanFormatArgs {
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: PlanOutput,
-}
-
-/// How to print rows.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct RowFormatArgs {
-    /// How to print.
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "BRIMFUL_OUTPUT",
-        default_value = "table"
-    )]
-    pub output: RowOutput,
+    pub output: T,
 }
 
 /// `brimful plan`.
@@ -211,7 +184,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
     #[command(flatten)]
-    pub format: PlanFormatArgs,
+    pub format: FormatArgs<PlanOutput>,
     /// Show how one NodePool's decision came about, line by line, instead of the table.
     #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
     pub explain: Option<String>,
@@ -242,7 +215,7 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub format: FormatArgs<Output>,
     /// Let the API server validate the patches without storing them.
     #[arg(long, value_name = "WHERE", env = "BRIMFUL_DRY_RUN")]
     pub dry_run: Option<DryRun>,
@@ -294,7 +267,7 @@ pub struct UtilizationArgs {
     #[arg(long, value_name = "TIME", env = "BRIMFUL_TO", value_parser = time, help_heading = "Report")]
     pub to: Option<DateTime<Utc>>,
     #[command(flatten)]
-    pub format: RowFormatArgs,
+    pub format: FormatArgs<RowOutput>,
 }
 
 /// `brimful backtest`.
@@ -318,7 +291,7 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "FILE", env = "BRIMFUL_PICTURE")]
     pub picture: Option<PathBuf>,
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub format: FormatArgs<Output>,
 }
 
 /// `brimful doctor`.
@@ -340,7 +313,7 @@ pub struct DoctorArgs {
     )]
     pub r#as: Option<String>,
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub format: FormatArgs<Output>,
 }
 
 /// `brimful history`.
@@ -357,7 +330,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "NAME", env = "BRIMFUL_HISTORY_NODEPOOL")]
     pub nodepool: Vec<String>,
     #[command(flatten)]
-    pub format: RowFormatArgs,
+    pub format: FormatArgs<RowOutput>,
 }
 
 /// `brimful reset`.
@@ -369,7 +342,7 @@ pub struct ResetArgs {
     #[arg(long, value_name = "NAME", env = "BRIMFUL_RESET_NODEPOOL")]
     pub nodepool: Vec<String>,
     #[command(flatten)]
-    pub format: FormatArgs,
+    pub format: FormatArgs<Output>,
     /// Say only what is wrong.
     #[arg(short, long, env = "BRIMFUL_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
-use crate::analysis::{Analysis, read_history, sharing};
+use crate::analysis::{Analysis, sharing};
 use crate::config::Config;
 use crate::render::backtest::{Document, Inputs};
 use crate::render::backtest_table::render;
@@ -33,11 +33,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
     }
     let node_pools = args.nodepools.as_deref().map(manifest::node_pools).transpose()?;
     let node_pools = node_pools.unwrap_or_default();
-    let progress = context.progress();
-    let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Accounts, &report);
-    let analysis = read_history(&options, &context.config, context.now).await?;
-    drop(progress);
+    let analysis = context.history(Detail::Accounts, &context.config, None).await?;
     usable(&analysis)?;
     let identity = Identity::detect(&context.config.cluster, &node_pools, None, &analysis.ledger);
     let committed = committed(&node_pools, &context.config);

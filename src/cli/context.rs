@@ -10,7 +10,7 @@ use super::output;
 use super::progress::ScanProgress;
 use super::signals::{Interrupt, Stage};
 use super::state_store::Known;
-use crate::analysis::ReadOptions;
+use crate::analysis::{Analysis, ReadOptions, read_history};
 use crate::cluster::Cluster;
 use crate::config::{Config, LogFormat};
 use crate::run::Setup;
@@ -37,9 +37,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) async fn new(common: &Common, interrupt: Interrupt) -> Result<Self> {
-        let config = common.config.as_deref().map(Config::load).transpose()?;
-        let config = config.unwrap_or_default();
-        start_logs(config.telemetry.logs, common.quiet, common.verbose);
+        let config = configuration(common)?;
         interrupt.enter(Stage::Report);
         let access = access_by(&config);
         let location = match &common.cur {
@@ -92,6 +90,21 @@ impl Context {
         }
     }
 
+    /// Reads the history that decisions look at, as far back as `config` says, and shows how far that is. `own` is the
+    /// cluster that they are about, where it is known beforehand.
+    pub(crate) async fn history(
+        &self,
+        detail: Detail,
+        config: &Config,
+        own: Option<&str>,
+    ) -> Result<Analysis> {
+        let progress = self.progress();
+        let report = |done, all| progress.update(done, all);
+        let options = self.read_options(detail, &report);
+        let own = own.or(options.own);
+        read_history(&ReadOptions { own, ..options }, config, self.now).await
+    }
+
     pub(crate) fn progress(&self) -> ScanProgress {
         ScanProgress::new(self.quiet)
     }
@@ -106,6 +119,23 @@ impl Context {
             damage: known.damage.as_deref(),
         }
     }
+}
+
+/// The configuration that the flags name, else the defaults; logs are written as it says from here on.
+pub(crate) fn configuration(common: &Common) -> Result<Config> {
+    let config = common.config.as_deref().map(Config::load).transpose()?;
+    let config = config.unwrap_or_default();
+    start_logs(config.telemetry.logs, common.quiet, common.verbose);
+    Ok(config)
+}
+
+/// Refuses to patch by a clock that was set by hand, unless that is allowed.
+pub(crate) fn own_clock(common: &Common, is_allowed: bool, hint: &str) -> Result<()> {
+    if common.now.is_none() || is_allowed {
+        return Ok(());
+    }
+    let what = "--now (or BRIMFUL_NOW) is set: a cluster is not patched by a clock that was set by hand";
+    Err(Error::usage(what).hint(hint))
 }
 
 /// A connection to the cluster that the flags mean.

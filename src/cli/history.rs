@@ -3,11 +3,11 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::args::{ClusterArgs, Common, HistoryArgs, RowOutput};
-use super::context::{Context, connect_to, start_logs, wall_clock};
+use super::context::{Context, configuration, connect_to, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
-use crate::analysis::{Analysis, read_history};
+use crate::analysis::Analysis;
 use crate::config::Config;
 use crate::render::history::{self, Document, Row};
 use brimful_cur::columns::Detail;
@@ -74,8 +74,7 @@ struct Settings {
 }
 
 async fn settings(common: &Common, interrupt: Interrupt) -> Result<Settings> {
-    let config = common.config.as_deref().map(Config::load).transpose()?;
-    let config = config.unwrap_or_default();
+    let config = configuration(common)?;
     if common.cur.is_some() || config.cur.uri.is_some() || config.cur.discover.is_some() {
         let context = Context::new(common, interrupt).await?;
         return Ok(Settings {
@@ -84,7 +83,6 @@ async fn settings(common: &Common, interrupt: Interrupt) -> Result<Settings> {
             report: Some(context),
         });
     }
-    start_logs(config.telemetry.logs, common.quiet, common.verbose);
     Ok(Settings {
         config,
         now: common.now.unwrap_or_else(wall_clock),
@@ -105,8 +103,5 @@ async fn read_back_to(context: &Context, first: DateTime<Utc>) -> Result<Analysi
     let mut config = context.config.clone();
     let back = context.now - first + Duration::hours(2);
     config.cur.lookback.0 = config.cur.lookback.0.max(back);
-    let progress = context.progress();
-    let report = |done, all| progress.update(done, all);
-    let options = context.read_options(Detail::Usage, &report);
-    read_history(&options, &config, context.now).await
+    context.history(Detail::Usage, &config, None).await
 }

@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::apply::{How, once};
 use super::args::{Common, OperatorArgs};
-use super::context::{Context, connect_to, wall_clock};
+use super::context::{Context, configuration, connect_to, own_clock, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::holder;
 use crate::cluster::{Cluster, Leadership};
-use crate::config::Config;
+use crate::render::html;
 use crate::render::json::{ApplyResult, PlanDocument};
 use crate::telemetry::{Health, serve};
 use brimful_cur::location::Place;
@@ -31,19 +31,11 @@ const DEBOUNCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interrupt) -> Result<u8> {
-    if args.common.now.is_some() && !args.allow_now {
-        let what = "--now (or BRIMFUL_NOW) is set: a cluster is not patched by a clock that was set by hand";
-        return Err(Error::usage(what).hint("leave it out"));
-    }
+    own_clock(&args.common, args.allow_now, "leave it out")?;
     let interval = args.interval.to_std().unwrap_or_default();
     let health = Health::new(timeout + interval.max(PAUSE) + Duration::from_mins(1));
     // A mistake in flags or configuration ends the process; later ones, such as a report that is late, end a run.
-    let config = args.common.config.as_deref().map(Config::load).transpose()?;
-    super::context::start_logs(
-        config.unwrap_or_default().telemetry.logs,
-        args.common.quiet,
-        args.common.verbose,
-    );
+    configuration(&args.common)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         Error::usage(format!("cannot listen on {}", args.listen))
             .source(error)
@@ -181,8 +173,11 @@ impl Operator {
         let how = How::of(false, context.config.mode);
         let done = once(&context, &self.cluster, &self.args.cluster, how).await?;
         let code = done.exit_code();
-        let (document, page) = done.into_page()?;
-        Ok((code, document, page))
+        let shown = done.into_shown()?;
+        // Weights are set without a page, too.
+        let page = html::render(&shown.document, &shown.analysis, &shown.proposal);
+        let page = page.inspect_err(|error| tracing::warn!("{error:#}")).ok();
+        Ok((code, shown.document, page))
     }
 
     /// One line for each change, and for each warning that the run before did not have.

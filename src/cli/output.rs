@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::render::clean;
 use crate::render::text::{BAD, CAUTION, FAINT, paragraph};
+use brimful_savings_plans::savings_plan::plan_id;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
 
@@ -86,10 +87,10 @@ pub(crate) fn print_warnings(warnings: &[Warning]) {
     }
     let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
     for warning in warnings {
-        let subject = warning.node_pool.as_deref().or(warning
-            .plan
+        let subject = warning
+            .node_pool
             .as_deref()
-            .map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
+            .or(warning.plan.as_deref().map(plan_id));
         let subject = subject
             .map(|subject| format!("{}: ", clean::name(subject)))
             .unwrap_or_default();

@@ -5,7 +5,6 @@ use super::context::{Context, connect_to};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
-use crate::analysis::{ReadOptions, read_history};
 use crate::cluster::Cluster;
 use crate::render::headline::Headline;
 use crate::render::json::PlanDocument;
@@ -46,22 +45,15 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
         None => {
             let horizon = run.analysis.utilization.horizon;
             let headline = Headline::of(&document, proposal.is_frozen());
-            let format = match format {
-                PlanOutput::Table => Some(Output::Table),
-                PlanOutput::Json => Some(Output::Json),
-                PlanOutput::Yaml => Some(Output::Yaml),
-                PlanOutput::Markdown => None,
+            let show = |format| {
+                let headline = Some(headline);
+                show(&document, headline, format, context.quiet, horizon, context.now)
             };
             match format {
-                Some(format) => show(
-                    &document,
-                    Some(headline),
-                    format,
-                    context.quiet,
-                    horizon,
-                    context.now,
-                )?,
-                None => output::print(&markdown::render(&document, headline))?,
+                PlanOutput::Table => show(Output::Table)?,
+                PlanOutput::Json => show(Output::Json)?,
+                PlanOutput::Yaml => show(Output::Yaml)?,
+                PlanOutput::Markdown => output::print(&markdown::render(&document, headline))?,
             }
         }
     }
@@ -91,15 +83,9 @@ pub(crate) async fn plan_on<'a>(
     known: &'a Known,
     view: ClusterView,
 ) -> Result<Run<'a>> {
-    let progress = context.progress();
-    let report = |done, all| progress.update(done, all);
     let own = Identity::name(&context.config.cluster, view.nodes.as_deref());
-    let options = ReadOptions {
-        own: own.as_deref(),
-        ..context.read_options(Detail::Usage, &report)
-    };
-    let analysis = read_history(&options, &context.config, context.now).await?;
-    drop(progress);
+    let history = context.history(Detail::Usage, &context.config, own.as_deref());
+    let analysis = history.await?;
     Ok(Run::gather(context.setup(known), analysis, view).await)
 }
 

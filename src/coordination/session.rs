@@ -146,12 +146,9 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 fn unreachable(place: &Place, what: &str, error: &Error) -> Peers {
-    let hint = error
-        .next_step()
-        .map(|hint| format!(": {hint}"))
-        .unwrap_or_default();
     let why = format!(
-        "what the clusters tell at {place} cannot be {what}, so this run goes on without the others: {error:#}{hint}"
+        "what the clusters tell at {place} cannot be {what}, so this run goes on without the others: {}",
+        error.in_full()
     );
     Peers::nobody(WarningCode::CoordinationUnreachable, why)
 }

@@ -10,6 +10,7 @@ pub(crate) mod report;
 
 use serde::Serialize;
 
+use brimful_savings_plans::savings_plan::plan_id;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind};
 
@@ -142,10 +143,7 @@ impl Check {
     /// A warning of the report or the plan: YAML below its sentence is the cure.
     #[must_use]
     pub(crate) fn warning(group: Group, warning: &Warning) -> Self {
-        let plan = warning
-            .plan
-            .as_deref()
-            .map(|arn| arn.rsplit('/').next().unwrap_or(arn));
+        let plan = warning.plan.as_deref().map(plan_id);
         let subject = warning.node_pool.as_deref().or(plan).map(str::to_owned);
         let (message, cure) = match warning.message.split_once('\n') {
             Some((message, yaml)) => (message, Some(flush_left(yaml))),

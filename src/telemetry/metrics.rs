@@ -13,8 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Runs;
+use crate::render::headline::unused;
 use crate::render::json::{GroupReport, PlanDocument, PlanNow, PoolReport};
-use brimful_savings_plans::savings_plan::PlanKind;
+use brimful_savings_plans::savings_plan::plan_id;
 use brimful_types::money::Money;
 use brimful_types::{Error, Result};
 
@@ -151,8 +152,8 @@ fn of_report(page: &mut Page, document: &PlanDocument) {
 
 fn of_plans(page: &mut Page, document: &PlanDocument) {
     let labels = |plan: &PlanNow| {
-        let id = plan.arn.rsplit('/').next().unwrap_or(&plan.arn).to_owned();
-        vec![("plan", id), ("kind", kind(plan.kind))]
+        let (id, kind) = (plan_id(&plan.arn), plan.kind.as_str());
+        vec![("plan", id.to_owned()), ("kind", kind.to_owned())]
     };
     let mut of_each = |name: &str, help: &'static str, value: fn(&PlanNow) -> Option<Money>| {
         let plans = document.plans.iter();
@@ -180,7 +181,7 @@ fn of_plans(page: &mut Page, document: &PlanDocument) {
     of_each(
         "plan_unused_dollars_per_hour",
         "Estimated part of the commitment that nobody uses now",
-        |plan| Some((plan.commitment? - plan.nowcast?.used).or_zero()),
+        unused,
     );
     of_each(
         "plan_demand_dollars_per_hour",
@@ -263,13 +264,6 @@ fn of_pools(page: &mut Page, document: &PlanDocument) {
         "Changes that the newest plan proposes",
         u32::try_from(pending).ok().map(f64::from),
     );
-}
-
-/// The contract's word.
-fn kind(kind: PlanKind) -> String {
-    let word = serde_json::to_value(kind).ok();
-    word.and_then(|word| word.as_str().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 fn dollars(money: Money) -> f64 {

@@ -11,6 +11,7 @@ use crate::access::credentials::Trouble;
 use crate::access::partition;
 use crate::s3::{AwsAccess, told};
 use brimful_savings_plans::ledger::UsageKey;
+use brimful_savings_plans::savings_plan::plan_id;
 use brimful_types::money::Money;
 use brimful_types::{Error, Result};
 
@@ -32,7 +33,7 @@ pub async fn connect(access: &AwsAccess) -> Client {
 /// # Errors
 /// AWS refused, or does not answer.
 pub async fn describe(client: &Client, arn: &str, region: &str) -> Result<BTreeMap<UsageKey, Money>> {
-    let id = arn.rsplit('/').next().unwrap_or(arn);
+    let id = plan_id(arn);
     let filter = |name, values: &[&str]| {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         SavingsPlanRateFilter::builder()

@@ -59,6 +59,18 @@ impl PlanKind {
         offering.is_empty() || offering.starts_with("savingsplan")
     }
 
+    /// The word of the contract, as it is serialized.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Ec2Instance => "ec2Instance",
+            Self::SageMaker => "sageMaker",
+            Self::Database => "database",
+            Self::Other => "other",
+        }
+    }
+
     /// True for plans that EC2 nodes can use.
     #[must_use]
     pub fn covers_nodes(self) -> bool {
@@ -223,9 +235,15 @@ impl Plan {
     /// The last characters of the plan's id: enough to tell plans apart on a screen.
     #[must_use]
     pub fn short_id(&self) -> &str {
-        let id = self.arn.rsplit('/').next().unwrap_or(&self.arn);
+        let id = plan_id(&self.arn);
         id.get(..8).unwrap_or(id)
     }
+}
+
+/// The id in a plan's ARN: what stands behind the last slash.
+#[must_use]
+pub fn plan_id(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// Plans that AWS applies together: the same kind; for EC2 Instance plans also the same family and region.

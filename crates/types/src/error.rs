@@ -115,6 +115,15 @@ impl Error {
     pub fn next_step(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+
+    /// The whole chain and the way out in one line, for a message that goes on living in a warning.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{self:#}: {hint}"),
+            None => format!("{self:#}"),
+        }
+    }
 }
 
 impl fmt::Display for Error {
