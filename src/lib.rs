@@ -6,6 +6,7 @@ mod cluster;
 pub mod config;
 pub mod coordination;
 mod doctor;
+mod files;
 pub mod render;
 pub mod run;
 pub mod source;

@@ -5,11 +5,11 @@ mod metrics;
 mod server;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use chrono::{DateTime, Duration, Utc};
 
+use crate::files::replace;
 use crate::render::json::{ApplyResult, PlanDocument};
 use brimful_types::{Error, Result};
 
@@ -69,19 +69,14 @@ impl Runs {
     }
 }
 
-/// Writes metrics for node-exporter's textfile collector: beside and renamed, so that none are read half.
+/// Writes metrics for node-exporter's textfile collector, which reads whole files that end in `.prom`.
 ///
 /// # Errors
 /// A usage error that names the file.
 pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    // The collector reads *.prom only.
-    beside.push(".new");
-    fs::write(&beside, text)
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(|error| {
-            Error::usage(format!("cannot write the metrics to {}", path.display()))
-                .source(error)
-                .hint("set --metrics-file (BRIMFUL_METRICS_FILE) to a file in a folder that exists and may be written")
-        })
+    replace(path, text).map_err(|error| {
+        Error::usage(format!("cannot write the metrics to {}", path.display()))
+            .source(error)
+            .hint("set --metrics-file (BRIMFUL_METRICS_FILE) to a file in a folder that exists and may be written")
+    })
 }

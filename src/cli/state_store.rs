@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::context::wall_clock;
 use super::signals::{GIVE_BACK, Interrupt};
 use crate::cluster::{Cluster, StateLease};
+use crate::files::replace;
 use brimful_karpenter::cluster::STATE_CONFIG_MAP;
 use brimful_policy::history::History;
 use brimful_policy::state::{MAX_BYTES, State};
@@ -228,7 +229,7 @@ async fn release(held: Held, next: Option<Next<'_>>) -> Result<()> {
         })
         .ok()
     });
-    let written = kept.map_or(Ok(()), |kept| write_whole(&path, &kept));
+    let written = kept.map_or(Ok(()), |kept| replace(&path, &kept));
     drop(lock);
     let released = lease.release(None, None).await;
     let failed = |e| Error::unexpected(format!("cannot write the state {}", path.display())).source(e);
@@ -254,14 +255,6 @@ pub(crate) async fn delete(cluster: &Cluster, namespace: &str, file: Option<&Pat
         }
     }
     Ok(())
-}
-
-/// Written beside and renamed, so that a killed run leaves the old state or the new one.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
 }
 
 fn lock_path(path: &Path) -> PathBuf {
