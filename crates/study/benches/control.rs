@@ -1,28 +1,29 @@
 //! What each way of acting costs, in simulated months: prints the tables of `docs/control.md`.
 //!
-//! `cargo bench -p brimful-study --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N --first-seed N --lookahead HOURS]`; with
-//! `--show hours` the first seed of each scenario hour by hour as CSV instead: commitment and others' use ($/h at SP
-//! rates), the workload, and the on-demand nodes of the oracle and of each policy.
+//! `cargo bench -p brimful-study --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N
+//! --first-seed N --days N --lookahead HOURS]`; with `--show hours` the first seed of each scenario hour by hour as CSV instead:
+//! commitment and others' use ($/h at Compute rates), what pods ask for, and what each policy runs (vCPU).
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use brimful_policy::settings::Settings;
-use brimful_simulation::closed_loop::{Yardstick, run_configured};
 use brimful_simulation::parallel::in_parallel;
-use brimful_simulation::policies::Kind;
-use brimful_study::scenario::{MONTH_DAYS, Scenario};
-use brimful_study::tables::{Outcome, hours, tables};
+use brimful_simulation::trace::STEPS_PER_DAY;
+use brimful_study::world::run::{Policy, Run, Start, run};
+use brimful_study::world::scenario::{MONTH_DAYS, Scenario, Trace, WARM_UP_DAYS};
+use brimful_study::world::tables::{Outcome, tables};
 use brimful_types::span::Span;
 
 struct Wanted {
     seeds: u64,
     first: u64,
+    days: usize,
     scenarios: Vec<Scenario>,
-    policies: Vec<Kind>,
+    policies: Vec<Policy>,
     threads: usize,
     show_hours: bool,
-    config: Settings,
+    settings: Settings,
 }
 
 fn main() -> ExitCode {
@@ -34,7 +35,9 @@ fn main() -> ExitCode {
         }
     };
     if wanted.show_hours {
-        show_hours(&wanted);
+        for scenario in &wanted.scenarios {
+            show_hours(*scenario, &wanted);
+        }
         return ExitCode::SUCCESS;
     }
     let began = Instant::now();
@@ -53,13 +56,14 @@ fn main() -> ExitCode {
 
 fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut wanted = Wanted {
-        seeds: 20,
+        seeds: 5,
         first: 1,
+        days: MONTH_DAYS,
         scenarios: Scenario::ALL.to_vec(),
-        policies: Kind::ALL.to_vec(),
+        policies: Policy::ALL.to_vec(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         show_hours: false,
-        config: Settings::default(),
+        settings: Settings::default(),
     };
     // `cargo bench` adds this.
     let mut arguments = arguments.filter(|argument| argument != "--bench");
@@ -70,29 +74,27 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
                 .parse::<u64>()
                 .map_err(|_| format!("{flag}: {value} is not a number"))
         };
+        let count = || number().map(|number| usize::try_from(number.max(1)).unwrap_or(1));
         match flag.as_str() {
             "--seeds" => wanted.seeds = number()?,
             "--first-seed" => wanted.first = number()?,
-            "--threads" => wanted.threads = usize::try_from(number()?.max(1)).unwrap_or(1),
+            "--threads" => wanted.threads = count()?,
+            "--days" => wanted.days = count()?.min(MONTH_DAYS),
             "--lookahead" => {
                 let hours = i64::try_from(number()?).unwrap_or(i64::MAX).clamp(1, 24);
-                wanted.config.policy.lookahead = Span(chrono::Duration::hours(hours));
+                wanted.settings.policy.lookahead = Span(chrono::Duration::hours(hours));
             }
             "--show" if value == "hours" => wanted.show_hours = true,
             "--scenario" => wanted.scenarios = named(&Scenario::ALL, Scenario::name, &value)?,
-            "--policy" => wanted.policies = named(&all_policies(), Kind::name, &value)?,
+            "--policy" => wanted.policies = named(&Policy::ALL, Policy::name, &value)?,
             _ => {
                 return Err(format!(
-                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --lookahead, --show hours"
+                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --days, --lookahead, --show hours"
                 ));
             }
         }
     }
     Ok(wanted)
-}
-
-fn all_policies() -> Vec<Kind> {
-    [Kind::ALL.as_slice(), &Kind::DIAGNOSES].concat()
 }
 
 /// Those of the names in a list with commas.
@@ -115,40 +117,58 @@ fn outcomes(wanted: &Wanted) -> Vec<Outcome> {
         .flat_map(|scenario| (wanted.first..wanted.first + wanted.seeds).map(|seed| (*scenario, seed)))
         .collect();
     let found = in_parallel(&jobs, wanted.threads, |(scenario, seed)| {
-        month(*scenario, *seed, &wanted.policies, &wanted.config)
+        month(*scenario, *seed, wanted)
     });
     let mut outcomes: Vec<Outcome> = found.into_iter().flatten().collect();
     outcomes.sort_by_key(|outcome| (outcome.scenario, outcome.policy, outcome.seed));
     outcomes
 }
 
-#[allow(clippy::print_stdout, reason = "the CSV is the output")]
-fn show_hours(wanted: &Wanted) {
-    let config = &wanted.config;
-    for scenario in &wanted.scenarios {
-        let trace = scenario.trace(wanted.first);
-        let policies = wanted.policies.iter();
-        let columns = policies.map(|policy| {
-            let run =
-                run_configured(&trace, *policy, config, MONTH_DAYS).expect("the model carries patches out");
-            (policy.name(), run.on_demand)
-        });
-        print!("{}", hours(*scenario, &trace, &columns.collect::<Vec<_>>()));
-    }
+fn play(trace: &Trace, start: &Start, policy: Policy, wanted: &Wanted) -> Run {
+    run(trace, start, policy, &wanted.settings, wanted.days).expect("the model carries patches out")
 }
 
-fn month(scenario: Scenario, seed: u64, policies: &[Kind], config: &Settings) -> Vec<Outcome> {
+fn month(scenario: Scenario, seed: u64, wanted: &Wanted) -> Vec<Outcome> {
     let trace = scenario.trace(seed);
-    let yardstick = Yardstick::new(&trace, MONTH_DAYS).expect("the model carries patches out");
-    let outcome = |policy: &Kind| {
-        let run = run_configured(&trace, *policy, config, MONTH_DAYS).expect("the model carries patches out");
+    let start = Start::new(&trace).expect("the model reads its own pools");
+    let alone = play(&trace, &start, Policy::LeaveAlone, wanted);
+    let (bound, alone) = (alone.bound(&trace), alone.bill);
+    let outcome = |policy: &Policy| {
+        let run = play(&trace, &start, *policy, wanted);
         Outcome {
             scenario,
-            seed,
             policy: *policy,
-            figures: yardstick.measure(&run),
-            yardstick,
+            seed,
+            bill: run.bill,
+            bound,
+            alone,
+            patches: run.patches as f64 / wanted.days as f64,
         }
     };
-    policies.iter().map(outcome).collect()
+    wanted.policies.iter().map(outcome).collect()
+}
+
+#[allow(clippy::print_stdout, reason = "the CSV is the output")]
+fn show_hours(scenario: Scenario, wanted: &Wanted) {
+    let trace = scenario.trace(wanted.first);
+    let start = Start::new(&trace).expect("the model reads its own pools");
+    println!("scenario,policy,hour,commitment,others,asked,of it on demand,on demand,spot,waiting,says");
+    for policy in &wanted.policies {
+        let run = play(&trace, &start, *policy, wanted);
+        for (hour, ((on_demand, spot, waiting), reason)) in run.steps.iter().skip(5).step_by(6).zip(&run.reasons).enumerate() {
+            let step = WARM_UP_DAYS * STEPS_PER_DAY + hour * 6;
+            let tariff = trace.tariff(step);
+            let (asked, fixed) = trace.work.asked[step];
+            println!(
+                "{},{},{hour},{:.2},{:.2},{},{},{on_demand},{spot},{waiting},{:?}",
+                scenario.name(),
+                policy.name(),
+                tariff.compute + tariff.instance,
+                tariff.others,
+                asked / 1000,
+                fixed / 1000,
+                reason
+            );
+        }
+    }
 }

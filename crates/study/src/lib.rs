@@ -10,6 +10,7 @@
 
 pub mod scenario;
 pub mod tables;
+pub mod world;
 
 #[cfg(test)]
 mod tests {

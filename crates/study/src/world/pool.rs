@@ -1,0 +1,190 @@
+//! A `NodePool` as the API server holds it, as the program reads it, and what the model of Karpenter makes of it.
+
+use brimful_karpenter::NodePool;
+use brimful_types::Result;
+use chrono::{DateTime, Datelike, Duration, TimeZone, Utc};
+use serde_json::{Value, json};
+
+use super::SIZES;
+
+/// What a pool is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// `metadata.name`.
+    pub name: String,
+    /// True for Spot.
+    pub spot: bool,
+    /// `spec.weight`; none is 0.
+    pub weight: Option<i32>,
+    /// True if Brimful may steer it.
+    pub managed: bool,
+    /// Only pods of this team tolerate its taint.
+    pub team: Option<usize>,
+    /// Its nodes live so many hours.
+    pub expire_after: Option<usize>,
+}
+
+impl Spec {
+    /// A pool of that name, weight and kind.
+    #[must_use]
+    pub fn new(name: &str, spot: bool, weight: Option<i32>) -> Self {
+        Self {
+            name: name.to_owned(),
+            spot,
+            weight,
+            managed: name.starts_with("committed"),
+            team: None,
+            expire_after: None,
+        }
+    }
+}
+
+/// A pool.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// What it was made of.
+    pub spec: Spec,
+    object: Value,
+    revision: u64,
+    /// What the program reads.
+    pub seen: NodePool,
+    /// vCPU that its limits allow.
+    pub limit: u32,
+    budgets: Option<Vec<Value>>,
+    /// True if only empty nodes may go.
+    pub when_empty: bool,
+}
+
+impl Pool {
+    /// A pool as its owner made it.
+    ///
+    /// # Errors
+    /// Never, as long as the program reads what it should.
+    pub fn new(spec: Spec) -> Result<Self> {
+        let capacity = if spec.spot { "spot" } else { "on-demand" };
+        let names: Vec<&str> = SIZES.iter().map(|(name, _)| *name).collect();
+        let mut template = json!({ "expireAfter": "Never", "requirements": [
+            { "key": "karpenter.sh/capacity-type", "operator": "In", "values": [capacity] },
+            { "key": "node.kubernetes.io/instance-type", "operator": "In", "values": names },
+        ] });
+        if let Some(hours) = spec.expire_after {
+            template["expireAfter"] = json!(format!("{hours}h"));
+        }
+        if let Some(team) = spec.team {
+            template["taints"] = json!([{ "key": "team", "value": team.to_string(), "effect": "NoSchedule" }]);
+        }
+        let mut object = json!({
+            "apiVersion": "karpenter.sh/v1", "kind": "NodePool",
+            "metadata": { "name": spec.name, "uid": spec.name, "resourceVersion": "1", "generation": 1, "labels": {} },
+            "spec": {
+                "disruption": { "consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "0s" },
+                "template": { "spec": template },
+            },
+            "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
+        });
+        if let Some(weight) = spec.weight {
+            object["spec"]["weight"] = json!(weight);
+        }
+        if spec.managed {
+            object["metadata"]["labels"]["brimful.dev/managed"] = json!("true");
+        }
+        let seen = NodePool::from_json(&object)?;
+        let mut pool = Self {
+            spec,
+            object,
+            revision: 1,
+            seen,
+            limit: u32::MAX,
+            budgets: None,
+            when_empty: false,
+        };
+        pool.look();
+        Ok(pool)
+    }
+
+    fn look(&mut self) {
+        let spec = &self.object["spec"];
+        self.limit = spec["limits"]["cpu"].as_str().map_or(u32::MAX, vcpu);
+        self.budgets = spec["disruption"]["budgets"].as_array().cloned();
+        self.when_empty = spec["disruption"]["consolidationPolicy"] == "WhenEmpty";
+    }
+
+    /// `spec.weight`; none is 0.
+    #[must_use]
+    pub fn weight(&self) -> i32 {
+        self.seen.effective_weight()
+    }
+
+    /// A merge patch (RFC 7386), as the API server carries it out.
+    ///
+    /// # Errors
+    /// The patched object is no `NodePool` any more.
+    pub fn patch(&mut self, patch: &Value) -> Result<()> {
+        json_patch::merge(&mut self.object, patch);
+        self.revision += 1;
+        self.object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        self.object["metadata"]["generation"] = json!(self.revision);
+        let resources = std::mem::take(&mut self.seen.resources);
+        self.seen = NodePool::from_json(&self.object)?;
+        self.seen.resources = resources;
+        self.look();
+        Ok(())
+    }
+
+    /// Shows in the status what the pool has.
+    pub fn count(&mut self, vcpu: u32, nodes: usize) {
+        let amounts = [
+            ("cpu", vcpu.to_string()),
+            ("memory", format!("{}Gi", vcpu * 4)),
+            ("nodes", nodes.to_string()),
+        ];
+        self.seen.resources = amounts.map(|(name, amount)| (name.to_owned(), amount)).into();
+    }
+
+    /// How many of so many nodes may be disrupted at once for that reason.
+    #[must_use]
+    pub fn allows(&self, reason: &str, nodes: usize, now: DateTime<Utc>) -> usize {
+        let default = [json!({ "nodes": "10%" })];
+        let entries = self.budgets.as_deref().unwrap_or(&default);
+        let concerns = |entry: &&Value| {
+            let reasons = entry["reasons"].as_array();
+            reasons.is_none_or(|reasons| reasons.iter().any(|one| one == reason)) && is_active(entry, now)
+        };
+        let most = |entry: &Value| {
+            let text = entry["nodes"].as_str().unwrap_or("10%");
+            match text.strip_suffix('%') {
+                Some(percent) => (percent.parse::<usize>().unwrap_or(0) * nodes).div_ceil(100),
+                None => text.parse().unwrap_or(0),
+            }
+        };
+        entries.iter().filter(concerns).map(most).min().unwrap_or(nodes)
+    }
+}
+
+/// `"16"` or `"16500m"` in whole vCPU, rounded down.
+fn vcpu(text: &str) -> u32 {
+    match text.strip_suffix('m') {
+        Some(thousandths) => thousandths.parse::<u32>().unwrap_or(0) / 1000,
+        None => text.parse().unwrap_or(0),
+    }
+}
+
+/// Whether a budget's schedule was last due less than its duration ago. Of cron only what is met here: every midnight,
+/// or once a year.
+fn is_active(entry: &Value, now: DateTime<Utc>) -> bool {
+    let Some(schedule) = entry["schedule"].as_str() else {
+        return true;
+    };
+    let hours = entry["duration"].as_str().and_then(|text| text.strip_suffix('h'));
+    let length = Duration::hours(hours.and_then(|hours| hours.parse().ok()).unwrap_or(0));
+    let field: Vec<Option<u32>> = schedule.split(' ').map(|word| word.parse().ok()).collect();
+    let due = |year, month, day| {
+        let time = Utc.with_ymd_and_hms(year, month, day, field[1].unwrap_or(0), field[0].unwrap_or(0), 0);
+        time.single().filter(|time| *time <= now)
+    };
+    let last = match (field[2], field[3]) {
+        (Some(day), Some(month)) => (0..9).find_map(|back| due(now.year() - back, month, day)),
+        _ => due(now.year(), now.month(), now.day()),
+    };
+    last.is_some_and(|last| now - last < length)
+}

@@ -1,0 +1,1 @@
+//! Laws of the rough world.
