@@ -12,7 +12,6 @@ use brimful_policy::decision::names;
 use brimful_policy::groups::GroupNow;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::prices::Source as PriceSource;
-use brimful_policy::stakes::LASTING_HOURS;
 use brimful_savings_plans::nowcast::{Method, Nowcast};
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::money::Money;
@@ -281,11 +280,11 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
 
 /// The demand to plan for, and why that one.
 fn to_plan_for(page: &mut Page, group: &GroupNow) {
-    let (Some(planned), Some(lasting)) = (group.planned, group.lasting) else {
+    let Some(planned) = group.planned else {
         return;
     };
-    let stakes = group.stakes;
-    let source = if stakes.learned {
+    let ratio = group.ratio;
+    let source = if ratio.learned {
         "what Spot costs of the on-demand price by the report"
     } else {
         "a usual Spot price over the on-demand price: the report shows no Spot"
@@ -294,16 +293,11 @@ fn to_plan_for(page: &mut Page, group: &GroupNow) {
         "{}: in the next {} h demand stays below that in {:.0} % of cases = 1 − {:.2}, {source}; above it a node more on demand costs more \
          than it saves",
         planned.per_hour(),
-        stakes.lookahead,
-        stakes.quantile() * 100.0,
-        stakes.spot_ratio
+        group.lookahead,
+        ratio.quantile() * 100.0,
+        ratio.spot_ratio
     );
     page.line("to plan for", &line);
-    let line = format!(
-        "{} or more in 4 of 5 cases in the next {LASTING_HOURS} h",
-        lasting.per_hour()
-    );
-    page.line("lasting", &line);
 }
 
 fn decision(page: &mut Page, inputs: &Inputs<'_>, arithmetic: &Arithmetic) {
@@ -351,7 +345,7 @@ fn decision(page: &mut Page, inputs: &Inputs<'_>, arithmetic: &Arithmetic) {
     );
     page.line("to go on", &on);
     let drain = format!(
-        "lasting demand exceeds the commitments in force by more than {}, for {}",
+        "the demand to plan for exceeds the commitments in force by more than {}, for {}",
         arithmetic.to_drain.per_hour(),
         human_duration(inputs.config.policy.dwell.0)
     );
@@ -382,11 +376,8 @@ fn rule(arithmetic: &Arithmetic) -> String {
         Rule::NotYetDrains => {
             format!("{excess} > {threshold}, but only since {since}: hold, and drain if it lasts")
         }
-        Rule::Rests => format!(
-            "{room} is free, but the weight has gone up and down lately, and at most six times a day: hold"
-        ),
         Rule::TooLittle => format!("{room} < {threshold} to start, and no fill goes on: hold"),
-        Rule::Full => format!("nothing is free, and no lasting excess either ({excess}): hold"),
+        Rule::Full => format!("nothing is free, and no excess to give back ({excess}): hold"),
     }
 }
 

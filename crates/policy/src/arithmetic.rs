@@ -31,8 +31,6 @@ pub enum Rule {
     Drains,
     /// The same, but not for long enough yet.
     NotYetDrains,
-    /// Some is free, but the weight has gone up and down as often as it may in a day.
-    Rests,
     /// Some is free, but less than it takes.
     TooLittle,
     /// Nothing is free.
@@ -58,8 +56,7 @@ pub struct Arithmetic {
     pub headroom: Money,
     /// What is worth filling of it: its part of commitment − planned demand.
     pub room: Money,
-    /// By how much demand will most likely exceed the commitments in force in the next hours; negative when it will
-    /// not.
+    /// By how much the demand to plan for exceeds the commitments that may be in force; negative when it does not.
     pub excess: Money,
     /// The cheapest node that the pool can launch.
     pub node: String,

@@ -1,8 +1,8 @@
 //! The decision for one `NodePool`: fill, hold, drain, freeze or none.
 //!
 //! Two thresholds with a band between them, in money. Filling begins when there is room for a node below the demand to
-//! plan for ([`super::stakes`]) and ends when that room is gone; draining begins when demand has exceeded the commitment
-//! by more than the band for a while, and most likely will in the hours ahead.
+//! plan for ([`super::critical_ratio`]) and ends when that room is gone; draining begins when that demand has exceeded
+//! the commitment by more than the band for a while.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,13 @@ use super::arithmetic::{Arithmetic, Rule, range};
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::prices::{Price, Prices};
-use super::state::{Filling, Memory, Turns};
+use super::state::{Filling, Memory};
 use crate::settings::PolicyConfig;
 use brimful_savings_plans::nowcast::{Method, Nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
 mod reasons;
-pub(super) mod turns;
 
 /// So long may a report take to show in mature hours what was launched.
 const UNSEEN_HOURS: i64 = 48;
@@ -44,17 +43,12 @@ pub struct Facts<'a> {
     pub over_since: Option<DateTime<Utc>>,
     /// What all managed pools together launch in one interval, $/h.
     pub launches: Money,
-    /// What the Spot pools beside it launch in one interval, $/h at SP rates: with its weight above theirs all of that
-    /// is this pool's. Nothing for a pool whose limits bound it.
-    pub rivals_launch: Money,
+    /// The least room at which what this pool and the Spot pools beside it launch is better launched on demand.
+    pub worth_filling_from: Money,
     /// Live on-demand nodes of this cluster in the groups' scopes, $/h, where Nodes are at hand.
     pub live: Option<Money>,
     /// Where the last fill began, if it did lately.
     pub filling: Option<Filling>,
-    /// For a pool whose weight goes up and down with the decision: when it did so last, newest first.
-    pub turned: Option<Turns>,
-    /// True while its weight is above those of all Spot pools beside it, so that a fill need not raise it.
-    pub stands_above: bool,
 }
 
 /// A decision and its arithmetic.
@@ -119,7 +113,7 @@ impl Level {
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
             level.planned += group.planned?;
-            let excess = group.lasting? - group.in_force;
+            let excess = group.planned_in_force? - group.in_force;
             level.excess += at_most(excess, asked);
             asked = Some(asked_of_next(nowcast, excess));
             level.method = nowcast.method;
@@ -163,8 +157,8 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let Some((node, price)) = next_node(facts) else {
         return frozen("no instance type that it can launch has a known price, so what fits cannot be told: the report shows it once the type has run, AWS at once (cur.describeRates)".into());
     };
-    let to_start = to_start(facts, price.rate.scale(thresholds.fill));
-    let to_go_on = price.rate.scale(thresholds.hold).max(facts.launches.scale(0.5));
+    let to_start = price.rate.scale(thresholds.fill).max(facts.worth_filling_from);
+    let to_go_on = price.rate.scale(thresholds.hold).max(facts.worth_filling_from);
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
     let over = level.excess > band;
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
@@ -174,12 +168,6 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         (Decision::Hold, Rule::BeyondCap, reason)
     } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO) {
         (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
-    } else if facts.last != Some(Decision::Fill)
-        && !facts.stands_above
-        && level.room > Money::ZERO
-        && turns::rests(facts.turned, facts.now)
-    {
-        (Decision::Hold, Rule::Rests, reasons::rests(facts, &level))
     } else if level.room >= to_start || goes_on {
         let rule = if level.room >= to_start {
             Rule::Starts
@@ -251,19 +239,6 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 rule,
             })
         }),
-    }
-}
-
-/// From how much room on a fill starts. Small room that opens again and again is not worth a weight that goes up and
-/// down: each time in a day that it did, it takes twice as much.
-fn to_start(facts: &Facts<'_>, node: Money) -> Money {
-    // What is launched beyond the room before the next run costs on-demand − Spot, what stays unused costs Spot: with
-    // room for this part of the launches both weigh the same.
-    let dearer = facts.groups.iter().map(|group| 1.0 - group.stakes.spot_ratio);
-    let node = node.max(facts.rivals_launch.scale(dearer.fold(0.0, f64::max)));
-    match facts.turned {
-        Some(turned) => node.max(facts.launches * 2) * (1 << turns::lately(&turned, facts.now).div_ceil(2)),
-        None => node.max(facts.launches),
     }
 }
 

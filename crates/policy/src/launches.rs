@@ -45,14 +45,39 @@ impl<'a> Launches<'a> {
         found
     }
 
-    /// What some pools together launch in one interval, $/h at SP rates: the 95th percentile of the last day's intervals.
-    pub fn joint<'p>(&self, pools: impl Iterator<Item = &'p str>) -> Money {
+    /// What some pools together launched in each interval of the last day, $/h at SP rates, ascending.
+    fn by_interval<'p>(&self, pools: impl Iterator<Item = &'p str>) -> Vec<Money> {
         let mut launched = vec![Money::ZERO; INTERVALS];
         for (slot, rate) in pools.filter_map(|pool| self.by_pool.get(pool)).flatten() {
             launched[*slot] += *rate;
         }
         launched.sort_unstable();
-        launched[(INTERVALS * 95).div_ceil(100) - 1]
+        launched
+    }
+
+    /// What some pools together launch in one interval, $/h at SP rates: the 95th percentile of the last day's intervals.
+    pub fn joint<'p>(&self, pools: impl Iterator<Item = &'p str>) -> Money {
+        self.by_interval(pools)[(INTERVALS * 95).div_ceil(100) - 1]
+    }
+
+    /// The least room, $/h, at which what some pools launch in an interval is better launched on demand than on Spot. A
+    /// weight moves all of it: what fits saves Spot's price, what does not costs on-demand − Spot. So no more than
+    /// Spot ÷ on-demand of it may lie beyond the room.
+    pub fn worth_filling_from<'p>(&self, pools: impl Iterator<Item = &'p str>, spot_ratio: f64) -> Money {
+        let launched = self.by_interval(pools);
+        let most = launched.iter().copied().sum::<Money>().scale(spot_ratio);
+        let beyond = |room: Money| -> Money { launched.iter().map(|one| (*one - room).or_zero()).sum() };
+        // Between two amounts that were launched what lies beyond falls evenly.
+        let mut from = Money::ZERO;
+        for (place, to) in launched.iter().enumerate() {
+            if beyond(*to) <= most {
+                let larger = i128::try_from(INTERVALS - place).unwrap_or(1);
+                let missing = (beyond(from) - most).or_zero();
+                return from + Money::from_picos(missing.picos() / larger);
+            }
+            from = *to;
+        }
+        from
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod arithmetic;
 pub mod burn;
 pub mod coverage;
+pub mod critical_ratio;
 pub mod cures;
 pub mod decision;
 pub mod effect;
@@ -24,7 +25,6 @@ pub mod protection;
 pub mod records;
 pub mod restraint;
 pub mod settings;
-pub mod stakes;
 pub mod state;
 pub mod unpriced;
 pub mod weights;

@@ -288,14 +288,16 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
     if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
-        raise_to_live(&scale, live, inputs.nodes.unwrap_or_default(), &mut groups);
+        let nodes = inputs.nodes.unwrap_or_default();
+        raise_to_live(&scale, live, nodes, &mut groups.keeping);
+        raise_to_live(&scale, live, nodes, &mut groups.giving_back);
     }
-    let workings = workings(&facts, &groups, own.as_ref(), &scale, inputs.nodes);
+    let workings = workings(&facts, &groups.keeping, own.as_ref(), &scale, inputs.nodes);
     let pools = Pools::new(inputs.node_pools, &types);
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref(), &pools);
     let launches = planner.launches();
     let (pools, mut state, more) = planner.run();
-    warnings.extend(idle(&groups, &pools, identity.region.as_deref()));
+    warnings.extend(idle(&groups.keeping, &pools, identity.region.as_deref()));
     state.burn = inputs.state.burn.clone();
     if let Some(nodes) = inputs.nodes {
         record(&mut state.burn, &scale, nodes, inputs.now);
@@ -310,7 +312,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
             // Others can take this cluster's part out of the report by its tags only.
             own: own.as_ref().filter(|own| own.known.is_none()),
             live,
-            groups: &groups,
+            groups: &groups.keeping,
             pools: &pools,
             launches,
         })
@@ -325,7 +327,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         warnings,
         state,
         doubt: inputs.doubt.map(str::to_owned),
-        groups,
+        groups: groups.keeping,
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Decision;
 use super::decision::{self, Facts, Outcome, decide, none};
 use super::eligibility::Eligible;
-use super::groups::GroupNow;
+use super::groups::{GroupNow, Groups};
 use super::launches::Launches;
 use super::limits::Member;
 use super::own_use::{Scale, is_billed_on_demand};
@@ -14,7 +14,9 @@ use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::pools::Pools;
 use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
-use super::restraint::{hands_off, is_held_on_purpose, is_managed, roll_out, unprotected};
+use super::restraint::{
+    going_until, hands_off, is_held_on_purpose, is_managed, roll_out, switches_protection, unprotected,
+};
 use super::state::State;
 use super::weights::{Stand, Want, weights};
 use crate::settings::OnMaxHold;
@@ -28,7 +30,6 @@ mod limits;
 mod protection;
 mod refusal;
 mod settle;
-mod standing;
 
 pub use limits::show_limits;
 use limits::{ByLimits, by_vcpu, last_decision};
@@ -39,7 +40,7 @@ use refusal::Refusal;
 pub(super) struct Planner<'a> {
     inputs: &'a Inputs<'a>,
     scale: &'a Scale<'a>,
-    groups: &'a [GroupNow],
+    groups: &'a Groups,
     live: Option<&'a BTreeMap<GroupId, Money>>,
     launches: Money,
     pools: &'a Pools<'a>,
@@ -50,6 +51,8 @@ pub(super) struct Planner<'a> {
     common: Vec<&'a str>,
     /// The types of the nodes of a class's rivals, likewise.
     of_rivals: BTreeMap<usize, Vec<&'a str>>,
+    /// Pools that are steered by their limits, with an overflow pool that comes before Spot.
+    below_overflow: BTreeSet<String>,
     warnings: Vec<Warning>,
 }
 
@@ -57,7 +60,7 @@ impl<'a> Planner<'a> {
     pub(super) fn new(
         inputs: &'a Inputs<'a>,
         scale: &'a Scale<'a>,
-        groups: &'a [GroupNow],
+        groups: &'a Groups,
         live: Option<&'a BTreeMap<GroupId, Money>>,
         pools: &'a Pools<'a>,
     ) -> Self {
@@ -79,6 +82,7 @@ impl<'a> Planner<'a> {
             launched: Launches::of(all, scale.prices, scale.identity.region.as_deref(), inputs.now),
             common: by_vcpu(all.iter().filter(|node| !node.deleting)),
             of_rivals: BTreeMap::new(),
+            below_overflow: BTreeSet::new(),
             warnings: Vec::new(),
         };
         let steered = pools
@@ -99,10 +103,19 @@ impl<'a> Planner<'a> {
         (pools, state, self.warnings)
     }
 
-    /// What the Spot pools beside a pool launch in one interval.
-    fn rivals_launch(&self, pool: &NodePool) -> Money {
-        let rivals = self.pools.rivals(pool);
-        self.launched.joint(rivals.map(|rival| rival.name.as_str()))
+    /// The least room at which the pool is better above the Spot pools beside it: it then launches what they do.
+    fn worth_filling_from(&self, pool: &NodePool, groups: &[&GroupNow]) -> Money {
+        let rivals = self.pools.rivals(pool).map(|rival| rival.name.as_str());
+        let ratios = groups.iter().map(|group| group.ratio.spot_ratio);
+        let launching = rivals.chain([pool.name.as_str()]);
+        self.launched
+            .worth_filling_from(launching, ratios.fold(1.0, f64::min))
+    }
+
+    /// Whether a pool gives back within the hour what turns out to be too much, or never takes it: bounded by its limits,
+    /// or open to consolidation when it has more than it should.
+    fn gives_back(&self, pool: &NodePool, managed: bool, by_limits: bool) -> bool {
+        managed && (by_limits || switches_protection(pool, self.inputs.config).0)
     }
 
     fn pools_planned(&mut self) -> (Vec<PoolPlan>, State) {
@@ -123,24 +136,16 @@ impl<'a> Planner<'a> {
         let moved = weights(self.pools, &real, self.inputs.config.weights);
         // What would become of pools that are not opted in, for the reason only.
         let wished = weights(self.pools, &stands, self.inputs.config.weights);
-        // Where limits are managed, it has been told already what comes before Spot.
-        let above_spot: BTreeSet<Option<String>> = self
-            .warnings
-            .iter()
-            .filter(|warning| warning.code == WarningCode::OverflowAboveSpot)
-            .map(|warning| warning.node_pool.clone())
-            .collect();
-        let told = |warning: &&Warning| {
-            warning.code != WarningCode::InBetween || !above_spot.contains(&warning.node_pool)
+        // Where limits are managed, what comes before Spot has been shown already.
+        let shown = |warning: &&Warning| {
+            let pool = warning.node_pool.as_deref().unwrap_or_default();
+            warning.code != WarningCode::InBetween || !self.below_overflow.contains(pool)
         };
-        self.warnings.extend(moved.warnings.iter().filter(told).cloned());
+        self.warnings.extend(moved.warnings.iter().filter(shown).cloned());
         Self::set_limits(&mut plans, &members);
         self.set_protection(&mut plans, &members);
         for (name, plan) in &mut plans {
             self.settle(name, plan, &moved, &wished);
-            if moved.proposed.contains_key(name) {
-                plan.outcome.memory.turned = self.turned_by(plan, stands[name].want);
-            }
             if plan.managed && !plan.restore && plan.outcome.decision != Decision::None {
                 if let Some(previous) = self.inputs.state.node_pools.get(name) {
                     state.node_pools.insert(name.clone(), previous.clone());
@@ -157,7 +162,6 @@ impl<'a> Planner<'a> {
         let launchable = self.pools.launchable(pool).map(Rc::clone).unwrap_or_default();
         let mut eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, launchable);
         eligible.likely = self.likely(pool, &eligible);
-        let groups = self.groups_of(&eligible);
         let baseline = Baseline::recorded(pool).ok().flatten();
         let mut restore = false;
         let mut limits = pool.limits.clone();
@@ -167,6 +171,8 @@ impl<'a> Planner<'a> {
             ByLimits::default()
         };
         let by_limits = steered_by.on;
+        let gives_back = self.gives_back(pool, managed, by_limits);
+        let groups = self.groups_of(&eligible, gives_back);
         let (mut outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
             Some(Refusal::Restore(reason)) => {
                 restore = true;
@@ -184,16 +190,18 @@ impl<'a> Planner<'a> {
                 let want = self.want(pool, &outcome, by_limits);
                 (outcome, want)
             }
-            None => self.decided(pool, managed, by_limits, &eligible, &groups),
+            None => self.decided(pool, managed, (by_limits, gives_back), &eligible, &groups),
         };
         let is_steered = matches!(
             outcome.decision,
             Decision::Fill | Decision::Hold | Decision::Drain
         );
-        outcome.memory.turned = self.turned(pool, managed, by_limits).unwrap_or_default();
         let waits = outcome.memory.limits_wait;
         let mut member = None;
         if managed && is_steered {
+            if steered_by.overflow_above_spot {
+                self.below_overflow.insert(pool.name.clone());
+            }
             self.warnings.extend(steered_by.warning);
             member = self
                 .member(pool, &outcome, &eligible, &groups)
@@ -265,13 +273,14 @@ impl<'a> Planner<'a> {
     }
 
     /// The groups that pay for a pool. One without a complete hour yet is left out as long as another can tell.
-    fn groups_of(&self, eligible: &Eligible<'_>) -> Vec<&'a GroupNow> {
-        let all = || {
-            eligible
-                .groups
-                .iter()
-                .filter_map(|id| self.groups.iter().find(|group| group.id == *id))
+    fn groups_of(&self, eligible: &Eligible<'_>, gives_back: bool) -> Vec<&'a GroupNow> {
+        let groups = if gives_back {
+            &self.groups.giving_back
+        } else {
+            &self.groups.keeping
         };
+        let find = |id: &GroupId| groups.iter().find(|group| group.id == *id);
+        let all = || eligible.groups.iter().filter_map(find);
         let known: Vec<&GroupNow> = all().filter(|group| !group.is_new).collect();
         if known.is_empty() { all().collect() } else { known }
     }
@@ -280,7 +289,7 @@ impl<'a> Planner<'a> {
         &mut self,
         pool: &NodePool,
         managed: bool,
-        by_limits: bool,
+        (by_limits, gives_back): (bool, bool),
         eligible: &Eligible<'_>,
         groups: &[&GroupNow],
     ) -> (Outcome, Want) {
@@ -301,15 +310,13 @@ impl<'a> Planner<'a> {
             last: last_decision(previous, record.as_ref()),
             over_since: previous.and_then(|p| p.memory.over_since),
             launches: self.launches,
-            rivals_launch: if by_limits {
+            worth_filling_from: if gives_back {
                 Money::ZERO
             } else {
-                self.rivals_launch(pool)
+                self.worth_filling_from(pool, groups)
             },
             live,
             filling: previous.and_then(|p| p.memory.filling),
-            turned: self.turned(pool, managed, by_limits),
-            stands_above: self.stands_above(pool),
         });
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)
@@ -386,6 +393,10 @@ impl<'a> Planner<'a> {
         let Some(what) = roll_out(pool, claims, self.inputs.now) else {
             return want;
         };
+        let until = self.inputs.now + self.inputs.config.policy.dwell.0;
+        if self.should_lose(pool, outcome, going_until(pool, claims, until)) {
+            return want;
+        }
         let message = format!(
             "{what}: its weight stays above Spot meanwhile, since below they would all be replaced by Spot"
         );
@@ -398,7 +409,13 @@ impl<'a> Planner<'a> {
     /// pays costs on-demand − Spot an hour; below, the part that the plan pays goes to Spot as well, and costs Spot.
     fn costs_more_above(&self, pool: &NodePool, outcome: &Outcome) -> bool {
         let full = matches!(outcome.decision, Decision::Hold | Decision::Drain);
-        let Some(arithmetic) = outcome.arithmetic.as_deref().filter(|_| full) else {
+        full && self.should_lose(pool, outcome, 1.0)
+    }
+
+    /// The same where only a part of the pool's nodes would be gone before it is decided anew. Those that nobody pays for
+    /// may be among them.
+    fn should_lose(&self, pool: &NodePool, outcome: &Outcome, part: f64) -> bool {
+        let Some(arithmetic) = outcome.arithmetic.as_deref() else {
             return false;
         };
         let billed = self.own_nodes(pool).filter(|node| is_billed_on_demand(node));
@@ -407,12 +424,13 @@ impl<'a> Planner<'a> {
             .map(|(_, cost, _)| cost)
             .sum();
         let uncovered = arithmetic.excess.or_zero().min(own);
+        let lost = (own.scale(part) - uncovered).or_zero();
         let ratio = arithmetic.groups.iter().filter_map(|id| {
-            let group = self.groups.iter().find(|group| group.id == *id)?;
-            Some(group.stakes.spot_ratio)
+            let group = self.groups.keeping.iter().find(|group| group.id == *id)?;
+            Some(group.ratio.spot_ratio)
         });
         let ratio = ratio.fold(0.0, f64::max);
-        uncovered.scale(1.0 - ratio) > (own - uncovered).scale(ratio)
+        uncovered.scale(1.0 - ratio) > lost.scale(ratio)
     }
 
     fn is_managed(&self, pool: &NodePool) -> bool {

@@ -277,6 +277,20 @@ pub fn roll_out(pool: &NodePool, claims: &[NodeClaim], now: DateTime<Utc>) -> Op
     }
 }
 
+/// The part of the pool's nodes that drift or age takes by then.
+#[must_use]
+pub fn going_until(pool: &NodePool, claims: &[NodeClaim], until: DateTime<Utc>) -> f64 {
+    let own = |claim: &&NodeClaim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting;
+    let goes = |claim: &&NodeClaim| claim.drifted || claim.expires_at().is_some_and(|at| at <= until);
+    let (all, going) = (
+        claims.iter().filter(own).count(),
+        claims.iter().filter(own).filter(goes).count(),
+    );
+    #[allow(clippy::cast_precision_loss)] // counts of nodes
+    let part = going as f64 / all.max(1) as f64;
+    part
+}
+
 /// What a full pool lacks to yield: protection from consolidation. `excess` is what its plans' demand exceeds them by;
 /// `below` tells that it stands below every Spot pool already.
 #[must_use]

@@ -165,14 +165,6 @@ impl State {
     }
 }
 
-/// When a weight went up or down, newest first. After so many turns in a day it does not go up again, so that there are
-/// never more than six, the last of which lets it go down.
-pub type Turns = [Option<DateTime<Utc>>; 5];
-
-fn is_empty(turns: &Turns) -> bool {
-    turns.iter().all(Option::is_none)
-}
-
 /// What a decision wants to be reminded of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -189,9 +181,6 @@ pub struct Memory {
     /// Since when no pool would take what this one cannot at its limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_overflow: Option<DateTime<Utc>>,
-    /// When its weight last went up or down, newest first.
-    #[serde(default, skip_serializing_if = "is_empty")]
-    pub turned: Turns,
     /// True once the pool was seen with Brimful's annotations.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,
@@ -226,9 +215,10 @@ mod tests {
     fn a_state_that_is_too_large_forgets_the_oldest_decisions_and_fits() {
         let now = DateTime::UNIX_EPOCH;
         let mut state = State::default();
-        for age in 0..600_i64 {
+        for age in 0..900_i64 {
             let memory = Memory {
-                turned: [Some(now); 5],
+                over_since: Some(now),
+                lost_overflow: Some(now),
                 ..Memory::default()
             };
             let pool = format!("pool-{age:03}");
@@ -242,8 +232,8 @@ mod tests {
             (MAX_BYTES - 400..=MAX_BYTES).contains(&length),
             "no more than needed: {length}"
         );
-        assert_eq!(kept.node_pools.len() + dropped, 600);
-        let last = format!("pool-{:03}", 599 - dropped);
+        assert_eq!(kept.node_pools.len() + dropped, 900);
+        let last = format!("pool-{:03}", 899 - dropped);
         assert_eq!(
             kept.node_pools.keys().next_back(),
             Some(&last),

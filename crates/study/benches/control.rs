@@ -155,7 +155,9 @@ fn show_hours(scenario: Scenario, wanted: &Wanted) {
     println!("scenario,policy,hour,commitment,others,asked,of it on demand,on demand,spot,waiting,says");
     for policy in &wanted.policies {
         let run = play(&trace, &start, *policy, wanted);
-        for (hour, ((on_demand, spot, waiting), reason)) in run.steps.iter().skip(5).step_by(6).zip(&run.reasons).enumerate() {
+        for (hour, ((on_demand, spot, waiting), reason)) in
+            run.steps.iter().skip(5).step_by(6).zip(&run.reasons).enumerate()
+        {
             let step = WARM_UP_DAYS * STEPS_PER_DAY + hour * 6;
             let tariff = trace.tariff(step);
             let (asked, fixed) = trace.work.asked[step];

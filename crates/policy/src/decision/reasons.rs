@@ -4,7 +4,6 @@ use super::{Facts, Level, has_room, names};
 use crate::groups::GroupNow;
 use crate::prices::{Price, Source};
 use brimful_savings_plans::nowcast::Method;
-use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
 
 pub(super) fn drain(facts: &Facts<'_>, level: &Level) -> String {
@@ -46,7 +45,7 @@ pub(super) fn fill(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -
         "{} of {} stands unused ({}): {room}",
         level.room.per_hour(),
         names(&free),
-        demand(facts, &free, level.method)
+        demand(&free, level.method)
     )
 }
 
@@ -55,28 +54,17 @@ pub(super) fn hold(facts: &Facts<'_>, level: &Level, node: &str, to_start: Money
         return claimed(facts).unwrap_or_else(|| full(facts, level));
     }
     let free = with_room(facts);
-    let takes = match facts.turned {
-        None => format!("one {node}, or what the pools launch at a time"),
-        Some(_) => format!(
-            "one {node}, or twice what the pools launch at a time; twice as much for each time that its weight went up and down in the last 24 h"
-        ),
+    let takes = if facts.worth_filling_from > Money::ZERO {
+        format!("one {node}, and enough of what the pools launch at a time")
+    } else {
+        format!("one {node}")
     };
     format!(
         "{} of {} is free ({}), which is less than the {} that it takes to fill ({takes})",
         level.room.per_hour(),
         names(&free),
-        demand(facts, &free, level.method),
+        demand(&free, level.method),
         to_start.per_hour()
-    )
-}
-
-pub(super) fn rests(facts: &Facts<'_>, level: &Level) -> String {
-    let free = with_room(facts);
-    format!(
-        "{} of {} is free ({}), but its weight has gone up and down lately: it does not go up again yet",
-        level.room.per_hour(),
-        names(&free),
-        demand(facts, &free, level.method)
     )
 }
 
@@ -97,12 +85,12 @@ fn full(facts: &Facts<'_>, level: &Level) -> String {
     format!(
         "{} are full: {}",
         names(facts.groups),
-        demand(facts, facts.groups, level.method)
+        demand(facts.groups, level.method)
     )
 }
 
 /// `demand 1.700 $/h of 2.000 $/h by the report and live Nodes, 1.750 $/h to plan for in the next 16 h`.
-fn demand(facts: &Facts<'_>, groups: &[&GroupNow], method: Method) -> String {
+fn demand(groups: &[&GroupNow], method: Method) -> String {
     let commitment: Money = groups.iter().map(|group| group.commitment).sum();
     let estimates = groups.iter().filter_map(|group| group.nowcast.as_ref());
     let now: Money = estimates.map(|estimate| estimate.demand).sum();
@@ -113,11 +101,11 @@ fn demand(facts: &Facts<'_>, groups: &[&GroupNow], method: Method) -> String {
         Method::LastMature => "by the newest complete hours",
     };
     format!(
-        "demand {} of {} {how}, {} to plan for in the next {}",
+        "demand {} of {} {how}, {} to plan for in the next {} h",
         now.per_hour(),
         commitment.per_hour(),
         planned.per_hour(),
-        human_duration(facts.policy.lookahead.0)
+        groups.first().map_or(0, |group| group.lookahead)
     )
 }
 

@@ -21,7 +21,6 @@ mod limits;
 mod peers;
 mod protection;
 mod recorded;
-mod turns;
 
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";
@@ -616,7 +615,7 @@ fn mixed_and_spot_pools_are_never_decided() {
 }
 
 #[test]
-fn a_roll_out_keeps_a_full_pools_weight() {
+fn a_roll_out_keeps_a_full_pools_weight_unless_what_goes_is_what_should() {
     let mut scene = Scene::compute(2.0, 2.0);
     scene.pools[0] = committed().weight(60);
     scene.claims = Some(vec![NodeClaim {
@@ -634,10 +633,21 @@ fn a_roll_out_keeps_a_full_pools_weight() {
     }]);
     assert_eq!(decided(&scene), (Decision::Hold, Some(60)));
     assert!(codes(&scene.run()).contains(&"roll-out"));
-    // A pool that must shrink a little must not lose everything either.
+    // A pool that must shrink a little must not lose everything either: 0.6 × $0.5 against 0.4 × $1.54.
+    scene.nodes = Some((0..34).map(node).collect());
     over(&mut scene, 0.5);
     scene.pools[0] = committed().weight(5);
     assert_eq!(decided(&scene), (Decision::Drain, Some(60)));
+    // Of ten nodes one goes in the hour, and more than that should.
+    let mut claims = scene.claims.take().unwrap();
+    let stays = |index| NodeClaim {
+        name: format!("b{index}"),
+        drifted: false,
+        ..claims[0].clone()
+    };
+    claims.extend((0..9).map(stays).collect::<Vec<_>>());
+    scene.claims = Some(claims);
+    assert_eq!(decided(&scene), (Decision::Drain, Some(5)));
 }
 
 #[test]

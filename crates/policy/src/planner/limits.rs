@@ -31,6 +31,8 @@ pub(super) struct ByLimits {
     pub(super) on: bool,
     /// Since when no other pool would take what they keep out.
     pub(super) lost_overflow: Option<DateTime<Utc>>,
+    /// True when an overflow pool comes before Spot.
+    pub(super) overflow_above_spot: bool,
     /// What stands in the way, or is about to.
     pub(super) warning: Option<Warning>,
 }
@@ -65,8 +67,12 @@ impl<'a> Planner<'a> {
                 "what it cannot take at its limits goes to {names} at list price, before Spot: make their weights lower than every \
                  Spot pool's"
             );
-            let above = (!above.is_empty()).then(|| warn(WarningCode::OverflowAboveSpot, &message));
-            return only(true, above.flatten().or(unclear));
+            let overflow_above_spot = !above.is_empty();
+            let above = overflow_above_spot.then(|| warn(WarningCode::OverflowAboveSpot, &message));
+            return ByLimits {
+                overflow_above_spot,
+                ..only(true, above.flatten().or(unclear))
+            };
         };
         // What stands is not torn down for a moment's sake, but neither made tighter.
         let known = self.inputs.state.node_pools.get(&pool.name);
@@ -89,6 +95,7 @@ impl<'a> Planner<'a> {
         ByLimits {
             on: true,
             lost_overflow: Some(since),
+            overflow_above_spot: false,
             warning: warn(WarningCode::OverflowLost, &message),
         }
     }

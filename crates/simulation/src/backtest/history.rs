@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::steerable::{HourRun, Own, Steerable};
 use crate::trace::Term;
+use brimful_policy::critical_ratio::USUAL_RATIO;
 use brimful_policy::identity::Identity;
-use brimful_policy::stakes::USUAL_RATIO;
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::savings_plan::{GroupId, Plan};
 use brimful_savings_plans::utilization::{GroupUse, Utilization};

@@ -218,7 +218,10 @@ impl Cluster {
                 let spec = &self.pools[machine.pool].spec;
                 let interrupted = spec.spot && dice.chance(weather.interruptions);
                 let age = step - machine.born;
-                interrupted || spec.expire_after.is_some_and(|hours| age >= hours * STEPS_PER_HOUR)
+                interrupted
+                    || spec
+                        .expire_after
+                        .is_some_and(|hours| age >= hours * STEPS_PER_HOUR)
             })
             .map(|machine| machine.serial)
             .collect();
@@ -272,7 +275,9 @@ impl Cluster {
         }
         let planned = self.plan(&left, weather);
         for new in planned {
-            let size = (0..SIZES.len()).find(|size| room(*size) >= new.asked).unwrap_or(new.largest);
+            let size = (0..SIZES.len())
+                .find(|size| room(*size) >= new.asked)
+                .unwrap_or(new.largest);
             self.launched += 1;
             self.machines.push(Machine {
                 serial: self.launched,
@@ -289,18 +294,27 @@ impl Cluster {
             }
         }
         let home = &self.home;
-        self.pending = left.into_iter().filter(|pod| home[*pod as usize] == NOWHERE).collect();
+        self.pending = left
+            .into_iter()
+            .filter(|pod| home[*pod as usize] == NOWHERE)
+            .collect();
     }
 
     /// The node that kube-scheduler takes for a pod: of those with room the one with most of it, as a part of the node.
     pub(super) fn roomiest(&self, pod: &Pod, but: u32, free: impl Fn(usize) -> u32) -> Option<usize> {
         let fits = (0..self.machines.len()).filter(|place| {
             let machine = &self.machines[*place];
-            free(*place) >= pod.cpu && machine.serial != but && !machine.drifted && self.suits(pod, machine.pool)
+            free(*place) >= pod.cpu
+                && machine.serial != but
+                && !machine.drifted
+                && self.suits(pod, machine.pool)
         });
         fits.max_by_key(|place| {
             let machine = &self.machines[*place];
-            (free(*place) * 1000 / room(machine.size), std::cmp::Reverse(machine.serial))
+            (
+                free(*place) * 1000 / room(machine.size),
+                std::cmp::Reverse(machine.serial),
+            )
         })
     }
 
@@ -332,11 +346,14 @@ impl Cluster {
                 new.asked += asked.cpu;
                 continue;
             }
-            let found = order.iter().filter(|pool| self.suits(asked, **pool)).find_map(|pool| {
-                let left = self.pools[*pool].limit.saturating_sub(taken[*pool]);
-                let fits = |size: &usize| SIZES[*size].1 <= left && room(*size) >= asked.cpu;
-                Some((*pool, (0..SIZES.len()).filter(fits).next_back()?))
-            });
+            let found = order
+                .iter()
+                .filter(|pool| self.suits(asked, **pool))
+                .find_map(|pool| {
+                    let left = self.pools[*pool].limit.saturating_sub(taken[*pool]);
+                    let fits = |size: &usize| SIZES[*size].1 <= left && room(*size) >= asked.cpu;
+                    Some((*pool, (0..SIZES.len()).filter(fits).next_back()?))
+                });
             if let Some((pool, largest)) = found {
                 taken[pool] += SIZES[largest].1;
                 planned.push(Planned {
@@ -370,7 +387,9 @@ impl Cluster {
                 && all(*pool)
                 && self.vcpu(*pool) - own + SIZES[size].1 <= self.pools[*pool].limit
         };
-        let pool = (0..self.pools.len()).filter(takes).max_by_key(|pool| self.rank(*pool))?;
+        let pool = (0..self.pools.len())
+            .filter(takes)
+            .max_by_key(|pool| self.rank(*pool))?;
         Some((pool, size))
     }
 
@@ -382,7 +401,11 @@ impl Cluster {
 
     /// What Karpenter takes for the price of a node of that pool and size, $/h.
     pub(super) fn price(&self, pool: usize, size: usize) -> f64 {
-        let each = if self.pools[pool].spec.spot { SPOT } else { ON_DEMAND };
+        let each = if self.pools[pool].spec.spot {
+            SPOT
+        } else {
+            ON_DEMAND
+        };
         each * f64::from(SIZES[size].1)
     }
 

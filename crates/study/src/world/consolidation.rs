@@ -62,7 +62,8 @@ impl Cluster {
     /// Single nodes, those first whose price is highest beside what moving their pods costs (`SavingsRatio`).
     fn shrink(&mut self, weather: &Weather<'_>, round: i64) {
         let mut budgets = Budgets::of(self, "Underutilized", weather, round);
-        let ratio = |machine: &Machine| self.price(machine.pool, machine.size) / (1.0 + machine.pods.len() as f64);
+        let ratio =
+            |machine: &Machine| self.price(machine.pool, machine.size) / (1.0 + machine.pods.len() as f64);
         let mut order: Vec<(f64, u32)> = self
             .machines
             .iter()

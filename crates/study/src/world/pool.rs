@@ -71,7 +71,8 @@ impl Pool {
             template["expireAfter"] = json!(format!("{hours}h"));
         }
         if let Some(team) = spec.team {
-            template["taints"] = json!([{ "key": "team", "value": team.to_string(), "effect": "NoSchedule" }]);
+            template["taints"] =
+                json!([{ "key": "team", "value": team.to_string(), "effect": "NoSchedule" }]);
         }
         let mut object = json!({
             "apiVersion": "karpenter.sh/v1", "kind": "NodePool",

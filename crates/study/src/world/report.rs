@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use brimful_policy::settings::Settings;
-use brimful_savings_plans::ledger::{Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey};
+use brimful_savings_plans::ledger::{
+    Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
+};
 use brimful_savings_plans::savings_plan::{Plan, PlanKind};
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization};
@@ -59,7 +61,13 @@ pub struct Report {
 impl Report {
     /// What a delivery holds: the hours that decisions look back on.
     #[must_use]
-    pub fn new(trace: &Trace, pools: &Cluster, history: &History, delivery: Delivery, config: &Settings) -> Self {
+    pub fn new(
+        trace: &Trace,
+        pools: &Cluster,
+        history: &History,
+        delivery: Delivery,
+        config: &Settings,
+    ) -> Self {
         let now = time_of(delivery.step);
         let lookback = config.lookback.0.num_hours() as usize;
         let arrival = delivery.step / STEPS_PER_HOUR;
@@ -92,7 +100,11 @@ impl Report {
 
 fn key(instance_type: &str, spot: bool) -> UsageKey {
     let kind = if spot { "SpotUsage" } else { "BoxUsage" };
-    let operation = if spot { "RunInstances:SV001" } else { "RunInstances" };
+    let operation = if spot {
+        "RunInstances:SV001"
+    } else {
+        "RunInstances"
+    };
     UsageKey {
         usage_type: format!("USE2-{kind}:{instance_type}").into(),
         operation: operation.into(),
@@ -166,7 +178,9 @@ impl<'a> Writer<'a> {
         let run = &history.0[hour];
         let is_spot = |pool: usize| self.cluster.pools[pool].spec.spot;
         let own = run.iter().filter(|((pool, _), _)| !is_spot(*pool));
-        let own: f64 = own.map(|((_, size), nodes)| f64::from(SIZES[*size].1) * nodes).sum();
+        let own: f64 = own
+            .map(|((_, size), nodes)| f64::from(SIZES[*size].1) * nodes)
+            .sum();
         let tariff = self.trace.tariff(hour * STEPS_PER_HOUR);
         let paid = tariff.paid(own);
         // AWS states the use before all of the rows that make it up are there.
@@ -177,7 +191,9 @@ impl<'a> Writer<'a> {
                 amounts.covered = amounts.covered.scale(here / used);
             }
         }
-        let own = run.iter().map(|((pool, size), nodes)| (Who::Own(*pool, *size), *nodes));
+        let own = run
+            .iter()
+            .map(|((pool, size), nodes)| (Who::Own(*pool, *size), *nodes));
         let usage: Vec<(Who, f64)> = own
             .chain([
                 (Who::OthersFamily, self.trace.others_family[hour] / 4.0),
@@ -202,7 +218,11 @@ impl<'a> Writer<'a> {
                 _ if reached => paid.by_instance,
                 _ => 0.0,
             };
-            let by_compute = if reached { (1.0 - by_instance) * paid.by_compute } else { 0.0 };
+            let by_compute = if reached {
+                (1.0 - by_instance) * paid.by_compute
+            } else {
+                0.0
+            };
             for index in 0..self.trace.plans.len() {
                 let term = self.trace.plans[index];
                 let (part, all, rate) = if term.instance {
@@ -222,7 +242,10 @@ impl<'a> Writer<'a> {
 
     fn row(&mut self, who: Who, class: UsageClass, hour: usize, amount: f64, cost: f64) {
         if amount > 1e-6 {
-            self.usage.entry((who, class)).or_default().push((hour_of(hour), amount, cost));
+            self.usage
+                .entry((who, class))
+                .or_default()
+                .push((hour_of(hour), amount, cost));
         }
     }
 
@@ -283,12 +306,17 @@ impl<'a> Writer<'a> {
         let mut rates = BTreeMap::new();
         for (plan, entry) in self.plans.iter().enumerate() {
             let is_instance = entry.plan.kind == PlanKind::Ec2Instance;
-            for (name, vcpu) in types.iter().filter(|(name, _)| !is_instance || *name != OTHERS_TYPE) {
+            for (name, vcpu) in types
+                .iter()
+                .filter(|(name, _)| !is_instance || *name != OTHERS_TYPE)
+            {
                 let rate = if is_instance { INSTANCE } else { COMPUTE };
                 rates.insert((plan, key(name, false)), dollars(rate * vcpu));
             }
         }
-        let prices = types.iter().map(|(name, vcpu)| (key(name, false), dollars(ON_DEMAND * vcpu)));
+        let prices = types
+            .iter()
+            .map(|(name, vcpu)| (key(name, false), dollars(ON_DEMAND * vcpu)));
         let regions = types
             .iter()
             .map(|(name, _)| (key(name, false).usage_type, Arc::from(REGION)));
@@ -299,7 +327,9 @@ impl<'a> Writer<'a> {
             series: listed.into_iter().map(|(series, _)| series).collect(),
             cells,
             newest_by_region: BTreeMap::from([(REGION.to_owned(), reached)]),
-            covered_regions: (0..self.plans.len()).map(|plan| (plan, REGION.to_owned())).collect(),
+            covered_regions: (0..self.plans.len())
+                .map(|plan| (plan, REGION.to_owned()))
+                .collect(),
             newest_usage: Some(reached),
             granularity: Some(Granularity::Hourly),
             regions: regions.collect(),

@@ -130,7 +130,10 @@ impl Start {
 /// # Errors
 /// The model could not carry a change out.
 pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, days: usize) -> Result<Run> {
-    let Start { mut cluster, mut history } = start.clone();
+    let Start {
+        mut cluster,
+        mut history,
+    } = start.clone();
     let committed: Vec<usize> = (0..cluster.pools.len())
         .filter(|pool| cluster.pools[*pool].spec.managed)
         .collect();
@@ -156,7 +159,9 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
         cluster.step(&trace.weather(step));
         history.note(step, &cluster);
         let (on_demand, spot) = cluster.by_capacity();
-        found.bill.add(&trace.tariff(step).bill(f64::from(on_demand), f64::from(spot)));
+        found
+            .bill
+            .add(&trace.tariff(step).bill(f64::from(on_demand), f64::from(spot)));
         found.steps.push((on_demand, spot, cluster.pending.len()));
         if step % STEPS_PER_HOUR == STEPS_PER_HOUR - 1 {
             found.reasons.push(reason);
@@ -239,12 +244,19 @@ impl Brimful {
             doubt: doubt.as_deref(),
         });
         let mut patches = patches;
-        for pool in proposal.pools.iter().filter(|pool| pool.changes() || pool.restore) {
+        for pool in proposal
+            .pools
+            .iter()
+            .filter(|pool| pool.changes() || pool.restore)
+        {
             cluster.patch(&pool.pool.name, &patch(pool, now))?;
             patches += 1;
         }
         let reason = proposal.pools.iter().find(|pool| pool.managed).map(|pool| {
-            format!("{} w{:?} {:?} {}", pool.outcome.decision, pool.proposed, pool.limits, pool.outcome.reason)
+            format!(
+                "{} w{:?} {:?} {}",
+                pool.outcome.decision, pool.proposed, pool.limits, pool.outcome.reason
+            )
         });
         self.state = proposal.state;
         Ok((patches, reason.unwrap_or_default()))

@@ -3,11 +3,11 @@
 use brimful_simulation::dice::Dice;
 use brimful_simulation::trace::{Delivery, Lateness, STEPS_PER_DAY, STEPS_PER_HOUR};
 
+use super::SPOT;
 use super::bill::Tariff;
 use super::cluster::Weather;
 use super::pool::Spec;
 use super::workload::{Deployment, Workload};
-use super::SPOT;
 
 /// Days in which nobody acts.
 pub const WARM_UP_DAYS: usize = 21;
@@ -73,7 +73,10 @@ impl Trace {
     pub fn tariff(&self, step: usize) -> Tariff {
         let hour = (step / STEPS_PER_HOUR).min(HOURS - 1);
         let sum = |instance: bool| {
-            let plans = self.plans.iter().filter(|plan| plan.instance == instance && plan.covers(hour));
+            let plans = self
+                .plans
+                .iter()
+                .filter(|plan| plan.instance == instance && plan.covers(hour));
             plans.map(|plan| plan.commitment).sum()
         };
         let reached = if self.shared { 1.0 } else { 0.0 };
@@ -206,22 +209,67 @@ impl Scenario {
     pub fn about(self) -> (&'static str, &'static str) {
         match self {
             Self::Steady => ("steady", "nothing but noise"),
-            Self::Diurnal => ("diurnal", "the workload varies by ±30 % over the day, others by ±25 %, at the same time"),
-            Self::Holiday => ("holiday", "working days with a peak, quiet weekends, and seven days as quiet as those"),
-            Self::NoisyOthers => ("noisy-others", "others' use has 15 % of noise that lasts five hours"),
-            Self::OthersStep => ("others-step", "others go from $6.5/h to $8.5/h on day 10 and to $5/h on day 18"),
-            Self::Bursts => ("bursts", "a workload of 240 vCPU, and four batches a day of 100 to 300 for one to three hours"),
+            Self::Diurnal => (
+                "diurnal",
+                "the workload varies by ±30 % over the day, others by ±25 %, at the same time",
+            ),
+            Self::Holiday => (
+                "holiday",
+                "working days with a peak, quiet weekends, and seven days as quiet as those",
+            ),
+            Self::NoisyOthers => (
+                "noisy-others",
+                "others' use has 15 % of noise that lasts five hours",
+            ),
+            Self::OthersStep => (
+                "others-step",
+                "others go from $6.5/h to $8.5/h on day 10 and to $5/h on day 18",
+            ),
+            Self::Bursts => (
+                "bursts",
+                "a workload of 240 vCPU, and four batches a day of 100 to 300 for one to three hours",
+            ),
             Self::Shrinking => ("shrinking", "the workload goes from 440 to 140 vCPU, evenly"),
-            Self::OnDemandPods => ("on-demand-pods", "as diurnal; 35 % of the workload must not run on Spot"),
-            Self::InstancePlan => ("instance-plan", "as diurnal; $5/h of the $14/h are an EC2 Instance plan, others run the family, too"),
-            Self::LimitedSharing => ("limited-sharing", "as diurnal; the plan ($8/h) does not reach the other account"),
-            Self::Renewal => ("renewal", "as diurnal; $6/h of the $14/h end on day 10 and are bought anew that very hour"),
-            Self::Ended => ("ended", "as diurnal; $5/h of the $14/h end on day 10, $4/h are bought on day 18"),
-            Self::ShortExpiry => ("short-expiry", "as diurnal; nodes of the committed pool live for 24 hours"),
-            Self::RollOut => ("roll-out", "as diurnal; on day 9 at noon all nodes of the committed pool drift"),
-            Self::TenPools => ("ten-pools", "as diurnal; five teams, each with a committed and a Spot pool of its own"),
-            Self::SpotShortage => ("spot-shortage", "as diurnal; four times there is no Spot for 3 to 10 hours"),
-            Self::Outages => ("outages", "as diurnal; six times the job cannot run for 2 to 12 hours"),
+            Self::OnDemandPods => (
+                "on-demand-pods",
+                "as diurnal; 35 % of the workload must not run on Spot",
+            ),
+            Self::InstancePlan => (
+                "instance-plan",
+                "as diurnal; $5/h of the $14/h are an EC2 Instance plan, others run the family, too",
+            ),
+            Self::LimitedSharing => (
+                "limited-sharing",
+                "as diurnal; the plan ($8/h) does not reach the other account",
+            ),
+            Self::Renewal => (
+                "renewal",
+                "as diurnal; $6/h of the $14/h end on day 10 and are bought anew that very hour",
+            ),
+            Self::Ended => (
+                "ended",
+                "as diurnal; $5/h of the $14/h end on day 10, $4/h are bought on day 18",
+            ),
+            Self::ShortExpiry => (
+                "short-expiry",
+                "as diurnal; nodes of the committed pool live for 24 hours",
+            ),
+            Self::RollOut => (
+                "roll-out",
+                "as diurnal; on day 9 at noon all nodes of the committed pool drift",
+            ),
+            Self::TenPools => (
+                "ten-pools",
+                "as diurnal; five teams, each with a committed and a Spot pool of its own",
+            ),
+            Self::SpotShortage => (
+                "spot-shortage",
+                "as diurnal; four times there is no Spot for 3 to 10 hours",
+            ),
+            Self::Outages => (
+                "outages",
+                "as diurnal; six times the job cannot run for 2 to 12 hours",
+            ),
         }
     }
 
@@ -245,7 +293,10 @@ impl Scenario {
                 level: |at| 240.0 + 200.0 * at.business(is_quiet(at)),
                 ..Recipe::plain()
             },
-            Self::NoisyOthers => Recipe { others_noise: (0.8, 0.15), ..Recipe::plain() },
+            Self::NoisyOthers => Recipe {
+                others_noise: (0.8, 0.15),
+                ..Recipe::plain()
+            },
             Self::OthersStep => Recipe {
                 others: |at| match at.day {
                     ..10.4 => 6.5,
@@ -254,35 +305,75 @@ impl Scenario {
                 },
                 ..Recipe::plain()
             },
-            Self::Bursts => Recipe { level: |_| 240.0, bursts: (4.0, 200.0), ..Recipe::plain() },
+            Self::Bursts => Recipe {
+                level: |_| 240.0,
+                bursts: (4.0, 200.0),
+                ..Recipe::plain()
+            },
             Self::Shrinking => Recipe {
                 level: |at| 440.0 - 300.0 * (at.day / MONTH_DAYS as f64).clamp(0.0, 1.0),
                 ..Recipe::plain()
             },
-            Self::OnDemandPods => Recipe { on_demand: 0.35, ..by_day() },
+            Self::OnDemandPods => Recipe {
+                on_demand: 0.35,
+                ..by_day()
+            },
             Self::InstancePlan => Recipe {
-                plans: vec![plan(9.0), Term { instance: true, ..plan(5.0) }],
+                plans: vec![
+                    plan(9.0),
+                    Term {
+                        instance: true,
+                        ..plan(5.0)
+                    },
+                ],
                 others: |at| 4.5 * (1.0 + 0.25 * at.tide()),
                 others_family: |at| 80.0 * (1.0 + 0.25 * at.tide()),
                 ..by_day()
             },
-            Self::LimitedSharing => Recipe { plans: vec![plan(8.0)], shared: false, ..by_day() },
+            Self::LimitedSharing => Recipe {
+                plans: vec![plan(8.0)],
+                shared: false,
+                ..by_day()
+            },
             Self::Renewal => Recipe {
-                plans: vec![plan(8.0), ending(6.0, 10), Term { from: FIRST + 10 * 24 + 10, ..plan(6.0) }],
+                plans: vec![
+                    plan(8.0),
+                    ending(6.0, 10),
+                    Term {
+                        from: FIRST + 10 * 24 + 10,
+                        ..plan(6.0)
+                    },
+                ],
                 ..by_day()
             },
             Self::Ended => Recipe {
-                plans: vec![plan(9.0), ending(5.0, 10), Term { from: FIRST + 18 * 24 + 14, ..plan(4.0) }],
+                plans: vec![
+                    plan(9.0),
+                    ending(5.0, 10),
+                    Term {
+                        from: FIRST + 18 * 24 + 14,
+                        ..plan(4.0)
+                    },
+                ],
                 ..by_day()
             },
-            Self::ShortExpiry => Recipe { expire_after: Some(24), ..by_day() },
+            Self::ShortExpiry => Recipe {
+                expire_after: Some(24),
+                ..by_day()
+            },
             Self::RollOut => Recipe {
                 rolls_out: (WARM_UP_DAYS + 9) * STEPS_PER_DAY + STEPS_PER_DAY / 2,
                 ..by_day()
             },
             Self::TenPools => Recipe { teams: 5, ..by_day() },
-            Self::SpotShortage => Recipe { shortages: 4, ..by_day() },
-            Self::Outages => Recipe { outages: 6, ..by_day() },
+            Self::SpotShortage => Recipe {
+                shortages: 4,
+                ..by_day()
+            },
+            Self::Outages => Recipe {
+                outages: 6,
+                ..by_day()
+            },
         }
     }
 }
@@ -335,7 +426,9 @@ impl Recipe {
         let hours = |shape: Shape, noise: Vec<f64>| {
             let hours = noise.into_iter().enumerate();
             let level = |hour: usize| shape(moment(hour as f64 + 0.5));
-            hours.map(|(hour, noise)| (level(hour) * (1.0 + noise)).max(0.0)).collect()
+            hours
+                .map(|(hour, noise)| (level(hour) * (1.0 + noise)).max(0.0))
+                .collect()
         };
         let (keep, spread) = self.others_noise;
         Trace {
@@ -362,10 +455,17 @@ impl Recipe {
         };
         let overflow = Spec::new("overflow", false, None);
         if self.teams == 0 {
-            return vec![committed("committed", None), overflow, Spec::new("spot", true, Some(10))];
+            return vec![
+                committed("committed", None),
+                overflow,
+                Spec::new("spot", true, Some(10)),
+            ];
         }
         let of = |team: usize| {
-            let spot = Spec { team: Some(team), ..Spec::new(&format!("spot-{team}"), true, Some(10)) };
+            let spot = Spec {
+                team: Some(team),
+                ..Spec::new(&format!("spot-{team}"), true, Some(10))
+            };
             [committed(&format!("committed-{team}"), Some(team)), spot]
         };
         let pools = (0..self.teams).flat_map(of);
@@ -399,7 +499,12 @@ impl Recipe {
             }
         }
         if self.bursts.0 > 0.0 {
-            deployments.push(Deployment { level: bursts, churn: 0.0, on_demand: false, team: 0 });
+            deployments.push(Deployment {
+                level: bursts,
+                churn: 0.0,
+                on_demand: false,
+                team: 0,
+            });
         }
         deployments
     }

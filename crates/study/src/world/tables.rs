@@ -66,7 +66,11 @@ impl Estimate {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count.max(1.0);
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let t = values.len().checked_sub(2).and_then(|place| T.get(place)).unwrap_or(&2.0);
+        let t = values
+            .len()
+            .checked_sub(2)
+            .and_then(|place| T.get(place))
+            .unwrap_or(&2.0);
         let half = if values.len() < 2 {
             0.0
         } else {
@@ -87,7 +91,10 @@ pub fn tables(outcomes: &[Outcome]) -> String {
     let policies: BTreeSet<Policy> = outcomes.iter().map(|outcome| outcome.policy).collect();
     let scenarios: BTreeSet<Scenario> = outcomes.iter().map(|outcome| outcome.scenario).collect();
     let mut text = String::new();
-    let _ = writeln!(text, "#### Cost beyond the bound, % of the commitment: mean ± 95 % interval\n");
+    let _ = writeln!(
+        text,
+        "#### Cost beyond the bound, % of the commitment: mean ± 95 % interval\n"
+    );
     let names: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
     let _ = writeln!(text, "| scenario | {} |", names.join(" | "));
     let _ = writeln!(text, "| --- |{}", " ---: |".repeat(policies.len()));
@@ -104,18 +111,32 @@ pub fn tables(outcomes: &[Outcome]) -> String {
         for (sum, estimate) in sums.iter_mut().zip(&found) {
             sum.push(estimate.mean);
         }
-        let shown: Vec<String> = found.iter().map(|one| format!("{:.1} ± {:.1}", one.mean, one.half)).collect();
+        let shown: Vec<String> = found
+            .iter()
+            .map(|one| format!("{:.1} ± {:.1}", one.mean, one.half))
+            .collect();
         let _ = writeln!(text, "| {} | {} |", scenario.name(), shown.join(" | "));
     }
-    let means: Vec<String> = sums.iter().map(|sum| format!("**{:.1}**", Estimate::of(sum).mean)).collect();
+    let means: Vec<String> = sums
+        .iter()
+        .map(|sum| format!("**{:.1}**", Estimate::of(sum).mean))
+        .collect();
     let _ = writeln!(text, "| **all** | {} |", means.join(" | "));
     for policy in &policies {
-        let _ = writeln!(text, "\n#### {}: % of the commitment, patches a day\n", policy.name());
-        let _ = writeln!(text, "| scenario | beyond the bound | unused beyond it | spill beyond it | against leaving alone, at most | patches |");
+        let _ = writeln!(
+            text,
+            "\n#### {}: % of the commitment, patches a day\n",
+            policy.name()
+        );
+        let _ = writeln!(
+            text,
+            "| scenario | beyond the bound | unused beyond it | spill beyond it | against leaving alone, at most | patches |"
+        );
         let _ = writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: |");
         for scenario in &scenarios {
             let found = chosen(outcomes, *scenario, *policy);
-            let of = |figure: fn(&Outcome) -> f64| Estimate::of(&found.iter().map(figure).collect::<Vec<_>>());
+            let of =
+                |figure: fn(&Outcome) -> f64| Estimate::of(&found.iter().map(figure).collect::<Vec<_>>());
             let alone = of(Outcome::against_alone);
             let _ = writeln!(
                 text,

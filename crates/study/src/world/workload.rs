@@ -4,13 +4,7 @@ use brimful_simulation::dice::Dice;
 use brimful_simulation::trace::STEPS_PER_HOUR;
 
 /// What pods ask for, thousandths of a vCPU, and how many of a hundred ask for it.
-const REQUESTS: [(u32, f64); 5] = [
-    (250, 0.30),
-    (500, 0.30),
-    (1000, 0.20),
-    (2000, 0.15),
-    (4000, 0.05),
-];
+const REQUESTS: [(u32, f64); 5] = [(250, 0.30), (500, 0.30), (1000, 0.20), (2000, 0.15), (4000, 0.05)];
 
 /// A pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,6 @@
 //! node stays for hours once it is launched, and Karpenter does not move running Spot nodes to on-demand, it is the
 //! demand of the hours ahead that counts, not just this moment's.
 
-use chrono::Duration;
-
 use brimful_savings_plans::ledger::{Ledger, UsageClass};
 use brimful_types::money::Money;
 
@@ -18,27 +16,19 @@ pub const USUAL_RATIO: f64 = 0.4;
 const LEAST_RATIO: f64 = 0.1;
 const MOST_RATIO: f64 = 0.9;
 
-/// A drain takes minutes, filling up again takes hours: excess counts that lasts so many hours, this one included, ...
-pub const LASTING_HOURS: usize = 6;
-/// ... and that demand reaches in all but so many cases.
-pub(super) const LASTING_QUANTILE: f64 = 0.2;
-
-/// What erring costs.
+/// What one node too many costs beside one too few (the newsvendor's critical ratio).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stakes {
+pub struct CriticalRatio {
     /// Spot price over on-demand price.
     pub spot_ratio: f64,
     /// True when the report's own Spot rows tell it.
     pub learned: bool,
-    /// So many hours, this one included, a node that is launched now is taken to stay.
-    pub lookahead: usize,
 }
 
-impl Stakes {
+impl CriticalRatio {
     /// What the report tells: cost of Spot instances over what the same hours would have cost on demand.
     #[must_use]
-    pub fn learn(ledger: &Ledger, lookahead: Duration) -> Self {
-        let lookahead = usize::try_from(lookahead.num_hours()).unwrap_or_default().max(1);
+    pub fn learn(ledger: &Ledger) -> Self {
         let prices: Vec<Option<Money>> = ledger
             .series
             .iter()
@@ -59,12 +49,10 @@ impl Stakes {
             Some(ratio) => Self {
                 spot_ratio: ratio.clamp(LEAST_RATIO, MOST_RATIO),
                 learned: true,
-                lookahead,
             },
             None => Self {
                 spot_ratio: USUAL_RATIO,
                 learned: false,
-                lookahead,
             },
         }
     }
