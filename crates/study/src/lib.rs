@@ -8,12 +8,12 @@
     reason = "counts of nodes, steps and hours are small"
 )]
 
-pub mod scenario;
-pub mod tables;
 pub mod world;
 
 #[cfg(test)]
 mod tests {
     mod backtest;
     mod laws;
+    /// Scenarios for the model behind `brimful backtest`, in which a node is a unit of work.
+    mod scenario;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Duration;
 
-use crate::scenario::Scenario;
+use super::scenario::Scenario;
 use brimful_policy::identity::Identity;
 use brimful_policy::settings::Settings;
 use brimful_savings_plans::ledger::Ledger;

@@ -1,6 +1,6 @@
 //! Laws of the model, on short runs.
 
-use crate::scenario::Scenario;
+use super::scenario::Scenario;
 use brimful_policy::limits::Vcpu;
 use brimful_policy::settings::Settings;
 use brimful_simulation::billing::Tariff;
