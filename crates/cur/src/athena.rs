@@ -125,6 +125,10 @@ pub async fn read(
     let watch = Watch::begin(table, files, request, (athena, found.format)).await?;
     let rows = rows_by_period(table, athena, &described, request.periods).await?;
     let chosen = chosen(table, request, &rows)?;
+    let total = rows
+        .iter()
+        .filter(|(period, _)| period.is_none_or(|period| chosen.contains(&period)));
+    let total: u64 = total.map(|(_, rows)| rows).sum();
     let name = sql::table(&table.database, &table.table);
     let question = Question {
         table: &name,
@@ -134,22 +138,7 @@ pub async fn read(
         periods: described.period.map(|columns| (columns, chosen.as_slice())),
         since: request.window.as_ref().map(|window| window.start),
     };
-    let total = rows
-        .iter()
-        .filter(|(period, _)| period.is_none_or(|period| chosen.contains(&period)));
-    let total: u64 = total.map(|(_, rows)| rows).sum();
-    let symbols = Arc::new(Symbols::default());
-    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
-    let mut builder = builder.for_cluster(request.own);
-    let mut done = 0;
-    athena
-        .run(&question.sql(), &mut |page| {
-            let groups = Groups::read(&page, &symbols)?;
-            done += groups.line_items();
-            (request.progress)(done, total);
-            builder.add(&groups)
-        })
-        .await?;
+    let builder = ask(athena, &question, request, total).await?;
     let mut warnings = watch.end(table, athena).await?;
     warnings.extend(watch.lacking(table, &chosen));
     let ledger = builder.finish()?;
@@ -172,6 +161,28 @@ pub async fn read(
         missing: found.missing.iter().map(ToString::to_string).collect(),
         warnings,
     })
+}
+
+/// Adds up the answer, page by page; `total` is how many line items it stands for.
+async fn ask(
+    athena: &dyn QueryEngine,
+    question: &Question<'_>,
+    request: &Request<'_>,
+    total: u64,
+) -> Result<LedgerBuilder> {
+    let symbols = Arc::new(Symbols::default());
+    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
+    let mut builder = builder.for_cluster(request.own);
+    let mut done = 0;
+    athena
+        .run(&question.sql(), &mut |page| {
+            let groups = Groups::read(&page, &symbols)?;
+            done += groups.line_items();
+            (request.progress)(done, total);
+            builder.add(&groups)
+        })
+        .await?;
+    Ok(builder)
 }
 
 /// That every query reads the whole table, if so.
