@@ -349,6 +349,8 @@ async fn conclude(found: &Found, read: Option<Analysis>, cluster: Result<Pools>,
         checks.extend(report::checks(&run.analysis, &proposal, &found.config, found.now));
     }
     if has_pools {
-        checks.extend(pools::checks(&found.config, |config| run.propose_with(config)));
+        checks.extend(pools::checks(&found.config, found.now, |config| {
+            run.propose_with(config)
+        }));
     }
 }
