@@ -121,7 +121,7 @@ pub async fn read(
         ));
     };
     let described = Described::of(&columns, &partitions);
-    let found = find(table, &described, request.detail)?;
+    let found = find(table, &described, request.options.detail)?;
     let watch = Watch::begin(table, files, request, (athena, found.format)).await?;
     let rows = rows_by_period(table, athena, &described, request.periods).await?;
     let chosen = chosen(table, request, &rows)?;
@@ -134,7 +134,7 @@ pub async fn read(
         table: &name,
         schema: &described.schema,
         columns: &found,
-        detail: request.detail,
+        detail: request.options.detail,
         periods: described.period.map(|columns| (columns, chosen.as_slice())),
         since: request.window.as_ref().map(|window| window.start),
     };
@@ -171,14 +171,14 @@ async fn ask(
     total: u64,
 ) -> Result<LedgerBuilder> {
     let symbols = Arc::new(Symbols::default());
-    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
-    let mut builder = builder.for_cluster(request.own);
+    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.options.detail);
+    let mut builder = builder.for_cluster(request.options.own);
     let mut done = 0;
     athena
         .run(&question.sql(), &mut |page| {
             let groups = Groups::read(&page, &symbols)?;
             done += groups.line_items();
-            (request.progress)(done, total);
+            (request.options.progress)(done, total);
             builder.add(&groups)
         })
         .await?;

@@ -19,7 +19,7 @@ pub(super) async fn count(
     kept: &mut Kept<'_>,
 ) -> Result<Option<(LedgerBuilder, Totals)>, ReadError> {
     let symbols = Arc::new(Symbols::default());
-    let mut builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
+    let mut builder = LedgerBuilder::new(&symbols, request.window.clone(), request.options.detail);
     let mut totals = Totals::default();
     let from = request.window.as_ref().map(|window| window.start);
     let mut in_window = true;
