@@ -196,7 +196,7 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
     // The libraries below talk of requests, headers and retries: only on request.
     let filter = match (quiet, verbose) {
         (true, _) => "error",
-        // What it warns of are credentials that fail: told in Brimful's own words, and without what a program said.
+        // What it warns of are credentials that fail: reported in Brimful's own words, and without what a program said.
         (_, 0) => "warn,aws_config=error,brimful=info",
         (_, 1) => "warn,aws_config=error,brimful=debug",
         _ => "debug",

@@ -225,7 +225,7 @@ async fn state_of_cluster(cluster: &Cluster, namespace: &str, checks: &mut Vec<C
     read.unwrap_or_default()
 }
 
-/// An error that a check has told already.
+/// An error that a check has reported already.
 fn silent(error: &Error) -> Error {
     Error::new(error.kind(), "")
 }

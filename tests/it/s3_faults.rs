@@ -19,7 +19,7 @@ use brimful_cur::columns::Detail;
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
 use brimful_cur::reader::ReadOptions;
-use brimful_cur::store::Put;
+use brimful_cur::store::PutResult;
 use brimful_types::Error;
 
 use crate::support::block_on;
@@ -247,7 +247,7 @@ fn coordination(which: Which, access: &AwsAccess) -> String {
         let board = source::coordination(&place, access).await?;
         if which == Which::CoordinationPut {
             let written = shared::write(board.as_ref(), "prod.json", "this", None).await?;
-            return Ok(matches!(written, Put::Done(_)));
+            return Ok(matches!(written, PutResult::Done(_)));
         }
         let entries = shared::read(board.as_ref()).await?;
         assert_eq!(entries.len(), 1);

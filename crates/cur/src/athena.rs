@@ -53,7 +53,7 @@ pub struct AthenaTable {
     pub output: Option<String>,
     /// A run that scans more is stopped.
     pub most_bytes: u64,
-    /// Where the report's files lie, if it is known: their manifests tell whether AWS rewrote them during the query.
+    /// Where the report's files lie, if it is known: their manifests show whether AWS rewrote them during the query.
     pub files: Option<Box<Location>>,
 }
 
@@ -204,7 +204,7 @@ fn find(table: &AthenaTable, described: &Described, detail: Detail) -> Result<Co
     Ok(columns.only(detail.wanted()))
 }
 
-/// Rows by billing period; by none where the table does not tell it.
+/// Rows by billing period; by none where the table does not show it.
 type Rows = BTreeMap<Option<BillingPeriod>, u64>;
 
 /// The rows of each billing period, or of the whole table. Those that are likely wanted are looked at first: a table of
@@ -250,7 +250,7 @@ async fn count_rows(
     Ok(rows)
 }
 
-/// The billing periods to ask for; none where the table does not tell them.
+/// The billing periods to ask for; none where the table does not show them.
 fn chosen(table: &AthenaTable, request: &Request<'_>, rows: &Rows) -> Result<Vec<BillingPeriod>> {
     if rows.contains_key(&None) {
         return Ok(Vec::new());

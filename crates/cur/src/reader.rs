@@ -95,7 +95,7 @@ pub struct ReportData {
     pub bytes: u64,
     /// What AWS asks for scanning them, by an estimate, where it does.
     pub scan_cost: Option<Money>,
-    /// When AWS delivered the newest period, where that can be told.
+    /// When AWS delivered the newest period, where that is known.
     pub delivered: Option<DateTime<Utc>>,
     /// Columns that decisions need and some file lacks, sorted.
     pub missing: Vec<String>,
@@ -143,9 +143,9 @@ async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<
     let listing = Listing::of(store.as_ref()).await?;
     let mut manifests = Manifests::default();
     let mut kept = kept(store.as_ref(), request, &listing).await;
-    // A directory's manifest is read again: its time and size are all that tells its version.
+    // A directory's manifest is read again: its time and size are all that shows its version.
     if let Some(kept) = kept.as_ref().filter(|_| store.is_remote()) {
-        kept.tell_manifests(&mut manifests);
+        kept.fill(&mut manifests);
     }
     let snapshot = Snapshot::take(store.as_ref(), &place, listing, request.periods, &mut manifests).await?;
     let counted = match &mut kept {
@@ -251,7 +251,7 @@ async fn verified<T>(
     }
 }
 
-/// What the scans of a report's parts told beside the ledger.
+/// What the scans of a report's parts found beside the ledger.
 #[derive(Debug, Default)]
 struct Totals {
     format: Option<Format>,

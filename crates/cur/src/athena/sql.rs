@@ -99,9 +99,9 @@ pub(crate) struct Question<'a> {
     /// Where that schema keeps the facts.
     pub(crate) columns: &'a Columns,
     pub(crate) detail: Detail,
-    /// Of which billing periods; all when the table does not tell them.
+    /// Of which billing periods; all when the table does not show them.
     pub(crate) periods: Option<(PeriodColumns, &'a [BillingPeriod])>,
-    /// Line items that begin in this hour or later; all when `None`. What begins later than anybody looks tells how far the
+    /// Line items that begin in this hour or later; all when `None`. What begins later than anybody looks shows how far the
     /// report reaches.
     pub(crate) since: Option<Hour>,
 }
@@ -179,7 +179,7 @@ impl Question<'_> {
                 format!("coalesce({}, '')", several.join(", "))
             }
         };
-        // Whose usage it was matters to decisions only; of a fee it tells the plan's account.
+        // Whose usage it was matters to decisions only; of a fee it is the plan's account.
         let line_types: &[&str] = match fact {
             fact if self.detail == Detail::Plans && fact == Text::UsageAccount as usize => &[RECURRING_FEE],
             // Of usage it says its price, and would part what belongs together.
@@ -210,7 +210,7 @@ impl Question<'_> {
         }
     }
 
-    /// The column of a text fact that one column tells.
+    /// The column of a text fact that one column holds.
     fn raw(&self, fact: Text) -> Option<String> {
         self.columns.texts[fact as usize]
             .first()

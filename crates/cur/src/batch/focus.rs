@@ -177,7 +177,7 @@ impl BatchDecoder<'_> {
         })
     }
 
-    /// The usage type as it stands, unless it does not tell what the details do: an instance's type.
+    /// The usage type as it stands, unless it does not say what the details do: an instance's type.
     fn usage_type(&mut self, key: [Symbol; 5]) -> Symbol {
         let symbols = self.symbols;
         *self.focus.usage_types.entry(key).or_insert_with(|| {

@@ -1,6 +1,6 @@
 //! A row group read page by page: only the rows that matter, of the needed columns, into arrays.
 //!
-//! A report's rows are mostly tax, storage, traffic and requests. So the columns that tell which rows matter (the line
+//! A report's rows are mostly tax, storage, traffic and requests. So the columns that show which rows matter (the line
 //! item's type, its product and its usage type) are read first, as dictionary codes, and the other columns only at the
 //! rows found: those that only plans fill at the rows of plans, and where only late rows matter, the start of usage
 //! before the rest. Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read
@@ -25,8 +25,8 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use self::chunk::{Chunk, Shape};
-use self::gathered::{Chosen, texts_in_codes};
 use self::map::MapChunk;
+use self::selection::{Selection, texts_in_codes};
 use super::columns::Text;
 use super::object::FileBytes;
 
@@ -34,11 +34,11 @@ use super::object::FileBytes;
 pub(crate) const ROWS: u32 = 8192;
 
 mod chunk;
-mod gathered;
 pub(crate) mod guard;
-mod hybrid;
 mod map;
 mod page;
+mod rle;
+mod selection;
 
 /// Why pages could not be read here. The decoder reads them, or says what is wrong with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) struct Unread(pub(crate) &'static str);
 pub struct RowFilter {
     /// Facts of one column each, and the bits of what they say; of a file without the column, those of the empty string.
     pub leading: &'static [(Text, Bits)],
-    /// The bits of rows that tell of a plan. Columns that only plans fill are not read of other rows.
+    /// The bits of rows that concern a plan. Columns that only plans fill are not read of other rows.
     pub plan_bits: u8,
     /// The bits of fees and refunds, of which a description is read.
     pub fee_bits: u8,
@@ -92,7 +92,7 @@ pub(crate) struct Roots<'a> {
     pub(crate) leading: &'a [(usize, Bits)],
     /// The bits that rows have by what the file lacks.
     pub(crate) known: u8,
-    /// Those that are read only of rows that tell of a plan.
+    /// Those that are read only of rows that concern a plan.
     pub(crate) plan_columns: &'a [usize],
     /// Those that are read only of fees and refunds.
     pub(crate) fee_columns: &'a [usize],
@@ -107,7 +107,7 @@ enum Column {
     Leading(usize),
     Start,
     Pages(Box<Chunk>),
-    /// Likewise, of rows that tell of a plan.
+    /// Likewise, of rows that concern a plan.
     OfPlans(Box<Chunk>),
     /// Likewise, of fees and refunds.
     OfFees(Box<Chunk>),
@@ -116,7 +116,7 @@ enum Column {
     Decoded(usize),
 }
 
-/// A column that tells which rows matter.
+/// A column that shows which rows matter.
 struct Leading {
     chunk: Chunk,
     /// The bits of what each code stands for, and of a null.
@@ -224,7 +224,7 @@ impl SelectedRows {
         let mut start = self.leave_out_early(&mut selected)?;
         let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
         let [of_plans, of_fees] = self.of_plans_and_fees(&selected, &places);
-        let all = Chosen::all(&selected);
+        let all = Selection::all(&selected);
         let [of_plans, of_fees] = [&of_plans, &of_fees].map(|part| part.among(selected.len()));
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
@@ -279,7 +279,7 @@ impl SelectedRows {
         let Some((chunk, since)) = &mut self.start else {
             return Ok(None);
         };
-        let times = chunk.gather(&Chosen::all(selected))?;
+        let times = chunk.gather(&Selection::all(selected))?;
         let later = not_before(&times, *since)?;
         *selected = later.values().set_indices().map(|at| selected[at]).collect();
         let times = filter(&times, &later).map_err(|_| NOT_CHOSEN)?;
@@ -316,8 +316,8 @@ impl Part {
     }
 
     /// To be read into a column of so many rows.
-    fn among(&self, selected: usize) -> Chosen<'_> {
-        Chosen {
+    fn among(&self, selected: usize) -> Selection<'_> {
+        Selection {
             rows: &self.rows,
             at: Some(&self.at),
             of: selected,
@@ -357,7 +357,7 @@ impl RowGroup<'_> {
         Ok(self.chunk(root)?.map(|chunk| (root, chunk, since)))
     }
 
-    /// The columns that tell which rows matter.
+    /// The columns that show which rows matter.
     fn leading(&self, roots: &Roots<'_>) -> Result<Vec<(usize, Leading)>, Unread> {
         let mut leading = Vec::new();
         for (root, bits) in roots.leading {

@@ -11,7 +11,7 @@ use crate::store::ObjectStore;
 use crate::symbols::Symbols;
 
 /// Counts a snapshot part by part. `None` when the window ends before rates that the parts have learned: only a scan
-/// of everything tells those of that time, which is one that the report has left behind.
+/// of everything shows those of that time, which is one that the report has left behind.
 pub(super) async fn count(
     store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
