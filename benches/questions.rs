@@ -26,9 +26,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use brimful_cur::batch::LineItems;
+use brimful_cur::batch::DecodedItems;
 use brimful_cur::columns::{Number, Text, Time, Wanted};
-use brimful_cur::facts::Facts;
+use brimful_cur::line_items::LineItems;
 use brimful_cur::pages::RowFilter;
 use brimful_cur::scan::{Counter, Scan};
 use brimful_cur::store::{LocalStore, ObjectStore};
@@ -215,7 +215,7 @@ impl Worker {
         }
     }
 
-    fn add(&mut self, items: &LineItems) {
+    fn add(&mut self, items: &DecodedItems) {
         let (symbols, answers, since) = (&self.symbols, &self.answers, self.since);
         for row in 0..items.rows() {
             let Some(start) = items.millis(Time::Start, row).filter(|start| *start >= since) else {
@@ -279,7 +279,7 @@ impl Worker {
 }
 
 impl Counter for Worker {
-    fn count(&mut self, items: &LineItems) -> Result<()> {
+    fn count(&mut self, items: &DecodedItems) -> Result<()> {
         self.add(items);
         Ok(())
     }

@@ -1,20 +1,16 @@
 //! A report, read and analysed: how far it reaches, each plan's use hour by hour, what should be known of it, and
 //! whether anything may be decided on it.
 
-use std::sync::atomic::AtomicBool;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::source::{AwsAccess, read};
 use brimful_cur::athena::size;
-use brimful_cur::columns::{Detail, Format};
-use brimful_cur::ledger_cache::LedgerCache;
+use brimful_cur::columns::Format;
 use brimful_cur::location::Location;
 use brimful_cur::period::BillingPeriod;
-use brimful_cur::reader::{ReportData, Request};
-use brimful_cur::scan::Progress;
+use brimful_cur::reader::{ReadOptions, ReportData, Request};
 use brimful_cur::snapshot::Periods;
 use brimful_savings_plans::ledger::{Granularity, Ledger};
 use brimful_savings_plans::sharing::Sharing;
@@ -28,56 +24,6 @@ mod findings;
 mod window;
 
 pub use window::{Window, read_window};
-
-/// What to read, and how.
-pub struct ReadOptions<'a> {
-    /// Where the report lies.
-    pub location: &'a Location,
-    /// How to reach AWS.
-    pub access: &'a AwsAccess,
-    /// What was counted of the report before, if it is kept anywhere.
-    pub cache: Option<&'a LedgerCache>,
-    /// How much is wanted; decisions need it all.
-    pub detail: Detail,
-    /// The cluster that decisions are about, where it is known beforehand.
-    pub own: Option<&'a str>,
-    /// Worker threads.
-    pub threads: usize,
-    /// Called with bytes read and bytes to read.
-    pub progress: &'a Progress<'a>,
-    /// Set from outside to stop reading.
-    pub stop: &'a AtomicBool,
-}
-
-impl std::fmt::Debug for ReadOptions<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadOptions")
-            .field("location", self.location)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'a> ReadOptions<'a> {
-    fn request(
-        &self,
-        periods: Periods,
-        window: Option<std::ops::Range<Hour>>,
-        ends_early: bool,
-    ) -> Request<'a> {
-        Request {
-            location: self.location,
-            periods,
-            window,
-            ends_early,
-            cache: self.cache,
-            detail: self.detail,
-            own: self.own,
-            threads: self.threads,
-            progress: self.progress,
-            stop: self.stop,
-        }
-    }
-}
 
 /// Where the figures come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -158,11 +104,12 @@ pub struct Analysis {
 /// What is wrong with the report; DAILY and MONTHLY reports are refused. A report that keeps changing is no error:
 /// it freezes everything.
 pub async fn read_history(
+    access: &AwsAccess,
     options: &ReadOptions<'_>,
     config: &Config,
     now: DateTime<Utc>,
 ) -> Result<Analysis> {
-    let analysis = read_any(options, config, now).await?;
+    let analysis = read_any(access, options, config, now).await?;
     refuse_monthly(&analysis.ledger, options.location)?;
     if analysis.ledger.granularity == Some(Granularity::Daily) {
         return Err(Error::report(format!(
@@ -180,13 +127,23 @@ pub async fn read_history(
 ///
 /// # Errors
 /// What is wrong with the report.
-pub async fn read_any(options: &ReadOptions<'_>, config: &Config, now: DateTime<Utc>) -> Result<Analysis> {
+pub async fn read_any(
+    access: &AwsAccess,
+    options: &ReadOptions<'_>,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Result<Analysis> {
     let from = now - config.cur.lookback.0;
     let periods = Periods::History(BillingPeriod::of(from), BillingPeriod::of(now));
     // The row of the current hour, written ahead, shows the commitment.
     let window = Hour::of(from)..Hour::of(now).plus(1);
-    let request = options.request(periods, Some(window), false);
-    let mut data = match read(options.access, &request).await {
+    let request = Request {
+        options: *options,
+        periods,
+        window: Some(window),
+        ends_early: false,
+    };
+    let mut data = match read(access, &request).await {
         Ok(data) => data,
         Err(error) if error.kind() == ErrorKind::Frozen => return Ok(unread(options.location, &error)),
         Err(error) => return Err(error),
@@ -198,7 +155,7 @@ pub async fn read_any(options: &ReadOptions<'_>, config: &Config, now: DateTime<
             window: None,
             ..request
         };
-        let whole = read(options.access, &whole).await?;
+        let whole = read(access, &whole).await?;
         if whole.ledger.granularity == Some(Granularity::Monthly) || whole.horizon(now).is_some() {
             data = whole;
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use brimful_cur::object::Object;
-use brimful_cur::store::{ObjectStore, Put, PutMode};
+use brimful_cur::store::{ObjectStore, PutMode, PutResult};
 use brimful_policy::peers::{MAX_BYTES, Note};
 use brimful_types::Result;
 
@@ -52,14 +52,19 @@ pub async fn versions(store: &dyn ObjectStore) -> Result<BTreeMap<String, String
 ///
 /// # Errors
 /// It may not, or cannot, be written.
-pub async fn write(store: &dyn ObjectStore, name: &str, text: &str, before: Option<&str>) -> Result<Put> {
+pub async fn write(
+    store: &dyn ObjectStore,
+    name: &str,
+    text: &str,
+    before: Option<&str>,
+) -> Result<PutResult> {
     let body = Bytes::copy_from_slice(text.as_bytes());
     let put = store.put(name, body, "application/json", PutMode::over(before));
     Ok(match put.await? {
         // Sent again after an answer that got lost, a request meets its own object.
-        Put::Lost if store.is_remote() => match store.whole(name, MAX_BYTES).await? {
-            Some((version, body)) if body == text.as_bytes() => Put::Done(version),
-            _ => Put::Lost,
+        PutResult::Conflict if store.is_remote() => match store.whole(name, MAX_BYTES).await? {
+            Some((version, body)) if body == text.as_bytes() => PutResult::Done(version),
+            _ => PutResult::Conflict,
         },
         put => put,
     })
@@ -109,14 +114,14 @@ mod tests {
         LocalStore::for_coordination(path).unwrap()
     }
 
-    fn put(place: &LocalStore, text: &str, name: &str, before: Option<&str>) -> Result<Put> {
+    fn put(place: &LocalStore, text: &str, name: &str, before: Option<&str>) -> Result<PutResult> {
         block_on(write(place, name, text, before))
     }
 
-    fn version_of(written: Put) -> String {
+    fn version_of(written: PutResult) -> String {
         match written {
-            Put::Done(version) => version,
-            Put::Lost => panic!("another writer was first"),
+            PutResult::Done(version) => version,
+            PutResult::Conflict => panic!("another writer was first"),
         }
     }
 
@@ -125,10 +130,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = place(dir.path());
         let first = version_of(put(&place, "1", "a.json", None).unwrap());
-        assert_eq!(put(&place, "2", "a.json", None).unwrap(), Put::Lost);
+        assert_eq!(put(&place, "2", "a.json", None).unwrap(), PutResult::Conflict);
         let second = version_of(put(&place, "3", "a.json", Some(&first)).unwrap());
-        assert_eq!(put(&place, "4", "a.json", Some(&first)).unwrap(), Put::Lost);
-        assert_eq!(put(&place, "5", "b.json", Some(&first)).unwrap(), Put::Lost);
+        assert_eq!(
+            put(&place, "4", "a.json", Some(&first)).unwrap(),
+            PutResult::Conflict
+        );
+        assert_eq!(
+            put(&place, "5", "b.json", Some(&first)).unwrap(),
+            PutResult::Conflict
+        );
         let entries = block_on(read(&place)).unwrap();
         let note = Note {
             name: "a.json".into(),

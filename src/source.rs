@@ -38,8 +38,8 @@ pub async fn open(location: &Location, access: &AwsAccess) -> Result<Arc<dyn Obj
 /// # Errors
 /// Frozen when AWS keeps rewriting it; otherwise what is wrong with it, or what AWS refused.
 pub async fn read(access: &AwsAccess, request: &Request<'_>) -> Result<ReportData> {
-    let Location::Athena(table) = request.location else {
-        return reader::read(&open(request.location, access).await?, request).await;
+    let Location::Athena(table) = request.options.location else {
+        return reader::read(&open(request.options.location, access).await?, request).await;
     };
     let files = match &table.files {
         Some(location) => Some(open(location, access).await?),

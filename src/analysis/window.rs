@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Datelike, Duration, Utc};
 
-use super::{Analysis, ReadOptions, analyse, refuse_monthly};
+use super::{Analysis, analyse, refuse_monthly};
 use crate::config::Config;
-use crate::source::read;
+use crate::source::{AwsAccess, read};
 use brimful_cur::location::Location;
 use brimful_cur::period::BillingPeriod;
+use brimful_cur::reader::{ReadOptions, Request};
 use brimful_cur::snapshot::Periods;
 use brimful_types::hour::{Hour, rfc3339};
 use brimful_types::{Error, ErrorKind, Result};
@@ -25,6 +26,7 @@ pub struct Window {
 /// # Errors
 /// What is wrong with the report; MONTHLY reports are refused.
 pub async fn read_window(
+    access: &AwsAccess,
     options: &ReadOptions<'_>,
     config: &Config,
     window: Window,
@@ -50,9 +52,13 @@ pub async fn read_window(
     } else {
         Periods::Newest(now)
     };
-    let hours = is_chosen.then(|| hour_from(from)..hour_from(to));
-    let request = options.request(periods, hours, window.to.is_some());
-    let data = read(options.access, &request)
+    let request = Request {
+        options: *options,
+        periods,
+        window: is_chosen.then(|| hour_from(from)..hour_from(to)),
+        ends_early: window.to.is_some(),
+    };
+    let data = read(access, &request)
         .await
         .map_err(|error| look_again(error, options.location))?;
     refuse_monthly(&data.ledger, options.location)?;

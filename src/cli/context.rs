@@ -10,7 +10,7 @@ use super::output;
 use super::progress::ScanProgress;
 use super::signals::{Interrupt, Stage};
 use super::state_store::Known;
-use crate::analysis::{Analysis, ReadOptions, read_history};
+use crate::analysis::{Analysis, read_history};
 use crate::cluster::Cluster;
 use crate::config::{Config, LogFormat};
 use crate::run::Setup;
@@ -19,6 +19,7 @@ use brimful_cur::choice::{Choice, Wanted};
 use brimful_cur::columns::Detail;
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
+use brimful_cur::reader::ReadOptions;
 use brimful_cur::scan::Progress;
 use brimful_types::{Error, Result};
 
@@ -80,7 +81,6 @@ impl Context {
         };
         ReadOptions {
             location: &self.location,
-            access: &self.access,
             cache: self.cache.as_ref(),
             detail,
             own: self.config.cluster.name.as_deref(),
@@ -102,7 +102,7 @@ impl Context {
         let report = |done, all| progress.update(done, all);
         let options = self.read_options(detail, &report);
         let own = own.or(options.own);
-        read_history(&ReadOptions { own, ..options }, config, self.now).await
+        read_history(&self.access, &ReadOptions { own, ..options }, config, self.now).await
     }
 
     pub(crate) fn progress(&self) -> ScanProgress {
@@ -196,7 +196,7 @@ pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
     // The libraries below talk of requests, headers and retries: only on request.
     let filter = match (quiet, verbose) {
         (true, _) => "error",
-        // What it warns of are credentials that fail: told in Brimful's own words, and without what a program said.
+        // What it warns of are credentials that fail: reported in Brimful's own words, and without what a program said.
         (_, 0) => "warn,aws_config=error,brimful=info",
         (_, 1) => "warn,aws_config=error,brimful=debug",
         _ => "debug",

@@ -225,7 +225,7 @@ async fn state_of_cluster(cluster: &Cluster, namespace: &str, checks: &mut Vec<C
     read.unwrap_or_default()
 }
 
-/// An error that a check has told already.
+/// An error that a check has reported already.
 fn silent(error: &Error) -> Error {
     Error::new(error.kind(), "")
 }
@@ -349,6 +349,8 @@ async fn conclude(found: &Found, read: Option<Analysis>, cluster: Result<Pools>,
         checks.extend(report::checks(&run.analysis, &proposal, &found.config, found.now));
     }
     if has_pools {
-        checks.extend(pools::checks(&found.config, |config| run.propose_with(config)));
+        checks.extend(pools::checks(&found.config, found.now, |config| {
+            run.propose_with(config)
+        }));
     }
 }

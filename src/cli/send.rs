@@ -1,4 +1,4 @@
-//! Sends a change of a `NodePool` until its fate is known, while the run has time and holds the state; and tells of it
+//! Sends a change of a `NodePool` until its outcome is known, while the run has time and holds the state; and reports it
 //! by Events afterwards.
 
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) enum Sent {
     Failed(ApplyResult, String),
     /// The run has to end; this change was not sent.
     Stopped(Error),
-    /// The run has to end, and no answer tells whether this change was made.
+    /// The run has to end, and no answer shows whether this change was made.
     CutOff(Error),
 }
 

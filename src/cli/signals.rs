@@ -28,7 +28,7 @@ const UNCHANGED: &str = "nothing more was changed";
 pub(crate) enum Stage {
     /// Nothing outside.
     Start,
-    /// The report, or what AWS tells beside it.
+    /// The report, or what AWS says beside it.
     Report,
     /// The Kubernetes API.
     Cluster,

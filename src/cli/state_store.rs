@@ -70,7 +70,7 @@ impl Known {
 
     /// The same from a file, which holds both.
     fn read_file(place: &str, text: &str) -> Self {
-        // A file that is not JSON is a damaged state; no history need be told of.
+        // A file that is not JSON is a damaged state; no history need be reported.
         let kept: Option<WithHistory> = serde_json::from_str(text).ok();
         let history = kept
             .and_then(|kept| kept.history)

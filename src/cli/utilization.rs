@@ -19,7 +19,7 @@ pub(crate) async fn run(args: UtilizationArgs, interrupt: Interrupt) -> Result<u
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Plans, &report);
-    let analysis = read_window(&options, &context.config, window, context.now).await?;
+    let analysis = read_window(&context.access, &options, &context.config, window, context.now).await?;
     drop(progress);
     let document = UtilizationReport::new(&analysis);
     match args.format.output {

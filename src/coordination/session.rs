@@ -11,7 +11,7 @@ use super::{Entry, read, versions, write};
 use crate::config::Config;
 use crate::source::{self, AwsAccess};
 use brimful_cur::location::Place;
-use brimful_cur::store::{ObjectStore, Put};
+use brimful_cur::store::{ObjectStore, PutResult};
 use brimful_karpenter::NodePool;
 use brimful_policy::identity::Identity;
 use brimful_policy::peers::{Note, Peers, Reader, file_name};
@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
         let name = file_name(&self.cluster);
         let before = self.seen.get(&name).map(String::as_str);
         let written = in_time(write(self.store.as_ref(), &name, &demand.to_text(), before)).await?;
-        let Put::Done(version) = written else {
+        let PutResult::Done(version) = written else {
             return Ok(false);
         };
         self.seen.insert(name, version);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::{Check, Group};
 use crate::config::Config;
 use brimful_karpenter::{InstanceTypes, NodePool, Role};
@@ -12,8 +14,8 @@ use brimful_policy::limits::{binding, no_overflow, overflow, smallest_node, wish
 use brimful_policy::patch::own_limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::pools::{Pool, Pools};
-use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits};
-use brimful_policy::restraint::{BUILT_IN, not_committed, switches_protection};
+use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits, is_marked};
+use brimful_policy::restraint::{BUILT_IN, hands_off, not_committed, switches_protection};
 use brimful_policy::weights::{Stand, Want, show, weights};
 use brimful_types::warning::{Warning, WarningCode};
 
@@ -24,17 +26,17 @@ use owners::owners;
 /// Every check of the pools. `plan` makes the plan for them by a configuration, whether the report could be read or
 /// not. As long as no pool is opted in for plans to pay, those that could be are judged as if they were.
 #[must_use]
-pub(crate) fn checks(config: &Config, plan: impl Fn(&Config) -> Proposal) -> Vec<Check> {
+pub(crate) fn checks(config: &Config, now: DateTime<Utc>, plan: impl Fn(&Config) -> Proposal) -> Vec<Check> {
     let proposal = plan(config);
     let offered = offered(&proposal);
     let mut checks = vec![managed(&proposal, &offered)];
     if proposal.pools.iter().any(is_steered) || offered.is_empty() {
-        checks.extend(of_each(&proposal, config));
+        checks.extend(of_each(&proposal, config, now));
         return checks;
     }
     let mut labelled = config.clone();
     labelled.node_pools.names.extend(offered.iter().cloned());
-    let supposed = of_each(&plan(&labelled), &labelled).into_iter();
+    let supposed = of_each(&plan(&labelled), &labelled, now).into_iter();
     checks.extend(supposed.map(|check| {
         let is_offered = check.subject.as_ref().is_some_and(|name| offered.contains(name));
         if !is_offered || check.id == "not-ready" {
@@ -90,7 +92,7 @@ fn managed(proposal: &Proposal, offered: &[String]) -> Check {
 }
 
 /// The checks of each pool by the plan for it.
-fn of_each(proposal: &Proposal, config: &Config) -> Vec<Check> {
+fn of_each(proposal: &Proposal, config: &Config, now: DateTime<Utc>) -> Vec<Check> {
     let pools: BTreeMap<String, NodePool> = proposal
         .pools
         .iter()
@@ -99,6 +101,7 @@ fn of_each(proposal: &Proposal, config: &Config) -> Vec<Check> {
     let look = Look {
         proposal,
         config,
+        now,
         supposed: supposed(proposal, &pools, config),
         pools,
     };
@@ -156,6 +159,7 @@ fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Co
 struct Look<'a> {
     proposal: &'a Proposal,
     config: &'a Config,
+    now: DateTime<Utc>,
     supposed: Vec<Warning>,
     pools: BTreeMap<String, NodePool>,
 }
@@ -164,7 +168,7 @@ impl Look<'_> {
     fn pool(&self, plan: &PoolPlan) -> Vec<Check> {
         let pool = &plan.pool;
         let mut checks: Vec<Check> = self.role(plan).into_iter().collect();
-        checks.extend(self.warnings_of(pool));
+        checks.extend(self.warnings_of(plan));
         if pool.is_unready() {
             let message = "it is not Ready: Karpenter launches nothing from it, and pods go to the next pool";
             checks.push(warn("not-ready", message).cure(format!("kubectl describe nodepool {}", pool.name)));
@@ -211,12 +215,12 @@ impl Look<'_> {
     }
 
     /// What the plan warns of, and what it would if other decisions were due.
-    fn warnings_of(&self, pool: &NodePool) -> Vec<Check> {
+    fn warnings_of(&self, plan: &PoolPlan) -> Vec<Check> {
+        let pool = &plan.pool;
         let about = |warning: &&Warning| warning.node_pool.as_ref() == Some(&pool.name);
         // What holds for the whole report is said there.
-        let of_report = |warning: &&Warning| {
-            warning.code == WarningCode::Frozen && self.proposal.doubt.as_ref() == Some(&warning.message)
-        };
+        let by_report = self.proposal.doubt.is_some() && !self.has_own_reason(plan);
+        let of_report = |warning: &&Warning| warning.code == WarningCode::Frozen && by_report;
         let planned: Vec<&Warning> = self
             .proposal
             .warnings
@@ -237,6 +241,15 @@ impl Look<'_> {
             _ => Check::warning(Group::NodePools, warning),
         })
         .collect()
+    }
+
+    /// True when the pool would freeze whatever the report says: the planner asks for these reasons before it looks at
+    /// the report.
+    fn has_own_reason(&self, plan: &PoolPlan) -> bool {
+        let pool = &plan.pool;
+        let known = self.proposal.state.node_pools.get(&pool.name);
+        let is_replaced = known.is_some_and(|known| known.memory.marked) && !is_marked(pool);
+        plan.managed && (is_replaced || hands_off(pool, &self.config.settings(), self.now).is_some())
     }
 
     /// What keeps a full pool full: limits where they are wished and can be, else protection from consolidation.

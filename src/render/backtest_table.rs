@@ -27,28 +27,7 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
         model.on_demand_per_vcpu,
         model.spot_per_vcpu
     );
-    let commitment = document.policies.first().map_or(0.0, |row| row.commitment);
-    let part = |amount: f64| percent((commitment > 0.0).then(|| amount / commitment));
-    let changes = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.1}"));
-    let rows = document.policies.iter().map(|row| {
-        vec![
-            title(row.policy).to_owned(),
-            part(row.avoidable_unused),
-            part(row.avoidable_spill),
-            format!("${:.0}", row.total_per_month),
-            format!("${:.0}", row.saved_per_month),
-            percent(Some(row.regret)),
-            changes(row.weight_changes_per_day),
-            changes(row.limit_changes_per_day),
-        ]
-    });
-    out += &table(
-        &[
-            "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">weights", ">limits",
-        ],
-        rows.collect(),
-        width,
-    );
+    out += &policies(document, width);
     out += "\n";
     out += &paragraph(
         "Unused commitment and spill that foresight would have avoided (negative: it accepts more), and cost beyond foresight's: % of \
@@ -68,6 +47,32 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
     }
     out += &paragraph(&trust_in_words(&document.trust), 2, width);
     out
+}
+
+/// What each policy would have cost and saved.
+fn policies(document: &Document, width: Option<usize>) -> String {
+    let commitment = document.policies.first().map_or(0.0, |row| row.commitment);
+    let part = |amount: f64| percent((commitment > 0.0).then(|| amount / commitment));
+    let changes = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.1}"));
+    let rows = document.policies.iter().map(|row| {
+        vec![
+            title(row.policy).to_owned(),
+            part(row.avoidable_unused),
+            part(row.avoidable_spill),
+            format!("${:.0}", row.total_per_month),
+            format!("${:.0}", row.saved_per_month),
+            percent(Some(row.regret)),
+            changes(row.weight_changes_per_day),
+            changes(row.limit_changes_per_day),
+        ]
+    });
+    table(
+        &[
+            "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">weights", ">limits",
+        ],
+        rows.collect(),
+        width,
+    )
 }
 
 fn title(policy: &str) -> &str {

@@ -11,7 +11,7 @@ const HOURS_PER_MONTH: i64 = 730;
 pub(crate) struct Headline {
     /// Commitment − estimated use of the plans that nodes can use and whose use is known, $/h; `None` if it is of none.
     pub(crate) unused: Option<Money>,
-    /// Plans in force that nodes can use, but of which the report does not tell enough.
+    /// Plans in force that nodes can use, but of which the report does not show enough.
     pub(crate) unknown: usize,
     /// Fields that `apply` would change.
     pub(crate) changes: usize,

@@ -1,9 +1,10 @@
 //! `brimful backtest --picture`: use of the plans over time, as SVG.
 
 use chrono::{DateTime, Duration, Utc};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::{
-    AreaSeries, ChartBuilder, Color, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor,
-    SVGBackend, ShapeStyle,
+    AreaSeries, Cartesian2d, ChartBuilder, ChartContext, Color, IntoDrawingArea, IntoFont, LineSeries,
+    PathElement, RGBColor, RangedDateTime, SVGBackend, ShapeStyle,
 };
 
 use brimful_simulation::backtest::Backtest;
@@ -18,6 +19,10 @@ const GREY: RGBColor = RGBColor(128, 128, 128);
 const BLUE: RGBColor = RGBColor(31, 119, 180);
 const ORANGE: RGBColor = RGBColor(230, 126, 34);
 const PURPLE: RGBColor = RGBColor(142, 68, 173);
+
+/// $/h by time.
+type Chart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedDateTime<DateTime<Utc>>, RangedCoordf64>>;
 
 /// A curve: $/h at SP rates, by hour.
 struct Curve {
@@ -70,6 +75,27 @@ fn plot(history: &History, backtest: &Backtest, svg: &mut String) -> Result<(), 
         .bold_line_style(GREY.mix(0.25))
         .label_style(("sans-serif", 13).into_font().color(&GREY))
         .draw()?;
+    draw_others(&mut chart, &others, time)?;
+    for curve in curves {
+        draw_curve(&mut chart, &curve, time)?;
+    }
+    chart
+        .configure_series_labels()
+        .border_style(GREY.mix(0.0))
+        .label_font(("sans-serif", 13).into_font().color(&GREY))
+        .draw()?;
+    root.present()?;
+    drop(chart);
+    drop(root);
+    Ok(())
+}
+
+/// What everybody else used, as an area.
+fn draw_others(
+    chart: &mut Chart<'_, '_>,
+    others: &[f64],
+    time: impl Fn(usize) -> DateTime<Utc>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let area = others
         .iter()
         .enumerate()
@@ -83,26 +109,24 @@ fn plot(history: &History, backtest: &Backtest, svg: &mut String) -> Result<(), 
                 ShapeStyle::from(GREY.mix(0.5)).stroke_width(8),
             )
         });
-    for curve in curves {
-        let style = ShapeStyle::from(curve.color).stroke_width(curve.wide);
-        let points = curve
-            .levels
-            .iter()
-            .enumerate()
-            .map(|(hour, level)| (time(hour), *level));
-        chart
-            .draw_series(LineSeries::new(points, style))?
-            .label(curve.label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
-    }
+    Ok(())
+}
+
+fn draw_curve(
+    chart: &mut Chart<'_, '_>,
+    curve: &Curve,
+    time: impl Fn(usize) -> DateTime<Utc>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let style = ShapeStyle::from(curve.color).stroke_width(curve.wide);
+    let points = curve
+        .levels
+        .iter()
+        .enumerate()
+        .map(|(hour, level)| (time(hour), *level));
     chart
-        .configure_series_labels()
-        .border_style(GREY.mix(0.0))
-        .label_font(("sans-serif", 13).into_font().color(&GREY))
-        .draw()?;
-    root.present()?;
-    drop(chart);
-    drop(root);
+        .draw_series(LineSeries::new(points, style))?
+        .label(curve.label)
+        .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], style));
     Ok(())
 }
 

@@ -92,10 +92,8 @@ fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
     table(&headings, rows.collect(), width)
 }
 
-fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
-    let mut out = String::new();
-    let style = style(pool.decision);
-    let weight = if pool.weight.current == pool.weight.proposed {
+fn pool_weight(pool: &PoolReport) -> String {
+    if pool.weight.current == pool.weight.proposed {
         format!("weight {}", show(pool.weight.current))
     } else {
         format!(
@@ -103,8 +101,11 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
             show(pool.weight.current),
             show(pool.weight.proposed)
         )
-    };
-    let limits = pool.limits.as_ref().map_or_else(String::new, |limits| {
+    }
+}
+
+fn pool_limits(pool: &PoolReport) -> String {
+    pool.limits.as_ref().map_or_else(String::new, |limits| {
         let (now, then) = (
             limits.current.clone().unwrap_or_default(),
             limits.proposed.clone().unwrap_or_default(),
@@ -115,7 +116,13 @@ fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
         } else {
             format!("  {}", show_limits(&now, &then))
         }
-    });
+    })
+}
+
+fn pool_lines(pool: &PoolReport, width: Option<usize>) -> String {
+    let mut out = String::new();
+    let style = style(pool.decision);
+    let (weight, limits) = (pool_weight(pool), pool_limits(pool));
     let protection =
         pool.protection
             .map_or("", |protection| match (protection.current, protection.proposed) {

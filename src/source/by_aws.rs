@@ -29,6 +29,6 @@ pub(super) async fn query(
     files: Option<Arc<dyn ObjectStore>>,
     request: &Request<'_>,
 ) -> Result<ReportData> {
-    let engine = Athena::connect(access, table, request.stop).await;
+    let engine = Athena::connect(access, table, request.options.stop).await;
     athena::read(table, &engine, files, request).await
 }

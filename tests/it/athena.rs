@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use brimful::analysis::{ReadOptions, read_history};
+use brimful::analysis::read_history;
 use brimful_aws::AwsAccess;
 use brimful_cur::athena::AthenaTable;
 use brimful_cur::columns::Detail;
 use brimful_cur::location::Location;
+use brimful_cur::reader::ReadOptions;
 use brimful_types::Error;
 use chrono::{DateTime, Duration, Utc};
 
@@ -279,7 +280,6 @@ fn history(
     };
     let options = ReadOptions {
         location: &location,
-        access: &access,
         cache: None,
         detail: Detail::Accounts,
         own: None,
@@ -288,5 +288,5 @@ fn history(
         stop,
     };
     let now = NOW.parse().unwrap();
-    block_on(async { read_history(&options, &brimful::config::Config::default(), now).await })
+    block_on(async { read_history(&access, &options, &brimful::config::Config::default(), now).await })
 }

@@ -11,7 +11,7 @@ use brimful::source;
 use brimful_aws::AwsAccess;
 use brimful_aws::access::http_client;
 use brimful_cur::location::Place;
-use brimful_cur::store::{ObjectStore, Put};
+use brimful_cur::store::{ObjectStore, PutResult};
 use serde_json::{Value, json};
 
 use crate::support::block_on;
@@ -147,10 +147,10 @@ fn board(uri: &str, identity: Identity) -> Arc<dyn ObjectStore> {
     block_on(source::coordination(&place, &access)).expect("the place is reached")
 }
 
-fn version(written: Put) -> String {
+fn version(written: PutResult) -> String {
     match written {
-        Put::Done(version) => version,
-        Put::Lost => panic!("another writer was first"),
+        PutResult::Done(version) => version,
+        PutResult::Conflict => panic!("another writer was first"),
     }
 }
 
@@ -164,10 +164,10 @@ fn of_two_writers_over_the_same_version_one_is_told_that_it_lost() {
     };
     // Both have seen that nothing stands there.
     let first = version(put(0, "1", None));
-    assert_eq!(put(1, "2", None), Put::Lost);
+    assert_eq!(put(1, "2", None), PutResult::Conflict);
     // Both have read the first.
     let second = version(put(1, "3", Some(&first)));
-    assert_eq!(put(0, "4", Some(&first)), Put::Lost);
+    assert_eq!(put(0, "4", Some(&first)), PutResult::Conflict);
     // The same request sent again after an answer that got lost is no other writer.
     assert_eq!(version(put(1, "3", Some(&first))), second);
     let entries = block_on(read(writers[0].as_ref())).expect("read");

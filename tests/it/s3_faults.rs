@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use brimful::analysis::{Analysis, ReadOptions, read_history};
+use brimful::analysis::{Analysis, read_history};
 use brimful::config::Config;
 use brimful::render::json::UtilizationReport;
 use brimful::{coordination as shared, source};
@@ -18,7 +18,8 @@ use brimful_aws::access::{Patience, http_client};
 use brimful_cur::columns::Detail;
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
-use brimful_cur::store::Put;
+use brimful_cur::reader::ReadOptions;
+use brimful_cur::store::PutResult;
 use brimful_types::Error;
 
 use crate::support::block_on;
@@ -165,7 +166,6 @@ fn read(access: &AwsAccess, cache: Option<&LedgerCache>) -> Result<Analysis, Err
     let location: Location = format!("s3://{}", report()).parse().expect("a place");
     let options = ReadOptions {
         location: &location,
-        access,
         cache,
         detail: Detail::Usage,
         own: None,
@@ -174,7 +174,7 @@ fn read(access: &AwsAccess, cache: Option<&LedgerCache>) -> Result<Analysis, Err
         stop: &AtomicBool::new(false),
     };
     let now = NOW.parse().expect("the fixtures' clock");
-    block_on(async { read_history(&options, &Config::default(), now).await })
+    block_on(async { read_history(access, &options, &Config::default(), now).await })
 }
 
 /// What decisions rest on.
@@ -247,7 +247,7 @@ fn coordination(which: Which, access: &AwsAccess) -> String {
         let board = source::coordination(&place, access).await?;
         if which == Which::CoordinationPut {
             let written = shared::write(board.as_ref(), "prod.json", "this", None).await?;
-            return Ok(matches!(written, Put::Done(_)));
+            return Ok(matches!(written, PutResult::Done(_)));
         }
         let entries = shared::read(board.as_ref()).await?;
         assert_eq!(entries.len(), 1);
@@ -367,7 +367,6 @@ fn a_read_that_is_given_up_ends_at_once_wherever_it_waits() {
         block_on(async {
             let options = ReadOptions {
                 location: &location,
-                access: &access,
                 cache: None,
                 detail: Detail::Usage,
                 own: None,
@@ -382,7 +381,7 @@ fn a_read_that_is_given_up_ends_at_once_wherever_it_waits() {
                 }
             };
             tokio::select! {
-                read = read_history(&options, &config, now) => panic!("{which:?}: nobody answers: {read:?}"),
+                read = read_history(&access, &options, &config, now) => panic!("{which:?}: nobody answers: {read:?}"),
                 () = asked => {}
             }
         });

@@ -17,7 +17,7 @@ use futures::future::LocalBoxFuture;
 use tokio::runtime::Handle;
 
 use crate::access::credentials::{RENEW, Trouble};
-use crate::s3::{AwsAccess, told};
+use crate::s3::{AwsAccess, with_causes};
 use brimful_cur::athena::{AthenaTable, QueryEngine, Sink, Typed, size};
 use brimful_types::{Error, ErrorKind, Result};
 
@@ -246,7 +246,7 @@ impl<'a> Athena<'a> {
         if let Some(trouble) = Trouble::within(error) {
             return trouble.error(&format!("{doing} of {table}"));
         }
-        let details = told(error);
+        let details = with_causes(error);
         let code = error.code().unwrap_or_default();
         let status = error.raw_response().map(|response| response.status().as_u16());
         match (code, status) {
@@ -320,7 +320,9 @@ impl Drop for Running<'_> {
         });
         match stopped {
             Ok(Ok(_)) => tracing::info!("query {} was stopped", self.id),
-            Ok(Err(error)) => tracing::warn!("query {} could not be stopped: {}", self.id, told(&error)),
+            Ok(Err(error)) => {
+                tracing::warn!("query {} could not be stopped: {}", self.id, with_causes(&error));
+            }
             Err(_) => tracing::warn!("query {} could not be stopped: no answer", self.id),
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::access::credentials::Trouble;
 use crate::access::partition;
-use crate::s3::{AwsAccess, told};
+use crate::s3::{AwsAccess, with_causes};
 use brimful_cur::choice::{self, Candidate, Choice, Kind, Wanted, choose};
 use brimful_types::{Error, Result};
 
@@ -21,7 +21,7 @@ const REPORTS: &str = "legacy reports (cur:DescribeReportDefinitions)";
 const LIST: &str = "Data Exports (bcm-data-exports:ListExports)";
 const GET: &str = "Data Exports (bcm-data-exports:GetExport)";
 
-/// Why one of the two APIs tells nothing.
+/// Why one of the two APIs says nothing.
 struct Unseen {
     what: String,
     trouble: Option<Trouble>,
@@ -34,7 +34,7 @@ impl Unseen {
         E: std::error::Error + 'static,
     {
         Self {
-            what: format!("{asked}: {}", told(error)),
+            what: format!("{asked}: {}", with_causes(error)),
             trouble: Trouble::within(error).cloned(),
             is_silent: !matches!(error, SdkError::ServiceError(_)),
         }

@@ -1,4 +1,4 @@
-//! AWS as Brimful reaches it: the report's bucket and the clusters', Athena, and the APIs that find a report and tell
+//! AWS as Brimful reaches it: the report's bucket and the clusters', Athena, and the APIs that find a report and say
 //! rates. In every request the same bounds, certificates and credentials.
 
 pub mod access;

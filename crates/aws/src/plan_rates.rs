@@ -1,4 +1,4 @@
-//! SP rates that AWS tells beside the report: `savingsplans:DescribeSavingsPlanRates`, of the plans' own account.
+//! SP rates that AWS gives beside the report: `savingsplans:DescribeSavingsPlanRates`, of the plans' own account.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use aws_sdk_savingsplans::{Client, config};
 
 use crate::access::credentials::Trouble;
 use crate::access::partition;
-use crate::s3::{AwsAccess, told};
+use crate::s3::{AwsAccess, with_causes};
 use brimful_savings_plans::ledger::UsageKey;
 use brimful_savings_plans::savings_plan::plan_id;
 use brimful_types::money::Money;
@@ -80,7 +80,7 @@ fn refused(id: &str, error: &SdkError<impl std::error::Error + 'static>) -> Erro
     if let Some(trouble) = Trouble::within(error) {
         return trouble.error(&doing);
     }
-    let what = format!("cannot {doing}: {}", told(error));
+    let what = format!("cannot {doing}: {}", with_causes(error));
     match error {
         SdkError::ServiceError(_) => Error::aws(what)
             .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false"),

@@ -19,8 +19,8 @@ use brimful_cur::object::{Object, ReadError};
 use brimful_cur::store::Purpose;
 use brimful_types::{Error, ErrorKind, Result};
 
-mod board;
 mod body;
+mod conditional;
 mod retry;
 mod store;
 
@@ -355,7 +355,7 @@ fn is_no_such_key<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 }
 
 /// An SDK error with its causes, for people.
-pub(super) fn told(error: &(impl std::error::Error + 'static)) -> String {
+pub(super) fn with_causes(error: &(impl std::error::Error + 'static)) -> String {
     short(&DisplayErrorContext(error).to_string())
 }
 

@@ -53,7 +53,7 @@ pub struct AthenaTable {
     pub output: Option<String>,
     /// A run that scans more is stopped.
     pub most_bytes: u64,
-    /// Where the report's files lie, if it is known: their manifests tell whether AWS rewrote them during the query.
+    /// Where the report's files lie, if it is known: their manifests show whether AWS rewrote them during the query.
     pub files: Option<Box<Location>>,
 }
 
@@ -121,35 +121,24 @@ pub async fn read(
         ));
     };
     let described = Described::of(&columns, &partitions);
-    let found = find(table, &described, request.detail)?;
+    let found = find(table, &described, request.options.detail)?;
     let watch = Watch::begin(table, files, request, (athena, found.format)).await?;
     let rows = rows_by_period(table, athena, &described, request.periods).await?;
     let chosen = chosen(table, request, &rows)?;
+    let total = rows
+        .iter()
+        .filter(|(period, _)| period.is_none_or(|period| chosen.contains(&period)));
+    let total: u64 = total.map(|(_, rows)| rows).sum();
     let name = sql::table(&table.database, &table.table);
     let question = Question {
         table: &name,
         schema: &described.schema,
         columns: &found,
-        detail: request.detail,
+        detail: request.options.detail,
         periods: described.period.map(|columns| (columns, chosen.as_slice())),
         since: request.window.as_ref().map(|window| window.start),
     };
-    let total = rows
-        .iter()
-        .filter(|(period, _)| period.is_none_or(|period| chosen.contains(&period)));
-    let total: u64 = total.map(|(_, rows)| rows).sum();
-    let symbols = Arc::new(Symbols::default());
-    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
-    let mut builder = builder.for_cluster(request.own);
-    let mut done = 0;
-    athena
-        .run(&question.sql(), &mut |page| {
-            let groups = Groups::read(&page, &symbols)?;
-            done += groups.line_items();
-            (request.progress)(done, total);
-            builder.add(&groups)
-        })
-        .await?;
+    let builder = ask(athena, &question, request, total).await?;
     let mut warnings = watch.end(table, athena).await?;
     warnings.extend(watch.lacking(table, &chosen));
     let ledger = builder.finish()?;
@@ -174,6 +163,28 @@ pub async fn read(
     })
 }
 
+/// Adds up the answer, page by page; `total` is how many line items it stands for.
+async fn ask(
+    athena: &dyn QueryEngine,
+    question: &Question<'_>,
+    request: &Request<'_>,
+    total: u64,
+) -> Result<LedgerBuilder> {
+    let symbols = Arc::new(Symbols::default());
+    let builder = LedgerBuilder::new(&symbols, request.window.clone(), request.options.detail);
+    let mut builder = builder.for_cluster(request.options.own);
+    let mut done = 0;
+    athena
+        .run(&question.sql(), &mut |page| {
+            let groups = Groups::read(&page, &symbols)?;
+            done += groups.line_items();
+            (request.options.progress)(done, total);
+            builder.add(&groups)
+        })
+        .await?;
+    Ok(builder)
+}
+
 /// That every query reads the whole table, if so.
 fn unpartitioned(table: &AthenaTable, described: &Described) -> Option<Warning> {
     let message = format!(
@@ -193,7 +204,7 @@ fn find(table: &AthenaTable, described: &Described, detail: Detail) -> Result<Co
     Ok(columns.only(detail.wanted()))
 }
 
-/// Rows by billing period; by none where the table does not tell it.
+/// Rows by billing period; by none where the table does not show it.
 type Rows = BTreeMap<Option<BillingPeriod>, u64>;
 
 /// The rows of each billing period, or of the whole table. Those that are likely wanted are looked at first: a table of
@@ -239,7 +250,7 @@ async fn count_rows(
     Ok(rows)
 }
 
-/// The billing periods to ask for; none where the table does not tell them.
+/// The billing periods to ask for; none where the table does not show them.
 fn chosen(table: &AthenaTable, request: &Request<'_>, rows: &Rows) -> Result<Vec<BillingPeriod>> {
     if rows.contains_key(&None) {
         return Ok(Vec::new());

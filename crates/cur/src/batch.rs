@@ -12,7 +12,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::columns::{Columns, NUMBERS, Number, TEXTS, TIMES, Tag, Text, Time, is_region, text_of};
-use super::facts::Facts;
+use super::line_items::LineItems;
 use super::pages::Arrays;
 use super::symbols::{Symbol, Symbols};
 use brimful_types::hour::read_time;
@@ -22,9 +22,9 @@ use brimful_types::{Error, Result};
 
 mod focus;
 
-/// Facts of some thousand line items, by row.
+/// Facts of some thousand line items, by row, as decoded from a file.
 #[derive(Debug)]
-pub struct LineItems {
+pub struct DecodedItems {
     rows: usize,
     texts: [TextColumn; TEXTS],
     numbers: [Option<Float64Array>; NUMBERS],
@@ -54,7 +54,7 @@ impl TextColumn {
     }
 }
 
-impl LineItems {
+impl DecodedItems {
     /// A numeric fact; null and absent are 0, what cannot be read as a number is NaN.
     #[inline]
     #[must_use]
@@ -73,7 +73,7 @@ impl LineItems {
     }
 }
 
-impl Facts for LineItems {
+impl LineItems for DecodedItems {
     #[inline]
     fn rows(&self) -> usize {
         self.rows
@@ -160,7 +160,7 @@ impl<'a> BatchDecoder<'a> {
         }
     }
 
-    pub(crate) fn decode(&mut self, batch: &Arrays) -> Result<LineItems> {
+    pub(crate) fn decode(&mut self, batch: &Arrays) -> Result<DecodedItems> {
         let mut texts: [TextColumn; TEXTS] = Default::default();
         let columns = self.columns;
         for (fact, roots) in columns.texts.iter().enumerate() {
@@ -187,7 +187,7 @@ impl<'a> BatchDecoder<'a> {
         if let Some(focus) = &columns.focus {
             self.refine(batch, focus, &mut texts, &mut numbers)?;
         }
-        Ok(LineItems {
+        Ok(DecodedItems {
             rows: batch.rows,
             lacks_services: columns.lacks_services(),
             texts,

@@ -1,4 +1,4 @@
-//! Which column of a report holds which fact: the report's formats, told apart by their columns.
+//! Which column of a report holds which fact: the report's formats, recognised by their columns.
 //!
 //! Names are those of the CUR user guide ("Data dictionary") and of the Data Exports table dictionary. Columns
 //! are found by name in every file anew, since they differ between months and even between files of a month.
@@ -10,9 +10,9 @@ use self::focus::FocusColumns;
 use brimful_types::{Error, Result};
 
 pub(crate) mod focus;
-mod of_rows;
+mod pruning;
 
-pub(crate) use of_rows::is_region;
+pub(crate) use pruning::is_region;
 
 /// The report's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ const TIME_NAMES: [(Time, &str); TIMES] = [
     (Time::End, "line_item_usage_end_date"),
 ];
 
-/// Without these no plan's use can be told.
+/// Without these no plan's use can be shown.
 const REQUIRED: [&str; 6] = [
     "line_item_line_item_type",
     "line_item_usage_start_date",
@@ -184,7 +184,7 @@ const REQUIRED: [&str; 6] = [
 /// its columns are those that its rows fill (CUR user guide, "Data dictionary").
 const OF_PLANS: &str = "savings_plan_";
 
-/// Without these use is told, but not checked, dated or turned into decisions.
+/// Without these use is shown, but not checked, dated or turned into decisions.
 const NEEDED_TO_DECIDE: [&str; 6] = [
     "line_item_product_code",
     "line_item_usage_type",
@@ -312,7 +312,7 @@ impl Columns {
         if !required.is_empty() {
             return Err(missing_columns(file, format, &required, schema));
         }
-        // A column without a type (of nulls alone) is there, and tells nothing.
+        // A column without a type (of nulls alone) is there, and says nothing.
         let filled = |name: &str| position(name).filter(|index| !schema.field(*index).data_type().is_null());
         let mut texts: [Vec<usize>; TEXTS] = Default::default();
         for (text, names) in TEXT_NAMES {

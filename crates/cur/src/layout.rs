@@ -1,4 +1,4 @@
-//! Which report, billing period and execution an object belongs to, told by its key alone.
+//! Which report, billing period and execution an object belongs to, by its key alone.
 //!
 //! Layouts: CUR user guide, "Viewing your Cost and Usage Reports" and "Querying with Athena"; Data Exports user
 //! guide, "Understanding export delivery".
@@ -96,11 +96,11 @@ impl PeriodObjects {
 /// How new a file is, where executions or versions have folders of their own.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Age<'a> {
-    /// Files in an execution's folder come before those in the period's, and executions that tell their time before versions.
+    /// Files in an execution's folder come before those in the period's, and executions that show their time before versions.
     rank: u8,
     /// Executions' folders begin with a time, so that the last by name is the newest.
     time: &'a str,
-    /// A legacy version's name tells nothing (a UUID); nor does the spelling of a period's folder.
+    /// A legacy version's name says nothing (a UUID); nor does the spelling of a period's folder.
     modified: chrono::DateTime<chrono::Utc>,
     folder: &'a str,
 }

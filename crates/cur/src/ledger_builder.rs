@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::batch::LineItems;
+use crate::batch::DecodedItems;
 use crate::columns::{Detail, Number, Text, Time};
-use crate::facts::Facts;
+use crate::line_items::LineItems;
 use crate::object::ReadError;
 use crate::pages::RowFilter;
 use crate::scan::{Counter, Scan, ScanSummary};
@@ -29,15 +29,15 @@ use sums::Usage;
 pub struct LedgerBuilder {
     symbols: Arc<Symbols>,
     /// Hours to keep. Rows that begin before them are not looked at, so that it makes no difference whether the scan
-    /// has skipped them; later ones still describe plans and tell how far the report reaches.
+    /// has skipped them; later ones still describe plans and show how far the report reaches.
     window: Option<Range<Hour>>,
     detail: Detail,
-    /// The cluster of which pools and accounts are told apart, if it is known which.
+    /// The cluster of which pools and accounts are kept apart, if it is known which.
     own: Option<Symbol>,
     line_types: Memo<LineItemType>,
     /// False for usage types that no product bills as coverable or Spot usage.
-    may_matter: Memo<bool>,
-    tells_of_plan: Memo<bool>,
+    is_relevant: Memo<bool>,
+    names_plan_refund: Memo<bool>,
     groups: Groups,
     /// What goes to which series and hour, until the batch at hand is done.
     pending: Vec<(u32, Hour, Quantity, Money)>,
@@ -61,7 +61,7 @@ struct Counts {
     /// Newest hour by plan and region.
     covered_regions: FxHashMap<(Symbol, Symbol), Hour>,
     newest_usage: Ends,
-    /// How long fee rows and covered rows are, which tells the report's granularity.
+    /// How long fee rows and covered rows are, which shows the report's granularity.
     fees: Lengths,
     covered: Lengths,
     /// Rows whose hour cannot be read, and those of a known hour that hold something else unreadable.
@@ -70,7 +70,7 @@ struct Counts {
     /// True once a row's time was read, whatever the window.
     has_times: bool,
     /// What refunds say that seem to be of a plan, and the plan where they name it; and the newest hour,
-    /// where they tell any.
+    /// where they have any.
     refunds: FxHashMap<(Symbol, Symbol), Option<Hour>>,
 }
 
@@ -126,8 +126,10 @@ impl LedgerBuilder {
             detail,
             own: None,
             line_types: Memo::new(LineItemType::of),
-            may_matter: Memo::new(|usage_type| matter::usage_type(usage_type) & !matter::OF_NO_USAGE != 0),
-            tells_of_plan: Memo::new(|text| text.contains("Refund") && text.contains("Savings Plan")),
+            is_relevant: Memo::new(|usage_type| {
+                relevance::usage_type(usage_type) & !relevance::OF_NO_USAGE != 0
+            }),
+            names_plan_refund: Memo::new(|text| text.contains("Refund") && text.contains("Savings Plan")),
             groups: Groups::default(),
             pending: Vec::new(),
             counts: Counts::default(),
@@ -145,12 +147,12 @@ impl LedgerBuilder {
     /// Rows that it makes something of, and few others.
     pub const FILTER: RowFilter = RowFilter {
         leading: &[
-            (Text::LineItemType, matter::line_type),
-            (Text::ProductCode, matter::product),
-            (Text::UsageType, matter::usage_type),
+            (Text::LineItemType, relevance::line_type),
+            (Text::ProductCode, relevance::product),
+            (Text::UsageType, relevance::usage_type),
         ],
-        plan_bits: matter::OF_PLANS,
-        fee_bits: matter::OF_FEES,
+        plan_bits: relevance::OF_PLANS,
+        fee_bits: relevance::OF_FEES,
     };
 
     /// Counts what a scan hands over, by `new` builders that are alike.
@@ -171,7 +173,7 @@ impl LedgerBuilder {
     ///
     /// # Errors
     /// An hour's usage or cost is beyond what one report can hold.
-    pub fn add(&mut self, items: &impl Facts) -> Result<()> {
+    pub fn add(&mut self, items: &impl LineItems) -> Result<()> {
         for row in 0..items.rows() {
             let line_type = self
                 .line_types
@@ -179,7 +181,7 @@ impl LedgerBuilder {
             match line_type {
                 LineItemType::Usage => {
                     if self
-                        .may_matter
+                        .is_relevant
                         .get(items.text(Text::UsageType, row), &self.symbols)
                     {
                         self.add_usage(items, row);
@@ -262,7 +264,7 @@ impl LedgerBuilder {
         merged.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))
     }
 
-    fn add_fee(&mut self, items: &impl Facts, row: usize) {
+    fn add_fee(&mut self, items: &impl LineItems, row: usize) {
         let Some(span) = self.span(items, row) else { return };
         self.counts.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
@@ -290,9 +292,9 @@ impl LedgerBuilder {
     }
 
     /// A plan that was returned: AWS gives its fee back.
-    fn add_refund(&mut self, items: &impl Facts, row: usize) {
+    fn add_refund(&mut self, items: &impl LineItems, row: usize) {
         let (plan, description) = (items.text(Text::PlanArn, row), items.text(Text::Description, row));
-        if !self.tells_of_plan.get(description, &self.symbols) {
+        if !self.names_plan_refund.get(description, &self.symbols) {
             return;
         }
         let hour = items.millis(Time::Start, row).and_then(Hour::of_millis);
@@ -301,7 +303,7 @@ impl LedgerBuilder {
         }
     }
 
-    fn add_covered(&mut self, items: &impl Facts, row: usize, line_type: LineItemType) -> Result<()> {
+    fn add_covered(&mut self, items: &impl LineItems, row: usize, line_type: LineItemType) -> Result<()> {
         let Some(span) = self.span(items, row) else {
             return Ok(());
         };
@@ -350,7 +352,7 @@ impl LedgerBuilder {
         Ok(())
     }
 
-    fn add_usage(&mut self, items: &impl Facts, row: usize) {
+    fn add_usage(&mut self, items: &impl LineItems, row: usize) {
         let group = self.group(LineItemType::Usage, items, row);
         let kind = self.groups.all[group].kind;
         if kind == UsageKind::Other {
@@ -372,9 +374,9 @@ impl LedgerBuilder {
         self.add_cell(items, row, group, span.hour, cost);
     }
 
-    /// RI-covered usage takes precedence over plans. It tells how far the report reaches, and which of this cluster's
+    /// RI-covered usage takes precedence over plans. It shows how far the report reaches, and which of this cluster's
     /// live nodes cost the plans nothing.
-    fn add_discounted(&mut self, items: &impl Facts, row: usize) {
+    fn add_discounted(&mut self, items: &impl LineItems, row: usize) {
         let group = self.group(LineItemType::DiscountedUsage, items, row);
         if self.groups.all[group].kind != UsageKind::OnDemandInstance {
             return;
@@ -386,7 +388,7 @@ impl LedgerBuilder {
         }
     }
 
-    fn add_cell(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour, cost: Money) {
+    fn add_cell(&mut self, items: &impl LineItems, row: usize, group: usize, hour: Hour, cost: Money) {
         let Some(amount) = items.amount(row) else {
             self.note_unreadable(hour, items.line_items(row));
             return;
@@ -420,7 +422,7 @@ impl LedgerBuilder {
     }
 
     /// The row's hour; `None` when it lies before the window, and (counted) when its times cannot be read.
-    fn span(&mut self, items: &impl Facts, row: usize) -> Option<Span> {
+    fn span(&mut self, items: &impl LineItems, row: usize) -> Option<Span> {
         let (start, end) = (items.millis(Time::Start, row), items.millis(Time::End, row));
         let hour = start.and_then(Hour::of_millis);
         self.counts.has_times |= hour.is_some();
@@ -470,7 +472,7 @@ impl LedgerBuilder {
         }
     }
 
-    fn note_price(&mut self, items: &impl Facts, row: usize, group: usize, hour: Hour) {
+    fn note_price(&mut self, items: &impl LineItems, row: usize, group: usize, hour: Hour) {
         let group = &mut self.groups.all[group];
         if !Newest::may_count(group.price, hour) {
             return;
@@ -485,7 +487,7 @@ impl LedgerBuilder {
 }
 
 impl Counter for LedgerBuilder {
-    fn count(&mut self, items: &LineItems) -> Result<()> {
+    fn count(&mut self, items: &DecodedItems) -> Result<()> {
         self.add(items)
     }
 }
@@ -498,7 +500,7 @@ fn beyond(symbols: &Symbols, what: Symbol, hour: Hour) -> Error {
 }
 
 /// True for rows that a tag assigns to a cluster or a NodePool.
-fn is_tagged(items: &impl Facts, row: usize) -> bool {
+fn is_tagged(items: &impl LineItems, row: usize) -> bool {
     [Text::ClusterTag, Text::NodePoolTag]
         .iter()
         .any(|tag| !items.text(*tag, row).is_empty())
@@ -507,10 +509,10 @@ fn is_tagged(items: &impl Facts, row: usize) -> bool {
 mod finish;
 mod focus;
 mod groups;
-mod matter;
 mod memo;
 mod merge;
 pub(crate) mod partial;
+mod relevance;
 mod sums;
 
 #[cfg(test)]

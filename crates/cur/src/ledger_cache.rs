@@ -13,7 +13,7 @@ use super::location::Place;
 use super::object::Object;
 use super::period::BillingPeriod;
 use super::snapshot::{Manifests, Part};
-use super::store::{ObjectStore, Put, PutMode};
+use super::store::{ObjectStore, PutMode, PutResult};
 use crate::ledger_builder::partial::Partial;
 use brimful_types::hour::Hour;
 use brimful_types::warning::{Warning, WarningCode};
@@ -123,7 +123,7 @@ impl KeptFiles {
 
 impl Kept<'_> {
     /// What the manifests name of which entries are there.
-    pub(crate) fn tell_manifests(&self, manifests: &mut Manifests) {
+    pub(crate) fn fill(&self, manifests: &mut Manifests) {
         let versions = self
             .slots
             .iter()
@@ -188,9 +188,9 @@ impl Kept<'_> {
         let store = &self.cache.store;
         let put = store.put(&name, bytes.into(), "application/octet-stream", mode);
         match (in_time(put).await, &slot.refused) {
-            (Ok(Put::Done(_)), _) | (Ok(Put::Lost), None) => {}
+            (Ok(PutResult::Done(_)), _) | (Ok(PutResult::Conflict), None) => {}
             // It does stand there, then.
-            (Ok(Put::Lost), Some(refused)) => self.warnings.push(unusable("read", refused)),
+            (Ok(PutResult::Conflict), Some(refused)) => self.warnings.push(unusable("read", refused)),
             (Err(error), _) => self.warnings.push(unusable("written", &error)),
         }
     }

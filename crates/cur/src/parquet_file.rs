@@ -232,7 +232,7 @@ impl ParquetFile {
         since: Option<Hour>,
     ) -> Option<SelectedRows> {
         let columns = self.columns.as_ref()?;
-        // What a FOCUS row is, several columns tell together.
+        // What a FOCUS row is, several columns say together.
         if columns.focus.is_some() {
             return None;
         }
@@ -365,7 +365,7 @@ fn length(ranges: &[Range<u64>]) -> u64 {
     ranges.iter().map(|range| range.end - range.start).sum()
 }
 
-/// The column whose entries a chunk tells one side of, where that is a map of plain values.
+/// The column whose entries a chunk holds one side of, where that is a map of plain values.
 fn map_entries(chunk: &ColumnChunkMetaData) -> Option<&str> {
     let column = chunk.column_descr();
     let is_entry = column.max_rep_level() == 1 && column.path().parts().len() == 3;
@@ -390,7 +390,7 @@ async fn footer(
 ) -> Result<(ParquetMetaData, u64), ReadError> {
     let mut length = FOOTER_GUESS.min(object.size);
     let mut bytes_read = 0;
-    // The first read may be too short for the footer; the second is told how long it is.
+    // The first read may be too short for the footer; the second knows how long it is.
     for _ in 0..3 {
         if length == 0 {
             break;

@@ -34,10 +34,39 @@ const WAITS: [Duration; 4] = [
     Duration::from_secs(8),
 ];
 
-/// What to read.
-pub struct Request<'a> {
+/// Which report to read, and how, whatever part of it.
+#[derive(Clone, Copy)]
+pub struct ReadOptions<'a> {
     /// Where the report lies.
     pub location: &'a Location,
+    /// What was counted of it before, if it is kept anywhere.
+    pub cache: Option<&'a LedgerCache>,
+    /// How much is wanted; decisions need it all.
+    pub detail: Detail,
+    /// The cluster that decisions are about, where it is known beforehand; all clusters' `NodePool`s are kept apart when
+    /// `None`.
+    pub own: Option<&'a str>,
+    /// Worker threads.
+    pub threads: usize,
+    /// Called with bytes read and bytes to read.
+    pub progress: &'a Progress<'a>,
+    /// Set from outside to stop reading.
+    pub stop: &'a AtomicBool,
+}
+
+impl std::fmt::Debug for ReadOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadOptions")
+            .field("location", self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to read of a report.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Which report, and how.
+    pub options: ReadOptions<'a>,
     /// Which billing periods.
     pub periods: Periods,
     /// Which hours to keep; all when `None`.
@@ -45,26 +74,6 @@ pub struct Request<'a> {
     /// True when the window's end is a time of somebody's choice and not `now`: later rows are skipped then where that
     /// is possible, and nothing is kept for the next run.
     pub ends_early: bool,
-    /// What was counted before, if it is kept anywhere.
-    pub cache: Option<&'a LedgerCache>,
-    /// How much is wanted.
-    pub detail: Detail,
-    /// The cluster that decisions are about; all clusters' `NodePool`s are told apart when `None`.
-    pub own: Option<&'a str>,
-    /// Worker threads.
-    pub threads: usize,
-    /// Told about progress.
-    pub progress: &'a Progress<'a>,
-    /// Set from outside to stop reading.
-    pub stop: &'a AtomicBool,
-}
-
-impl std::fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request")
-            .field("location", self.location)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A report, read.
@@ -86,7 +95,7 @@ pub struct ReportData {
     pub bytes: u64,
     /// What AWS asks for scanning them, by an estimate, where it does.
     pub scan_cost: Option<Money>,
-    /// When AWS delivered the newest period, where that can be told.
+    /// When AWS delivered the newest period, where that is known.
     pub delivered: Option<DateTime<Utc>>,
     /// Columns that decisions need and some file lacks, sorted.
     pub missing: Vec<String>,
@@ -124,19 +133,19 @@ pub async fn read(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result
     }
     Err(Error::frozen(format!(
         "{}: the report keeps changing while it is read: {last}",
-        request.location
+        request.options.location
     ))
     .hint("nothing was changed; the next run reads it again"))
 }
 
 async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<ReportData, ReadError> {
-    let place = request.location.to_string();
+    let place = request.options.location.to_string();
     let listing = Listing::of(store.as_ref()).await?;
     let mut manifests = Manifests::default();
     let mut kept = kept(store.as_ref(), request, &listing).await;
-    // A directory's manifest is read again: its time and size are all that tells its version.
+    // A directory's manifest is read again: its time and size are all that shows its version.
     if let Some(kept) = kept.as_ref().filter(|_| store.is_remote()) {
-        kept.tell_manifests(&mut manifests);
+        kept.fill(&mut manifests);
     }
     let snapshot = Snapshot::take(store.as_ref(), &place, listing, request.periods, &mut manifests).await?;
     let counted = match &mut kept {
@@ -169,12 +178,12 @@ async fn attempt(store: &Arc<dyn ObjectStore>, request: &Request<'_>) -> Result<
 
 /// What the cache holds of the report, if there is a cache and one report.
 async fn kept<'a>(store: &dyn ObjectStore, request: &Request<'a>, listing: &Listing) -> Option<Kept<'a>> {
-    let cache = request.cache.filter(|_| !request.ends_early)?;
+    let cache = request.options.cache.filter(|_| !request.ends_early)?;
     let (name, periods) = listing.only(store, request.periods)?;
     let report = (store.root(), name.to_owned());
     Some(
         cache
-            .look_up(report, (request.detail, request.own), &periods)
+            .look_up(report, (request.options.detail, request.options.own), &periods)
             .await,
     )
 }
@@ -215,13 +224,15 @@ async fn scan(
         files,
         window,
         filter: Some(LedgerBuilder::FILTER),
-        wanted: request.detail.wanted(),
-        threads: request.threads,
+        wanted: request.options.detail.wanted(),
+        threads: request.options.threads,
         symbols: &symbols,
-        progress: request.progress,
-        stop: request.stop,
+        progress: request.options.progress,
+        stop: request.options.stop,
     };
-    let new = || LedgerBuilder::new(&symbols, keep.clone(), request.detail).for_cluster(request.own);
+    let new = || {
+        LedgerBuilder::new(&symbols, keep.clone(), request.options.detail).for_cluster(request.options.own)
+    };
     LedgerBuilder::scan(&scan, new).await
 }
 
@@ -240,7 +251,7 @@ async fn verified<T>(
     }
 }
 
-/// What the scans of a report's parts told beside the ledger.
+/// What the scans of a report's parts found beside the ledger.
 #[derive(Debug, Default)]
 struct Totals {
     format: Option<Format>,

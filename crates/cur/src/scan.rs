@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use super::batch::{BatchDecoder, LineItems};
+use super::batch::{BatchDecoder, DecodedItems};
 use super::columns::{Format, Wanted};
 use super::object::{FileBytes, Object, ReadError};
 use super::pages::RowFilter;
@@ -43,7 +43,7 @@ pub trait Counter: Send + 'static {
     ///
     /// # Errors
     /// What is wrong with them; it ends the scan.
-    fn count(&mut self, items: &LineItems) -> Result<()>;
+    fn count(&mut self, items: &DecodedItems) -> Result<()>;
 }
 
 /// What a scan should read.

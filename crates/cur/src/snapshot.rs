@@ -30,7 +30,7 @@ pub use listing::{Listing, Manifests, Periods};
 /// Objects looked at again at the same time.
 const CHECKS: usize = 8;
 
-/// How long all objects must have been left alone, in seconds, where nothing else tells that AWS is done with them: the
+/// How long all objects must have been left alone, in seconds, where nothing else shows that AWS is done with them: the
 /// time between two writes of one delivery.
 const SETTLED: i64 = 5;
 
@@ -54,7 +54,7 @@ pub struct Snapshot {
     pub parts: Vec<Part>,
     /// Status files.
     status: Vec<Object>,
-    /// When AWS last delivered the newest period; `None` where that cannot be told.
+    /// When AWS last delivered the newest period; `None` where that is not known.
     pub delivered: Option<DateTime<Utc>>,
     /// What should be known about how the files were found.
     pub warnings: Vec<Warning>,
@@ -189,7 +189,7 @@ impl Snapshot {
                         "{file_name} is newer than its manifest: AWS is delivering a refresh"
                     )));
                 }
-                // S3 tells times by the second, in which the file may have been either.
+                // S3 gives times by the second, in which the file may have been either.
                 if file.modified == manifest.modified && found.is_overwritten(file) {
                     settled(&file_name, file)?;
                 }
@@ -266,7 +266,7 @@ async fn choose(
     let all = layout::names(&reports);
     let mut unusable = Vec::new();
     for name in reports.keys().cloned().collect::<Vec<_>>() {
-        // A report of CSV files is told by its manifest.
+        // A report of CSV files is recognised by its manifest.
         let manifest = reports[&name]
             .periods
             .values()
@@ -341,7 +341,7 @@ fn settled(name: &str, object: &Object) -> Result<(), ReadError> {
 }
 
 fn newest(store: &dyn ObjectStore, files: &[Object]) -> Option<DateTime<Utc>> {
-    // A directory's times tell when it was copied, not when AWS wrote.
+    // A directory's times show when it was copied, not when AWS wrote.
     store
         .is_remote()
         .then(|| files.iter().map(|file| file.modified).max())

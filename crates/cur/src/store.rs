@@ -49,11 +49,11 @@ impl<'a> PutMode<'a> {
 
 /// How a write ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Put {
+pub enum PutResult {
     /// The object stands; its version.
     Done(String),
     /// Something else stands there than was expected.
-    Lost,
+    Conflict,
 }
 
 /// A place with objects. Their names are relative to the place where it is written to (`list_here`, `whole`, `put`),
@@ -81,7 +81,7 @@ pub trait ObjectStore: Debug + Send + Sync {
         bytes: Bytes,
         content_type: &'a str,
         mode: PutMode<'a>,
-    ) -> BoxFuture<'a, Result<Put>>;
+    ) -> BoxFuture<'a, Result<PutResult>>;
 
     /// The object's name for people.
     fn name(&self, key: &str) -> String;

@@ -313,7 +313,7 @@ fn yaml(file: &str, text: &str) -> Result<Vec<(u64, Value)>> {
 /// What the parser says, and what is to be done about the mistakes that are made most.
 fn malformed(file: &str, text: &str, error: &serde_saphyr::Error) -> Error {
     let said = error.render_with_formatter(&UserMessageFormatter);
-    let told = Error::usage(format!("{file}: {}", said.trim_start_matches("error: ")));
+    let malformed = Error::usage(format!("{file}: {}", said.trim_start_matches("error: ")));
     let line = error.location().and_then(|at| usize::try_from(at.line()).ok());
     let line = line.and_then(|number| text.lines().nth(number.saturating_sub(1)));
     let is_tabbed = |line: &str| {
@@ -324,11 +324,11 @@ fn malformed(file: &str, text: &str, error: &serde_saphyr::Error) -> Error {
         error.without_snippet(),
         serde_saphyr::Error::DuplicateMappingKey { .. }
     ) {
-        told.hint("a key may stand once in a mapping: keep the one that is meant")
+        malformed.hint("a key may stand once in a mapping: keep the one that is meant")
     } else if line.is_some_and(is_tabbed) {
-        told.hint("YAML is indented by blanks: replace the tab")
+        malformed.hint("YAML is indented by blanks: replace the tab")
     } else {
-        told
+        malformed
     }
 }
 

@@ -112,7 +112,7 @@ impl Cluster {
         false
     }
 
-    /// The schema of `NodePool`s; `None` where the server does not tell.
+    /// The schema of `NodePool`s; `None` where the server does not say.
     pub async fn schema(&self) -> Option<NodePoolSchema> {
         match self.get("/openapi/v3/apis/karpenter.sh", "v1").await {
             Ok(document) => NodePoolSchema::from_openapi(&document),
@@ -123,7 +123,7 @@ impl Cluster {
         }
     }
 
-    /// Refuses an API whose weights are not those that Brimful knows. A server that does not tell is not held back:
+    /// Refuses an API whose weights are not those that Brimful knows. A server that does not say is not held back:
     /// it still validates every patch.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod call;
 mod events;
 mod inspect;
 mod leader;
+mod merge;
 mod patch;
 mod patience;
 mod proxy;
@@ -28,7 +29,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod watch;
-mod written;
 
 pub use leader::Leadership;
 pub use state::StateLease;
@@ -79,7 +79,7 @@ impl Cluster {
     /// `system:serviceaccount:NAMESPACE:NAME`.
     ///
     /// # Errors
-    /// As [`Cluster::connect`]; that the user may not be impersonated is told by the first read.
+    /// As [`Cluster::connect`]; that the user may not be impersonated is reported by the first read.
     pub async fn connect_as(
         kubeconfig: Option<&Path>,
         context: Option<&str>,

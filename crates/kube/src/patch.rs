@@ -4,7 +4,7 @@ use kube::core::params::{PatchParams, ValidationDirective};
 use serde_json::Value;
 
 use super::call::answer;
-use super::written::{Unwritten, holds};
+use super::merge::{MergeError, holds};
 use super::{Cluster, NODE_POOLS, parse_one};
 use brimful_karpenter::cluster::{FIELD_MANAGER, PatchError, Stored};
 use brimful_karpenter::nodepool::NodePool;
@@ -35,21 +35,21 @@ impl Cluster {
                 pool: parse_one(&object, NodePool::from_json).map_err(PatchError::Unknown)?,
                 as_sent: holds(&object, patch),
             }),
-            Err(unwritten) => Err(self.patch_failed(name, unwritten)),
+            Err(error) => Err(self.patch_failed(name, error)),
         }
     }
 
-    fn patch_failed(&self, name: &str, unwritten: Unwritten) -> PatchError {
+    fn patch_failed(&self, name: &str, error: MergeError) -> PatchError {
         let failed = |error| self.failed(&NODE_POOLS.call("patch").named(name), error);
-        match unwritten {
-            Unwritten::Conflict(kube::Error::Api(status)) => PatchError::Conflict(answer(&status)),
-            Unwritten::Conflict(error) => PatchError::Conflict(failed(error).to_string()),
-            Unwritten::Refused(kube::Error::Api(status)) => PatchError::Refused {
+        match error {
+            MergeError::Conflict(kube::Error::Api(status)) => PatchError::Conflict(answer(&status)),
+            MergeError::Conflict(error) => PatchError::Conflict(failed(error).to_string()),
+            MergeError::Refused(kube::Error::Api(status)) => PatchError::Refused {
                 code: status.code,
                 message: answer(&status),
             },
-            Unwritten::Refused(error) | Unwritten::Undone(error) => PatchError::Undone(failed(error)),
-            Unwritten::Unknown(error) => PatchError::Unknown(failed(error)),
+            MergeError::Refused(error) | MergeError::Undone(error) => PatchError::Undone(failed(error)),
+            MergeError::Unknown(error) => PatchError::Unknown(failed(error)),
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::call::Call;
-use super::written::Unwritten;
+use super::merge::MergeError;
 use super::{Cluster, code, patience};
 use brimful_karpenter::cluster::FIELD_MANAGER;
 use brimful_types::{Error, Result};
@@ -223,13 +223,13 @@ impl Hold {
                     let message = "was edited while this run held it; the new state was not written";
                     return if edited { Err(self.error(message)) } else { Ok(()) };
                 }
-                Err(Unwritten::Undone(error)) if tried + 1 < TRIES => {
+                Err(MergeError::Undone(error)) if tried + 1 < TRIES => {
                     sleep(patience::pause(&error, tried)).await;
                     continue;
                 }
-                Err(Unwritten::Conflict(error)) => error,
-                Err(unwritten) => {
-                    return Err(self.cluster.map_failed("patch", place, unwritten.into_error()));
+                Err(MergeError::Conflict(error)) => error,
+                Err(error) => {
+                    return Err(self.cluster.map_failed("patch", place, error.into_error()));
                 }
             };
             // Somebody else has written: another run, or a person who edits something.
@@ -341,14 +341,14 @@ impl Cluster {
                     hold.seen().version = map["metadata"]["resourceVersion"].clone();
                     return Ok(StateLease::new(hold, &map));
                 }
-                Err(Unwritten::Conflict(_)) => {
+                Err(MergeError::Conflict(_)) => {
                     return Err(busy("another run took the state at the same moment"));
                 }
-                Err(Unwritten::Undone(error)) if tried + 1 < TRIES => {
+                Err(MergeError::Undone(error)) if tried + 1 < TRIES => {
                     sleep(patience::pause(&error, tried)).await;
                     tried += 1;
                 }
-                Err(unwritten) => return Err(self.map_failed(verb, place, unwritten.into_error())),
+                Err(error) => return Err(self.map_failed(verb, place, error.into_error())),
             }
         }
     }
@@ -422,7 +422,7 @@ impl Cluster {
         let freed = self.patch_map(place, &json!({ "metadata": metadata })).await;
         freed
             .map(drop)
-            .map_err(|unwritten| self.map_failed("patch", place, unwritten.into_error()))
+            .map_err(|error| self.map_failed("patch", place, error.into_error()))
     }
 
     /// Deletes the state; that there is none is fine.
@@ -454,8 +454,8 @@ impl Cluster {
         }
     }
 
-    /// Makes the `ConfigMap`. If the answer gets lost, the next look at it tells.
-    async fn create_map(&self, place: (&str, &str), hold: &Hold) -> Result<Value, Unwritten> {
+    /// Makes the `ConfigMap`. If the answer gets lost, the next look at it shows.
+    async fn create_map(&self, place: (&str, &str), hold: &Hold) -> Result<Value, MergeError> {
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
@@ -468,19 +468,19 @@ impl Cluster {
         };
         let request = Request::new(collection(place.0))
             .create(&params, map.to_string().into_bytes())
-            .map_err(|error| Unwritten::Refused(kube::Error::BuildRequest(error)))?;
+            .map_err(|error| MergeError::Refused(kube::Error::BuildRequest(error)))?;
         patience::write(self.answer(request))
             .await
             .map_err(|error| match code(&error) {
-                Some(409) => Unwritten::Conflict(error),
+                Some(409) => MergeError::Conflict(error),
                 Some(code) if (300..500).contains(&code) && !matches!(code, 408 | 429) => {
-                    Unwritten::Refused(error)
+                    MergeError::Refused(error)
                 }
-                _ => Unwritten::Undone(error),
+                _ => MergeError::Undone(error),
             })
     }
 
-    async fn patch_map(&self, place: (&str, &str), patch: &Value) -> Result<Value, Unwritten> {
+    async fn patch_map(&self, place: (&str, &str), patch: &Value) -> Result<Value, MergeError> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()

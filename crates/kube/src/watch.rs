@@ -141,17 +141,17 @@ async fn follow(api: Api<Meta>, plural: &str, changed: watch::Sender<()>) {
     };
     let events = watcher(api, watcher::Config::default()).default_backoff();
     let mut events = std::pin::pin!(events);
-    let mut is_told = false;
+    let mut is_reported = false;
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                is_told = false;
+                is_reported = false;
                 if known.take(event) {
                     changed.send_replace(());
                 }
             }
-            Err(error) if !is_told => {
-                is_told = true;
+            Err(error) if !is_reported => {
+                is_reported = true;
                 tracing::warn!(
                     "{plural} are not watched for now, so a change is seen at the next interval: {error}"
                 );

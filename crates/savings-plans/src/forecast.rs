@@ -2,7 +2,7 @@
 //! and says how far such forecasts were off on the very same history.
 //!
 //! There is no model to tune. A few plain ways of forecasting are replayed on the past, at the same distance as that
-//! between the newest known hour and the one asked for. The way that would have erred least is used, and its errors
+//! between the newest known hour and the one asked for. The predictor that would have erred least is used, and its errors
 //! then are the forecast's own range.
 
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use brimful_types::money::Money;
 /// Hours.
 const DAY: i32 = 24;
 const WEEK: i32 = 7 * DAY;
-/// How many weeks back [`Way::HourOfWeek`] looks: one holiday or incident among so many is outvoted.
+/// How many weeks back [`Predictor::HourOfWeek`] looks: one holiday or incident among so many is outvoted.
 const WEEKS: i32 = 4;
-/// How many days [`Way::HourOfDay`] looks at.
+/// How many days [`Predictor::HourOfDay`] looks at.
 const DAYS: usize = 3;
-/// The most hours that any way looks at.
+/// The most hours that any predictor looks at.
 const MOST_TOLD: usize = 4;
 /// Hours on which the ways are replayed: each hour of the week comes twice.
 const REPLAYED: i32 = 2 * WEEK;
@@ -32,7 +32,7 @@ const NEAR: i32 = 3;
 
 /// A way to forecast a level from older ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Predictor {
     /// The same hour of the last weeks, moved by what the daily mean has changed since.
     HourOfWeek,
     /// The same hour of the last days, moved likewise.
@@ -44,13 +44,18 @@ pub enum Way {
 }
 
 /// All ways; of those that err alike the first is taken.
-const WAYS: [Way; 4] = [Way::HourOfWeek, Way::HourOfDay, Way::DailyMean, Way::Newest];
+const PREDICTORS: [Predictor; 4] = [
+    Predictor::HourOfWeek,
+    Predictor::HourOfDay,
+    Predictor::DailyMean,
+    Predictor::Newest,
+];
 
 /// A level that was not seen, and how sure it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forecast {
     /// How it was forecast.
-    pub way: Way,
+    pub predictor: Predictor,
     /// The best guess, $/h.
     pub level: Money,
     /// What such forecasts were off by, seen − forecast, ascending. Never empty.
@@ -109,26 +114,26 @@ fn rank(count: usize, quantile: f64) -> usize {
 pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast> {
     let past = Past::of(known, target)?;
     let lag = target.index() - past.newest;
-    let tried = WAYS.map(|way| (way, past.replay(way, lag)));
+    let tried = PREDICTORS.map(|predictor| (predictor, past.replay(predictor, lag)));
     let mean_error = |errors: &[(i32, Money)]| {
         let sum: Money = errors.iter().map(|(_, error)| error.abs()).sum();
         sum.picos() / i128::try_from(errors.len()).unwrap_or(1).max(1)
     };
     let best = tried
         .iter()
-        .filter(|(way, errors)| {
-            errors.len() >= ENOUGH && past.tell(*way, target.index(), past.newest).is_some()
+        .filter(|(predictor, errors)| {
+            errors.len() >= ENOUGH && past.predict(*predictor, target.index(), past.newest).is_some()
         })
         .min_by_key(|(_, errors)| mean_error(errors));
-    if let Some((way, errors)) = best {
-        let (level, basis) = past.tell(*way, target.index(), past.newest)?;
+    if let Some((predictor, errors)) = best {
+        let (level, basis) = past.predict(*predictor, target.index(), past.newest)?;
         let ahead = (1..DAY).map_while(|hour| {
-            let (level, _) = past.tell(*way, target.index() + hour, past.newest)?;
+            let (level, _) = past.predict(*predictor, target.index() + hour, past.newest)?;
             let errors = near(errors, target.plus(hour));
             Some(errors.into_iter().map(|error| level + error).collect())
         });
         return Some(Forecast {
-            way: *way,
+            predictor: *predictor,
             level,
             errors: near(errors, target),
             basis,
@@ -136,13 +141,13 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
         });
     }
     // The history is too short to replay anything: all levels ever seen make the range.
-    let (way, (level, basis)) = [Way::HourOfDay, Way::Newest]
+    let (predictor, (level, basis)) = [Predictor::HourOfDay, Predictor::Newest]
         .into_iter()
-        .find_map(|way| Some((way, past.tell(way, target.index(), past.newest)?)))?;
+        .find_map(|predictor| Some((predictor, past.predict(predictor, target.index(), past.newest)?)))?;
     let mut errors: Vec<Money> = past.levels.iter().flatten().map(|seen| *seen - level).collect();
     errors.sort_unstable();
     Some(Forecast {
-        way,
+        predictor,
         level,
         errors,
         basis,
@@ -223,58 +228,58 @@ impl Past {
     }
 
     /// The level at `target` as it would have been forecast when `newest` was the newest hour, and from which hours.
-    fn tell(&self, way: Way, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
-        let mut told = Vec::new();
-        let level = self.level(way, target, newest, &mut told)?;
-        let basis = told.into_iter().map(|(hour, _, moved)| Basis {
+    fn predict(&self, predictor: Predictor, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
+        let mut hours = Vec::new();
+        let level = self.level(predictor, target, newest, &mut hours)?;
+        let basis = hours.into_iter().map(|(hour, _, moved)| Basis {
             hour: Hour::from_index(hour),
             moved,
         });
         Some((level, basis.collect()))
     }
 
-    /// The same level; `told` becomes the hours with their levels and by how much each is moved.
+    /// The same level; `hours` becomes the hours with their levels and by how much each is moved.
     fn level(
         &self,
-        way: Way,
+        predictor: Predictor,
         target: i32,
         newest: i32,
-        told: &mut Vec<(i32, Money, Money)>,
+        hours: &mut Vec<(i32, Money, Money)>,
     ) -> Option<Money> {
-        told.clear();
+        hours.clear();
         let change = |back: i32| Some(self.daily_mean(newest)? - self.daily_mean(newest - back)?);
-        match way {
-            Way::HourOfWeek => told.extend(
+        match predictor {
+            Predictor::HourOfWeek => hours.extend(
                 (1..=WEEKS)
                     .map(|weeks| weeks * WEEK)
                     .filter(|back| target - back <= newest)
                     .filter_map(|back| Some((target - back, self.seen(target - back)?, change(back)?))),
             ),
-            Way::HourOfDay => {
+            Predictor::HourOfDay => {
                 let nearest = (target - newest + DAY - 1).div_euclid(DAY);
                 let days = (nearest..nearest + 7).filter_map(|days| {
                     let level = self.seen(target - days * DAY)?;
                     let moved = change((days - nearest) * DAY).unwrap_or_default();
                     Some((target - days * DAY, level, moved))
                 });
-                told.extend(days.take(DAYS));
+                hours.extend(days.take(DAYS));
             }
-            Way::DailyMean => told.push((newest, self.daily_mean(newest)?, Money::ZERO)),
-            Way::Newest => told.extend(
+            Predictor::DailyMean => hours.push((newest, self.daily_mean(newest)?, Money::ZERO)),
+            Predictor::Newest => hours.extend(
                 (0..6)
                     .filter_map(|back| Some((newest - back, self.seen(newest - back)?, Money::ZERO)))
                     .take(DAYS),
             ),
         }
-        median(told.iter().map(|(_, level, moved)| *level + *moved))
+        median(hours.iter().map(|(_, level, moved)| *level + *moved))
     }
 
-    /// How far a way would have been off in the hours that were seen since, seen − forecast, ascending.
-    fn replay(&self, way: Way, lag: i32) -> Vec<(i32, Money)> {
-        let mut told = Vec::new();
+    /// How far a predictor would have been off in the hours that were seen since, seen − forecast, ascending.
+    fn replay(&self, predictor: Predictor, lag: i32) -> Vec<(i32, Money)> {
+        let mut hours = Vec::new();
         let replayed = (self.newest - REPLAYED + 1..=self.newest).filter_map(|hour| {
             let seen = self.seen(hour)?;
-            Some((hour, seen - self.level(way, hour, hour - lag, &mut told)?))
+            Some((hour, seen - self.level(predictor, hour, hour - lag, &mut hours)?))
         });
         let mut errors: Vec<(i32, Money)> = replayed.collect();
         errors.sort_unstable_by_key(|(_, error)| *error);

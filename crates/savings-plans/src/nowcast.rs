@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::forecast::{Forecast, Way, forecast};
+use super::forecast::{Forecast, Predictor, forecast};
 use super::savings_plan::GroupId;
 use super::utilization::{GroupHour, GroupUse, Utilization};
 use brimful_types::hour::Hour;
@@ -108,13 +108,13 @@ pub fn nowcast(
             None => at(group, hour),
         };
         let mature = group.hours.iter().filter(|(_, of_hour)| of_hour.mature);
-        let told = mature.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
-        let known = told.map(|(hour, _)| (*hour, level(*hour))).collect();
+        let known = mature.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
+        let known = known.map(|(hour, _)| (*hour, level(*hour))).collect();
         let forecast = forecast(&known, Hour::of(now))?;
-        let method = match (own, forecast.way) {
+        let method = match (own, forecast.predictor) {
             (Some(_), _) => Method::Live,
-            (None, Way::HourOfWeek | Way::HourOfDay) => Method::Profile,
-            (None, Way::DailyMean | Way::Newest) => Method::LastMature,
+            (None, Predictor::HourOfWeek | Predictor::HourOfDay) => Method::Profile,
+            (None, Predictor::DailyMean | Predictor::Newest) => Method::LastMature,
         };
         let demand = forecast.level.or_zero();
         let none = OwnUse::default();

@@ -10,11 +10,11 @@ use super::region;
 use super::usage::family;
 use brimful_types::hour::{Hour, read_time};
 
-use told::{Described, only, term};
+use texts::{Described, only, term};
 
-pub use told::{Covered, PlanTexts, Unclear};
+pub use texts::{Covered, PlanTexts, Unclear};
 
-mod told;
+mod texts;
 
 /// What a plan covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

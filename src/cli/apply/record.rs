@@ -20,7 +20,7 @@ pub(super) fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) 
         let mut plans = done.proposal.pools.iter();
         let plan = plans.find(|plan| plan.pool.name == one.node_pool);
         let Some(fate) = fate(one.result) else { continue };
-        // Every ten minutes the same would be told.
+        // Every ten minutes the same would be reported.
         if fate == Fate::Patched && plan.is_some_and(PoolPlan::only_renews) {
             continue;
         }

@@ -34,7 +34,7 @@ pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Op
     };
     let spinner = waiting(context.quiet, "looking for the report");
     if let Err(error) = examine_bucket(context, checks).await {
-        // What AWS refused is told there.
+        // What AWS refused is reported there.
         let shown = matches!(context.location, Location::Path(_)).then_some(&error);
         checks.extend(report::unread(shown, UNREAD));
         return None;
@@ -43,7 +43,7 @@ pub(super) async fn examine_report(found: &Found, checks: &mut Vec<Check>) -> Op
     let progress = context.progress();
     let report = |done, all| progress.update(done, all);
     let options = context.read_options(Detail::Accounts, &report);
-    match read_any(&options, &context.config, context.now).await {
+    match read_any(&context.access, &options, &context.config, context.now).await {
         Ok(analysis)
             if analysis.source.format.is_none() && analysis.doubt.is_some() && analysis.source.files == 0 =>
         {

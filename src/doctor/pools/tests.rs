@@ -23,7 +23,7 @@ fn checks_with(config: &Config, mut pools: Vec<NodePool>) -> Vec<Check> {
 fn checks_of_view(config: &Config, view: ClusterView) -> Vec<Check> {
     let state = State::default();
     let run = Run::unread(config, &state, DateTime::UNIX_EPOCH, view, Peers::default());
-    checks(config, |config| run.propose_with(config))
+    checks(config, DateTime::UNIX_EPOCH, |config| run.propose_with(config))
 }
 
 fn checks_of(pools: Vec<NodePool>) -> Vec<Check> {
@@ -162,7 +162,7 @@ fn pools_that_could_be_labelled_are_judged_as_if_they_were() {
             .map(|check| (check.id, check.message.starts_with("once labelled: ")))
             .collect()
     };
-    // (Which of its own would be told, were it labelled now.)
+    // (Which of its own would be reported, were it labelled now.)
     let labelled = checks_of(vec![own.clone().managed(), between]);
     let ids = |found: &[(&'static str, bool)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     let (before, after) = (warned(&found), warned(&labelled));
@@ -370,4 +370,13 @@ fn built_in_pools_of_auto_mode_are_left_alone() {
         check.cure.as_ref().unwrap().contains("group: eks.amazonaws.com"),
         "{check:?}"
     );
+}
+
+#[test]
+fn a_doubted_report_hides_no_reason_of_a_pools_own() {
+    // The report could not be read, which its own checks say.
+    let frozen = |pool| hazards(pool).contains(&"frozen");
+    assert!(!frozen(committed()));
+    let paused = only(committed().annotation("brimful.dev/paused", "true"), "frozen");
+    assert!(paused.message.contains("paused"), "{paused:?}");
 }

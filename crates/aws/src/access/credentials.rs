@@ -1,6 +1,6 @@
 //! Credentials that come in time, or say why they do not and what to do about it.
 //!
-//! The SDK gives the reason as a chain of errors, the more of them the more roles are on the way. It is told once, where
+//! The SDK gives the reason as a chain of errors, the more of them the more roles are on the way. It is reported once, where
 //! credentials are asked for, as a [`Trouble`], which every API's error then has in its chain.
 
 use std::error::Error as StdError;
@@ -18,7 +18,7 @@ use super::variable;
 use crate::s3::short;
 use brimful_types::{Error, ErrorKind};
 
-// Ways out, whoever of AWS tells of the trouble.
+// Ways out, whichever part of AWS reports the trouble.
 pub(crate) const RENEW: &str = "renew them (aws sso login, or a new session) and run again";
 pub(crate) const GIVE: &str =
     "set AWS_PROFILE, or give the pod a role (IRSA or EKS Pod Identity: docs/install/aws.md)";
@@ -72,7 +72,7 @@ impl Trouble {
         }
     }
 
-    /// The trouble that an SDK's error tells of, if it is with credentials.
+    /// The trouble that an SDK's error reports, if it is with credentials.
     pub(crate) fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         find(error)
     }

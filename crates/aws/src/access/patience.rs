@@ -21,7 +21,7 @@ pub struct Patience {
     pub attempt: Duration,
     /// For a call with all of its tries.
     pub call: Duration,
-    /// For credentials, whoever gives them. Shorter than a try, so that it is told what was missing.
+    /// For credentials, whoever gives them. Shorter than a try, so that what was missing is reported.
     pub credentials: Duration,
     /// For a listing, however many calls it takes.
     pub listing: Duration,

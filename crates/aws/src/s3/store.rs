@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::S3Store;
 use brimful_cur::object::{Object, ReadError};
-use brimful_cur::store::{ObjectStore, Put, PutMode};
+use brimful_cur::store::{ObjectStore, PutMode, PutResult};
 use brimful_types::Result;
 
 impl ObjectStore for S3Store {
@@ -37,7 +37,7 @@ impl ObjectStore for S3Store {
         bytes: Bytes,
         content_type: &'a str,
         mode: PutMode<'a>,
-    ) -> BoxFuture<'a, Result<Put>> {
+    ) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(self.write(name, bytes, content_type, mode))
     }
 

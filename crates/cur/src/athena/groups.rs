@@ -3,7 +3,7 @@
 use super::Cells;
 use super::sql::{COLUMNS, DOLLARS};
 use crate::columns::{Number, TEXTS, Text, Time};
-use crate::facts::Facts;
+use crate::line_items::LineItems;
 use crate::symbols::{Symbol, Symbols};
 use brimful_types::hour::read_time;
 use brimful_types::money::Money;
@@ -104,7 +104,7 @@ fn millis(text: &str) -> Option<i64> {
     read_time(text).map(|time| time.timestamp_millis())
 }
 
-impl Facts for Groups {
+impl LineItems for Groups {
     fn rows(&self) -> usize {
         self.0.len()
     }

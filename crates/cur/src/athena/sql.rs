@@ -99,16 +99,26 @@ pub(crate) struct Question<'a> {
     /// Where that schema keeps the facts.
     pub(crate) columns: &'a Columns,
     pub(crate) detail: Detail,
-    /// Of which billing periods; all when the table does not tell them.
+    /// Of which billing periods; all when the table does not show them.
     pub(crate) periods: Option<(PeriodColumns, &'a [BillingPeriod])>,
-    /// Line items that begin in this hour or later; all when `None`. What begins later than anybody looks tells how far the
+    /// Line items that begin in this hour or later; all when `None`. What begins later than anybody looks shows how far the
     /// report reaches.
     pub(crate) since: Option<Hour>,
 }
 
 impl Question<'_> {
-    /// The query.
+    /// The query: the items, their numbers in small units, those as whole numbers, and the sums of these.
     pub(crate) fn sql(&self) -> String {
+        let keys = format!("{}, starts, ends", TEXT_NAMES.join(", "));
+        let mut sql = self.items();
+        sql += &units(&keys);
+        sql += &wholes(&keys);
+        sql += &sums(&keys);
+        sql
+    }
+
+    /// The line items that count, as facts.
+    fn items(&self) -> String {
         let texts: Vec<String> = (0..TEXTS)
             .map(|fact| format!("    {} AS {}", self.text(fact), TEXT_NAMES[fact]))
             .collect();
@@ -119,65 +129,13 @@ impl Question<'_> {
             DataType::Utf8 => self.name(root),
             _ => format!("CAST({} AS VARCHAR)", self.name(root)),
         });
-        let mut keys = TEXT_NAMES.join(", ");
-        keys.push_str(", starts, ends");
-        let mut sql = format!(
+        format!(
             "WITH items AS (\n  SELECT\n{},\n    {starts} AS starts,\n    {ends} AS ends,\n{}\n  FROM {}\n  WHERE {}\n),\n",
             texts.join(",\n"),
             numbers.join(",\n"),
             self.table,
             self.rows().join("\n    AND "),
-        );
-        let price = |cost: &str| {
-            format!(
-                "CASE WHEN {cost} > 0E0 AND {cost} < 1E12 AND usage_amount > 0E0 AND usage_amount < 92E8 THEN {cost} / usage_amount * 1E9 END"
-            )
-        };
-        let _ = write!(
-            sql,
-            "units AS (\n  SELECT {keys},\n    usage_amount * 1E9 AS usage_nanos,\n"
-        );
-        for (number, name) in DOLLARS {
-            let _ = writeln!(sql, "    {} * 1E12 AS {name},", NUMBER_NAMES[number as usize]);
-        }
-        let _ = write!(
-            sql,
-            "    CASE WHEN abs(plan_rate) < 1E12 THEN plan_rate END AS plan_rate,\n    {} AS billed,\n    {} AS listed\n  FROM items\n),\n",
-            price("unblended_cost"),
-            price("on_demand_cost"),
-        );
-        let sums = || std::iter::once("usage_nanos").chain(DOLLARS.iter().map(|(_, name)| *name));
-        let _ = write!(sql, "wholes AS (\n  SELECT {keys},\n");
-        for name in sums() {
-            let _ = writeln!(sql, "    {} AS {name},", nearest(name));
-        }
-        let _ = write!(
-            sql,
-            "    plan_rate,\n    {} AS billed,\n    {} AS listed\n  FROM units\n)\n",
-            nano_dollars("billed"),
-            nano_dollars("listed"),
-        );
-        let unreadable: Vec<String> = sums()
-            .zip('a'..)
-            .map(|(name, mark)| format!("CASE WHEN {name} IS NULL THEN '{mark}' ELSE '' END"))
-            .collect();
-        let _ = write!(
-            sql,
-            "SELECT {keys},\n  {} AS unreadable,\n  count(*) AS line_items,\n",
-            unreadable.join(" || ")
-        );
-        for name in sums() {
-            let _ = writeln!(sql, "  sum(CAST({name} AS DECIMAL(38, 0))) AS {name},");
-        }
-        let by: Vec<String> = (1..=TEXTS + 3).map(|number| number.to_string()).collect();
-        let _ = write!(
-            sql,
-            "  max(plan_rate) AS plan_rate,\n  max(coalesce(listed, billed)) AS price,\n  \
-             max(CASE WHEN billed IS NULL OR listed > billed THEN listed END) AS price_beyond_billed\n\
-             FROM wholes\nGROUP BY {}",
-            by.join(", ")
-        );
-        sql
+        )
     }
 
     fn name(&self, root: usize) -> String {
@@ -221,7 +179,7 @@ impl Question<'_> {
                 format!("coalesce({}, '')", several.join(", "))
             }
         };
-        // Whose usage it was matters to decisions only; of a fee it tells the plan's account.
+        // Whose usage it was matters to decisions only; of a fee it is the plan's account.
         let line_types: &[&str] = match fact {
             fact if self.detail == Detail::Plans && fact == Text::UsageAccount as usize => &[RECURRING_FEE],
             // Of usage it says its price, and would part what belongs together.
@@ -252,7 +210,7 @@ impl Question<'_> {
         }
     }
 
-    /// The column of a text fact that one column tells.
+    /// The column of a text fact that one column holds.
     fn raw(&self, fact: Text) -> Option<String> {
         self.columns.texts[fact as usize]
             .first()
@@ -300,6 +258,71 @@ impl Question<'_> {
         all.push(format!("({})", kinds.join("\n      OR ")));
         all
     }
+}
+
+/// What is added up of line items: usage in nano-units, [`DOLLARS`] in picodollars.
+fn summed() -> impl Iterator<Item = &'static str> {
+    std::iter::once("usage_nanos").chain(DOLLARS.iter().map(|(_, name)| *name))
+}
+
+/// Each item's numbers in the units that they are added up in, still as floats, and its prices in nano-dollars.
+fn units(keys: &str) -> String {
+    let price = |cost: &str| {
+        format!(
+            "CASE WHEN {cost} > 0E0 AND {cost} < 1E12 AND usage_amount > 0E0 AND usage_amount < 92E8 THEN {cost} / usage_amount * 1E9 END"
+        )
+    };
+    let mut sql = format!("units AS (\n  SELECT {keys},\n    usage_amount * 1E9 AS usage_nanos,\n");
+    for (number, name) in DOLLARS {
+        let _ = writeln!(sql, "    {} * 1E12 AS {name},", NUMBER_NAMES[number as usize]);
+    }
+    let _ = write!(
+        sql,
+        "    CASE WHEN abs(plan_rate) < 1E12 THEN plan_rate END AS plan_rate,\n    {} AS billed,\n    {} AS listed\n  FROM items\n),\n",
+        price("unblended_cost"),
+        price("on_demand_cost"),
+    );
+    sql
+}
+
+/// Each item's numbers, rounded.
+fn wholes(keys: &str) -> String {
+    let mut sql = format!("wholes AS (\n  SELECT {keys},\n");
+    for name in summed() {
+        let _ = writeln!(sql, "    {} AS {name},", nearest(name));
+    }
+    let _ = write!(
+        sql,
+        "    plan_rate,\n    {} AS billed,\n    {} AS listed\n  FROM units\n)\n",
+        nano_dollars("billed"),
+        nano_dollars("listed"),
+    );
+    sql
+}
+
+/// The sums of items that agree in every text, both times and in which numbers cannot be read; of rates and prices the
+/// highest.
+fn sums(keys: &str) -> String {
+    let unreadable: Vec<String> = summed()
+        .zip('a'..)
+        .map(|(name, mark)| format!("CASE WHEN {name} IS NULL THEN '{mark}' ELSE '' END"))
+        .collect();
+    let mut sql = format!(
+        "SELECT {keys},\n  {} AS unreadable,\n  count(*) AS line_items,\n",
+        unreadable.join(" || ")
+    );
+    for name in summed() {
+        let _ = writeln!(sql, "  sum(CAST({name} AS DECIMAL(38, 0))) AS {name},");
+    }
+    let by: Vec<String> = (1..=TEXTS + 3).map(|number| number.to_string()).collect();
+    let _ = write!(
+        sql,
+        "  max(plan_rate) AS plan_rate,\n  max(coalesce(listed, billed)) AS price,\n  \
+         max(CASE WHEN billed IS NULL OR listed > billed THEN listed END) AS price_beyond_billed\n\
+         FROM wholes\nGROUP BY {}",
+        by.join(", ")
+    );
+    sql
 }
 
 fn period_is(columns: PeriodColumns, periods: &[BillingPeriod]) -> String {

@@ -11,13 +11,13 @@ use crate::period::BillingPeriod;
 pub(crate) struct Described {
     /// Names in lower case, as Athena has them, and their types as far as they matter.
     pub(crate) schema: Schema,
-    /// The columns that tell a row's billing period, which are the partition's where there are partitions.
+    /// The columns that show a row's billing period, which are the partition's where there are partitions.
     pub(crate) period: Option<PeriodColumns>,
     /// True when a query of some billing periods reads no others.
     pub(crate) is_partitioned: bool,
 }
 
-/// How a table tells a row's billing period.
+/// How a table shows a row's billing period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PeriodColumns {
     /// CUR 2.0: `billing_period`, such as `2026-01`.

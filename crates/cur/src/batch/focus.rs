@@ -37,51 +37,73 @@ impl BatchDecoder<'_> {
         texts: &mut [TextColumn; TEXTS],
         numbers: &mut [Option<Float64Array>; NUMBERS],
     ) -> Result<()> {
-        let rows = 0..batch.rows;
-        let mut told =
-            |root: Option<usize>| root.map_or(Ok(TextColumn::Absent), |root| self.text(batch, root));
-        let (category, status) = (told(columns.category)?, told(columns.status)?);
         if let Some(service) = columns.service {
             let service = self.text(batch, service)?;
-            let codes = rows
-                .clone()
+            let codes = (0..batch.rows)
                 .map(|row| self.product(service.symbol(row)))
                 .collect();
             texts[Text::ProductCode as usize] = TextColumn::Plain(codes);
         }
         if let Some(details) = columns.details {
-            let types = self.map_entry(batch, details, |key| key.eq_ignore_ascii_case("InstanceType"))?;
-            let pricing = match columns.pricing {
-                Some(pricing) => self.text(batch, pricing)?,
-                None => TextColumn::Absent,
-            };
-            let usage_types = rows.clone().map(|row| {
-                let told = |fact: Text| texts[fact as usize].symbol(row);
-                let key = [
-                    told(Text::ProductCode),
-                    told(Text::UsageType),
-                    told(Text::Operation),
-                    types.symbol(row),
-                    pricing.symbol(row),
-                ];
-                self.usage_type(key)
-            });
-            let usage_types = usage_types.collect();
-            texts[Text::UsageType as usize] = TextColumn::Plain(usage_types);
+            self.refine_usage_types(batch, columns, details, texts)?;
         }
+        self.refine_plans(batch, columns, texts)?;
+        self.price(batch, columns, numbers)
+    }
+
+    /// A text column, if the file has it.
+    fn optional_text(&mut self, batch: &Arrays, root: Option<usize>) -> Result<TextColumn> {
+        root.map_or(Ok(TextColumn::Absent), |root| self.text(batch, root))
+    }
+
+    /// Usage types by a map of details.
+    fn refine_usage_types(
+        &mut self,
+        batch: &Arrays,
+        columns: &FocusColumns,
+        details: usize,
+        texts: &mut [TextColumn; TEXTS],
+    ) -> Result<()> {
+        let types = self.map_entry(batch, details, |key| key.eq_ignore_ascii_case("InstanceType"))?;
+        let pricing = self.optional_text(batch, columns.pricing)?;
+        let usage_types = (0..batch.rows).map(|row| {
+            let text = |fact: Text| texts[fact as usize].symbol(row);
+            let key = [
+                text(Text::ProductCode),
+                text(Text::UsageType),
+                text(Text::Operation),
+                types.symbol(row),
+                pricing.symbol(row),
+            ];
+            self.usage_type(key)
+        });
+        let usage_types = usage_types.collect();
+        texts[Text::UsageType as usize] = TextColumn::Plain(usage_types);
+        Ok(())
+    }
+
+    /// What sort of line item a row is, and the family and region of the plan that it belongs to.
+    fn refine_plans(
+        &mut self,
+        batch: &Arrays,
+        columns: &FocusColumns,
+        texts: &mut [TextColumn; TEXTS],
+    ) -> Result<()> {
+        let category = self.optional_text(batch, columns.category)?;
+        let status = self.optional_text(batch, columns.status)?;
         let used = intern(self.symbols, "Used");
         let mut line_types = Vec::with_capacity(batch.rows);
         let (mut families, mut plan_regions) = (line_types.clone(), line_types.clone());
-        for row in rows {
-            let told = |fact: Text| texts[fact as usize].symbol(row);
-            let plan = told(Text::PlanArn);
+        for row in 0..batch.rows {
+            let text = |fact: Text| texts[fact as usize].symbol(row);
+            let plan = text(Text::PlanArn);
             line_types.push(self.line_type([category.symbol(row), status.symbol(row), plan]));
             let (family, region) = if plan.is_empty() {
                 (Symbol::EMPTY, Symbol::EMPTY)
             } else {
                 // Of a row that the plan covers only: a fee's region is not its plan's.
-                let region = Some(told(Text::Region)).filter(|_| status.symbol(row) == used);
-                (self.family(told(Text::UsageType)), region.unwrap_or_default())
+                let region = Some(text(Text::Region)).filter(|_| status.symbol(row) == used);
+                (self.family(text(Text::UsageType)), region.unwrap_or_default())
             };
             families.push(family);
             plan_regions.push(region);
@@ -89,7 +111,7 @@ impl BatchDecoder<'_> {
         texts[Text::LineItemType as usize] = TextColumn::Plain(line_types);
         texts[Text::PlanFamily as usize] = TextColumn::Plain(families);
         texts[Text::PlanRegion as usize] = TextColumn::Plain(plan_regions);
-        self.price(batch, columns, numbers)
+        Ok(())
     }
 
     /// A plan's dollars, and its rate per unit.
@@ -155,7 +177,7 @@ impl BatchDecoder<'_> {
         })
     }
 
-    /// The usage type as it stands, unless it does not tell what the details do: an instance's type.
+    /// The usage type as it stands, unless it does not say what the details do: an instance's type.
     fn usage_type(&mut self, key: [Symbol; 5]) -> Symbol {
         let symbols = self.symbols;
         *self.focus.usage_types.entry(key).or_insert_with(|| {

@@ -2,7 +2,7 @@
 //! `FOCUS_1_2_AWS`). Names are matched whatever their case, since catalogs lower them.
 //!
 //! FOCUS has no row for a plan's hour: its commitment is the sum of what was used of it and of what was not, by
-//! `CommitmentDiscountStatus`. It tells neither term nor payment option of a plan, and nothing checks its figures.
+//! `CommitmentDiscountStatus`. It states neither term nor payment option of a plan, and nothing checks its figures.
 
 use arrow_schema::{DataType, Schema};
 
@@ -57,7 +57,7 @@ const NUMBER_NAMES: [(Number, &str); 4] = [
     (Number::EffectiveCost, "EffectiveCost"),
 ];
 
-/// Without these no plan's use can be told.
+/// Without these no plan's use can be shown.
 const REQUIRED: [&str; 6] = [
     "ChargeCategory",
     "ChargePeriodStart",
@@ -67,7 +67,7 @@ const REQUIRED: [&str; 6] = [
     "EffectiveCost",
 ];
 
-/// Without one of each use is told, but not dated by instances or turned into decisions.
+/// Without one of each use is shown, but not dated by instances or turned into decisions.
 const NEEDED_TO_DECIDE: [(&str, &[&str]); 5] = [
     ("x_ServiceCode", &["x_ServiceCode", "ServiceName"]),
     (
@@ -80,7 +80,7 @@ const NEEDED_TO_DECIDE: [(&str, &[&str]); 5] = [
 ];
 
 impl Columns {
-    /// True for a FOCUS file that does not say which service was used: any usage tells then how far it reaches.
+    /// True for a FOCUS file that does not say which service was used: any usage shows then how far it reaches.
     pub(crate) fn lacks_services(&self) -> bool {
         self.focus.is_some() && self.missing.iter().any(|name| name.starts_with("x_"))
     }
@@ -90,7 +90,7 @@ impl Columns {
             let mut fields = schema.fields().iter();
             fields.position(|field| field.name().eq_ignore_ascii_case(name))
         };
-        // A column without a type (of nulls alone) is there, and tells nothing.
+        // A column without a type (of nulls alone) is there, and says nothing.
         let filled = |name: &str| position(name).filter(|index| !schema.field(*index).data_type().is_null());
         let required: Vec<&str> = REQUIRED
             .into_iter()

@@ -1,4 +1,4 @@
-//! Formats told apart, columns found, tags recognised.
+//! Formats recognised, columns found, tags recognised.
 
 use super::*;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 
 /// What rows say of a plan: whether they are fees, the newest hour, and the texts.
-type Told = ((bool, Hour), PlanTexts);
+type Described = ((bool, Hour), PlanTexts);
 
 impl LedgerBuilder {
     /// The finished ledger.
@@ -103,7 +103,7 @@ impl LedgerBuilder {
         }
     }
 
-    /// List prices: a Spot row's where no other row tells one.
+    /// List prices: a Spot row's where no other row has one.
     fn on_demand_prices(&self) -> BTreeMap<UsageKey, Money> {
         let text = |symbol| self.symbols.text(symbol);
         let key = |usage_type, operation| self.usage_key(usage_type, operation);
@@ -153,22 +153,24 @@ impl LedgerBuilder {
     }
 
     /// Plans by ARN: of several descriptions the one of the newest fee counts. What it leaves open (FOCUS's fees the region,
-    /// most fees the family), the others tell.
+    /// most fees the family), the others fill in.
     fn plans(&self) -> BTreeMap<Arc<str>, PlanLedger> {
-        let mut told: BTreeMap<Arc<str>, Vec<Told>> = BTreeMap::new();
+        let mut described: BTreeMap<Arc<str>, Vec<Described>> = BTreeMap::new();
         for ((arn, facts, is_fee), newest) in &self.counts.facts {
             let texts = PlanTexts::from(facts.map(|fact| self.symbols.text(fact).to_string()));
-            told.entry(self.symbols.text(*arn))
+            described
+                .entry(self.symbols.text(*arn))
                 .or_default()
                 .push(((*is_fee, *newest), texts));
         }
         let mut covered = self.covered_by_plans();
-        told.into_iter()
-            .map(|(arn, mut told)| {
-                told.sort_unstable_by(|a, b| b.cmp(a));
-                let mut told = told.into_iter().map(|(_, texts)| texts);
-                let mut texts = told.next().unwrap_or_default();
-                told.for_each(|other| texts.fill(other));
+        described
+            .into_iter()
+            .map(|(arn, mut described)| {
+                described.sort_unstable_by(|a, b| b.cmp(a));
+                let mut described = described.into_iter().map(|(_, texts)| texts);
+                let mut texts = described.next().unwrap_or_default();
+                described.for_each(|other| texts.fill(other));
                 let plan = Plan::read(&arn, &texts, &covered.remove(&arn).unwrap_or_default());
                 (
                     arn,
@@ -198,7 +200,7 @@ impl LedgerBuilder {
         all
     }
 
-    /// Marks the plans that refunds tell of as ended.
+    /// Marks the plans that refunds name as ended.
     fn mark_returned(&self, plans: &mut BTreeMap<Arc<str>, PlanLedger>) {
         for ((arn, description), hour) in &self.counts.refunds {
             let (arn, description) = (self.symbols.text(*arn), self.symbols.text(*description));

@@ -2,11 +2,11 @@
 
 use super::{LedgerBuilder, LineItemType};
 use crate::columns::{Number, Text};
-use crate::facts::Facts;
+use crate::line_items::LineItems;
 
 impl LedgerBuilder {
     /// FOCUS states a commitment in parts: what was used of it, row by row, and what was not.
-    pub(super) fn add_unused(&mut self, items: &impl Facts, row: usize) {
+    pub(super) fn add_unused(&mut self, items: &impl LineItems, row: usize) {
         let Some(span) = self.span(items, row) else { return };
         self.counts.fees.note(span);
         let arn = items.text(Text::PlanArn, row);
@@ -29,7 +29,7 @@ impl LedgerBuilder {
     }
 
     /// Any usage at all: how far a report reaches that does not say what was used.
-    pub(super) fn note_any(&mut self, items: &impl Facts, row: usize) {
+    pub(super) fn note_any(&mut self, items: &impl LineItems, row: usize) {
         if let Some(span) = self.span(items, row) {
             self.counts.newest_usage.note(span);
         }

@@ -1,4 +1,4 @@
-//! Rows alike in the texts that tell what they are (all but tags, and who used something): that is found out once, and of
+//! Rows alike in the texts that say what they are (all but tags, and who used something): that is found out once, and of
 //! what the newest counts, each group keeps its own until the end.
 
 use rustc_hash::FxHashMap;
@@ -7,7 +7,7 @@ use super::merge::{Ends, Merge, Newest, merge_into};
 use super::sums::Hours;
 use super::{Class, FACTS, LedgerBuilder, Used, beyond};
 use crate::columns::Text;
-use crate::facts::Facts;
+use crate::line_items::LineItems;
 use crate::symbols::{Symbol, Symbols};
 use brimful_savings_plans::ledger::PlanHour;
 use brimful_savings_plans::region;
@@ -41,7 +41,7 @@ struct Key {
 /// A plan, and what rows say of it.
 pub(super) type Description = (Symbol, [Symbol; FACTS.len()]);
 
-/// Some rows, and the newest hours of what they tell.
+/// Some rows, and the newest hours of what they say.
 #[derive(Debug)]
 pub(super) struct Group {
     key: Key,
@@ -103,12 +103,12 @@ fn is_fee(line_type: LineItemType) -> bool {
 }
 
 /// What a row says of its plan; nothing where it is of none.
-fn description(line_type: LineItemType, items: &impl Facts, row: usize) -> Description {
+fn description(line_type: LineItemType, items: &impl LineItems, row: usize) -> Description {
     if matches!(line_type, LineItemType::Usage | LineItemType::DiscountedUsage) {
         return Description::default();
     }
     let facts = FACTS.map(|fact| match fact {
-        // Of a covered row these tell about the usage, not about the plan.
+        // Of a covered row these describe the usage, not about the plan.
         Text::UsageType | Text::ProductCode | Text::UsageAccount | Text::Description
             if !is_fee(line_type) =>
         {
@@ -121,7 +121,7 @@ fn description(line_type: LineItemType, items: &impl Facts, row: usize) -> Descr
 
 impl LedgerBuilder {
     /// The number of a row's group.
-    pub(super) fn group(&mut self, line_type: LineItemType, items: &impl Facts, row: usize) -> usize {
+    pub(super) fn group(&mut self, line_type: LineItemType, items: &impl LineItems, row: usize) -> usize {
         let description = description(line_type, items, row);
         let key = Key {
             line_type,

@@ -43,7 +43,7 @@ impl Merge for Hour {
     }
 }
 
-/// The newest hour, where any tells one.
+/// The newest hour, where there is one.
 impl Merge for Option<Hour> {
     fn merge(&mut self, other: Self) {
         *self = (*self).max(other);
@@ -142,7 +142,7 @@ impl Lengths {
         *newest = (*newest).max(Some(span.hour));
     }
 
-    /// What the longest row tells.
+    /// What the longest row shows.
     pub(super) fn longest(self) -> Option<Granularity> {
         let mut longest_first = Self::ALL.into_iter().zip(self.0).rev();
         longest_first.find_map(|(granularity, newest)| newest.map(|_| granularity))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Used, beyond};
+use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Usage, Used, beyond};
 use crate::symbols::Symbol;
 use brimful_savings_plans::ledger::{Cell, PlanHour};
 use brimful_types::Result;
@@ -148,21 +148,11 @@ impl LedgerBuilder {
             has_times,
             refunds,
         } = self.counts;
-        let all_used = usage.all_used();
-        let all = usage.all_series().into_iter().zip(0..);
-        let mut series: Vec<(SeriesText, u32)> = all
-            .map(|(key, old)| (series_text(&all_used[key.used as usize], &key, text), old))
-            .collect();
-        series.sort_unstable();
-        let new = (0..).zip(&series).map(|(new, (_, old))| (*old, new));
-        let cells = usage.into_cells(&new.collect());
+        let (series, numbers) = sorted_series(&usage, text);
+        let cells = usage.into_cells(&numbers);
         let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok(Partial {
-            hours: sorted(
-                hours
-                    .iter()
-                    .map(|((arn, hour), amounts)| (text(*arn), hour.index(), Amounts::of(amounts))),
-            ),
+            hours: plan_hours(&hours, text),
             facts: sorted(facts.iter().map(|((arn, facts, is_fee), newest)| {
                 (text(*arn), facts.map(text), *is_fee, newest.index())
             })),
@@ -170,12 +160,8 @@ impl LedgerBuilder {
             prices: prices(&on_demand, text),
             spot_list_prices: prices(&spot_list_prices, text),
             cells: by_hour(&cells),
-            series: series.into_iter().map(|(series, _)| series).collect(),
-            newest_by_region: sorted(
-                newest_by_region
-                    .iter()
-                    .map(|(region, ends)| (text(*region), ends_text(*ends))),
-            ),
+            series,
+            newest_by_region: ends_by_region(&newest_by_region, text),
             covered_regions: sorted(
                 covered_regions
                     .iter()
@@ -276,6 +262,40 @@ fn rates_text(
         let (arn, usage, operation) = (text(*arn), text(*usage), text(*operation));
         (arn, usage, operation, hour.index(), rate.picos())
     }))
+}
+
+/// All series in order, and the new number of each old one.
+fn sorted_series(
+    usage: &Usage,
+    text: impl Fn(Symbol) -> Text + Copy,
+) -> (Vec<SeriesText>, FxHashMap<u32, u32>) {
+    let all_used = usage.all_used();
+    let all = usage.all_series().into_iter().zip(0..);
+    let mut series: Vec<(SeriesText, u32)> = all
+        .map(|(key, old)| (series_text(&all_used[key.used as usize], &key, text), old))
+        .collect();
+    series.sort_unstable();
+    let numbers = (0..).zip(&series).map(|(new, (_, old))| (*old, new)).collect();
+    (series.into_iter().map(|(series, _)| series).collect(), numbers)
+}
+
+fn plan_hours(
+    known: &FxHashMap<(Symbol, Hour), PlanHour>,
+    text: impl Fn(Symbol) -> Text,
+) -> Vec<(Text, Index, Amounts)> {
+    sorted(
+        known
+            .iter()
+            .map(|((arn, hour), amounts)| (text(*arn), hour.index(), Amounts::of(amounts))),
+    )
+}
+
+fn ends_by_region(known: &FxHashMap<Symbol, Ends>, text: impl Fn(Symbol) -> Text) -> Vec<(Text, EndsText)> {
+    sorted(
+        known
+            .iter()
+            .map(|(region, ends)| (text(*region), ends_text(*ends))),
+    )
 }
 
 fn by_hour(cells: &[Cell]) -> Vec<CellsOfHour> {

@@ -73,7 +73,7 @@ struct Items {
     symbols: Arc<Symbols>,
 }
 
-impl Facts for Items {
+impl LineItems for Items {
     fn rows(&self) -> usize {
         self.rows.len()
     }

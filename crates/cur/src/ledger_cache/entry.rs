@@ -61,7 +61,7 @@ pub(super) struct Subject {
     /// The place of the report, and the report's name there.
     pub(super) report: (String, String),
     pub(super) detail: Detail,
-    /// The cluster whose pools were told apart, where not all were.
+    /// The cluster whose pools were kept apart, where not all were.
     pub(super) own: Option<String>,
     pub(super) period: Option<String>,
 }
@@ -75,7 +75,7 @@ pub(super) struct Version {
     pub(super) files: Vec<(String, String)>,
 }
 
-/// What the scan told beside the ledger.
+/// What the scan found beside the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) format: Option<Format>,

@@ -12,8 +12,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::gathered::{Chosen, Dense, Gathered, text_of};
 use super::page::{DataPage, Levels, Presence, Values};
+use super::selection::{Dense, Selected, Selection, text_of};
 use super::{BEYOND, SHORT, Unread};
 use crate::columns::is_text;
 use crate::object::FileBytes;
@@ -135,8 +135,8 @@ impl Chunk {
     }
 
     /// The values at the chosen rows, which ascend, also from call to call.
-    pub(super) fn gather(&mut self, chosen: &Chosen<'_>) -> Result<ArrayRef, Unread> {
-        let mut found = Gathered::new(self.kind.nothing(), chosen);
+    pub(super) fn gather(&mut self, chosen: &Selection<'_>) -> Result<ArrayRef, Unread> {
+        let mut found = Selected::new(self.kind.nothing(), chosen);
         let mut first = 0;
         while let Some(row) = chosen.rows.get(first) {
             self.seek(*row)?;
@@ -247,9 +247,9 @@ impl Chunk {
     /// Adds what the page at hand holds at a range of the chosen rows, all of them its own.
     fn gather_page(
         &mut self,
-        chosen: &Chosen<'_>,
+        chosen: &Selection<'_>,
         range: Range<usize>,
-        found: &mut Gathered,
+        found: &mut Selected,
     ) -> Result<(), Unread> {
         let rows = &chosen.rows[range.clone()];
         let first = self.rows.start;

@@ -84,7 +84,7 @@ pub(crate) fn check(bytes: &FileBytes, chunk: &ColumnChunkMetaData, rows: u64) -
     Ok(total)
 }
 
-/// True when gzip data unpacks to more than that. What is no gzip at all, the unpacker tells.
+/// True when gzip data unpacks to more than that. What is no gzip at all, the unpacker finds.
 fn inflates_beyond(bytes: &FileBytes, from: u64, packed: u64, unpacked: u64) -> bool {
     let Ok(source) = bytes.get_read(from) else {
         return false;

@@ -18,8 +18,8 @@ use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::chunk::{Chunk, NO_PAGE, Shape, damaged};
-use super::gathered::Chosen;
 use super::page::{Levels, row_starts};
+use super::selection::Selection;
 use super::{IsWanted, NOT_CHOSEN, Unread, leaves_of};
 use crate::object::FileBytes;
 
@@ -85,7 +85,7 @@ impl MapChunk {
             self.starts[at]..self.starts[at + 1]
         };
         let entries: Vec<u32> = selected.iter().flat_map(entries_of).collect();
-        let keys = self.keys.gather(&Chosen::all(&entries))?;
+        let keys = self.keys.gather(&Selection::all(&entries))?;
         let are_wanted = are_wanted(&keys, self.is_wanted);
         let mut first = 0;
         let lengths = selected.iter().map(|row| {
@@ -96,7 +96,7 @@ impl MapChunk {
         let offsets = OffsetBuffer::try_from_lengths(lengths).map_err(|_| NOT_CHOSEN)?;
         let entries: Vec<u32> = are_wanted.values().set_indices().map(|at| entries[at]).collect();
         let keys = filter(&keys, &are_wanted).map_err(|_| NOT_CHOSEN)?;
-        let values = self.values.gather(&Chosen::all(&entries))?;
+        let values = self.values.gather(&Selection::all(&entries))?;
         let pair = Fields::from(vec![
             Field::new("key", keys.data_type().clone(), false),
             Field::new("value", values.data_type().clone(), true),

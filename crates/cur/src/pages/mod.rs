@@ -1,6 +1,6 @@
 //! A row group read page by page: only the rows that matter, of the needed columns, into arrays.
 //!
-//! A report's rows are mostly tax, storage, traffic and requests. So the columns that tell which rows matter (the line
+//! A report's rows are mostly tax, storage, traffic and requests. So the columns that show which rows matter (the line
 //! item's type, its product and its usage type) are read first, as dictionary codes, and the other columns only at the
 //! rows found: those that only plans fill at the rows of plans, and where only late rows matter, the start of usage
 //! before the rest. Unpacking of pages is the `parquet` crate's; levels, dictionary codes and plain values are read
@@ -21,11 +21,12 @@ use arrow_schema::{DataType, TimeUnit};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use self::chunk::{Chunk, Shape};
-use self::gathered::{Chosen, texts_in_codes};
 use self::map::MapChunk;
+use self::selection::{Selection, texts_in_codes};
 use super::columns::Text;
 use super::object::FileBytes;
 
@@ -33,11 +34,11 @@ use super::object::FileBytes;
 pub(crate) const ROWS: u32 = 8192;
 
 mod chunk;
-mod gathered;
 pub(crate) mod guard;
-mod hybrid;
 mod map;
 mod page;
+mod rle;
+mod selection;
 
 /// Why pages could not be read here. The decoder reads them, or says what is wrong with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) struct Unread(pub(crate) &'static str);
 pub struct RowFilter {
     /// Facts of one column each, and the bits of what they say; of a file without the column, those of the empty string.
     pub leading: &'static [(Text, Bits)],
-    /// The bits of rows that tell of a plan. Columns that only plans fill are not read of other rows.
+    /// The bits of rows that concern a plan. Columns that only plans fill are not read of other rows.
     pub plan_bits: u8,
     /// The bits of fees and refunds, of which a description is read.
     pub fee_bits: u8,
@@ -91,7 +92,7 @@ pub(crate) struct Roots<'a> {
     pub(crate) leading: &'a [(usize, Bits)],
     /// The bits that rows have by what the file lacks.
     pub(crate) known: u8,
-    /// Those that are read only of rows that tell of a plan.
+    /// Those that are read only of rows that concern a plan.
     pub(crate) plan_columns: &'a [usize],
     /// Those that are read only of fees and refunds.
     pub(crate) fee_columns: &'a [usize],
@@ -106,7 +107,7 @@ enum Column {
     Leading(usize),
     Start,
     Pages(Box<Chunk>),
-    /// Likewise, of rows that tell of a plan.
+    /// Likewise, of rows that concern a plan.
     OfPlans(Box<Chunk>),
     /// Likewise, of fees and refunds.
     OfFees(Box<Chunk>),
@@ -115,7 +116,7 @@ enum Column {
     Decoded(usize),
 }
 
-/// A column that tells which rows matter.
+/// A column that shows which rows matter.
 struct Leading {
     chunk: Chunk,
     /// The bits of what each code stands for, and of a null.
@@ -157,58 +158,29 @@ impl SelectedRows {
     ) -> Result<Self, Unread> {
         let group = metadata.metadata().row_group(row_group);
         let rows = u32::try_from(group.num_rows()).map_err(|_| Unread("too many rows"))?;
-        let bytes = Arc::new(bytes.clone());
-        let chunk = |root: usize| {
-            let leaf = leaf_of(metadata.parquet_schema(), root).ok_or(LEADING)?;
-            let data_type = metadata.schema().field(root).data_type();
-            Chunk::open(&bytes, group.column(leaf), data_type, Shape::Flat, rows as usize)
+        let group = RowGroup {
+            bytes: Arc::new(bytes.clone()),
+            metadata,
+            group,
+            rows: rows as usize,
         };
-        let start = roots.since.and_then(|(root, millis)| {
-            let per_milli = per_milli(metadata.schema().field(root).data_type())?;
-            Some((root, millis.checked_mul(per_milli)?))
-        });
-        let start = match start {
-            Some((root, since)) => chunk(root)?.map(|chunk| (root, (chunk, since))),
-            None => None,
-        };
-        let mut leading: Vec<(usize, Leading)> = Vec::new();
-        for (root, bits) in roots.leading {
-            let opened = chunk(*root)?
-                .ok_or(LEADING)
-                .and_then(|chunk| Leading::open(chunk, *bits));
-            match opened {
-                Ok(opened) => leading.push((*root, opened)),
-                Err(unread) if leading.is_empty() => return Err(unread),
-                // Without it, only more rows than matter are read.
-                Err(_) => {}
-            }
-        }
+        let start = group.start(roots)?;
+        let leading = group.leading(roots)?;
         let mut by_decoder = Vec::new();
         let mut columns = Vec::with_capacity(roots.all.len());
         for root in roots.all {
-            let data_type = metadata.schema().field(*root).data_type();
-            let column = if let Some(number) = leading.iter().position(|(leading, _)| leading == root) {
-                Column::Leading(number)
-            } else if start.as_ref().is_some_and(|(start, _)| start == root) {
-                Column::Start
-            } else if let Some(chunk) = chunk(*root)? {
-                let chunk = Box::new(chunk);
-                if roots.fee_columns.contains(root) {
-                    Column::OfFees(chunk)
-                } else if roots.plan_columns.contains(root) {
-                    Column::OfPlans(chunk)
+            columns.push(
+                if let Some(number) = leading.iter().position(|(leading, _)| leading == root) {
+                    Column::Leading(number)
+                } else if start.as_ref().is_some_and(|(start, ..)| start == root) {
+                    Column::Start
+                } else if let Some(column) = group.column(*root, roots)? {
+                    column
                 } else {
-                    Column::Pages(chunk)
-                }
-            } else if let Some(map) = roots.maps.iter().find(|(map, _)| map == root)
-                && let Some(map) = MapChunk::open(&bytes, group, *map, data_type)?
-            {
-                Column::Map(Box::new(map))
-            } else {
-                by_decoder.push(*root);
-                Column::Decoded(by_decoder.len() - 1)
-            };
-            columns.push(column);
+                    by_decoder.push(*root);
+                    Column::Decoded(by_decoder.len() - 1)
+                },
+            );
         }
         let mut decoder = None;
         if !by_decoder.is_empty() {
@@ -220,7 +192,7 @@ impl SelectedRows {
             plan_bits: filter.plan_bits,
             fee_bits: filter.fee_bits,
             columns,
-            start: start.map(|(_, start)| start),
+            start: start.map(|(_, chunk, since)| (chunk, since)),
             decoder,
             rows: 0..rows,
             bits: Vec::new(),
@@ -247,47 +219,13 @@ impl SelectedRows {
         let batch = self.decoder.as_mut();
         let batch = batch.map(|decoder| decoder.next().and_then(Result::ok).ok_or(NOT_DECODED));
         let batch = batch.transpose()?;
-        self.bits.clear();
-        self.bits.resize(rows.len(), self.known);
-        for leading in &mut self.leading {
-            leading.narrow(rows.clone(), &mut self.bits)?;
-        }
-        let mut selected = vec![0; rows.len()];
-        let mut count = 0;
-        // Without a branch: which of some thousand rows matter, nothing foretells.
-        for (row, bits) in rows.clone().zip(&self.bits) {
-            selected[count] = row;
-            count += usize::from(*bits != 0);
-        }
-        selected.truncate(count);
-        let mut start = None;
-        if let Some((chunk, since)) = &mut self.start {
-            let times = chunk.gather(&Chosen::all(&selected))?;
-            let later = not_before(&times, *since)?;
-            selected = later.values().set_indices().map(|at| selected[at]).collect();
-            start = Some(filter(&times, &later).map_err(|_| NOT_CHOSEN)?);
-        }
+        self.mark(&rows)?;
+        let mut selected = self.marked(&rows);
+        let mut start = self.leave_out_early(&mut selected)?;
         let places: UInt32Array = selected.iter().map(|row| row - rows.start).collect();
-        let (mut plan_rows, mut plan_places) = (Vec::new(), Vec::new());
-        let (mut fee_rows, mut fee_places) = (Vec::new(), Vec::new());
-        for ((at, row), place) in (0..).zip(&selected).zip(places.values()) {
-            let bits = self.bits[*place as usize];
-            if bits & self.plan_bits != 0 {
-                plan_rows.push(*row);
-                plan_places.push(at);
-            }
-            if bits & self.fee_bits != 0 {
-                fee_rows.push(*row);
-                fee_places.push(at);
-            }
-        }
-        let all = Chosen::all(&selected);
-        let [of_plans, of_fees] =
-            [(&plan_rows, &plan_places), (&fee_rows, &fee_places)].map(|(rows, places)| Chosen {
-                rows,
-                at: Some(places),
-                of: selected.len(),
-            });
+        let [of_plans, of_fees] = self.of_plans_and_fees(&selected, &places);
+        let all = Selection::all(&selected);
+        let [of_plans, of_fees] = [&of_plans, &of_fees].map(|part| part.among(selected.len()));
         let mut columns = Vec::with_capacity(self.columns.len());
         for column in &mut self.columns {
             columns.push(match column {
@@ -311,6 +249,149 @@ impl SelectedRows {
             columns,
             rows: selected.len(),
         })
+    }
+
+    /// Finds the bits that each of `rows` has in all leading columns.
+    fn mark(&mut self, rows: &Range<u32>) -> Result<(), Unread> {
+        self.bits.clear();
+        self.bits.resize(rows.len(), self.known);
+        for leading in &mut self.leading {
+            leading.narrow(rows.clone(), &mut self.bits)?;
+        }
+        Ok(())
+    }
+
+    /// The rows that matter by their bits.
+    fn marked(&self, rows: &Range<u32>) -> Vec<u32> {
+        let mut selected = vec![0; rows.len()];
+        let mut count = 0;
+        // Without a branch: which of some thousand rows matter, nothing foretells.
+        for (row, bits) in rows.clone().zip(&self.bits) {
+            selected[count] = row;
+            count += usize::from(*bits != 0);
+        }
+        selected.truncate(count);
+        selected
+    }
+
+    /// Leaves out the rows before the time from which on rows matter. The start of usage of those that stay.
+    fn leave_out_early(&mut self, selected: &mut Vec<u32>) -> Result<Option<ArrayRef>, Unread> {
+        let Some((chunk, since)) = &mut self.start else {
+            return Ok(None);
+        };
+        let times = chunk.gather(&Selection::all(selected))?;
+        let later = not_before(&times, *since)?;
+        *selected = later.values().set_indices().map(|at| selected[at]).collect();
+        let times = filter(&times, &later).map_err(|_| NOT_CHOSEN)?;
+        Ok(Some(times))
+    }
+
+    /// Of the selected rows those of plans, and those of fees and refunds.
+    fn of_plans_and_fees(&self, selected: &[u32], places: &UInt32Array) -> [Part; 2] {
+        let (mut of_plans, mut of_fees) = (Part::default(), Part::default());
+        for ((at, row), place) in (0..).zip(selected).zip(places.values()) {
+            let bits = self.bits[*place as usize];
+            if bits & self.plan_bits != 0 {
+                of_plans.push(*row, at);
+            }
+            if bits & self.fee_bits != 0 {
+                of_fees.push(*row, at);
+            }
+        }
+        [of_plans, of_fees]
+    }
+}
+
+/// Some of the selected rows, and where they stand among them.
+#[derive(Default)]
+struct Part {
+    rows: Vec<u32>,
+    at: Vec<u32>,
+}
+
+impl Part {
+    fn push(&mut self, row: u32, at: u32) {
+        self.rows.push(row);
+        self.at.push(at);
+    }
+
+    /// To be read into a column of so many rows.
+    fn among(&self, selected: usize) -> Selection<'_> {
+        Selection {
+            rows: &self.rows,
+            at: Some(&self.at),
+            of: selected,
+        }
+    }
+}
+
+/// A row group whose columns are being opened.
+struct RowGroup<'a> {
+    bytes: Arc<FileBytes>,
+    metadata: &'a ArrowReaderMetadata,
+    group: &'a RowGroupMetaData,
+    rows: usize,
+}
+
+impl RowGroup<'_> {
+    fn data_type(&self, root: usize) -> &DataType {
+        self.metadata.schema().field(root).data_type()
+    }
+
+    /// A flat column; `None` when it is of a type that is not read here.
+    fn chunk(&self, root: usize) -> Result<Option<Chunk>, Unread> {
+        let leaf = leaf_of(self.metadata.parquet_schema(), root).ok_or(LEADING)?;
+        let column = self.group.column(leaf);
+        Chunk::open(&self.bytes, column, self.data_type(root), Shape::Flat, self.rows)
+    }
+
+    /// The usage start, where rows before a time are left out, and that time in the column's unit.
+    fn start(&self, roots: &Roots<'_>) -> Result<Option<(usize, Chunk, i64)>, Unread> {
+        let since = roots.since.and_then(|(root, millis)| {
+            let per_milli = per_milli(self.data_type(root))?;
+            Some((root, millis.checked_mul(per_milli)?))
+        });
+        let Some((root, since)) = since else {
+            return Ok(None);
+        };
+        Ok(self.chunk(root)?.map(|chunk| (root, chunk, since)))
+    }
+
+    /// The columns that show which rows matter.
+    fn leading(&self, roots: &Roots<'_>) -> Result<Vec<(usize, Leading)>, Unread> {
+        let mut leading = Vec::new();
+        for (root, bits) in roots.leading {
+            let opened = self
+                .chunk(*root)?
+                .ok_or(LEADING)
+                .and_then(|chunk| Leading::open(chunk, *bits));
+            match opened {
+                Ok(opened) => leading.push((*root, opened)),
+                Err(unread) if leading.is_empty() => return Err(unread),
+                // Without it, only more rows than matter are read.
+                Err(_) => {}
+            }
+        }
+        Ok(leading)
+    }
+
+    /// A column that is read here at the selected rows; `None` when it is left to the decoder.
+    fn column(&self, root: usize, roots: &Roots<'_>) -> Result<Option<Column>, Unread> {
+        if let Some(chunk) = self.chunk(root)? {
+            let chunk = Box::new(chunk);
+            return Ok(Some(if roots.fee_columns.contains(&root) {
+                Column::OfFees(chunk)
+            } else if roots.plan_columns.contains(&root) {
+                Column::OfPlans(chunk)
+            } else {
+                Column::Pages(chunk)
+            }));
+        }
+        let Some(map) = roots.maps.iter().find(|(map, _)| *map == root) else {
+            return Ok(None);
+        };
+        let map = MapChunk::open(&self.bytes, self.group, *map, self.data_type(root))?;
+        Ok(map.map(|map| Column::Map(Box::new(map))))
     }
 }
 

@@ -7,7 +7,7 @@ use parquet::basic::Encoding;
 use parquet::column::page::Page;
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::hybrid::Hybrid;
+use super::rle::RleDecoder;
 use super::{SHORT, Unread};
 
 /// Which levels a column's pages have. A flat column has no repetition, and definition up to 1 at most.
@@ -50,7 +50,7 @@ struct Parts {
 #[derive(Debug)]
 pub(super) enum Values {
     /// Codes of the chunk's dictionary.
-    Codes(Hybrid),
+    Codes(RleDecoder),
     /// One after the other.
     Plain(Bytes),
 }
@@ -154,7 +154,7 @@ impl DataPage {
             Encoding::PLAIN => Values::Plain(values),
             #[allow(deprecated)] // still what older writers say
             Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => match values.first() {
-                Some(width) => Values::Codes(Hybrid::new(values.slice(1..), *width)?),
+                Some(width) => Values::Codes(RleDecoder::new(values.slice(1..), *width)?),
                 None => Values::Plain(values),
             },
             _ => return Err(Unread("an encoding that only the decoder knows")),
@@ -183,7 +183,7 @@ fn width(highest: u8) -> u8 {
 /// A bit for each level, set where it is the one `wanted`.
 fn bits(levels: Bytes, count: u32, highest: u8, wanted: u32) -> Result<Vec<u64>, Unread> {
     let mut words = vec![0_u64; count.div_ceil(64) as usize];
-    Hybrid::new(levels, width(highest))?.runs(0..count, |run, values| {
+    RleDecoder::new(levels, width(highest))?.runs(0..count, |run, values| {
         let mut row = run.start;
         while row < run.end {
             // As many as fit into the word, and into eight bytes from any bit on.
@@ -218,7 +218,7 @@ impl Presence {
 
     fn read(levels: Bytes, rows: u32, definition: u8) -> Result<Self, Unread> {
         // Most columns have a value in every row, which is one run.
-        if let Some(level) = Hybrid::new(levels.clone(), width(definition))?.alike(0..rows)? {
+        if let Some(level) = RleDecoder::new(levels.clone(), width(definition))?.alike(0..rows)? {
             let is_full = level == u32::from(definition);
             return Ok(if is_full { Self::All } else { Self::None });
         }

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::batch::BatchDecoder;
 use crate::columns::{Detail, Number, Text, Time};
-use crate::facts::Facts;
+use crate::line_items::LineItems;
 use crate::object::FileBytes;
 use crate::parquet_file::ParquetFile;
 use crate::store::{LocalStore, ObjectStore};
@@ -53,7 +53,7 @@ const FILTER: RowFilter = RowFilter {
     fee_bits: OF_PLANS,
 };
 
-/// What a row tells: texts, numbers by their bits, times.
+/// What a row says: texts, numbers by their bits, times.
 type Told = (Vec<String>, Vec<u64>, Vec<Option<i64>>);
 
 const TEXTS: [Text; 6] = [
@@ -259,7 +259,7 @@ fn file(rows: &[Row], make: &Make) -> Vec<u8> {
 
 /// The rows of a file that matter: by the pages where `paged`, else by the decoder alone.
 fn facts(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Result<Vec<Told>> {
-    read(bytes, paged, since).map(|(told, _)| told)
+    read(bytes, paged, since).map(|(found, _)| found)
 }
 
 /// Likewise; and whether pages were read to the end.
@@ -293,7 +293,7 @@ fn read(bytes: &[u8], paged: bool, since: Option<Hour>) -> brimful_types::Result
                         since.is_none_or(|since| start >= since.start().timestamp_millis())
                     });
                     if bits != 0 && late {
-                        // What plans' columns say of other rows, only the decoder tells.
+                        // What plans' columns say of other rows, only the decoder shows.
                         let plans = if bits & OF_PLANS == 0 { (2, 3) } else { (0, 0) };
                         let texts = TEXTS.split_at(TEXTS.len() - plans.0).0;
                         let numbers = NUMBERS.split_at(NUMBERS.len() - plans.1).0;
@@ -327,7 +327,7 @@ proptest! {
         }
     }
 
-    /// What a flipped bit has made of a value nobody can tell: but there is no panic, and no error that the decoder,
+    /// What a flipped bit has made of a value nobody can know: but there is no panic, and no error that the decoder,
     /// which is asked then, does not give itself.
     #[test]
     fn damaged_pages_are_read_or_left_to_the_decoder(
@@ -377,9 +377,9 @@ fn most_files_are_read_by_their_pages_from_batch_to_batch_and_page_to_page() {
                     maps,
                 };
                 let bytes = file(&rows, &make);
-                let (told, is_by_pages) = read(&bytes, true, None).unwrap();
+                let (found, is_by_pages) = read(&bytes, true, None).unwrap();
                 assert!(is_by_pages, "{make:?}");
-                assert_eq!(told, facts(&bytes, false, None).unwrap(), "{make:?}");
+                assert_eq!(found, facts(&bytes, false, None).unwrap(), "{make:?}");
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::store::ObjectStore;
 use crate::symbols::Symbols;
 
 /// Counts a snapshot part by part. `None` when the window ends before rates that the parts have learned: only a scan
-/// of everything tells those of that time, which is one that the report has left behind.
+/// of everything shows those of that time, which is one that the report has left behind.
 pub(super) async fn count(
     store: &Arc<dyn ObjectStore>,
     request: &Request<'_>,
@@ -19,7 +19,7 @@ pub(super) async fn count(
     kept: &mut Kept<'_>,
 ) -> Result<Option<(LedgerBuilder, Totals)>, ReadError> {
     let symbols = Arc::new(Symbols::default());
-    let mut builder = LedgerBuilder::new(&symbols, request.window.clone(), request.detail);
+    let mut builder = LedgerBuilder::new(&symbols, request.window.clone(), request.options.detail);
     let mut totals = Totals::default();
     let from = request.window.as_ref().map(|window| window.start);
     let mut in_window = true;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::future::{BoxFuture, FutureExt};
 
-use super::{ObjectStore, Purpose, Put, PutMode};
+use super::{ObjectStore, Purpose, PutMode, PutResult};
 use crate::object::{Object, ReadError};
 use brimful_types::{Error, Result};
 
@@ -83,18 +83,18 @@ impl LocalStore {
     /// What went wrong with a file of Brimful's own. (A cluster's cause is shown with the causes of the run's warning.)
     fn failed(&self, doing: &str, path: &Path, error: io::Error) -> Error {
         let what = format!("cannot {doing} {}", path.display());
-        let told = match self.purpose {
+        let failed = match self.purpose {
             Purpose::Coordination if doing != "read" => Error::report(what),
             _ => Error::report(format!("{what}: {error}")),
         };
-        let told = match self.purpose {
-            Purpose::Report => told,
+        let failed = match self.purpose {
+            Purpose::Report => failed,
             Purpose::Coordination => {
-                told.hint("coordination.uri must be a directory that this cluster can read and write")
+                failed.hint("coordination.uri must be a directory that this cluster can read and write")
             }
-            Purpose::Cache => told.hint("the cache must be a directory that may be read and written"),
+            Purpose::Cache => failed.hint("the cache must be a directory that may be read and written"),
         };
-        told.source(error)
+        failed.source(error)
     }
 
     fn all(&self) -> Result<Vec<Object>> {
@@ -139,7 +139,7 @@ impl LocalStore {
     }
 
     /// A file with the version that writers compare, unless it is gone, hidden, or no file. Clocks of shared volumes
-    /// are coarse, so what clusters publish is told apart by its content.
+    /// are coarse, so what clusters publish is distinguished by its content.
     fn standing(&self, name: &str) -> Option<Object> {
         let path = self.path(name);
         let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
@@ -221,12 +221,12 @@ impl LocalStore {
 
     /// Of two that write at the very same moment the last one stays here, unlike on S3. Clusters see it in their next
     /// run; two entries of the cache are as good as each other, so there nothing is compared.
-    fn write(&self, name: &str, bytes: &[u8], mode: PutMode<'_>) -> Result<Put> {
+    fn write(&self, name: &str, bytes: &[u8], mode: PutMode<'_>) -> Result<PutResult> {
         let path = self.path(name);
         if self.purpose == Purpose::Cache {
             fs::create_dir_all(&self.root).map_err(|error| self.failed("make", &self.root, error))?;
         } else if PutMode::over(self.standing(name).map(|found| found.version).as_deref()) != mode {
-            return Ok(Put::Lost);
+            return Ok(PutResult::Conflict);
         }
         let beside = self.path(&format!(".{name}.{}", std::process::id()));
         let outcome = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, &path));
@@ -241,7 +241,7 @@ impl LocalStore {
                 self.look_at(name)?.map(|found| found.version).unwrap_or_default()
             }
         };
-        Ok(Put::Done(version))
+        Ok(PutResult::Done(version))
     }
 }
 
@@ -272,7 +272,7 @@ impl ObjectStore for LocalStore {
         bytes: Bytes,
         _content_type: &'a str,
         mode: PutMode<'a>,
-    ) -> BoxFuture<'a, Result<Put>> {
+    ) -> BoxFuture<'a, Result<PutResult>> {
         async move { self.write(name, &bytes, mode) }.boxed()
     }
 

@@ -17,7 +17,7 @@ fn known(days: i32, level: impl Fn(i32) -> f64) -> BTreeMap<Hour, Money> {
 }
 
 /// The forecast for an hour of a day, counted from that Monday.
-fn told(known: &BTreeMap<Hour, Money>, day: i32, hour: i32) -> Forecast {
+fn forecast_of(known: &BTreeMap<Hour, Money>, day: i32, hour: i32) -> Forecast {
     forecast(known, Hour::from_index(MONDAY + day * 24 + hour)).unwrap()
 }
 
@@ -27,7 +27,7 @@ fn day_of_week(hour: i32) -> i32 {
 
 #[test]
 fn a_steady_level_is_told_without_error() {
-    let found = told(&known(28, |_| 7.0), 29, 11);
+    let found = forecast_of(&known(28, |_| 7.0), 29, 11);
     assert_eq!(found.level, dollars(7.0));
     assert_eq!((found.at(0.0), found.at(1.0)), (dollars(7.0), dollars(7.0)));
 }
@@ -38,8 +38,8 @@ fn a_working_week_is_told_by_the_hour_of_the_week() {
         5 | 6 => 2.0,
         _ => 6.0 + f64::from(hour % 24) / 4.0,
     };
-    let found = told(&known(35, level), 36, 14); // a Tuesday, from hours until Sunday
-    assert_eq!(found.way, Way::HourOfWeek);
+    let found = forecast_of(&known(35, level), 36, 14); // a Tuesday, from hours until Sunday
+    assert_eq!(found.predictor, Predictor::HourOfWeek);
     assert_eq!(found.level, dollars(9.5));
     assert_eq!(found.at(0.95), dollars(9.5));
     let weeks: Vec<i32> = found
@@ -53,7 +53,7 @@ fn a_working_week_is_told_by_the_hour_of_the_week() {
 #[test]
 fn one_holiday_among_four_weeks_is_outvoted() {
     let level = |hour: i32| if hour / 24 == 15 { 1.0 } else { 6.0 };
-    let found = told(&known(28, level), 29, 14); // 14 days after the holiday
+    let found = forecast_of(&known(28, level), 29, 14); // 14 days after the holiday
     assert_eq!(found.level, dollars(6.0));
 }
 
@@ -61,15 +61,15 @@ fn one_holiday_among_four_weeks_is_outvoted() {
 fn a_step_is_followed_as_soon_as_a_day_of_it_has_matured() {
     // Others take 2 $/h more from day 20 on; asked two days later, of which one is in the report.
     let level = |hour: i32| 6.0 + f64::from(hour % 24) / 12.0 + if hour / 24 >= 20 { 2.0 } else { 0.0 };
-    let found = told(&known(21, level), 22, 14);
+    let found = forecast_of(&known(21, level), 22, 14);
     assert_eq!(found.level, dollars(6.0 + 14.0 / 12.0 + 2.0));
 }
 
 #[test]
 fn what_the_ways_erred_is_the_forecasts_own_error() {
-    // Every other day lies 1 $/h higher, in no way that a week repeats: no way can foresee which comes next.
+    // Every other day lies 1 $/h higher, in no way that a week repeats: no predictor can foresee which comes next.
     let high = |hour: i32| (hour / 24 * 7919 % 13) % 2 == 0;
-    let found = told(&known(35, |hour| if high(hour) { 6.0 } else { 5.0 }), 36, 14);
+    let found = forecast_of(&known(35, |hour| if high(hour) { 6.0 } else { 5.0 }), 36, 14);
     let width = found.at(0.95) - found.at(0.05);
     assert!(width >= dollars(1.0), "{found:?}");
     assert!(
@@ -82,8 +82,8 @@ fn what_the_ways_erred_is_the_forecasts_own_error() {
 fn errors_of_the_night_say_nothing_of_the_day() {
     let noise = |hour: i32| f64::from(hour * 7919 % 101) / 50.0;
     let level = |hour: i32| if hour % 24 < 6 { 4.0 + noise(hour) } else { 4.0 };
-    let day = told(&known(28, level), 29, 15);
-    let night = told(&known(28, level), 29, 2);
+    let day = forecast_of(&known(28, level), 29, 15);
+    let night = forecast_of(&known(28, level), 29, 2);
     let width = |found: &Forecast| found.at(0.95) - found.at(0.05);
     assert!(width(&day) < width(&night), "{day:?} {night:?}");
 }
@@ -91,7 +91,7 @@ fn errors_of_the_night_say_nothing_of_the_day() {
 #[test]
 fn a_young_history_is_as_uncertain_as_all_that_was_seen() {
     let level = |hour: i32| if hour % 24 == 18 { 1.0 } else { 9.9 };
-    let found = told(&known(1, level), 2, 18);
+    let found = forecast_of(&known(1, level), 2, 18);
     assert_eq!(found.level, dollars(1.0));
     assert_eq!((found.at(0.0), found.at(1.0)), (dollars(1.0), dollars(9.9)));
 }
@@ -100,7 +100,7 @@ fn a_young_history_is_as_uncertain_as_all_that_was_seen() {
 fn the_hours_ahead_count_as_much_as_this_one() {
     // Quiet until noon, busy after: at 08:00 three of the next six hours are quiet, and of twelve most are busy.
     let level = |hour: i32| if hour % 24 < 11 { 2.0 } else { 8.0 };
-    let found = told(&known(28, level), 29, 8);
+    let found = forecast_of(&known(28, level), 29, 8);
     assert_eq!((found.at(0.9), found.over(1, 0.9)), (dollars(2.0), dollars(2.0)));
     assert_eq!(
         (found.over(6, 0.45), found.over(6, 0.55)),
@@ -120,7 +120,7 @@ fn nothing_known_is_nothing_told() {
 fn gaps_are_no_zeros() {
     let mut known = known(28, |_| 5.0);
     known.retain(|hour, _| hour.index() % 24 != 3 && !(480..520).contains(&(hour.index() - MONDAY)));
-    let found = told(&known, 29, 3);
+    let found = forecast_of(&known, 29, 3);
     assert_eq!(
         (found.level, found.at(0.0), found.at(1.0)),
         (dollars(5.0), dollars(5.0), dollars(5.0))

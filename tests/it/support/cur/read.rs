@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
-use brimful::analysis::{Analysis, ReadOptions, Window, read_history, read_window};
+use brimful::analysis::{Analysis, Window, read_history, read_window};
 use brimful::config::Config;
 use brimful::render::json::{HourReport, PlanReport, Total, UtilizationReport, total};
 use brimful::run::{ClusterView, Run, Setup};
@@ -11,6 +11,7 @@ use brimful_aws::AwsAccess;
 use brimful_cur::athena::AthenaTable;
 use brimful_cur::columns::Detail;
 use brimful_cur::location::Location;
+use brimful_cur::reader::ReadOptions;
 use brimful_policy::groups::GroupNow;
 use brimful_policy::state::State;
 use brimful_savings_plans::ledger::{Cell, Granularity, Series, UsageClass};
@@ -101,8 +102,8 @@ impl Reading<'_> {
 
     /// The same, told about progress, from where a test may meddle with the files.
     pub(crate) fn with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
-        Seen::of(self.run(progress, async |options| {
-            read_window(options, &self.config, self.window, self.now).await
+        Seen::of(self.run(progress, async |access, options| {
+            read_window(access, options, &self.config, self.window, self.now).await
         }))
     }
 
@@ -113,15 +114,15 @@ impl Reading<'_> {
 
     /// The same, told about progress.
     pub(crate) fn history_with(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Seen> {
-        Seen::of(self.run(progress, async |options| {
-            read_history(options, &self.config, self.now).await
+        Seen::of(self.run(progress, async |access, options| {
+            read_history(access, options, &self.config, self.now).await
         }))
     }
 
     fn run<T>(
         &self,
         progress: &(dyn Fn(u64, u64) + Sync),
-        read: impl AsyncFnOnce(&ReadOptions<'_>) -> Result<T>,
+        read: impl AsyncFnOnce(&AwsAccess, &ReadOptions<'_>) -> Result<T>,
     ) -> Result<T> {
         let (location, settings) = match &self.table {
             None => (Location::Path(self.path.to_owned()), None),
@@ -141,7 +142,6 @@ impl Reading<'_> {
             };
             let options = ReadOptions {
                 location: &location,
-                access: &access,
                 cache: cache.as_ref(),
                 detail: Detail::Accounts,
                 own: None,
@@ -149,7 +149,7 @@ impl Reading<'_> {
                 progress,
                 stop: &NEVER,
             };
-            read(&options).await
+            read(&access, &options).await
         })
     }
 }

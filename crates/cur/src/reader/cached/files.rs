@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::super::{Request, Totals, scan};
+use super::super::{ReadOptions, Request, Totals, scan};
 use crate::ledger_builder::LedgerBuilder;
 use crate::ledger_builder::partial::Partial;
 use crate::ledger_cache::{File, Kept, KeptFiles, Summary};
@@ -43,8 +43,8 @@ pub(super) async fn count(
             files: None,
         });
     };
-    let mut builder =
-        LedgerBuilder::new(&Arc::new(Symbols::default()), keep, request.detail).for_cluster(request.own);
+    let mut builder = LedgerBuilder::new(&Arc::new(Symbols::default()), keep, request.options.detail)
+        .for_cluster(request.options.own);
     let (mut totals, mut files) = (Totals::default(), Vec::new());
     for object in &part.files {
         if let Some(file) = place.take(object, from) {
@@ -61,7 +61,7 @@ pub(super) async fn count(
     let progress = Mutex::default();
     let mut scans = stream::iter(new.into_iter().enumerate())
         .map(|(number, object)| one(store, request, object, from, (&progress, number)))
-        .buffer_unordered(request.threads.max(1));
+        .buffer_unordered(request.options.threads.max(1));
     while let Some((name, summary, ledger, file)) = scans.try_next().await? {
         totals.add(&summary, &name)?;
         builder.absorb(&ledger)?;
@@ -90,11 +90,14 @@ async fn one(
         let mut files = progress.lock().unwrap_or_else(PoisonError::into_inner);
         files.insert(number, (done, rows));
         let sum = |of: fn(&(u64, u64)) -> u64| -> u64 { files.values().map(of).sum() };
-        (request.progress)(sum(|file| file.0), sum(|file| file.1));
+        (request.options.progress)(sum(|file| file.0), sum(|file| file.1));
     };
     let request = Request {
-        threads: 1,
-        progress: &report,
+        options: ReadOptions {
+            threads: 1,
+            progress: &report,
+            ..request.options
+        },
         window: request.window.clone(),
         ..*request
     };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Action, S3Store, body, is_no_such_key, status, time};
 use brimful_cur::object::Object;
-use brimful_cur::store::{Put, PutMode};
+use brimful_cur::store::{PutMode, PutResult};
 use brimful_types::{Error, Result};
 
 /// Conditional requests that lose to another writer: the object is another, or is being written right now.
@@ -93,7 +93,7 @@ impl S3Store {
         body: Bytes,
         content_type: &str,
         mode: PutMode<'_>,
-    ) -> Result<Put> {
+    ) -> Result<PutResult> {
         let key = self.folder() + name;
         let request = self.client().put_object().bucket(&self.bucket).key(&key);
         let request = request.body(ByteStream::from(body)).content_type(content_type);
@@ -102,8 +102,10 @@ impl S3Store {
             PutMode::Create => request.if_none_match("*"),
         };
         match request.send().await {
-            Ok(put) => Ok(Put::Done(put.e_tag().unwrap_or_default().to_owned())),
-            Err(error) if status(&error).is_some_and(|status| LOST.contains(&status)) => Ok(Put::Lost),
+            Ok(put) => Ok(PutResult::Done(put.e_tag().unwrap_or_default().to_owned())),
+            Err(error) if status(&error).is_some_and(|status| LOST.contains(&status)) => {
+                Ok(PutResult::Conflict)
+            }
             Err(error) => Err(self.explain(Action::Put, &format!("write {}", self.name(&key)), &error)),
         }
     }

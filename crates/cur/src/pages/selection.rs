@@ -19,7 +19,7 @@ use super::{BEYOND, Unread};
 
 /// Rows of which a column is read, ascending, and where they go.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Chosen<'a> {
+pub(super) struct Selection<'a> {
     pub(super) rows: &'a [u32],
     /// Their places in the array, ascending; `None` where they are all of its rows.
     pub(super) at: Option<&'a [u32]>,
@@ -27,7 +27,7 @@ pub(super) struct Chosen<'a> {
     pub(super) of: usize,
 }
 
-impl<'a> Chosen<'a> {
+impl<'a> Selection<'a> {
     /// Rows that make up the array.
     pub(super) fn all(rows: &'a [u32]) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl<'a> Chosen<'a> {
 
 /// The values that are not null, and their places in the array.
 #[derive(Debug)]
-pub(super) struct Gathered {
+pub(super) struct Selected {
     pub(super) dense: Dense,
     rows: usize,
     /// `None` where every row so far has a value.
@@ -100,8 +100,8 @@ impl Dense {
     }
 }
 
-impl Gathered {
-    pub(super) fn new(dense: Dense, chosen: &Chosen<'_>) -> Self {
+impl Selected {
+    pub(super) fn new(dense: Dense, chosen: &Selection<'_>) -> Self {
         Self {
             dense,
             rows: chosen.of,
@@ -110,7 +110,7 @@ impl Gathered {
     }
 
     /// The chosen rows of that range all have a value.
-    pub(super) fn note_present(&mut self, chosen: &Chosen<'_>, range: Range<usize>) {
+    pub(super) fn note_present(&mut self, chosen: &Selection<'_>, range: Range<usize>) {
         match (&mut self.at, chosen.at) {
             (None, _) => {}
             (Some(at), Some(places)) => at.extend_from_slice(&places[range]),
@@ -119,7 +119,7 @@ impl Gathered {
     }
 
     /// A chosen row has a value, or has none.
-    pub(super) fn note(&mut self, chosen: &Chosen<'_>, row: usize, is_present: bool) {
+    pub(super) fn note(&mut self, chosen: &Selection<'_>, row: usize, is_present: bool) {
         if is_present {
             self.note_present(chosen, row..row + 1);
         } else if self.at.is_none() {

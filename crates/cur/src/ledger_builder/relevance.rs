@@ -2,7 +2,7 @@
 
 use brimful_savings_plans::usage::{LineItemType, OF_INTEREST, UsageKind};
 
-/// Rows that tell of a plan, whatever was used. Each sort of usage [`OF_INTEREST`] has one of the bits above it.
+/// Rows that concern a plan, whatever was used. Each sort of usage [`OF_INTEREST`] has one of the bits above it.
 pub(super) const OF_PLANS: u8 = 1;
 /// Rows that describe a plan for people, too: fees and refunds.
 pub(super) const OF_FEES: u8 = 1 << 7;
@@ -67,9 +67,9 @@ mod tests {
                 assert_eq!(bits & OF_NO_USAGE, OF_NO_USAGE);
                 let operations = ["RunInstances:0002", "FargateTask", "ECSTask-EC2", "Invoke", ""];
                 let kinds = operations.map(|operation| UsageKind::of(product, usage_type, operation));
-                let may_matter = kinds.iter().any(|kind| *kind != UsageKind::Other);
-                assert_eq!(bits & !OF_NO_USAGE != 0, may_matter, "{product} {usage_type}");
-                matter += u32::from(may_matter);
+                let is_relevant = kinds.iter().any(|kind| *kind != UsageKind::Other);
+                assert_eq!(bits & !OF_NO_USAGE != 0, is_relevant, "{product} {usage_type}");
+                matter += u32::from(is_relevant);
             }
         }
         let all = OF_INTEREST.iter();

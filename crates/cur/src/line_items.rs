@@ -7,7 +7,7 @@ use brimful_types::quantity::Quantity;
 
 /// Rows, each of one line item or of several that agree in every text, in both times, and in which of their numbers can
 /// be read.
-pub trait Facts {
+pub trait LineItems {
     /// How many rows there are.
     fn rows(&self) -> usize;
 
@@ -32,7 +32,7 @@ pub trait Facts {
     /// The highest SP rate, $/unit.
     fn plan_rate(&self, row: usize) -> Option<Money>;
 
-    /// The highest on-demand price, $/unit: at the list price, or by what was billed where no list price is told.
+    /// The highest on-demand price, $/unit: at the list price, or by what was billed where no list price is stated.
     fn price(&self, row: usize) -> Option<Money>;
 
     /// The highest list price of those that exceed what was billed, $/unit: what a Spot row knows of its type. One that

@@ -8,7 +8,7 @@ use super::{Cluster, code, patience};
 
 /// Why an object is not what a patch says.
 #[derive(Debug)]
-pub(super) enum Unwritten {
+pub(super) enum MergeError {
     /// It is no longer what the patch was made from (409, or seen when it was read back).
     Conflict(kube::Error),
     /// The server will not have it, whatever is tried again.
@@ -19,7 +19,7 @@ pub(super) enum Unwritten {
     Unknown(kube::Error),
 }
 
-impl Unwritten {
+impl MergeError {
     pub(super) fn into_error(self) -> kube::Error {
         match self {
             Self::Conflict(error) | Self::Refused(error) | Self::Undone(error) | Self::Unknown(error) => {
@@ -39,10 +39,10 @@ impl Cluster {
         name: &str,
         patch: &Value,
         params: &PatchParams,
-    ) -> Result<Value, Unwritten> {
+    ) -> Result<Value, MergeError> {
         let request = Request::new(collection)
             .patch(name, params, &Patch::Merge(patch))
-            .map_err(|error| Unwritten::Refused(kube::Error::BuildRequest(error)))?;
+            .map_err(|error| MergeError::Refused(kube::Error::BuildRequest(error)))?;
         let error = match patience::write(self.answer(request)).await {
             Ok(object) if object.is_object() => return Ok(object),
             Ok(_) => kube::Error::Service("the answer is no object".into()),
@@ -50,30 +50,30 @@ impl Cluster {
         };
         match code(&error) {
             // Turned away at the door.
-            Some(429) => return Err(Unwritten::Undone(error)),
+            Some(429) => return Err(MergeError::Undone(error)),
             Some(code) if (300..500).contains(&code) && !matches!(code, 408 | 409) => {
-                return Err(Unwritten::Refused(error));
+                return Err(MergeError::Refused(error));
             }
-            Some(409) if params.dry_run => return Err(Unwritten::Conflict(error)),
-            _ if params.dry_run => return Err(Unwritten::Undone(error)),
+            Some(409) if params.dry_run => return Err(MergeError::Conflict(error)),
+            _ if params.dry_run => return Err(MergeError::Undone(error)),
             _ => {}
         }
         // A conflict, too, may be with this very patch, sent before and thought lost.
         let is_conflict = code(&error) == Some(409);
         let Ok(object) = self.get(collection, name).await else {
             return Err(if is_conflict {
-                Unwritten::Conflict(error)
+                MergeError::Conflict(error)
             } else {
-                Unwritten::Unknown(error)
+                MergeError::Unknown(error)
             });
         };
         let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
         if holds(&object, patch) {
             Ok(object)
         } else if !is_conflict && version(&object) == version(patch) {
-            Err(Unwritten::Undone(error))
+            Err(MergeError::Undone(error))
         } else {
-            Err(Unwritten::Conflict(error))
+            Err(MergeError::Conflict(error))
         }
     }
 

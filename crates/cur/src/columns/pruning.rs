@@ -1,4 +1,4 @@
-//! Which columns tell of which rows: what the page scan may leave unread.
+//! Which columns matter to which rows: what the page scan may leave unread.
 
 use super::{Columns, Number, Tag, Text};
 use crate::pages::{Bits, IsWanted, RowFilter};
@@ -23,7 +23,7 @@ const PLAN_FACTS: ([Text; 7], [Number; 4]) = (
 );
 
 impl Columns {
-    /// The columns that tell which rows matter, and the bits that rows have by what the file lacks. All of these facts must
+    /// The columns that show which rows matter, and the bits that rows have by what the file lacks. All of these facts must
     /// be wanted.
     pub(crate) fn leading(&self, filter: RowFilter) -> (Vec<(usize, Bits)>, u8) {
         let mut known = u8::MAX;

@@ -12,7 +12,7 @@ use super::Unread;
 
 /// Values of up to 32 bits, of which any may be asked for, in ascending order of their positions.
 #[derive(Debug)]
-pub(super) struct Hybrid {
+pub(super) struct RleDecoder {
     data: Bytes,
     /// Bits of a value.
     width: u8,
@@ -30,7 +30,7 @@ enum Run {
     Packed(usize),
 }
 
-impl Hybrid {
+impl RleDecoder {
     pub(super) fn new(data: Bytes, width: u8) -> Result<Self, Unread> {
         if width > 32 {
             return Err(Unread("codes of more than 32 bits"));
@@ -63,7 +63,7 @@ impl Hybrid {
         Ok(())
     }
 
-    /// The value of all of `positions`, where one run tells it.
+    /// The value of all of `positions`, where one run holds them all.
     pub(super) fn alike(&mut self, positions: Range<u32>) -> Result<Option<u32>, Unread> {
         if positions.is_empty() {
             return Ok(None);
@@ -288,16 +288,16 @@ mod tests {
             let (bytes, values) = encoded(&runs, width);
             let positions: Vec<u32> = (0..values.len() as u32).filter(|at| chosen[*at as usize]).collect();
             let mut found = Vec::new();
-            let mut hybrid = Hybrid::new(bytes.clone().into(), width).unwrap();
+            let mut rle = RleDecoder::new(bytes.clone().into(), width).unwrap();
             for part in positions.chunks(7) {
-                hybrid.gather(part, &mut found).unwrap();
+                rle.gather(part, &mut found).unwrap();
             }
             let expected: Vec<u32> = positions.iter().map(|at| values[*at as usize]).collect();
             prop_assert_eq!(&found, &expected);
 
             let mut all = Vec::new();
-            let mut hybrid = Hybrid::new(bytes.into(), width).unwrap();
-            hybrid.runs(0..values.len() as u32, |run, values| {
+            let mut rle = RleDecoder::new(bytes.into(), width).unwrap();
+            rle.runs(0..values.len() as u32, |run, values| {
                 values.copy_to(&mut all, run.end - run.start);
             }).unwrap();
             prop_assert_eq!(all, values);
@@ -305,8 +305,8 @@ mod tests {
 
         #[test]
         fn damaged_codes_are_refused_and_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), width in 0_u8..=40) {
-            let Ok(mut hybrid) = Hybrid::new(bytes.into(), width) else { return Ok(()) };
-            let _ = hybrid.gather(&[0, 3, 9, 1000, 100_000], &mut Vec::new());
+            let Ok(mut rle) = RleDecoder::new(bytes.into(), width) else { return Ok(()) };
+            let _ = rle.gather(&[0, 3, 9, 1000, 100_000], &mut Vec::new());
         }
     }
 }
