@@ -142,7 +142,7 @@ fn month(scenario: Scenario, seed: u64, wanted: &Wanted) -> Vec<Outcome> {
             bill: run.bill,
             bound,
             alone,
-            patches: run.patches as f64 / wanted.days as f64,
+            patches: run.patches,
         }
     };
     wanted.policies.iter().map(outcome).collect()

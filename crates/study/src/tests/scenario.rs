@@ -7,19 +7,19 @@ use brimful_simulation::trace::{
 
 mod recipes;
 
-pub use recipes::Scenario;
+pub(super) use recipes::Scenario;
 
 /// Days in a simulated month.
-pub const MONTH_DAYS: usize = 30;
+pub(super) const MONTH_DAYS: usize = 30;
 const DAYS: usize = WARM_UP_DAYS + MONTH_DAYS;
 const HOURS: usize = DAYS * 24;
 const STEPS: usize = DAYS * STEPS_PER_DAY;
 
 /// A moment of a scenario.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(super) struct Moment {
     /// Days since the month's first; negative before.
-    pub(crate) day: f64,
+    pub(super) day: f64,
 }
 
 impl Moment {
@@ -30,56 +30,56 @@ impl Moment {
     }
 
     /// 1 at the busiest time of the day, −1 at the quietest.
-    pub(crate) fn tide(self) -> f64 {
+    pub(super) fn tide(self) -> f64 {
         (std::f64::consts::TAU * (self.day - 15.0 / 24.0)).cos()
     }
 
-    pub(crate) fn is_weekend(self) -> bool {
+    pub(super) fn is_weekend(self) -> bool {
         self.day.rem_euclid(7.0) >= 5.0
     }
 }
 
 /// A level over time.
-pub(crate) type Shape = fn(Moment) -> f64;
+pub(super) type Shape = fn(Moment) -> f64;
 
 /// Irregularity: what a level keeps of its deviation from hour to hour, and how large that is, as parts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Noise {
-    pub(crate) keep: f64,
-    pub(crate) spread: f64,
+pub(super) struct Noise {
+    pub(super) keep: f64,
+    pub(super) spread: f64,
 }
 
 /// What a scenario is made of.
 #[derive(Debug, Clone)]
-pub(crate) struct Recipe {
-    pub(crate) plans: Vec<Term>,
+pub(super) struct Recipe {
+    pub(super) plans: Vec<Term>,
     /// $/h at SP rates.
-    pub(crate) others: Shape,
-    pub(crate) others_noise: Noise,
+    pub(super) others: Shape,
+    pub(super) others_noise: Noise,
     /// Nodes, by cluster.
-    pub(crate) workloads: Vec<Shape>,
-    pub(crate) workload_noise: Noise,
+    pub(super) workloads: Vec<Shape>,
+    pub(super) workload_noise: Noise,
     /// Batches a day, each of so many nodes for one to three hours.
-    pub(crate) bursts: (f64, f64),
+    pub(super) bursts: (f64, f64),
     /// Part of the nodes that ends in an hour because pods finish or nodes expire.
-    pub(crate) churn: f64,
+    pub(super) churn: f64,
     /// Part of the Spot nodes that is interrupted in an hour.
-    pub(crate) interruptions: f64,
-    pub(crate) spot_price: f64,
+    pub(super) interruptions: f64,
+    pub(super) spot_price: f64,
     /// Episodes in the month in which Spot costs twice as much.
-    pub(crate) spikes: usize,
+    pub(super) spikes: usize,
     /// Episodes in the month in which there is no Spot, and a tenth of it is interrupted every hour.
-    pub(crate) shortages: usize,
+    pub(super) shortages: usize,
     /// From the end of the newest hour in a delivery to its arrival, hours.
-    pub(crate) lag: (f64, f64),
+    pub(super) lag: (f64, f64),
     /// One in so many hours has rows that come up to 60 hours late; 0 is none.
-    pub(crate) late_hours: f64,
+    pub(super) late_hours: f64,
     /// One in so many hours is restated a day or more later.
-    pub(crate) restated: f64,
+    pub(super) restated: f64,
     /// Outages in the month of the API server or the report's bucket.
-    pub(crate) outages: usize,
+    pub(super) outages: usize,
     /// Days in which no delivery comes, from and to.
-    pub(crate) silence: (f64, f64),
+    pub(super) silence: (f64, f64),
 }
 
 impl Default for Recipe {
@@ -117,7 +117,7 @@ impl Default for Recipe {
 
 impl Recipe {
     /// Draws a trace. Each fact has its own stream of numbers, so that one does not shift another.
-    pub(crate) fn draw(&self, seed: u64) -> Trace {
+    pub(super) fn draw(&self, seed: u64) -> Trace {
         let dice = |stream: u64| Dice::new(seed, stream);
         let has_spot = episodes(dice(1), self.shortages, (3.0, 10.0));
         let spikes = episodes(dice(2), self.spikes, (12.0, 36.0));

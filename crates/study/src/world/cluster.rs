@@ -352,7 +352,7 @@ impl Cluster {
                 .find_map(|pool| {
                     let left = self.pools[*pool].limit.saturating_sub(taken[*pool]);
                     let fits = |size: &usize| SIZES[*size].1 <= left && room(*size) >= asked.cpu;
-                    Some((*pool, (0..SIZES.len()).filter(fits).next_back()?))
+                    Some((*pool, (0..SIZES.len()).rfind(fits)?))
                 });
             if let Some((pool, largest)) = found {
                 taken[pool] += SIZES[largest].1;

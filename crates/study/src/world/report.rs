@@ -119,12 +119,15 @@ enum Who {
     Others,
 }
 
+/// An hour's node-hours and dollars.
+type Row = (Hour, f64, f64);
+
 struct Writer<'a> {
     trace: &'a Trace,
     cluster: &'a Cluster,
     plans: Vec<PlanLedger>,
     bought_by: i32,
-    usage: BTreeMap<(Who, UsageClass), Vec<(Hour, f64, f64)>>,
+    usage: BTreeMap<(Who, UsageClass), Vec<Row>>,
 }
 
 fn hour_of(index: usize) -> Hour {
@@ -283,7 +286,7 @@ impl<'a> Writer<'a> {
         };
         self.plans.retain(|plan| !plan.hours.is_empty());
         let usage = std::mem::take(&mut self.usage);
-        let mut listed: Vec<(Series, Vec<(Hour, f64, f64)>)> = usage
+        let mut listed: Vec<(Series, Vec<Row>)> = usage
             .into_iter()
             .map(|((who, class), rows)| (self.series(who, number(class)), rows))
             .collect();

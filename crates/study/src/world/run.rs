@@ -79,8 +79,8 @@ impl Policy {
 pub struct Run {
     /// Its bill.
     pub bill: Bill,
-    /// Patches of committed pools.
-    pub patches: usize,
+    /// Patches a day, of all committed pools.
+    pub patches: f64,
     /// vCPU on demand and on Spot, and pods that wait, at the end of each step.
     pub steps: Vec<(u32, u32, usize)>,
     /// What the first committed pool's plan says, in the last step of each hour.
@@ -146,6 +146,7 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
         state: State::default(),
         report: None,
         delivered: 0,
+        patches: 0,
     };
     brimful.config.cluster.name = Some(CLUSTER.to_owned());
     begin(trace, policy, &committed, &mut cluster)?;
@@ -154,7 +155,7 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
     for step in first..first + days * STEPS_PER_DAY {
         let mut reason = String::new();
         if grips.is_some() && trace.can_run[step] {
-            (found.patches, reason) = brimful.act(trace, &history, &mut cluster, step, found.patches)?;
+            reason = brimful.act(trace, &history, &mut cluster, step)?;
         }
         cluster.step(&trace.weather(step));
         history.note(step, &cluster);
@@ -167,6 +168,7 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
             found.reasons.push(reason);
         }
     }
+    found.patches = brimful.patches as f64 / days as f64;
     Ok(found)
 }
 
@@ -204,6 +206,7 @@ struct Brimful {
     state: State,
     report: Option<Report>,
     delivered: usize,
+    patches: usize,
 }
 
 impl Brimful {
@@ -213,8 +216,7 @@ impl Brimful {
         history: &History,
         cluster: &mut Cluster,
         step: usize,
-        patches: usize,
-    ) -> Result<(usize, String)> {
+    ) -> Result<String> {
         let now = time_of(step);
         let delivered = trace.deliveries.partition_point(|delivery| delivery.step <= step);
         if delivered > self.delivered {
@@ -223,7 +225,7 @@ impl Brimful {
             self.report = Some(Report::new(trace, cluster, history, delivery, &self.config));
         }
         let Some(report) = &self.report else {
-            return Ok((patches, String::new()));
+            return Ok(String::new());
         };
         let doubt = match report.utilization.horizon {
             Some(horizon) => stale(horizon, now, self.config.policy.max_data_age.0),
@@ -243,14 +245,13 @@ impl Brimful {
             peers: &Peers::default(),
             doubt: doubt.as_deref(),
         });
-        let mut patches = patches;
         for pool in proposal
             .pools
             .iter()
             .filter(|pool| pool.changes() || pool.restore)
         {
             cluster.patch(&pool.pool.name, &patch(pool, now))?;
-            patches += 1;
+            self.patches += 1;
         }
         let reason = proposal.pools.iter().find(|pool| pool.managed).map(|pool| {
             format!(
@@ -259,6 +260,6 @@ impl Brimful {
             )
         });
         self.state = proposal.state;
-        Ok((patches, reason.unwrap_or_default()))
+        Ok(reason.unwrap_or_default())
     }
 }

@@ -5,7 +5,7 @@ use brimful_simulation::trace::{STEPS_PER_HOUR, Term, Trace, WARM_UP};
 
 /// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scenario {
+pub(in crate::tests) enum Scenario {
     /// Nothing but noise.
     Steady,
     /// Day and night.
@@ -43,7 +43,7 @@ const FIRST: i32 = (WARM_UP / STEPS_PER_HOUR) as i32;
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub(in crate::tests) const ALL: [Self; 15] = [
         Self::Steady,
         Self::Diurnal,
         Self::Weekly,
@@ -61,31 +61,9 @@ impl Scenario {
         Self::Silence,
     ];
 
-    /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Steady => "steady",
-            Self::Diurnal => "diurnal",
-            Self::Weekly => "weekly",
-            Self::Bursts => "bursts",
-            Self::OthersStep => "others-step",
-            Self::OwnStep => "own-step",
-            Self::Holiday => "holiday",
-            Self::Shrinking => "shrinking",
-            Self::Spot => "spot",
-            Self::NoisyOthers => "noisy-others",
-            Self::LongLag => "long-lag",
-            Self::PlanExpiry => "plan-expiry",
-            Self::SeveralClusters => "several-clusters",
-            Self::Outages => "outages",
-            Self::Silence => "silence",
-        }
-    }
-
     /// Its trace of a seed.
     #[must_use]
-    pub fn trace(self, seed: u64) -> Trace {
+    pub(in crate::tests) fn trace(self, seed: u64) -> Trace {
         self.recipe().draw(seed)
     }
 
