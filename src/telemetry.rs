@@ -69,6 +69,18 @@ impl Runs {
     }
 }
 
+/// When the newest run ended well by a file of metrics that stands already: a run that did not end well keeps it there,
+/// so that alerts count from the last one that did.
+pub(crate) fn last_success(path: &Path) -> Option<DateTime<Utc>> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let seconds = text.lines().find_map(|line| {
+        let value = line.strip_prefix("brimful_run_last_success_timestamp_seconds ")?;
+        value.trim().parse::<f64>().ok()
+    })?;
+    #[allow(clippy::cast_possible_truncation, reason = "whole seconds")]
+    DateTime::from_timestamp(seconds as i64, 0)
+}
+
 /// Writes metrics for node-exporter's textfile collector, which reads whole files that end in `.prom`.
 ///
 /// # Errors

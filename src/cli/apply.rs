@@ -87,7 +87,10 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     show(&document, None, format, context.quiet, horizon, context.now)?;
     #[cfg(feature = "cluster")]
     if let Some(path) = &args.metrics_file {
-        let mut runs = Runs::default();
+        let mut runs = Runs {
+            last_success: telemetry::last_success(path),
+            ..Runs::default()
+        };
         let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
         runs.note(code, Some(&document), context.now, took);
         telemetry::write_file(path, &runs.metrics(Some(&document))?)?;

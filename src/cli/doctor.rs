@@ -18,7 +18,7 @@ use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Overlays;
 use brimful_karpenter::rights::RIGHTS;
-use brimful_policy::restraint::is_managed;
+use brimful_policy::guards::is_managed;
 use brimful_policy::settings::Mode;
 use brimful_savings_plans::ledger::Granularity;
 use brimful_types::{Error, Result};

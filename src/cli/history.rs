@@ -75,7 +75,7 @@ struct Settings {
 
 async fn settings(common: &Common, interrupt: Interrupt) -> Result<Settings> {
     let config = configuration(common)?;
-    if common.cur.is_some() || config.cur.uri.is_some() || config.cur.discover.is_some() {
+    if common.cur.is_some() || config.cur.names_a_report() {
         let context = Context::new(common, interrupt).await?;
         return Ok(Settings {
             now: context.now,

@@ -17,10 +17,10 @@ use crate::render::json::{Applied, ApplyResult};
 use crate::render::plan_table::applied_line;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::PoolEvent;
+use brimful_policy::annotations::is_marked;
 use brimful_policy::history::{Entry, History};
 use brimful_policy::patch::{Restored, reset, restore};
 use brimful_policy::plan::show_limits;
-use brimful_policy::records::is_marked;
 use brimful_policy::weights::show;
 use brimful_types::{Error, ErrorKind, Result};
 

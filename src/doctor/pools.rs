@@ -8,15 +8,15 @@ use super::{Check, Group};
 use crate::config::Config;
 use brimful_karpenter::{InstanceTypes, NodePool, Role};
 use brimful_policy::Decision;
+use brimful_policy::annotations::{Baseline, MANAGED_LABEL, has_set_limits, is_marked};
 use brimful_policy::cures;
 use brimful_policy::eligibility::before_spot;
+use brimful_policy::guards::{BUILT_IN, hands_off, not_committed, switches_protection};
 use brimful_policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
 use brimful_policy::patch::own_limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::pools::{Pool, Pools};
-use brimful_policy::records::{Baseline, MANAGED_LABEL, has_set_limits, is_marked};
-use brimful_policy::restraint::{BUILT_IN, hands_off, not_committed, switches_protection};
-use brimful_policy::weights::{Stand, Want, show, weights};
+use brimful_policy::weights::{PoolPosition, WeightGoal, show, weights};
 use brimful_types::warning::{Warning, WarningCode};
 
 mod owners;
@@ -121,16 +121,16 @@ fn of_each(proposal: &Proposal, config: &Config, now: DateTime<Utc>) -> Vec<Chec
 /// hazards of tomorrow's decision, whatever today's is.
 fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Config) -> Vec<Warning> {
     let among = Pools::new(pools.values(), InstanceTypes::bundled());
-    let stands = |want: &dyn Fn(&NodePool) -> Want| {
-        let stand = |plan: &PoolPlan| Stand {
+    let stands = |want: &dyn Fn(&NodePool) -> WeightGoal| {
+        let stand = |plan: &PoolPlan| PoolPosition {
             want: if is_steered(plan) {
                 want(&plan.pool)
             } else {
-                Want::Keep
+                WeightGoal::Keep
             },
             managed: plan.managed,
             movable: plan.managed && !plan.pool.is_built_in(),
-            committed: is_steered(plan) && want(&plan.pool) == Want::Fill,
+            committed: is_steered(plan) && want(&plan.pool) == WeightGoal::Fill,
             baseline: Baseline::recorded(&plan.pool)
                 .ok()
                 .flatten()
@@ -142,13 +142,13 @@ fn supposed(proposal: &Proposal, pools: &BTreeMap<String, NodePool>, config: &Co
             .map(|plan| (plan.pool.name.clone(), stand(plan)));
         weights(&among, &stands.collect(), config.weights).warnings
     };
-    let mut warnings = stands(&|_| Want::Keep);
-    warnings.extend(stands(&|_| Want::Fill));
+    let mut warnings = stands(&|_| WeightGoal::Keep);
+    warnings.extend(stands(&|_| WeightGoal::Fill));
     warnings.extend(stands(&|pool| {
         if pool.protected_from_consolidation() || switches_protection(pool, &config.settings()).0 {
-            Want::Yield
+            WeightGoal::Yield
         } else {
-            Want::Keep
+            WeightGoal::Keep
         }
     }));
     warnings.sort();

@@ -103,6 +103,12 @@ impl Default for AthenaConfig {
 }
 
 impl CurConfig {
+    /// True where it says which report to read.
+    #[must_use]
+    pub fn names_a_report(&self) -> bool {
+        self.table().is_some() || self.uri.is_some() || self.discover.is_some()
+    }
+
     /// The table to ask, if it is what reads the report.
     #[must_use]
     pub fn table(&self) -> Option<AthenaTable> {

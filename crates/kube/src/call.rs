@@ -190,7 +190,7 @@ pub(super) fn no_config(error: impl StdError + Send + Sync + 'static) -> Error {
 /// Neither a kubeconfig nor a service account was found.
 pub(super) fn no_config_anywhere(error: impl StdError + Send + Sync + 'static) -> Error {
     Error::kubernetes(format!("no cluster to talk to: {}", chain(&error)))
-        .hint("name one with --kubeconfig or --context, or read manifests with --nodepools and --nodes")
+        .hint("name one with --kubeconfig or --context; `brimful plan` also reads manifests (--nodepools and --nodes)")
         .source(error)
 }
 

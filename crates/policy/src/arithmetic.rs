@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::Decision;
+use super::attribution::{Valuation, is_billed_on_demand};
 use super::groups::{self, GroupNow, commitment_now, ends_shortly};
-use super::own_use::{Scale, is_billed_on_demand};
 use super::plan::PoolPlan;
 use super::prices::Price;
 use brimful_karpenter::{Node, Role};
@@ -175,7 +175,7 @@ pub(super) fn workings(
     facts: &groups::Facts<'_>,
     groups: &[GroupNow],
     own: Option<&OwnUse>,
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     nodes: Option<&[Node]>,
 ) -> BTreeMap<GroupId, GroupWorking> {
     let live = nodes.map(|nodes| live_nodes(scale, nodes));
@@ -238,7 +238,7 @@ fn newest_mature(facts: &groups::Facts<'_>, id: &GroupId) -> Option<Hour> {
     mature.next_back().map(|(hour, _)| *hour)
 }
 
-fn live_nodes(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, LiveNodes> {
+fn live_nodes(scale: &Valuation<'_>, nodes: &[Node]) -> BTreeMap<GroupId, LiveNodes> {
     let mut found: BTreeMap<GroupId, LiveNodes> = BTreeMap::new();
     let billed = nodes.iter().filter(|node| is_billed_on_demand(node));
     for (scope, cost, _) in billed.filter_map(|node| scale.node(node)) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::records::{MANAGE_LIMITS, MANAGED_LABEL};
+use super::annotations::{MANAGE_LIMITS, MANAGED_LABEL};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::{Budget, ConsolidationPolicy};
 

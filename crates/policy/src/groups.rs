@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Duration, Timelike, Utc};
 
+use super::attribution::by_cluster;
 use super::coverage::Commitments;
 use super::critical_ratio::CriticalRatio;
 use super::identity::Identity;
-use super::own_use::by_cluster;
 use super::peers::{Demand, split};
 use super::plan::Inputs;
 use crate::settings::Settings;

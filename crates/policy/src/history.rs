@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
+use super::annotations::{Baseline, DecisionRecord, Numbers};
 use super::limits::Limits;
 use super::plan::PoolPlan;
-use super::records::{Baseline, DecisionRecord, Numbers};
 use brimful_karpenter::NodePool;
 use brimful_types::money::Money;
 

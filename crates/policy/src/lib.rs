@@ -1,7 +1,8 @@
 //! From where the plans stand to what each `NodePool` should do: pure, from values to values.
 
+pub mod annotations;
 pub mod arithmetic;
-pub mod burn;
+pub mod attribution;
 pub mod coverage;
 pub mod critical_ratio;
 pub mod cures;
@@ -10,11 +11,11 @@ pub mod effect;
 pub mod eligibility;
 pub mod fleet;
 pub mod groups;
+pub mod guards;
 pub mod history;
 pub mod identity;
 pub mod launches;
 pub mod limits;
-pub mod own_use;
 pub mod patch;
 pub mod peers;
 pub mod plan;
@@ -22,11 +23,10 @@ mod planner;
 pub mod pools;
 pub mod prices;
 pub mod protection;
-pub mod records;
-pub mod restraint;
 pub mod settings;
 pub mod state;
 pub mod unpriced;
+pub mod usage_record;
 pub mod weights;
 
 use std::fmt;

@@ -4,10 +4,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::annotations::{
+    BASELINE, Baseline, Budgets, DECISION, DecisionRecord, Numbers, Values, set_budgets,
+};
 use super::limits::{Limits, same_amount};
 use super::plan::PoolPlan;
 use super::protection::{same_entries, without_own};
-use super::records::{BASELINE, Baseline, Budgets, DECISION, DecisionRecord, Numbers, Values, set_budgets};
 use brimful_karpenter::NodePool;
 
 /// The patch that carries out a pool's plan.

@@ -14,12 +14,12 @@ use brimful_types::hour::human_duration;
 use brimful_types::warning::{Warning, WarningCode};
 
 mod demand;
+mod publish;
 mod split;
-mod tell;
 
 pub use demand::{Demand, GroupDemand, MAX_BYTES, cluster_of, file_name};
+pub(super) use publish::{Publication, publish};
 pub use split::split;
-pub(super) use tell::{Telling, tell};
 
 /// Clocks differ; what comes from further ahead is not believed.
 const AHEAD: i64 = 5;

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::Decision;
+use super::annotations::set_budgets;
 use super::arithmetic::{GroupWorking, workings};
+use super::attribution::{Valuation, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
 use super::coverage::{Repaid, repaid};
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
@@ -14,14 +16,12 @@ use super::fleet::fleet;
 use super::groups::{self, GroupNow, groups_now, in_force};
 use super::identity::Identity;
 use super::limits::{LimitSum, Limits};
-use super::own_use::{Scale, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
-use super::peers::{Demand, Peers, Telling, tell};
+use super::peers::{Demand, Peers, Publication, publish};
 use super::planner::Planner;
 pub use super::planner::show_limits;
 use super::pools::Pools;
 use super::prices::Prices;
 use super::protection::{Protection, was_opened};
-use super::records::set_budgets;
 use super::state::State;
 use super::weights::show;
 use crate::settings::Settings;
@@ -258,7 +258,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
     let active: BTreeSet<GroupId> = held.possibly.into_keys().collect();
     let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
-    let scale = Scale {
+    let scale = Valuation {
         groups: &active,
         identity: &identity,
         types: &types,
@@ -306,7 +306,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     warnings.sort();
     warnings.dedup();
     let demand = live.as_ref().and_then(|live| {
-        tell(&Telling {
+        publish(&Publication {
             inputs,
             identity: &identity,
             // Others can take this cluster's part out of the report by its tags only.
@@ -334,7 +334,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
 /// This cluster's part with those of other clusters that tell theirs, which these are, and warnings.
 fn with_peers<'a>(
     inputs: &Inputs<'a>,
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     own: Option<OwnUse>,
 ) -> (Option<OwnUse>, Vec<&'a Demand>, Vec<Warning>) {
     // Without the own part nobody else's can be told from the rest.
@@ -349,7 +349,7 @@ fn with_peers<'a>(
 /// Raises each group's demand to what live Nodes alone cost it: what its EC2 Instance plans cannot pay goes to the Compute
 /// plans.
 fn raise_to_live(
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     live: &BTreeMap<GroupId, Money>,
     nodes: &[Node],
     groups: &mut [GroupNow],
@@ -407,7 +407,7 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
 
 /// This cluster's part of the use, then and now: by the report's tags, else by its own record. Where the tags do not
 /// tell, a warning says so.
-fn own_part(inputs: &Inputs<'_>, scale: &Scale<'_>) -> (Option<OwnUse>, Option<Warning>) {
+fn own_part(inputs: &Inputs<'_>, scale: &Valuation<'_>) -> (Option<OwnUse>, Option<Warning>) {
     let Some(nodes) = inputs.nodes else {
         return (None, None);
     };

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Decision;
+use super::annotations::{Baseline, DecisionRecord, has_set_limits, is_marked};
+use super::attribution::{Valuation, is_billed_on_demand};
 use super::decision::{self, Facts, Outcome, decide, none};
 use super::eligibility::Eligible;
 use super::groups::{GroupNow, Groups};
+use super::guards::{
+    going_until, hands_off, is_held_on_purpose, is_managed, roll_out, switches_protection, unprotected,
+};
 use super::launches::Launches;
 use super::limits::Member;
-use super::own_use::{Scale, is_billed_on_demand};
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::pools::Pools;
-use super::records::{Baseline, DecisionRecord, has_set_limits, is_marked};
-use super::restraint::{
-    going_until, hands_off, is_held_on_purpose, is_managed, roll_out, switches_protection, unprotected,
-};
 use super::state::State;
-use super::weights::{Stand, Want, weights};
+use super::weights::{PoolPosition, WeightGoal, weights};
 use crate::settings::OnMaxHold;
 use brimful_karpenter::{Node, NodePool, Role};
 use brimful_savings_plans::savings_plan::GroupId;
@@ -26,10 +26,10 @@ use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
 use brimful_types::warning::{Warning, WarningCode};
 
+mod finalize;
 mod limits;
 mod protection;
 mod refusal;
-mod settle;
 
 pub use limits::show_limits;
 use limits::{ByLimits, by_vcpu, last_decision};
@@ -39,7 +39,7 @@ use refusal::Refusal;
 /// Decides every pool, then computes all weights together.
 pub(super) struct Planner<'a> {
     inputs: &'a Inputs<'a>,
-    scale: &'a Scale<'a>,
+    scale: &'a Valuation<'a>,
     groups: &'a Groups,
     live: Option<&'a BTreeMap<GroupId, Money>>,
     launches: Money,
@@ -59,7 +59,7 @@ pub(super) struct Planner<'a> {
 impl<'a> Planner<'a> {
     pub(super) fn new(
         inputs: &'a Inputs<'a>,
-        scale: &'a Scale<'a>,
+        scale: &'a Valuation<'a>,
         groups: &'a Groups,
         live: Option<&'a BTreeMap<GroupId, Money>>,
         pools: &'a Pools<'a>,
@@ -129,7 +129,7 @@ impl<'a> Planner<'a> {
             stands.insert(pool.name.clone(), stand);
             plans.insert(pool.name.clone(), plan);
         }
-        let real: BTreeMap<String, Stand> = stands
+        let real: BTreeMap<String, PoolPosition> = stands
             .iter()
             .map(|(name, stand)| (name.clone(), only_managed(stand, &plans[name])))
             .collect();
@@ -145,7 +145,7 @@ impl<'a> Planner<'a> {
         Self::set_limits(&mut plans, &members);
         self.set_protection(&mut plans, &members);
         for (name, plan) in &mut plans {
-            self.settle(name, plan, &moved, &wished);
+            self.finalize(name, plan, &moved, &wished);
             if plan.managed && !plan.restore && plan.outcome.decision != Decision::None {
                 if let Some(previous) = self.inputs.state.node_pools.get(name) {
                     state.node_pools.insert(name.clone(), previous.clone());
@@ -157,7 +157,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Decides one pool, and says what should become of its weight and limits.
-    fn pool(&mut self, pool: &NodePool) -> (PoolPlan, Stand, Option<Member>) {
+    fn pool(&mut self, pool: &NodePool) -> (PoolPlan, PoolPosition, Option<Member>) {
         let managed = self.is_managed(pool);
         let launchable = self.pools.launchable(pool).map(Rc::clone).unwrap_or_default();
         let mut eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, launchable);
@@ -179,7 +179,7 @@ impl<'a> Planner<'a> {
                 // What somebody else has set since stays.
                 let back = reset(pool);
                 limits = back.limits;
-                (none(reason), Want::Restore(back.weight))
+                (none(reason), WeightGoal::Restore(back.weight))
             }
             Some(Refusal::Outcome(outcome)) => {
                 let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
@@ -214,11 +214,11 @@ impl<'a> Planner<'a> {
                 outcome.reason += &churn(pool, member, &outcome);
             }
         }
-        if is_steered && !by_limits || matches!(want, Want::Restore(_)) && !restore {
+        if is_steered && !by_limits || matches!(want, WeightGoal::Restore(_)) && !restore {
             limits = own_limits(pool).unwrap_or_default();
         }
         let shields = managed && is_steered && self.shields(pool);
-        let gives_up = is_steered && !shields || matches!(want, Want::Restore(_));
+        let gives_up = is_steered && !shields || matches!(want, WeightGoal::Restore(_));
         outcome.memory.limits_wait = by_limits && waits;
         outcome.memory.lost_overflow = steered_by.lost_overflow;
         outcome.memory.marked = is_marked(pool);
@@ -226,9 +226,9 @@ impl<'a> Planner<'a> {
         let restrained = managed.then(restrain).flatten();
         if managed {
             self.warnings.extend(eligible.warnings.clone());
-            self.tell_restraint(pool, restrained.as_ref(), &outcome);
+            self.warn_of_guards(pool, restrained.as_ref(), &outcome);
         }
-        let stand = Stand {
+        let stand = PoolPosition {
             want,
             managed,
             movable: managed && outcome.decision != Decision::Freeze && restrained.is_none(),
@@ -249,7 +249,7 @@ impl<'a> Planner<'a> {
             by_limits: if is_steered {
                 by_limits
             } else {
-                want == Want::Keep && has_set_limits(pool)
+                want == WeightGoal::Keep && has_set_limits(pool)
             },
             limits,
             shields,
@@ -263,7 +263,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Warns of what keeps a managed pool as it is.
-    fn tell_restraint(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
+    fn warn_of_guards(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
         let contested = restrained.filter(|_| is_marked(pool) && outcome.decision == Decision::None);
         let frozen = (outcome.decision == Decision::Freeze).then_some(&outcome.reason);
         for (code, reason) in [(WarningCode::Contested, contested), (WarningCode::Frozen, frozen)] {
@@ -292,7 +292,7 @@ impl<'a> Planner<'a> {
         (by_limits, gives_back): (bool, bool),
         eligible: &Eligible<'_>,
         groups: &[&GroupNow],
-    ) -> (Outcome, Want) {
+    ) -> (Outcome, WeightGoal) {
         let record = DecisionRecord::recorded(pool).ok().flatten();
         let previous = self.inputs.state.node_pools.get(&pool.name);
         let live = self.live.map(|live| {
@@ -327,21 +327,26 @@ impl<'a> Planner<'a> {
         let waits = record.filter(|_| self.is_lately_changed(pool, outcome.decision));
         let stops_overshoot = outcome.overshoots && outcome.decision != Decision::Fill;
         match waits {
-            Some(record) if (want != Want::Keep || by_limits) && !stops_overshoot => {
+            Some(record) if (want != WeightGoal::Keep || by_limits) && !stops_overshoot => {
                 let left = human_duration(record.time + dwell - self.inputs.now);
                 outcome.reason = format!(
                     "{}; waits {left} more, since it was changed lately (dwell)",
                     outcome.reason
                 );
                 outcome.memory.limits_wait = true;
-                (outcome, Want::Keep)
+                (outcome, WeightGoal::Keep)
             }
             _ => (outcome, want),
         }
     }
 
     /// A data freeze keeps everything as it is; if it lasts, the configuration may ask for the baseline.
-    fn want_when_frozen(&self, pool: &NodePool, outcome: &Outcome, baseline: Option<&Baseline>) -> Want {
+    fn want_when_frozen(
+        &self,
+        pool: &NodePool,
+        outcome: &Outcome,
+        baseline: Option<&Baseline>,
+    ) -> WeightGoal {
         let policy = &self.inputs.config.policy;
         let by_data = outcome.decision == Decision::Freeze
             && hands_off(pool, self.inputs.config, self.inputs.now).is_none();
@@ -355,24 +360,24 @@ impl<'a> Planner<'a> {
         let too_long = since.is_some_and(|since| self.inputs.now - since > policy.max_hold.0);
         match baseline {
             Some(baseline) if by_data && too_long && policy.on_max_hold == OnMaxHold::Baseline => {
-                Want::Restore(baseline.weight)
+                WeightGoal::Restore(baseline.weight)
             }
-            _ => Want::Keep,
+            _ => WeightGoal::Keep,
         }
     }
 
     /// What a decision asks of the weight. A full pool yields only where that drives out nothing the plan pays for.
     /// With limits it stays above them.
-    fn want(&mut self, pool: &NodePool, outcome: &Outcome, by_limits: bool) -> Want {
+    fn want(&mut self, pool: &NodePool, outcome: &Outcome, by_limits: bool) -> WeightGoal {
         let decision = outcome.decision;
         if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
-            return Want::Fill;
+            return WeightGoal::Fill;
         }
         let mut want = quiet_want(decision, self.is_protected(pool));
-        if want == Want::Keep && self.costs_more_above(pool, outcome) {
-            want = Want::Yield;
+        if want == WeightGoal::Keep && self.costs_more_above(pool, outcome) {
+            want = WeightGoal::Yield;
         }
-        if decision == Decision::Fill || want == Want::Keep {
+        if decision == Decision::Fill || want == WeightGoal::Keep {
             let has_rivals = self.pools.rivals(pool).next().is_some();
             if matches!(decision, Decision::Hold | Decision::Drain) && has_rivals {
                 let excess = outcome.headroom.map(|headroom| (-headroom).or_zero());
@@ -388,7 +393,7 @@ impl<'a> Planner<'a> {
         }
         let Some(claims) = self.inputs.node_claims else {
             // Without NodeClaims a roll-out would not be seen (warning no-node-claims).
-            return Want::Keep;
+            return WeightGoal::Keep;
         };
         let Some(what) = roll_out(pool, claims, self.inputs.now) else {
             return want;
@@ -402,7 +407,7 @@ impl<'a> Planner<'a> {
         );
         self.warnings
             .push(Warning::of_pool(WarningCode::RollOut, &pool.name, message));
-        Want::Fill
+        WeightGoal::Fill
     }
 
     /// Whether a full pool that consolidation may empty loses more above Spot than below. Above, the part that no plan
@@ -439,12 +444,12 @@ impl<'a> Planner<'a> {
 }
 
 /// Pools that are not opted in are not moved, and nothing is restored on them that Brimful has not changed.
-fn only_managed(stand: &Stand, plan: &PoolPlan) -> Stand {
+fn only_managed(stand: &PoolPosition, plan: &PoolPlan) -> PoolPosition {
     if plan.managed_or_restored() {
         return *stand;
     }
-    Stand {
-        want: Want::Keep,
+    PoolPosition {
+        want: WeightGoal::Keep,
         movable: false,
         ..*stand
     }
@@ -468,10 +473,10 @@ fn churn(pool: &NodePool, member: &Member, outcome: &Outcome) -> String {
 }
 
 /// What a decision asks of the weight, without a word about it.
-fn quiet_want(decision: Decision, is_protected: bool) -> Want {
+fn quiet_want(decision: Decision, is_protected: bool) -> WeightGoal {
     match decision {
-        Decision::Fill => Want::Fill,
-        Decision::Hold | Decision::Drain if is_protected => Want::Yield,
-        _ => Want::Keep,
+        Decision::Fill => WeightGoal::Fill,
+        Decision::Hold | Decision::Drain if is_protected => WeightGoal::Yield,
+        _ => WeightGoal::Keep,
     }
 }

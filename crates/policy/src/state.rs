@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
-use super::burn::Burn;
+use super::usage_record::UsageRecord;
 use brimful_types::{Error, Result};
 
 const SCHEMA: &str = "brimful/state/v1";
@@ -22,8 +22,8 @@ pub struct State {
     #[serde(default)]
     pub node_pools: BTreeMap<String, PoolState>,
     /// What live on-demand nodes cost in the last two weeks.
-    #[serde(default, skip_serializing_if = "Burn::is_empty")]
-    pub burn: Burn,
+    #[serde(default, skip_serializing_if = "UsageRecord::is_empty")]
+    pub burn: UsageRecord,
 }
 
 /// What is remembered of one `NodePool`.
@@ -67,7 +67,7 @@ impl Default for State {
         Self {
             schema: SCHEMA.to_owned(),
             node_pools: BTreeMap::new(),
-            burn: Burn::default(),
+            burn: UsageRecord::default(),
         }
     }
 }
@@ -116,7 +116,7 @@ impl State {
             dropped += 1;
         }
         if excess > 0 {
-            self.burn = Burn::default();
+            self.burn = UsageRecord::default();
         }
         (self, dropped)
     }

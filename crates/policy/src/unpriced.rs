@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::groups::active_groups;
+use super::guards::is_managed;
 use super::identity::Identity;
 use super::prices::{Placement, Prices, Source};
-use super::restraint::is_managed;
 use crate::settings::Settings;
 use brimful_karpenter::{InstanceTypes, Node, NodePool, Role, launchable};
 use brimful_savings_plans::ledger::Ledger;

@@ -14,7 +14,7 @@ use crate::settings::WeightsConfig;
 use brimful_karpenter::{NodePool, Role};
 use brimful_types::warning::{Warning, WarningCode};
 
-mod told;
+mod warnings;
 
 /// The highest weight that the API accepts.
 const MAX: i32 = 100;
@@ -23,7 +23,7 @@ const STEP: i32 = 10;
 
 /// What should become of a pool's weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
+pub enum WeightGoal {
     /// Above every competing pool.
     Fill,
     /// Below every competing Spot and mixed pool, and below on-demand pools that nobody steers and that take the same
@@ -37,9 +37,9 @@ pub enum Want {
 
 /// What Brimful may do to one pool, and wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stand {
+pub struct PoolPosition {
     /// What should become of it.
-    pub want: Want,
+    pub want: WeightGoal,
     /// True when it is opted in.
     pub managed: bool,
     /// True when it may be moved, if only to make room for another.
@@ -63,7 +63,7 @@ pub struct Weights {
 
 /// Computes the weights of all pools together.
 #[must_use]
-pub fn weights(pools: &Pools<'_>, stands: &BTreeMap<String, Stand>, config: WeightsConfig) -> Weights {
+pub fn weights(pools: &Pools<'_>, stands: &BTreeMap<String, PoolPosition>, config: WeightsConfig) -> Weights {
     let mut work = Work {
         pools,
         stands: pools.iter().map(|pool| stands.get(&pool.name).copied()).collect(),
@@ -72,22 +72,22 @@ pub fn weights(pools: &Pools<'_>, stands: &BTreeMap<String, Stand>, config: Weig
         jumped: BTreeMap::new(),
         found: Weights::default(),
     };
-    let wanting = |want: fn(&Want) -> bool| {
+    let wanting = |want: fn(&WeightGoal) -> bool| {
         let stands = stands.iter().filter(move |(_, stand)| want(&stand.want));
         stands.filter_map(|(name, stand)| Some((pools.get(name)?, *stand)))
     };
-    for (pool, stand) in wanting(|want| matches!(want, Want::Restore(_))) {
-        if let Want::Restore(weight) = stand.want {
+    for (pool, stand) in wanting(|want| matches!(want, WeightGoal::Restore(_))) {
+        if let WeightGoal::Restore(weight) = stand.want {
             work.propose(pool, weight);
         }
     }
-    for (pool, stand) in wanting(|want| *want == Want::Yield) {
+    for (pool, stand) in wanting(|want| *want == WeightGoal::Yield) {
         work.lower(pool, stand);
     }
-    for (pool, _) in wanting(|want| *want == Want::Fill) {
+    for (pool, _) in wanting(|want| *want == WeightGoal::Fill) {
         work.raise(pool);
     }
-    for (pool, stand) in wanting(|want| *want == Want::Keep) {
+    for (pool, stand) in wanting(|want| *want == WeightGoal::Keep) {
         if stand.movable {
             work.check_tie(pool);
         }
@@ -106,7 +106,7 @@ pub fn weights(pools: &Pools<'_>, stands: &BTreeMap<String, Stand>, config: Weig
 struct Work<'a> {
     pools: &'a Pools<'a>,
     /// By the pools' places.
-    stands: Vec<Option<Stand>>,
+    stands: Vec<Option<PoolPosition>>,
     /// The weights that they will have, as far as decided yet; likewise.
     weights: Vec<i32>,
     config: WeightsConfig,
@@ -120,7 +120,7 @@ impl<'a> Work<'a> {
         self.weights[pool.place]
     }
 
-    fn stand(&self, pool: &Pool<'_>) -> Option<&Stand> {
+    fn stand(&self, pool: &Pool<'_>) -> Option<&PoolPosition> {
         self.stands[pool.place].as_ref()
     }
 
@@ -243,7 +243,7 @@ impl<'a> Work<'a> {
 
     /// Puts a pool below every competing Spot and mixed pool, and below its overflow pools: else pods that must be on
     /// demand would go on opening nodes in a pool that consolidation may not shrink, and other pods would keep them.
-    fn lower(&mut self, pool: &Pool<'_>, stand: Stand) {
+    fn lower(&mut self, pool: &Pool<'_>, stand: PoolPosition) {
         let rivals: Vec<&Pool<'_>> = self.pools.rivals(pool).collect();
         let Some(lowest) = rivals.iter().map(|rival| self.weight(rival)).min() else {
             return;

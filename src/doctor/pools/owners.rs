@@ -4,7 +4,7 @@ use super::{Check, warn};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::nodepool::FieldManager;
 use brimful_policy::cures;
-use brimful_policy::restraint::is_tool;
+use brimful_policy::guards::is_tool;
 
 /// Where `kubectl apply` (and Argo CD, which works like it) keeps what the file said.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -158,6 +158,21 @@ fn a_job_writes_its_metrics_for_node_exporter() {
     let text = std::fs::read_to_string(&file).expect("metrics");
     assert!(text.contains("brimful_runs_total{exit_code=\"0\"} 1"), "{text}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    let success = |text: &str| {
+        let found = text
+            .lines()
+            .find(|line| line.starts_with("brimful_run_last_success_timestamp_seconds "));
+        found.expect("a success").to_owned()
+    };
+    // Five days later the report is too old; the last success stays what it was.
+    let later = world.run_at("apply", "2026-11-26T18:00:00Z");
+    later.arg("--metrics-file").arg(&file).ends(5);
+    let frozen = std::fs::read_to_string(&file).expect("metrics");
+    assert!(
+        frozen.contains("brimful_runs_total{exit_code=\"5\"} 1"),
+        "{frozen}"
+    );
+    assert_eq!(success(&frozen), success(&text));
     let nowhere = folder.path().join("nowhere/brimful.prom");
     let ended = world.run("apply").arg("--metrics-file").arg(&nowhere).ends(3);
     assert!(ended.stderr.contains("--metrics-file"), "{ended:?}");

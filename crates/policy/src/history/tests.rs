@@ -1,5 +1,5 @@
 use super::*;
-use crate::records::{BASELINE, DECISION};
+use crate::annotations::{BASELINE, DECISION};
 use crate::state::MAX_BYTES;
 
 fn at(minute: i64) -> DateTime<Utc> {

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::{CPU, Limits, Vcpu};
+use crate::annotations::MANAGE_LIMITS;
 use crate::eligibility::launches_reservations;
+use crate::guards::consented;
 use crate::pools::{Pool, Pools};
-use crate::records::MANAGE_LIMITS;
-use crate::restraint::consented;
 use crate::settings::{Grip, Settings};
 use brimful_karpenter::units::quantity;
 use brimful_karpenter::{

@@ -4,8 +4,8 @@ use chrono::Duration;
 
 use super::*;
 use crate::Decision;
+use crate::annotations::{BASELINE, DECISION, MANAGED_LABEL};
 use crate::arithmetic::Rule;
-use crate::records::{BASELINE, DECISION, MANAGED_LABEL};
 use crate::settings::OnMaxHold;
 use crate::state::Memory;
 use brimful_karpenter::NodeCapacity;

@@ -6,15 +6,15 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
 use crate::Decision;
+use crate::annotations::{DecisionRecord, has_set_limits};
+use crate::attribution::is_billed_on_demand;
 use crate::decision::Outcome;
 use crate::eligibility::{Eligible, before_spot, list};
 use crate::groups::GroupNow;
 use crate::limits::{Limits, Member, Mix, Vcpu, no_overflow, overflow, sums, targets, wished};
-use crate::own_use::is_billed_on_demand;
 use crate::patch::own_limits;
 use crate::plan::PoolPlan;
 use crate::pools::Pool;
-use crate::records::{DecisionRecord, has_set_limits};
 use crate::state::PoolState;
 use brimful_karpenter::{Node, NodePool, Role};
 use brimful_types::hour::human_duration;

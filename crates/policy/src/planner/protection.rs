@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::Planner;
 use crate::Decision;
+use crate::annotations::{DecisionRecord, set_budgets};
+use crate::guards::switches_protection;
 use crate::limits::{Member, Vcpu, wanted};
 use crate::patch::{own_budgets, reset};
 use crate::plan::PoolPlan;
 use crate::protection::{Protection, always, is_on, is_own, opened, same_entries, with_own, without_own};
-use crate::records::{DecisionRecord, set_budgets};
-use crate::restraint::switches_protection;
 use brimful_karpenter::NodePool;
 
 impl Planner<'_> {

@@ -7,11 +7,11 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
 use crate::Decision;
+use crate::annotations::{Baseline, is_marked};
 use crate::decision::{self, Outcome, frozen, none};
 use crate::eligibility::Eligible;
 use crate::groups::GroupNow;
-use crate::records::{Baseline, is_marked};
-use crate::restraint::{hands_off, is_held_on_purpose, not_committed, replaced_whole};
+use crate::guards::{hands_off, is_held_on_purpose, not_committed, replaced_whole};
 use brimful_karpenter::NodePool;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::rfc3339;

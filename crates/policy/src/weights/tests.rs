@@ -10,7 +10,7 @@ fn pools(list: Vec<NodePool>) -> BTreeMap<String, NodePool> {
 
 fn weigh(
     pools: &BTreeMap<String, NodePool>,
-    stands: &BTreeMap<String, Stand>,
+    stands: &BTreeMap<String, PoolPosition>,
     config: WeightsConfig,
 ) -> Weights {
     weights(
@@ -20,17 +20,17 @@ fn weigh(
     )
 }
 
-fn wanting(want: Want) -> Stand {
-    Stand {
+fn wanting(want: WeightGoal) -> PoolPosition {
+    PoolPosition {
         want,
         managed: true,
         movable: true,
-        committed: want == Want::Fill,
+        committed: want == WeightGoal::Fill,
         baseline: None,
     }
 }
 
-fn run(list: Vec<NodePool>, wants: &[(&str, Want)]) -> Weights {
+fn run(list: Vec<NodePool>, wants: &[(&str, WeightGoal)]) -> Weights {
     let stands = wants
         .iter()
         .map(|(name, want)| ((*name).to_owned(), wanting(*want)))
@@ -58,7 +58,7 @@ fn spot(weight: Option<i32>) -> NodePool {
 fn filling_goes_above_spot_with_room_to_spare() {
     let found = run(
         vec![committed(Some(10)), spot(Some(50))],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!(found.proposed["committed"], Some(60));
 }
@@ -67,24 +67,27 @@ fn filling_goes_above_spot_with_room_to_spare() {
 fn a_pool_that_already_stands_right_stays() {
     let found = run(
         vec![committed(Some(60)), spot(Some(50))],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!(found, Weights::default());
     let found = run(
         vec![committed(Some(5)), spot(Some(50))],
-        &[("committed", Want::Yield)],
+        &[("committed", WeightGoal::Yield)],
     );
     assert_eq!(found, Weights::default());
     let found = run(
         vec![committed(None), spot(Some(50))],
-        &[("committed", Want::Yield)],
+        &[("committed", WeightGoal::Yield)],
     );
     assert_eq!(found, Weights::default());
 }
 
 #[test]
 fn a_pool_without_weight_fills_above_another_without_weight() {
-    let found = run(vec![committed(None), spot(None)], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(None), spot(None)],
+        &[("committed", WeightGoal::Fill)],
+    );
     assert_eq!(found.proposed["committed"], Some(10));
 }
 
@@ -92,17 +95,17 @@ fn a_pool_without_weight_fills_above_another_without_weight() {
 fn equal_weights_are_never_left_to_the_alphabet() {
     let found = run(
         vec![committed(Some(50)), spot(Some(50))],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!(found.proposed["committed"], Some(60));
     let found = run(
         vec![committed(Some(50)), spot(Some(50))],
-        &[("committed", Want::Yield)],
+        &[("committed", WeightGoal::Yield)],
     );
     assert_eq!(found.proposed["committed"], Some(40));
     let found = run(
         vec![committed(Some(50)), spot(Some(50))],
-        &[("committed", Want::Keep)],
+        &[("committed", WeightGoal::Keep)],
     );
     assert_eq!(codes(&found), ["tie"]);
 }
@@ -111,7 +114,7 @@ fn equal_weights_are_never_left_to_the_alphabet() {
 fn yielding_below_weight_one_removes_the_weight() {
     let found = run(
         vec![committed(Some(60)), spot(Some(1))],
-        &[("committed", Want::Yield)],
+        &[("committed", WeightGoal::Yield)],
     );
     assert_eq!(found.proposed["committed"], None);
     assert!(found.proposed.contains_key("committed"));
@@ -119,9 +122,9 @@ fn yielding_below_weight_one_removes_the_weight() {
 
 #[test]
 fn yielding_returns_to_the_baseline_where_that_is_low_enough() {
-    let stand = Stand {
+    let stand = PoolPosition {
         baseline: Some(7),
-        ..wanting(Want::Yield)
+        ..wanting(WeightGoal::Yield)
     };
     let stands = BTreeMap::from([("committed".to_owned(), stand)]);
     let found = weigh(
@@ -142,7 +145,7 @@ fn overflow(name: &str, weight: Option<i32>) -> NodePool {
 fn yielding_goes_below_the_overflow_pool_too() {
     let yielding = |own: Option<i32>, name: &str, weight: Option<i32>| {
         let list = vec![committed(own), overflow(name, weight), spot(Some(50))];
-        run(list, &[("committed", Want::Yield)])
+        run(list, &[("committed", WeightGoal::Yield)])
     };
     assert_eq!(
         yielding(Some(60), "spare", Some(20)).proposed["committed"],
@@ -176,7 +179,7 @@ fn yielding_goes_below_the_overflow_pool_too() {
 fn yielding_is_not_drawn_below_what_takes_other_pods_or_cannot_shrink() {
     let away = |other: NodePool| {
         let list = vec![committed(Some(60)), other.weight(20), spot(Some(50))];
-        run(list, &[("committed", Want::Yield)]).proposed["committed"]
+        run(list, &[("committed", WeightGoal::Yield)]).proposed["committed"]
     };
     let spare = || NodePool::test("spare").committed();
     assert_eq!(away(spare()), Some(10));
@@ -195,7 +198,7 @@ fn yielding_is_not_drawn_below_what_takes_other_pods_or_cannot_shrink() {
 fn no_room_above_an_unmanaged_pool_is_a_warning_with_the_cure() {
     let found = run(
         vec![committed(Some(10)), spot(Some(100))],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-room"]));
     assert!(
@@ -209,7 +212,7 @@ fn no_room_above_an_unmanaged_pool_is_a_warning_with_the_cure() {
 fn a_managed_pool_at_the_top_makes_room() {
     let found = run(
         vec![committed(Some(10)), spot(Some(100))],
-        &[("committed", Want::Fill), ("spot", Want::Keep)],
+        &[("committed", WeightGoal::Fill), ("spot", WeightGoal::Keep)],
     );
     assert_eq!(
         found.proposed,
@@ -222,12 +225,12 @@ fn a_managed_pool_at_the_top_makes_room() {
 fn no_room_below_a_pool_without_weight() {
     let found = run(
         vec![committed(Some(10)), spot(None)],
-        &[("committed", Want::Yield)],
+        &[("committed", WeightGoal::Yield)],
     );
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-room"]));
     let found = run(
         vec![committed(Some(10)), spot(None)],
-        &[("committed", Want::Yield), ("spot", Want::Keep)],
+        &[("committed", WeightGoal::Yield), ("spot", WeightGoal::Keep)],
     );
     assert_eq!(
         found.proposed,
@@ -240,7 +243,7 @@ fn a_third_pool_in_between_is_jumped_and_named() {
     let third = NodePool::test("default").mixed().weight(30);
     let found = run(
         vec![committed(Some(10)), spot(Some(50)), third],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!(found.proposed["committed"], Some(60));
     assert_eq!(codes(&found), ["in-between"]);
@@ -250,7 +253,7 @@ fn a_third_pool_in_between_is_jumped_and_named() {
 #[test]
 fn on_demand_that_nobody_steers_before_spot_is_told_whatever_is_wanted() {
     let default = || NodePool::test("default-od").committed();
-    for want in [Want::Fill, Want::Keep] {
+    for want in [WeightGoal::Fill, WeightGoal::Keep] {
         let found = run(
             vec![committed(Some(80)), default().weight(50), spot(Some(10))],
             &[("committed", want)],
@@ -267,7 +270,7 @@ fn on_demand_that_nobody_steers_before_spot_is_told_whatever_is_wanted() {
     let late = NodePool::test("web").committed();
     let found = run(
         vec![committed(Some(80)), late, spot(None)],
-        &[("committed", Want::Keep)],
+        &[("committed", WeightGoal::Keep)],
     );
     assert_eq!(codes(&found), ["in-between"]);
     assert!(
@@ -278,7 +281,7 @@ fn on_demand_that_nobody_steers_before_spot_is_told_whatever_is_wanted() {
         found.warnings[0].message
     );
     // One that is steered, too, is another matter; and one behind Spot takes what Spot does not.
-    let steered = [("committed", Want::Keep), ("default-od", Want::Keep)];
+    let steered = [("committed", WeightGoal::Keep), ("default-od", WeightGoal::Keep)];
     assert_eq!(
         codes(&run(
             vec![committed(Some(80)), default().weight(50), spot(Some(10))],
@@ -302,12 +305,12 @@ fn a_pool_with_reserved_capacity_is_not_jumped() {
         .weight(55);
     let found = run(
         vec![committed(Some(10)), spot(Some(50)), odcr.clone()],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!(found.proposed["committed"], Some(54));
     let found = run(
         vec![committed(Some(10)), spot(Some(60)), odcr],
-        &[("committed", Want::Fill)],
+        &[("committed", WeightGoal::Fill)],
     );
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-room"]));
 }
@@ -318,7 +321,7 @@ fn two_filling_pools_do_not_compete_and_may_share_a_weight() {
     let other = NodePool::test("other").committed();
     let found = run(
         vec![committed(Some(10)), other, spot(Some(99))],
-        &[("committed", Want::Fill), ("other", Want::Fill)],
+        &[("committed", WeightGoal::Fill), ("other", WeightGoal::Fill)],
     );
     let both = ["committed", "other"].map(|name| (name.to_owned(), Some(100)));
     assert_eq!((found.proposed, found.warnings), (both.into(), vec![]));
@@ -330,7 +333,7 @@ fn a_configured_weight_is_used_only_where_it_does_its_work() {
         fill: Some(fill),
         r#yield: None,
     };
-    let stands = BTreeMap::from([("committed".to_owned(), wanting(Want::Fill))]);
+    let stands = BTreeMap::from([("committed".to_owned(), wanting(WeightGoal::Fill))]);
     let all = pools(vec![committed(Some(10)), spot(Some(50))]);
     assert_eq!(weigh(&all, &stands, config(77)).proposed["committed"], Some(77));
     assert_eq!(weigh(&all, &stands, config(40)).proposed["committed"], Some(60));
@@ -342,7 +345,7 @@ fn where_no_weight_is_above_all_rivals_the_pool_goes_above_the_others() {
         let low = NodePool::test("low").spot().weight(40);
         vec![committed(Some(10)), spot(Some(100)), low]
     };
-    let found = run(spots(), &[("committed", Want::Fill)]);
+    let found = run(spots(), &[("committed", WeightGoal::Fill)]);
     assert_eq!(
         (found.proposed["committed"], codes(&found)),
         (Some(41), vec!["no-room"])
@@ -357,7 +360,7 @@ fn where_no_weight_is_above_all_rivals_the_pool_goes_above_the_others() {
     let mut list = spots();
     list[1].weight = None;
     list[0].weight = Some(60);
-    let found = run(list, &[("committed", Want::Yield)]);
+    let found = run(list, &[("committed", WeightGoal::Yield)]);
     assert_eq!(
         (found.proposed["committed"], codes(&found)),
         (Some(30), vec!["no-room"])
@@ -368,7 +371,10 @@ fn where_no_weight_is_above_all_rivals_the_pool_goes_above_the_others() {
 fn what_launches_nothing_is_no_rival() {
     let off = spot(Some(100)).limit("cpu", "0");
     let on = NodePool::test("b").spot().weight(50);
-    let found = run(vec![committed(Some(10)), off, on], &[("committed", Want::Fill)]);
+    let found = run(
+        vec![committed(Some(10)), off, on],
+        &[("committed", WeightGoal::Fill)],
+    );
     assert_eq!((found.proposed["committed"], found.warnings.len()), (Some(60), 0));
 }
 
@@ -376,7 +382,7 @@ fn what_launches_nothing_is_no_rival() {
 fn taints_keep_pools_from_competing() {
     let gpu = NodePool::test("gpu").spot().weight(90).taint("gpu", "true");
     let tainted = committed(Some(10)).taint("team", "a");
-    let found = run(vec![tainted, gpu], &[("committed", Want::Fill)]);
+    let found = run(vec![tainted, gpu], &[("committed", WeightGoal::Fill)]);
     assert_eq!((found.proposed.len(), codes(&found)), (0, vec!["no-rival"]));
 }
 
@@ -394,7 +400,7 @@ proptest! {
             let mut pool = match role { 0 | 1 | 4 => pool.committed(), 2 => pool.spot(), _ => pool.mixed() };
             pool.weight = (*weight > 0).then_some(*weight);
             if *role < 2 {
-                stands.insert(name, wanting(if want_fill[index] { Want::Fill } else { Want::Yield }));
+                stands.insert(name, wanting(if want_fill[index] { WeightGoal::Fill } else { WeightGoal::Yield }));
             }
             list.push(pool);
         }
@@ -414,13 +420,13 @@ proptest! {
             }
             for rival in all.values().filter(|p| matches!(p.role(), Role::Spot | Role::Mixed)) {
                 match stand.want {
-                    Want::Fill => prop_assert!(after(&all[name]) > after(rival), "{name} is not above {}", rival.name),
+                    WeightGoal::Fill => prop_assert!(after(&all[name]) > after(rival), "{name} is not above {}", rival.name),
                     _ => prop_assert!(after(&all[name]) < after(rival)),
                 }
             }
             let has_spot = all.values().any(|p| matches!(p.role(), Role::Spot | Role::Mixed));
             let overflows = all.values().filter(|p| p.role() == Role::Committed && !stands.contains_key(&p.name));
-            for overflow in overflows.filter(|_| stand.want == Want::Yield && has_spot && !above.contains(name)) {
+            for overflow in overflows.filter(|_| stand.want == WeightGoal::Yield && has_spot && !above.contains(name)) {
                 // Karpenter's order: by weight, and of equal ones the later name first.
                 prop_assert!((after(&all[name]), name) < (after(overflow), &overflow.name), "{name} is not below {}", overflow.name);
             }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::annotations::{DecisionRecord, GRIPS};
 use crate::patch::{patch, reset};
 use crate::protection::{always, is_on, open_until, with_own};
-use crate::records::{DecisionRecord, GRIPS};
 use brimful_karpenter::nodepool::{Budget, FieldManager};
 
 /// An unprotected pool at 60, above Spot, that may be protected; its cluster is known by tags.

@@ -24,7 +24,7 @@ const TAG_SLACK: f64 = 1.1;
 
 /// What use is measured with, then and now alike.
 #[derive(Debug, Clone, Copy)]
-pub struct Scale<'a> {
+pub struct Valuation<'a> {
     /// Groups in force.
     pub groups: &'a BTreeSet<GroupId>,
     /// This cluster.
@@ -35,7 +35,7 @@ pub struct Scale<'a> {
     pub prices: &'a Prices,
 }
 
-impl Scale<'_> {
+impl Valuation<'_> {
     /// The group that pays first for this family and region.
     fn scope(&self, family: &str, region: &str) -> GroupId {
         GroupId::paying_first(self.groups, family, region)
@@ -74,19 +74,19 @@ impl Scale<'_> {
 
 /// Live on-demand nodes, $/h at SP rates, by the scope of each group.
 #[must_use]
-pub fn live_use(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
+pub fn live_use(scale: &Valuation<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
     by_scope(scale, nodes, |own, _| own)
 }
 
 /// The same at Compute rates.
 #[must_use]
-pub fn live_at_compute(scale: &Scale<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
+pub fn live_at_compute(scale: &Valuation<'_>, nodes: &[Node]) -> BTreeMap<GroupId, Money> {
     by_scope(scale, nodes, |_, compute| compute)
 }
 
 /// Adds up what live nodes cost: one of their price in their own scope and that at Compute rates.
 fn by_scope(
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     nodes: &[Node],
     cost: impl Fn(Money, Money) -> Money,
 ) -> BTreeMap<GroupId, Money> {
@@ -102,7 +102,7 @@ fn by_scope(
 /// # Errors
 /// Why they cannot be compared: the report does not tell this cluster's use, or not all of it.
 pub fn own_use(
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     ledger: &Ledger,
     utilization: &Utilization,
     nodes: &[Node],
@@ -126,7 +126,7 @@ pub fn own_use(
 }
 
 /// Adds what live nodes cost.
-fn add_now<'a>(found: &mut OwnUse, scale: &Scale<'_>, nodes: impl Iterator<Item = &'a Node>) {
+fn add_now<'a>(found: &mut OwnUse, scale: &Valuation<'_>, nodes: impl Iterator<Item = &'a Node>) {
     let mut at_compute: BTreeMap<GroupId, Money> = BTreeMap::new();
     for (scope, cost, compute) in nodes.filter_map(|node| scale.node(node)) {
         *at_compute.entry(scope.clone()).or_default() += compute;
@@ -142,7 +142,7 @@ fn add_now<'a>(found: &mut OwnUse, scale: &Scale<'_>, nodes: impl Iterator<Item 
 }
 
 /// Adds what the series that are `known` used in each hour of the report.
-fn add_then(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, known: impl Fn(&Series) -> bool) {
+fn add_then(found: &mut OwnUse, scale: &Valuation<'_>, ledger: &Ledger, known: impl Fn(&Series) -> bool) {
     let own: Vec<Option<OwnSeries>> = ledger
         .series
         .iter()
@@ -163,7 +163,7 @@ fn add_then(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, known: impl 
 }
 
 /// Adds clusters that have told their live demand: theirs now, and theirs in the report.
-pub fn add_peers(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, peers: &[&Demand]) {
+pub fn add_peers(found: &mut OwnUse, scale: &Valuation<'_>, ledger: &Ledger, peers: &[&Demand]) {
     let identities: Vec<Identity> = peers.iter().map(|peer| peer.identity()).collect();
     add_then(found, scale, ledger, |series| {
         // Where only names of pools tell, they may be several clusters': each use counts once.
@@ -193,7 +193,7 @@ pub fn add_peers(found: &mut OwnUse, scale: &Scale<'_>, ledger: &Ledger, peers: 
 /// Nodes that ran in the newest mature hour and still do must all be in the report's figures of that hour: if they
 /// are not, part of this cluster's use carries no tag, and would be counted twice.
 fn check_tags(
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     utilization: &Utilization,
     own: &OwnUse,
     nodes: &[&Node],
@@ -222,7 +222,7 @@ fn check_tags(
     Err(tags_incomplete(scale, hour, alive, seen))
 }
 
-fn tags_incomplete(scale: &Scale<'_>, hour: Hour, alive: Money, seen: Money) -> String {
+fn tags_incomplete(scale: &Valuation<'_>, hour: Hour, alive: Money, seen: Money) -> String {
     let cluster = scale.identity.cluster.as_deref().unwrap_or("this cluster");
     format!(
         "in the hour {hour} the report shows {} of on-demand nodes with the tags of {cluster}, but nodes that ran then and still do \
@@ -250,7 +250,7 @@ struct OwnSeries {
 }
 
 impl OwnSeries {
-    fn of(series: &Series, scale: &Scale<'_>) -> Option<Self> {
+    fn of(series: &Series, scale: &Valuation<'_>) -> Option<Self> {
         if !series.is_instance || series.class == UsageClass::Spot {
             return None;
         }

@@ -13,7 +13,7 @@ use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
 /// A plan, and what it rests on.
-pub(crate) struct Telling<'a> {
+pub(crate) struct Publication<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
     pub(crate) identity: &'a Identity,
     /// This cluster's use alone; `None` when the report cannot be compared with live Nodes.
@@ -26,10 +26,10 @@ pub(crate) struct Telling<'a> {
 }
 
 /// The document; `None` while the cluster's name is unknown.
-pub(crate) fn tell(telling: &Telling<'_>) -> Option<Demand> {
-    let identity = telling.identity;
-    let pools = telling.inputs.node_pools.iter();
-    let seen: BTreeSet<&GroupId> = telling
+pub(crate) fn publish(publication: &Publication<'_>) -> Option<Demand> {
+    let identity = publication.identity;
+    let pools = publication.inputs.node_pools.iter();
+    let seen: BTreeSet<&GroupId> = publication
         .groups
         .iter()
         .map(|group| &group.id)
@@ -39,17 +39,17 @@ pub(crate) fn tell(telling: &Telling<'_>) -> Option<Demand> {
         account: identity.account.clone(),
         region: identity.region.clone(),
         node_pools: pools.map(|pool| (pool.name.clone(), pool.uid.clone())).collect(),
-        comparable: telling.own.is_some(),
-        share: telling.inputs.config.share.map(|share| share.0),
+        comparable: publication.own.is_some(),
+        share: publication.inputs.config.share.map(|share| share.0),
         groups: seen
             .into_iter()
-            .map(|id| (id.to_string(), telling.of_group(id)))
+            .map(|id| (id.to_string(), publication.of_group(id)))
             .collect(),
-        ..Demand::new(identity.cluster.clone()?, telling.inputs.now)
+        ..Demand::new(identity.cluster.clone()?, publication.inputs.now)
     })
 }
 
-impl Telling<'_> {
+impl Publication<'_> {
     fn of_group(&self, id: &GroupId) -> GroupDemand {
         let now = self.own.map_or(self.live, |own| &own.now);
         let demand = now.get(id).copied().unwrap_or_default();

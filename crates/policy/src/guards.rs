@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::annotations::{
+    BASELINE, Baseline, DECISION, DecisionRecord, GRIPS, MANAGED_LABEL, is_paused, set_budgets,
+};
 use super::cures::{ignore_differences, indented, protection};
 use super::limits::same;
 use super::plan::show_limits;
 use super::protection::{MAX_ENTRIES, same_entries, without_own};
-use super::records::{
-    BASELINE, Baseline, DECISION, DecisionRecord, GRIPS, MANAGED_LABEL, is_paused, set_budgets,
-};
 use super::weights::show;
 use crate::settings::{Grip, Grips, NodePoolsConfig, Settings};
 use brimful_karpenter::cluster::FIELD_MANAGER;
@@ -319,7 +319,7 @@ pub fn unprotected(pool: &NodePool, below: bool, excess: Money) -> Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::DECISION;
+    use crate::annotations::DECISION;
     use brimful_karpenter::nodepool::ExpireAfter;
 
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{OwnUse, Scale, TAG_SLACK, add_now, add_then, billed};
-use crate::burn::Burn;
+use super::{OwnUse, TAG_SLACK, Valuation, add_now, add_then, billed};
+use crate::usage_record::UsageRecord;
 use brimful_karpenter::Node;
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::savings_plan::GroupId;
@@ -18,13 +18,13 @@ use brimful_types::money::Money;
 const ENOUGH: usize = 24;
 
 /// Groups in whose scopes nodes are counted: those in force, and Compute for what is in no other's.
-fn scopes(scale: &Scale<'_>) -> BTreeSet<GroupId> {
+fn scopes(scale: &Valuation<'_>) -> BTreeSet<GroupId> {
     scale.groups.iter().cloned().chain([GroupId::Compute]).collect()
 }
 
 /// Notes what live nodes cost. A node whose SP rate is not known yet leaves a gap: its cost would change with the rate,
 /// and look like nodes that came or went.
-pub fn record(burn: &mut Burn, scale: &Scale<'_>, nodes: &[Node], now: DateTime<Utc>) {
+pub fn record(burn: &mut UsageRecord, scale: &Valuation<'_>, nodes: &[Node], now: DateTime<Utc>) {
     if scale.groups.is_empty() {
         return;
     }
@@ -46,11 +46,11 @@ pub fn record(burn: &mut Burn, scale: &Scale<'_>, nodes: &[Node], now: DateTime<
 /// # Errors
 /// What the record lacks.
 pub fn recorded_use(
-    scale: &Scale<'_>,
+    scale: &Valuation<'_>,
     ledger: &Ledger,
     utilization: &Utilization,
     nodes: &[Node],
-    burn: &Burn,
+    burn: &UsageRecord,
 ) -> Result<OwnUse, String> {
     let mut all = OwnUse::default();
     add_then(&mut all, scale, ledger, |_| true);

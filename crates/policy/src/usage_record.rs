@@ -20,14 +20,14 @@ const PICOS: i128 = 1_000_000;
 /// The record. It is of one set of groups, since a node's cost counts in the scope of the first group that could pay
 /// for it: with other plans in force the same nodes count elsewhere, and a new record begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Burn {
+pub struct UsageRecord {
     /// The groups' names, in the order of the figures.
     groups: Vec<String>,
     /// By hour since 1970: how many runs saw it, and the sum of what they saw by group, 10⁻⁶ $/h.
     hours: BTreeMap<i32, Vec<i64>>,
 }
 
-impl Burn {
+impl UsageRecord {
     /// True while nothing was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn an_hour_is_the_mean_of_the_runs_in_it_and_no_run_is_unknown() {
         let groups = BTreeSet::from([GroupId::Compute]);
-        let mut burn = Burn::default();
+        let mut burn = UsageRecord::default();
         burn.note(&groups, &compute(1.0), at("2026-11-21T18:00:00Z"));
         burn.note(&groups, &compute(2.0), at("2026-11-21T18:50:00Z"));
         burn.note(&groups, &BTreeMap::new(), at("2026-11-21T20:10:00Z"));
@@ -130,7 +130,7 @@ mod tests {
             BTreeSet::from([GroupId::Compute]),
             BTreeSet::from([family("m5"), GroupId::Compute]),
         );
-        let mut burn = Burn::default();
+        let mut burn = UsageRecord::default();
         burn.note(&one, &compute(1.0), at("2026-11-21T18:00:00Z"));
         let hour = Hour::of(at("2026-11-21T18:00:00Z"));
         assert_eq!(burn.of(&two, hour), None);

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use super::Planner;
 use super::limits::show_limits;
 use crate::Decision;
+use crate::annotations::MANAGED_LABEL;
 use crate::eligibility::Eligible;
 use crate::groups::GroupNow;
 use crate::plan::{Fit, PoolPlan};
 use crate::prices::Price;
-use crate::records::MANAGED_LABEL;
 use crate::weights::{Weights, show};
 use brimful_types::money::Money;
 
 impl Planner<'_> {
     /// Sets the proposed weight, and says so in the reason.
-    pub(super) fn settle(&self, name: &str, plan: &mut PoolPlan, moved: &Weights, wished: &Weights) {
+    pub(super) fn finalize(&self, name: &str, plan: &mut PoolPlan, moved: &Weights, wished: &Weights) {
         let now = plan.pool.weight;
         if let Some(for_pool) = moved.made_room.get(name) {
             plan.outcome.reason = format!("makes room for {for_pool}");
