@@ -313,10 +313,11 @@ fn decision(page: &mut Page, inputs: &Inputs<'_>, arithmetic: &Arithmetic) {
         page.line("in all", &sum);
     }
     let free = format!(
-        "{} now; room to fill: {}, by the demand to plan for ({})",
+        "{} now; room to fill: {}, by the demand to plan for ({} in the next {} h)",
         arithmetic.headroom.per_hour(),
         arithmetic.room.per_hour(),
-        arithmetic.planned.per_hour()
+        arithmetic.planned.per_hour(),
+        arithmetic.lookahead
     );
     page.line("headroom", &free);
     let source = match arithmetic.price.source {
@@ -332,11 +333,13 @@ fn decision(page: &mut Page, inputs: &Inputs<'_>, arithmetic: &Arithmetic) {
         arithmetic.price.rate.per_hour()
     );
     page.line("cheapest", &node);
-    let launches = format!(
-        "the managed pools launch {} at a time",
-        arithmetic.launches.per_hour()
-    );
-    page.line("launches", &launches);
+    if arithmetic.worth_filling_from > Money::ZERO {
+        let launches = format!(
+            "with room of {} or more, what the pools launch at a time is better on demand than on Spot",
+            arithmetic.worth_filling_from.per_hour()
+        );
+        page.line("launches", &launches);
+    }
     let start = format!("room of {} or more", arithmetic.to_start.per_hour());
     page.line("to start", &start);
     let on = format!(

@@ -62,8 +62,11 @@ pub struct Arithmetic {
     pub node: String,
     /// What it costs the plans.
     pub price: Price,
-    /// What all managed pools launch in one interval.
-    pub launches: Money,
+    /// The hours that it was planned for.
+    pub lookahead: usize,
+    /// The least room at which what is launched at a time is better launched on demand; nothing where limits or
+    /// consolidation bound it.
+    pub worth_filling_from: Money,
     /// Room from which a fill starts.
     pub to_start: Money,
     /// Room above which it goes on.

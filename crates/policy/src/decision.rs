@@ -41,8 +41,6 @@ pub struct Facts<'a> {
     pub last: Option<Decision>,
     /// Since when demand exceeded the commitment by more than the band.
     pub over_since: Option<DateTime<Utc>>,
-    /// What all managed pools together launch in one interval, $/h.
-    pub launches: Money,
     /// The least room at which what this pool and the Spot pools beside it launch is better launched on demand.
     pub worth_filling_from: Money,
     /// Live on-demand nodes of this cluster in the groups' scopes, $/h, where Nodes are at hand.
@@ -85,12 +83,12 @@ pub struct Room {
 struct Level {
     commitment: Money,
     demand: Money,
-    /// Demand to plan for when filling.
+    /// Demand to plan for.
     planned: Money,
     /// This cluster's headroom by the best guess, and what of it is worth filling.
     headroom: Money,
     room: Money,
-    /// By how much demand exceeds the commitments in force, and will for a while.
+    /// By how much the demand to plan for exceeds the commitments that may be in force.
     excess: Money,
     method: Method,
 }
@@ -158,7 +156,10 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         return frozen("no instance type that it can launch has a known price, so what fits cannot be told: the report shows it once the type has run, AWS at once (cur.describeRates)".into());
     };
     let to_start = price.rate.scale(thresholds.fill).max(facts.worth_filling_from);
-    let to_go_on = price.rate.scale(thresholds.hold).max(facts.worth_filling_from);
+    let to_go_on = price
+        .rate
+        .scale(thresholds.hold)
+        .max(facts.worth_filling_from.scale(0.5));
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
     let over = level.excess > band;
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
@@ -229,7 +230,8 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 excess: level.excess,
                 node,
                 price,
-                launches: facts.launches,
+                lookahead: facts.groups.first().map_or(0, |group| group.lookahead),
+                worth_filling_from: facts.worth_filling_from,
                 to_start,
                 to_go_on,
                 to_drain: band,
@@ -252,12 +254,12 @@ fn rooms(
     let left = |place: usize, group: &GroupNow| {
         let before = place.checked_sub(1).and_then(|before| facts.groups.get(before));
         let asked = before.and_then(|before| {
-            let excess = before.planned? - before.in_force;
+            let excess = before.planned_in_force? - before.in_force;
             Some(asked_of_next(before.nowcast.as_ref()?, excess))
         });
         let room = match decision {
             // Plans that end soon are not worth filling, but still pay.
-            Decision::Drain => -at_most(group.planned? - group.in_force, asked).scale(group.share),
+            Decision::Drain => -at_most(group.planned_in_force? - group.in_force, asked).scale(group.share),
             _ => group.shared(group.room()?).or_zero(),
         };
         let room = match spent.map(|spent| (level.room - spent).or_zero()) {

@@ -90,8 +90,8 @@ impl GroupNow {
         self
     }
 
-    /// Raises the demand to what this cluster's live Nodes alone cost, $/h. What the demand most likely stays above is
-    /// left: whose the use in the report was is not known.
+    /// Raises the demand to what this cluster's live Nodes alone cost, $/h. What is given back goes by the report: whose the
+    /// use in it was is not known.
     pub(super) fn uses_at_least(&mut self, live: Money) {
         if let Some(nowcast) = &mut self.nowcast {
             nowcast.demand = nowcast.demand.max(live);
@@ -153,7 +153,8 @@ pub struct Facts<'a> {
 }
 
 /// Pools whose excess consolidation may take give back within an hour what turns out to be too much. Planned for 4
-/// hours they cost 0.3 % of the commitment less than for 18 in the simulated world, and as much as for 1 or 6.
+/// hours they cost 0.3 % of the commitment less than for 18 in the simulated world, and as much as for 1 or 6. Clusters
+/// that split the headroom among them reckon with the same hours, so all of these do.
 const GIVING_BACK_HOURS: usize = 4;
 
 /// Every group with a plan in force that this cluster may use: as pools see them that keep what they have launched, and
@@ -162,7 +163,7 @@ const GIVING_BACK_HOURS: usize = 4;
 pub struct Groups {
     /// With `policy.lookahead` planned for.
     pub keeping: Vec<GroupNow>,
-    /// With at most four hours of it.
+    /// With at most four hours of it, where no other cluster's claims are in the figures.
     pub giving_back: Vec<GroupNow>,
 }
 
@@ -198,7 +199,11 @@ pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
         group
     });
     let keeping: Vec<GroupNow> = groups.collect();
-    let sooner = |group: &GroupNow| group.clone().over(facts, lookahead.min(GIVING_BACK_HOURS));
+    let hours = match facts.peers {
+        [] => lookahead.min(GIVING_BACK_HOURS),
+        _ => lookahead,
+    };
+    let sooner = |group: &GroupNow| group.clone().over(facts, hours);
     let giving_back = keeping.iter().map(sooner).collect();
     (Groups { keeping, giving_back }, warnings)
 }

@@ -121,4 +121,24 @@ mod tests {
         let others: Vec<Node> = (0..15).map(|i| node(i * 95, "b")).collect();
         assert_eq!(launches(&others), Money::ZERO);
     }
+
+    /// Of what is launched no more than Spot ÷ on-demand goes beyond the room.
+    #[test]
+    fn filling_is_worth_it_from_the_room_that_saves_as_much_as_it_costs() {
+        let prices = Prices::new(&Ledger::default(), [&GroupId::Compute].into_iter());
+        let from = |nodes: &[Node]| {
+            let launches = Launches::of(nodes, &prices, None, DateTime::UNIX_EPOCH);
+            launches.worth_filling_from(["a"].into_iter(), 0.4)
+        };
+        assert_eq!(from(&[]), Money::ZERO);
+        // $0.14 in fifteen intervals: $0.84 of $2.10 beyond a room of $0.084.
+        let evenly: Vec<Node> = (0..15).map(|i| node(i * 90, "a")).collect();
+        assert_eq!(from(&evenly), Money::from_dollars(0.084).unwrap());
+        // A burst of ten at once, and two nodes apart: $0.672 of $1.68 beyond $0.728.
+        let burst: Vec<Node> = (0..10)
+            .map(|_| node(1, "a"))
+            .chain([node(300, "a"), node(900, "a")])
+            .collect();
+        assert_eq!(from(&burst), Money::from_dollars(0.728).unwrap());
+    }
 }

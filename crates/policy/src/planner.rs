@@ -21,6 +21,7 @@ use super::state::State;
 use super::weights::{PoolPosition, WeightGoal, weights};
 use crate::settings::OnMaxHold;
 use brimful_karpenter::{Node, NodePool, Role};
+use brimful_savings_plans::nowcast::Method;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
@@ -112,10 +113,17 @@ impl<'a> Planner<'a> {
             .worth_filling_from(launching, ratios.fold(1.0, f64::min))
     }
 
-    /// Whether a pool gives back within the hour what turns out to be too much, or never takes it: bounded by its limits,
-    /// or open to consolidation when it has more than it should.
+    /// Whether a pool gives back within the hour what turns out to be too much: open to consolidation beyond its limits,
+    /// or whenever live Nodes show that it has more than it should.
     fn gives_back(&self, pool: &NodePool, managed: bool, by_limits: bool) -> bool {
-        managed && (by_limits || switches_protection(pool, self.inputs.config).0)
+        let limited = by_limits && !pool.protected_from_consolidation();
+        let is_live = |group: &GroupNow| {
+            let estimate = group.nowcast.as_ref();
+            estimate.is_none_or(|estimate| estimate.method == Method::Live)
+        };
+        let opens =
+            || switches_protection(pool, self.inputs.config).0 && self.groups.keeping.iter().all(is_live);
+        managed && (limited || opens())
     }
 
     fn pools_planned(&mut self) -> (Vec<PoolPlan>, State) {
@@ -309,8 +317,8 @@ impl<'a> Planner<'a> {
             prices: self.scale.prices,
             last: last_decision(previous, record.as_ref()),
             over_since: previous.and_then(|p| p.memory.over_since),
-            launches: self.launches,
-            worth_filling_from: if gives_back {
+            // Limits bound what is launched.
+            worth_filling_from: if gives_back || by_limits {
                 Money::ZERO
             } else {
                 self.worth_filling_from(pool, groups)
@@ -399,7 +407,14 @@ impl<'a> Planner<'a> {
             return want;
         };
         let until = self.inputs.now + self.inputs.config.policy.dwell.0;
-        if self.should_lose(pool, outcome, going_until(pool, claims, until)) {
+        let is_beyond_band = match outcome.arithmetic.as_deref() {
+            Some(arithmetic) => arithmetic.excess > arithmetic.to_drain,
+            // The last plan has ended.
+            None => decision == Decision::Drain,
+        };
+        let should_go =
+            outcome.arithmetic.is_none() || self.should_lose(pool, outcome, going_until(pool, claims, until));
+        if is_beyond_band && should_go {
             return want;
         }
         let message = format!(
@@ -428,13 +443,17 @@ impl<'a> Planner<'a> {
             .filter_map(|node| self.scale.node(node))
             .map(|(_, cost, _)| cost)
             .sum();
-        let uncovered = arithmetic.excess.or_zero().min(own);
+        // Of the excess, what is this pool's: of this cluster's part of it as much as of the cluster's nodes.
+        let groups = || {
+            let all = self.groups.keeping.iter();
+            all.filter(|group| arithmetic.groups.contains(&group.id))
+        };
+        let share = groups().map(|group| group.share).fold(1.0, f64::min);
+        let live = groups().filter_map(|group| self.live?.get(&group.id).copied());
+        let excess = arithmetic.excess.or_zero().scale(share);
+        let uncovered = excess.share(own, live.sum::<Money>().max(own)).min(own);
         let lost = (own.scale(part) - uncovered).or_zero();
-        let ratio = arithmetic.groups.iter().filter_map(|id| {
-            let group = self.groups.keeping.iter().find(|group| group.id == *id)?;
-            Some(group.ratio.spot_ratio)
-        });
-        let ratio = ratio.fold(0.0, f64::max);
+        let ratio = groups().map(|group| group.ratio.spot_ratio).fold(0.0, f64::max);
         uncovered.scale(1.0 - ratio) > lost.scale(ratio)
     }
 
