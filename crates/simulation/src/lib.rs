@@ -1,7 +1,7 @@
 //! A closed loop in small: Karpenter, a Savings Plan, a report that comes late, and a policy in between.
 //!
-//! The policy code is the real one; the cluster, the biller and the report are models (`docs/control.md` says what
-//! they leave out). Everything follows from a scenario's seed, so that all policies meet the same luck, and an oracle
+//! The policy code is the real one; the cluster, the biller and the report are models (`docs/concepts/backtest.md`
+//! says what they leave out). Everything follows from a scenario's seed, so that all policies meet the same luck, and an oracle
 //! that knows it can say what was to be had.
 
 #![allow(
