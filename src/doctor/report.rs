@@ -10,7 +10,8 @@ use crate::config::Config;
 use brimful_cur::choice::Choice;
 use brimful_policy::plan::Proposal;
 use brimful_savings_plans::ledger::Granularity;
-use brimful_savings_plans::utilization::stale;
+use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::utilization::{GroupUse, stale};
 use brimful_types::error::Error;
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::money::Money;
@@ -405,6 +406,15 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// True for a group that is too old because the whole report is.
+    fn is_as_old_as_the_report(&self, id: &GroupId) -> bool {
+        let utilization = &self.analysis.utilization;
+        let known = |group: &&GroupUse| group.id == *id && !group.hours.is_empty();
+        let own = utilization.groups.iter().find(known).map(|group| group.horizon);
+        let most = self.config.policy.max_data_age.0;
+        own == utilization.horizon && own.is_some_and(|horizon| stale(horizon, self.now, most).is_some())
+    }
+
     /// Groups of plans on which nothing can be decided; a failure if there is no other.
     fn groups(&self) -> Vec<Check> {
         if self.analysis.ledger.granularity != Some(Granularity::Hourly) {
@@ -418,7 +428,7 @@ impl<'a> Look<'a> {
             let doubt = group
                 .doubt
                 .as_ref()
-                .filter(|doubt| self.analysis.doubt.as_ref() != Some(doubt))?;
+                .filter(|_| !self.is_as_old_as_the_report(&group.id))?;
             let check = if none {
                 Check::fail(Group::Report, id, doubt)
             } else {
