@@ -65,19 +65,20 @@ impl<'a> Launches<'a> {
     /// Spot ÷ on-demand of it may lie beyond the room.
     pub fn worth_filling_from<'p>(&self, pools: impl Iterator<Item = &'p str>, spot_ratio: f64) -> Money {
         let launched = self.by_interval(pools);
-        let most = launched.iter().copied().sum::<Money>().scale(spot_ratio);
-        let beyond = |room: Money| -> Money { launched.iter().map(|one| (*one - room).or_zero()).sum() };
-        // Between two amounts that were launched what lies beyond falls evenly.
-        let mut from = Money::ZERO;
-        for (place, to) in launched.iter().enumerate() {
-            if beyond(*to) <= most {
-                let larger = i128::try_from(INTERVALS - place).unwrap_or(1);
-                let missing = (beyond(from) - most).or_zero();
-                return from + Money::from_picos(missing.picos() / larger);
+        let sum: Money = launched.iter().copied().sum();
+        let most = sum.scale(spot_ratio);
+        // From one amount that was launched to the next, what lies beyond falls evenly.
+        let (mut room, mut beyond) = (Money::ZERO, sum);
+        for (place, amount) in launched.iter().enumerate() {
+            let larger = INTERVALS - place;
+            let falls = (*amount - room) * i64::try_from(larger).unwrap_or(i64::MAX);
+            if beyond - falls <= most {
+                let missing = (beyond - most).or_zero().picos();
+                return room + Money::from_picos(missing / i128::try_from(larger).unwrap_or(i128::MAX));
             }
-            from = *to;
+            (room, beyond) = (*amount, beyond - falls);
         }
-        from
+        room
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Decision;
 use super::annotations::{Baseline, DecisionRecord, has_set_limits, is_marked};
+use super::arithmetic::Arithmetic;
 use super::attribution::{Valuation, is_billed_on_demand};
 use super::decision::{self, Facts, Outcome, decide, none};
 use super::eligibility::Eligible;
@@ -55,6 +56,15 @@ pub(super) struct Planner<'a> {
     /// Pools that are steered by their limits, with an overflow pool that comes before Spot.
     below_overflow: BTreeSet<String>,
     warnings: Vec<Warning>,
+}
+
+/// How a pool is steered.
+#[derive(Debug, Clone, Copy)]
+struct Steered {
+    managed: bool,
+    by_limits: bool,
+    /// Whether it gives back within the hour what turns out to be too much.
+    gives_back: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -113,9 +123,9 @@ impl<'a> Planner<'a> {
             .worth_filling_from(launching, ratios.fold(1.0, f64::min))
     }
 
-    /// Whether a pool gives back within the hour what turns out to be too much: open to consolidation beyond its limits,
+    /// How a pool is steered. It gives back what turns out to be too much if it is open to consolidation beyond its limits,
     /// or whenever live Nodes show that it has more than it should.
-    fn gives_back(&self, pool: &NodePool, managed: bool, by_limits: bool) -> bool {
+    fn steered(&self, pool: &NodePool, managed: bool, by_limits: bool) -> Steered {
         let limited = by_limits && !pool.protected_from_consolidation();
         let is_live = |group: &GroupNow| {
             let estimate = group.nowcast.as_ref();
@@ -123,7 +133,11 @@ impl<'a> Planner<'a> {
         };
         let opens =
             || switches_protection(pool, self.inputs.config).0 && self.groups.keeping.iter().all(is_live);
-        managed && (limited || opens())
+        Steered {
+            managed,
+            by_limits,
+            gives_back: managed && (limited || opens()),
+        }
     }
 
     fn pools_planned(&mut self) -> (Vec<PoolPlan>, State) {
@@ -179,8 +193,8 @@ impl<'a> Planner<'a> {
             ByLimits::default()
         };
         let by_limits = steered_by.on;
-        let gives_back = self.gives_back(pool, managed, by_limits);
-        let groups = self.groups_of(&eligible, gives_back);
+        let steered = self.steered(pool, managed, by_limits);
+        let groups = self.groups_of(&eligible, steered.gives_back);
         let (mut outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
             Some(Refusal::Restore(reason)) => {
                 restore = true;
@@ -198,7 +212,7 @@ impl<'a> Planner<'a> {
                 let want = self.want(pool, &outcome, by_limits);
                 (outcome, want)
             }
-            None => self.decided(pool, managed, (by_limits, gives_back), &eligible, &groups),
+            None => self.decided(pool, steered, &eligible, &groups),
         };
         let is_steered = matches!(
             outcome.decision,
@@ -296,11 +310,15 @@ impl<'a> Planner<'a> {
     fn decided(
         &mut self,
         pool: &NodePool,
-        managed: bool,
-        (by_limits, gives_back): (bool, bool),
+        steered: Steered,
         eligible: &Eligible<'_>,
         groups: &[&GroupNow],
     ) -> (Outcome, WeightGoal) {
+        let Steered {
+            managed,
+            by_limits,
+            gives_back,
+        } = steered;
         let record = DecisionRecord::recorded(pool).ok().flatten();
         let previous = self.inputs.state.node_pools.get(&pool.name);
         let live = self.live.map(|live| {
@@ -407,14 +425,15 @@ impl<'a> Planner<'a> {
             return want;
         };
         let until = self.inputs.now + self.inputs.config.policy.dwell.0;
-        let is_beyond_band = match outcome.arithmetic.as_deref() {
-            Some(arithmetic) => arithmetic.excess > arithmetic.to_drain,
+        let should_go = match outcome.arithmetic.as_deref() {
+            Some(arithmetic) => {
+                let is_beyond_band = arithmetic.excess > arithmetic.to_drain;
+                is_beyond_band && self.should_lose(pool, arithmetic, going_until(pool, claims, until))
+            }
             // The last plan has ended.
             None => decision == Decision::Drain,
         };
-        let should_go =
-            outcome.arithmetic.is_none() || self.should_lose(pool, outcome, going_until(pool, claims, until));
-        if is_beyond_band && should_go {
+        if should_go {
             return want;
         }
         let message = format!(
@@ -429,15 +448,13 @@ impl<'a> Planner<'a> {
     /// pays costs on-demand − Spot an hour; below, the part that the plan pays goes to Spot as well, and costs Spot.
     fn costs_more_above(&self, pool: &NodePool, outcome: &Outcome) -> bool {
         let full = matches!(outcome.decision, Decision::Hold | Decision::Drain);
-        full && self.should_lose(pool, outcome, 1.0)
+        let arithmetic = outcome.arithmetic.as_deref().filter(|_| full);
+        arithmetic.is_some_and(|arithmetic| self.should_lose(pool, arithmetic, 1.0))
     }
 
     /// The same where only a part of the pool's nodes would be gone before it is decided anew. Those that nobody pays for
     /// may be among them.
-    fn should_lose(&self, pool: &NodePool, outcome: &Outcome, part: f64) -> bool {
-        let Some(arithmetic) = outcome.arithmetic.as_deref() else {
-            return false;
-        };
+    fn should_lose(&self, pool: &NodePool, arithmetic: &Arithmetic, part: f64) -> bool {
         let billed = self.own_nodes(pool).filter(|node| is_billed_on_demand(node));
         let own: Money = billed
             .filter_map(|node| self.scale.node(node))

@@ -72,7 +72,7 @@ pub fn run_configured(trace: &Trace, kind: Kind, config: &Settings, days: usize)
                 step,
                 cluster: index,
                 weight: (after.terms.weight - before.terms.weight).signum(),
-                limits: after.seen.limits != before.seen.limits,
+                limits: after.seen().limits != before.seen().limits,
             };
             changes.extend((change.weight != 0 || change.limits).then_some(change));
         }

@@ -152,7 +152,7 @@ impl Cluster {
     /// All pools, as the program reads them.
     #[must_use]
     pub fn node_pools(&self) -> Vec<NodePool> {
-        self.pools.iter().map(|pool| pool.seen.clone()).collect()
+        self.pools.iter().map(|pool| pool.seen().clone()).collect()
     }
 
     /// Patches the pool of that name.
@@ -160,7 +160,7 @@ impl Cluster {
     /// # Errors
     /// The patched object is no `NodePool` any more.
     pub fn patch(&mut self, name: &str, patch: &Value) -> Result<()> {
-        let pool = self.pools.iter_mut().find(|pool| pool.seen.name == name);
+        let pool = self.pools.iter_mut().find(|pool| pool.seen().name == name);
         pool.map_or(Ok(()), |pool| pool.patch(patch))
     }
 

@@ -56,13 +56,57 @@ pub const LOW: i32 = 5;
 /// Its weight above Spot, for policies that are not Brimful.
 pub const HIGH: i32 = 20;
 
+/// A `NodePool` object as the API server holds it, and as the program reads it.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// What the API server holds.
+    pub held: Value,
+    revision: u64,
+    /// What the program reads; its `resources` are no part of the object and follow the nodes.
+    pub seen: NodePool,
+}
+
+impl Object {
+    /// An object that was just made.
+    ///
+    /// # Errors
+    /// It is no `NodePool`.
+    pub fn new(held: Value) -> Result<Self> {
+        Ok(Self {
+            seen: NodePool::from_json(&held)?,
+            held,
+            revision: 1,
+        })
+    }
+
+    /// A merge patch (RFC 7386), as the API server carries it out.
+    ///
+    /// # Errors
+    /// The patched object is no `NodePool` any more.
+    pub fn patch(&mut self, patch: &Value) -> Result<()> {
+        json_patch::merge(&mut self.held, patch);
+        self.revision += 1;
+        self.held["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        self.held["metadata"]["generation"] = json!(self.revision);
+        let resources = std::mem::take(&mut self.seen.resources);
+        self.seen = NodePool::from_json(&self.held)?;
+        self.seen.resources = resources;
+        Ok(())
+    }
+
+    /// Shows in the status what its nodes have.
+    pub fn count(&mut self, amounts: impl IntoIterator<Item = (&'static str, String)>) {
+        let named = amounts
+            .into_iter()
+            .map(|(name, amount)| (name.to_owned(), amount));
+        self.seen.resources = named.collect();
+    }
+}
+
 /// One pool, as the API server and as the program sees it.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    object: Value,
-    revision: u64,
-    /// What the program reads; its `resources` follow the nodes.
-    pub seen: NodePool,
+    object: Object,
     /// What Karpenter makes of weight and limits.
     pub terms: Terms,
 }
@@ -124,14 +168,17 @@ impl Stored {
             },
             "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
         });
-        let object = without_nulls(&object);
-        let seen = NodePool::from_json(&object)?;
+        let object = Object::new(without_nulls(&object))?;
         Ok(Self {
-            terms: Terms::of(&seen),
+            terms: Terms::of(&object.seen),
             object,
-            revision: 1,
-            seen,
         })
+    }
+
+    /// What the program reads.
+    #[must_use]
+    pub fn seen(&self) -> &NodePool {
+        &self.object.seen
     }
 
     /// A merge patch (RFC 7386), as the API server carries it out.
@@ -139,25 +186,17 @@ impl Stored {
     /// # Errors
     /// The patched object is no `NodePool` any more.
     pub fn patch(&mut self, patch: &Value) -> Result<()> {
-        json_patch::merge(&mut self.object, patch);
-        self.revision += 1;
-        self.object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
-        self.object["metadata"]["generation"] = json!(self.revision);
-        let resources = std::mem::take(&mut self.seen.resources);
-        self.seen = NodePool::from_json(&self.object)?;
-        self.seen.resources = resources;
-        self.terms = Terms::of(&self.seen);
+        self.object.patch(patch)?;
+        self.terms = Terms::of(&self.object.seen);
         Ok(())
     }
 
     /// Tells in the status how many nodes the pool has.
     pub fn count(&mut self, nodes: usize) {
-        let amount = |name: &str, text: String| (name.to_owned(), text);
-        self.seen.resources = [
-            amount("cpu", (nodes * NODE_VCPU as usize).to_string()),
-            amount("memory", format!("{}Mi", nodes as u64 * NODE_MEMORY)),
-        ]
-        .into();
+        self.object.count([
+            ("cpu", (nodes * NODE_VCPU as usize).to_string()),
+            ("memory", format!("{}Mi", nodes as u64 * NODE_MEMORY)),
+        ]);
     }
 }
 

@@ -20,11 +20,12 @@ use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 
-/// The account of the clusters, and that of everybody else.
-const ACCOUNT: &str = "111122223333";
-const OTHER_ACCOUNT: &str = "444455556666";
+/// The account of the clusters.
+pub const ACCOUNT: &str = "111122223333";
+/// That of everybody else.
+pub const OTHER_ACCOUNT: &str = "444455556666";
 /// `RecurringFee` rows are written so many hours ahead.
-const FEES_AHEAD: usize = 96;
+pub const FEES_AHEAD: usize = 96;
 
 /// What ran in an hour, in node-hours by cluster and pool.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,7 +83,12 @@ impl Report {
         for hour in delivery.reaches..arrival + FEES_AHEAD {
             writer.fees(hour, 0.0, 0.0);
         }
-        let mut ledger = writer.finish(Hour::of(time_of(delivery.reaches * STEPS_PER_HOUR)).start());
+        Self::of(writer.finish(hour_of(delivery.reaches).start()), now, config)
+    }
+
+    /// A report that was added up, and what it says at that time.
+    #[must_use]
+    pub fn of(mut ledger: Ledger, now: DateTime<Utc>, config: &Settings) -> Self {
         let horizon = ledger.horizon(now);
         if let Some(horizon) = horizon {
             ledger.mark_stopped(horizon, config.maturity.0);
@@ -100,17 +106,87 @@ impl Report {
     }
 }
 
-/// Usage type and operation of a node.
-fn key(spot: bool) -> UsageKey {
-    let kind = if spot { "SpotUsage" } else { "BoxUsage" };
+/// Usage type and operation of a node of that type.
+#[must_use]
+pub fn key(instance_type: &str, spot: bool) -> UsageKey {
+    let (kind, operation) = if spot {
+        ("SpotUsage", "RunInstances:SV001")
+    } else {
+        ("BoxUsage", "RunInstances")
+    };
     UsageKey {
-        usage_type: format!("USE2-{kind}:{INSTANCE_TYPE}").into(),
-        operation: if spot {
-            "RunInstances:SV001"
-        } else {
-            "RunInstances"
-        }
-        .into(),
+        usage_type: format!("USE2-{kind}:{instance_type}").into(),
+        operation: operation.into(),
+    }
+}
+
+/// A plan of this account, without an hour yet. `family` makes it an EC2 Instance plan; it begins and ends in those hours,
+/// counted from the beginning.
+#[must_use]
+pub fn plan(index: usize, family: Option<&str>, from: i32, to: i32) -> PlanLedger {
+    let time = |hour: i32| Some(hour_of(0).plus(hour).start());
+    PlanLedger {
+        plan: Plan {
+            arn: format!("arn:aws:savingsplans::{ACCOUNT}:savingsplan/plan-{index}"),
+            kind: family.map_or(PlanKind::Compute, |_| PlanKind::Ec2Instance),
+            region: family.map(|_| REGION.to_owned()),
+            family: family.map(str::to_owned),
+            owner: Some(ACCOUNT.to_owned()),
+            payment_option: Some("No Upfront".to_owned()),
+            start: time(from),
+            end: time(to),
+            currency: Some("USD".to_owned()),
+            stopped: None,
+            returned: None,
+            unclear: Vec::new(),
+            shared: true,
+        },
+        hours: BTreeMap::new(),
+    }
+}
+
+/// Adds usage up: without rates and prices, which who calls adds. A plan of which the report knows no hour (nothing yet,
+/// or nothing any more) has no number, so the others are numbered anew.
+#[must_use]
+pub fn add_up<W>(
+    mut plans: Vec<PlanLedger>,
+    usage: BTreeMap<(W, UsageClass), Vec<Row>>,
+    series: impl Fn(W, UsageClass) -> Series,
+    reached: DateTime<Utc>,
+) -> Ledger {
+    let known: Vec<usize> = (0..plans.len())
+        .filter(|index| !plans[*index].hours.is_empty())
+        .collect();
+    let renumbered = |class| match class {
+        UsageClass::Covered(index) => UsageClass::Covered(known.partition_point(|plan| *plan < index)),
+        other => other,
+    };
+    plans.retain(|plan| !plan.hours.is_empty());
+    let mut listed: Vec<(Series, Vec<Row>)> = usage
+        .into_iter()
+        .map(|((who, class), rows)| (series(who, renumbered(class)), rows))
+        .collect();
+    listed.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut cells: Vec<Cell> = Vec::new();
+    for (index, (_, rows)) in listed.iter().enumerate() {
+        cells.extend(rows.iter().map(|row| Cell {
+            hour: row.hour,
+            series: index as u32,
+            amount: Quantity::from_units(row.amount).unwrap_or_default(),
+            picos: (row.cost * 1e12) as i64,
+        }));
+    }
+    cells.sort_unstable();
+    Ledger {
+        series: listed.into_iter().map(|(series, _)| series).collect(),
+        cells,
+        newest_by_region: BTreeMap::from([(REGION.to_owned(), reached)]),
+        covered_regions: (0..plans.len()).map(|plan| (plan, REGION.to_owned())).collect(),
+        newest_usage: Some(reached),
+        granularity: Some(Granularity::Hourly),
+        currencies: BTreeSet::from(["USD".to_owned()]),
+        plans,
+        ..Ledger::default()
     }
 }
 
@@ -121,12 +197,15 @@ enum Who {
     Others,
 }
 
-/// Usage in an hour: node-hours and $.
+/// Usage in an hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Row {
-    hour: Hour,
-    amount: f64,
-    cost: f64,
+pub struct Row {
+    /// The hour.
+    pub hour: Hour,
+    /// Node-hours.
+    pub amount: f64,
+    /// $.
+    pub cost: f64,
 }
 
 struct Writer<'a> {
@@ -137,36 +216,22 @@ struct Writer<'a> {
     usage: BTreeMap<(Who, UsageClass), Vec<Row>>,
 }
 
-fn hour_of(index: usize) -> Hour {
+/// The hour of that number, counted from the beginning.
+#[must_use]
+pub fn hour_of(index: usize) -> Hour {
     Hour::of(time_of(index * STEPS_PER_HOUR))
 }
 
-fn dollars(amount: f64) -> Money {
+/// An amount as money.
+#[must_use]
+pub fn dollars(amount: f64) -> Money {
     Money::from_dollars(amount).unwrap_or_default()
 }
 
 impl<'a> Writer<'a> {
     fn new(trace: &'a Trace, told: Option<f64>) -> Self {
-        let begin = hour_of(0);
-        let time = |hour: i32| Some(begin.plus(hour).start());
-        let plans = trace.plans.iter().enumerate().map(|(index, term)| PlanLedger {
-            plan: Plan {
-                arn: format!("arn:aws:savingsplans::{ACCOUNT}:savingsplan/plan-{index}"),
-                kind: PlanKind::Compute,
-                region: None,
-                family: None,
-                owner: Some(ACCOUNT.to_owned()),
-                payment_option: Some("No Upfront".to_owned()),
-                start: time(term.from),
-                end: time(term.to),
-                currency: Some("USD".to_owned()),
-                stopped: None,
-                returned: None,
-                unclear: Vec::new(),
-                shared: true,
-            },
-            hours: BTreeMap::new(),
-        });
+        let terms = trace.plans.iter().enumerate();
+        let plans = terms.map(|(index, term)| plan(index, None, term.from, term.to));
         Self {
             trace,
             plans: plans.collect(),
@@ -247,53 +312,22 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn finish(mut self, reached: DateTime<Utc>) -> Ledger {
-        // A plan of which the report knows nothing yet, or nothing any more, has no number.
-        let known: Vec<usize> = (0..self.plans.len())
-            .filter(|index| !self.plans[*index].hours.is_empty())
-            .collect();
-        let renumbered = |class| match class {
-            UsageClass::Covered(index) => UsageClass::Covered(known.partition_point(|plan| *plan < index)),
-            other => other,
-        };
-        self.plans.retain(|plan| !plan.hours.is_empty());
-        let mut listed: Vec<(Series, Vec<Row>)> = std::mem::take(&mut self.usage)
-            .into_iter()
-            .map(|((who, class), rows)| (series(who, renumbered(class)), rows))
-            .collect();
-        listed.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut cells: Vec<Cell> = Vec::new();
-        for (index, (_, rows)) in listed.iter().enumerate() {
-            cells.extend(rows.iter().map(|row| Cell {
-                hour: row.hour,
-                series: index as u32,
-                amount: Quantity::from_units(row.amount).unwrap_or_default(),
-                picos: (row.cost * 1e12) as i64,
-            }));
-        }
-        cells.sort_unstable();
-        let key = key(false);
-        let covered = 0..self.plans.len();
+    fn finish(self, reached: DateTime<Utc>) -> Ledger {
+        let ledger = add_up(self.plans, self.usage, series, reached);
+        let key = key(INSTANCE_TYPE, false);
         let rate = dollars(self.trace.prices.savings_plan);
+        let plans = 0..ledger.plans.len();
         Ledger {
-            rates: covered.clone().map(|plan| ((plan, key.clone()), rate)).collect(),
+            rates: plans.map(|plan| ((plan, key.clone()), rate)).collect(),
             on_demand_prices: BTreeMap::from([(key.clone(), dollars(self.trace.prices.on_demand))]),
-            series: listed.into_iter().map(|(series, _)| series).collect(),
-            cells,
-            newest_by_region: BTreeMap::from([(REGION.to_owned(), reached)]),
-            covered_regions: covered.map(|plan| (plan, REGION.to_owned())).collect(),
-            newest_usage: Some(reached),
-            granularity: Some(Granularity::Hourly),
             regions: BTreeMap::from([(key.usage_type, Arc::from(REGION))]),
-            currencies: BTreeSet::from(["USD".to_owned()]),
-            plans: self.plans,
-            ..Ledger::default()
+            ..ledger
         }
     }
 }
 
 fn series(who: Who, class: UsageClass) -> Series {
-    let key = key(class == UsageClass::Spot);
+    let key = key(INSTANCE_TYPE, class == UsageClass::Spot);
     let (account, cluster, node_pool) = match who {
         Who::Own(cluster, pool) => (ACCOUNT, cluster_name(cluster), pool.name()),
         Who::Others => (OTHER_ACCOUNT, String::new(), ""),

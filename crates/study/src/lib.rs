@@ -8,6 +8,7 @@
     reason = "counts of nodes, steps and hours are small"
 )]
 
+mod calendar;
 pub mod world;
 
 #[cfg(test)]

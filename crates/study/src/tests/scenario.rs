@@ -1,8 +1,9 @@
 //! Scenarios: each is a function from a seed to a trace.
 
+use crate::calendar::{Calendar, Shape};
 use brimful_simulation::dice::Dice;
 use brimful_simulation::trace::{
-    Delivery, Lateness, Prices, STEPS_PER_DAY, STEPS_PER_HOUR, Term, Trace, WARM_UP, WARM_UP_DAYS, Workload,
+    Lateness, Prices, STEPS_PER_DAY, STEPS_PER_HOUR, Term, Trace, WARM_UP, WARM_UP_DAYS, Workload,
 };
 
 mod recipes;
@@ -15,32 +16,10 @@ const DAYS: usize = WARM_UP_DAYS + MONTH_DAYS;
 const HOURS: usize = DAYS * 24;
 const STEPS: usize = DAYS * STEPS_PER_DAY;
 
-/// A moment of a scenario.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    /// Days since the month's first; negative before.
-    pub(super) day: f64,
-}
-
-impl Moment {
-    fn of_hours(hours: f64) -> Self {
-        Self {
-            day: hours / 24.0 - WARM_UP_DAYS as f64,
-        }
-    }
-
-    /// 1 at the busiest time of the day, −1 at the quietest.
-    pub(super) fn tide(self) -> f64 {
-        (std::f64::consts::TAU * (self.day - 15.0 / 24.0)).cos()
-    }
-
-    pub(super) fn is_weekend(self) -> bool {
-        self.day.rem_euclid(7.0) >= 5.0
-    }
-}
-
-/// A level over time.
-pub(super) type Shape = fn(Moment) -> f64;
+const CALENDAR: Calendar = Calendar {
+    warm_up_days: WARM_UP_DAYS,
+    month_days: MONTH_DAYS,
+};
 
 /// Irregularity: what a level keeps of its deviation from hour to hour, and how large that is, as parts.
 #[derive(Debug, Clone, Copy)]
@@ -119,8 +98,8 @@ impl Recipe {
     /// Draws a trace. Each fact has its own stream of numbers, so that one does not shift another.
     pub(super) fn draw(&self, seed: u64) -> Trace {
         let dice = |stream: u64| Dice::new(seed, stream);
-        let has_spot = episodes(dice(1), self.shortages, (3.0, 10.0));
-        let spikes = episodes(dice(2), self.spikes, (12.0, 36.0));
+        let has_spot = CALENDAR.episodes(dice(1), self.shortages, (3.0, 10.0));
+        let spikes = CALENDAR.episodes(dice(2), self.spikes, (12.0, 36.0));
         let price = |hour: usize| {
             let normal = spikes[hour * STEPS_PER_HOUR];
             self.spot_price * if normal { 1.0 } else { 2.0 }
@@ -139,9 +118,9 @@ impl Recipe {
             clusters: clusters
                 .map(|(index, shape)| self.workload(seed, 100 + 10 * index as u64, *shape, &has_spot))
                 .collect(),
-            deliveries: self.deliveries(dice(4)),
+            deliveries: CALENDAR.deliveries(dice(4), self.lag, self.silence),
             lateness: self.lateness(dice(5)),
-            can_run: episodes(dice(6), self.outages, (2.0, 12.0)),
+            can_run: CALENDAR.episodes(dice(6), self.outages, (2.0, 12.0)),
             has_spot,
         }
     }
@@ -150,22 +129,20 @@ impl Recipe {
         let noise = dice.wander(HOURS, self.others_noise.keep, self.others_noise.spread);
         let hours = noise.into_iter().enumerate();
         hours
-            .map(|(hour, noise)| {
-                ((self.others)(Moment::of_hours(hour as f64 + 0.5)) * (1.0 + noise)).max(0.0)
-            })
+            .map(|(hour, noise)| ((self.others)(CALENDAR.moment(hour as f64 + 0.5)) * (1.0 + noise)).max(0.0))
             .collect()
     }
 
     fn workload(&self, seed: u64, stream: u64, shape: Shape, has_spot: &[bool]) -> Workload {
         let mut dice = Dice::new(seed, stream);
         let noise = dice.wander(HOURS + 1, self.workload_noise.keep, self.workload_noise.spread);
-        let bursts = self.bursts_by_step(Dice::new(seed, stream + 1));
+        let bursts = CALENDAR.bursts(Dice::new(seed, stream + 1), self.bursts);
         let nodes: Vec<usize> = (0..STEPS)
             .map(|step| {
                 let hours = step as f64 / STEPS_PER_HOUR as f64;
                 let (hour, part) = (step / STEPS_PER_HOUR, hours.fract());
                 let noise = noise[hour] * (1.0 - part) + noise[hour + 1] * part;
-                let level = shape(Moment::of_hours(hours)) * (1.0 + noise) + bursts[step];
+                let level = shape(CALENDAR.moment(hours)) * (1.0 + noise) + bursts[step];
                 level.round().max(0.0) as usize
             })
             .collect();
@@ -188,40 +165,6 @@ impl Recipe {
         }
     }
 
-    fn bursts_by_step(&self, mut dice: Dice) -> Vec<f64> {
-        let mut nodes = vec![0.0; STEPS];
-        let (per_day, size) = self.bursts;
-        for step in 0..STEPS {
-            if dice.chance(per_day / STEPS_PER_DAY as f64) {
-                let length = (dice.between(1.0, 3.0) * STEPS_PER_HOUR as f64) as usize;
-                let size = size * dice.between(0.5, 1.5);
-                for burst in &mut nodes[step..(step + length).min(STEPS)] {
-                    *burst += size;
-                }
-            }
-        }
-        nodes
-    }
-
-    /// About three a day; one in ten fails to come.
-    fn deliveries(&self, mut dice: Dice) -> Vec<Delivery> {
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        for turn in 1..DAYS * 3 {
-            let hours = turn as f64 * 8.0 + dice.between(0.0, 3.0);
-            let lag = dice.between(self.lag.0, self.lag.1);
-            let day = Moment::of_hours(hours).day;
-            let comes = !dice.chance(0.1) && !(self.silence.0..self.silence.1).contains(&day);
-            let newest = deliveries.last().map_or(0, |delivery| delivery.reaches);
-            if comes && hours > lag {
-                deliveries.push(Delivery {
-                    step: (hours * STEPS_PER_HOUR as f64) as usize,
-                    reaches: ((hours - lag) as usize).max(newest),
-                });
-            }
-        }
-        deliveries
-    }
-
     fn lateness(&self, mut dice: Dice) -> Vec<Lateness> {
         let late = |dice: &mut Dice| {
             let very = dice.chance(self.late_hours);
@@ -240,16 +183,4 @@ impl Recipe {
         };
         (0..HOURS).map(|_| late(&mut dice)).collect()
     }
-}
-
-/// True outside of so many episodes of the month, by step.
-fn episodes(mut dice: Dice, count: usize, hours: (f64, f64)) -> Vec<bool> {
-    let mut outside = vec![true; STEPS];
-    for _ in 0..count {
-        let first = (WARM_UP_DAYS as f64 + dice.between(1.0, MONTH_DAYS as f64 - 2.0)) * 24.0;
-        let last = first + dice.between(hours.0, hours.1);
-        let step = |hour: f64| ((hour * STEPS_PER_HOUR as f64) as usize).min(STEPS);
-        outside[step(first)..step(last)].fill(false);
-    }
-    outside
 }

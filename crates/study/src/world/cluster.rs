@@ -135,7 +135,7 @@ impl Cluster {
             let (vcpu, nodes) = own.fold((0, 0), |(vcpu, nodes), one| (vcpu + one.vcpu(), nodes + 1));
             self.pools[index].count(vcpu, nodes);
         }
-        self.pools.iter().map(|pool| pool.seen.clone()).collect()
+        self.pools.iter().map(|pool| pool.seen().clone()).collect()
     }
 
     /// All nodes, as the program reads them.

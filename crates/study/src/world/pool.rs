@@ -1,6 +1,7 @@
 //! A `NodePool` as the API server holds it, as the program reads it, and what the model of Karpenter makes of it.
 
 use brimful_karpenter::NodePool;
+use brimful_simulation::node_pools::Object;
 use brimful_types::Result;
 use chrono::{DateTime, Datelike, Duration, TimeZone, Utc};
 use serde_json::{Value, json};
@@ -44,10 +45,7 @@ impl Spec {
 pub struct Pool {
     /// What it was made of.
     pub spec: Spec,
-    object: Value,
-    revision: u64,
-    /// What the program reads.
-    pub seen: NodePool,
+    object: Object,
     /// vCPU that its limits allow.
     pub limit: u32,
     budgets: Option<Vec<Value>>,
@@ -89,12 +87,9 @@ impl Pool {
         if spec.managed {
             object["metadata"]["labels"]["brimful.dev/managed"] = json!("true");
         }
-        let seen = NodePool::from_json(&object)?;
         let mut pool = Self {
             spec,
-            object,
-            revision: 1,
-            seen,
+            object: Object::new(object)?,
             limit: u32::MAX,
             budgets: None,
             when_empty: false,
@@ -103,8 +98,14 @@ impl Pool {
         Ok(pool)
     }
 
+    /// What the program reads.
+    #[must_use]
+    pub fn seen(&self) -> &NodePool {
+        &self.object.seen
+    }
+
     fn look(&mut self) {
-        let spec = &self.object["spec"];
+        let spec = &self.object.held["spec"];
         self.limit = spec["limits"]["cpu"].as_str().map_or(u32::MAX, vcpu);
         self.budgets = spec["disruption"]["budgets"].as_array().cloned();
         self.when_empty = spec["disruption"]["consolidationPolicy"] == "WhenEmpty";
@@ -113,7 +114,7 @@ impl Pool {
     /// `spec.weight`; none is 0.
     #[must_use]
     pub fn weight(&self) -> i32 {
-        self.seen.effective_weight()
+        self.seen().effective_weight()
     }
 
     /// A merge patch (RFC 7386), as the API server carries it out.
@@ -121,25 +122,18 @@ impl Pool {
     /// # Errors
     /// The patched object is no `NodePool` any more.
     pub fn patch(&mut self, patch: &Value) -> Result<()> {
-        json_patch::merge(&mut self.object, patch);
-        self.revision += 1;
-        self.object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
-        self.object["metadata"]["generation"] = json!(self.revision);
-        let resources = std::mem::take(&mut self.seen.resources);
-        self.seen = NodePool::from_json(&self.object)?;
-        self.seen.resources = resources;
+        self.object.patch(patch)?;
         self.look();
         Ok(())
     }
 
     /// Shows in the status what the pool has.
     pub fn count(&mut self, vcpu: u32, nodes: usize) {
-        let amounts = [
+        self.object.count([
             ("cpu", vcpu.to_string()),
             ("memory", format!("{}Gi", vcpu * 4)),
             ("nodes", nodes.to_string()),
-        ];
-        self.seen.resources = amounts.map(|(name, amount)| (name.to_owned(), amount)).into();
+        ]);
     }
 
     /// How many of so many nodes may be disrupted at once for that reason.

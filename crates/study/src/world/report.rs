@@ -1,32 +1,25 @@
 //! The report as AWS would have delivered it by now: late, and incomplete in its newest hours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use brimful_policy::settings::Settings;
-use brimful_savings_plans::ledger::{
-    Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
-};
-use brimful_savings_plans::savings_plan::{Plan, PlanKind};
-use brimful_savings_plans::sharing::Sharing;
-use brimful_savings_plans::utilization::{Check, Terms, Utilization};
+use brimful_savings_plans::ledger::{Ledger, PlanHour, PlanLedger, Series, UsageClass};
+use brimful_savings_plans::savings_plan::PlanKind;
 use brimful_simulation::cluster::REGION;
+use brimful_simulation::report::{
+    ACCOUNT, FEES_AHEAD, OTHER_ACCOUNT, Report, Row, add_up, dollars, hour_of, key, plan,
+};
 use brimful_simulation::trace::{Delivery, STEPS_PER_HOUR, time_of};
-use brimful_types::hour::Hour;
-use brimful_types::money::Money;
-use brimful_types::quantity::Quantity;
+use chrono::{DateTime, Utc};
 
+use super::bill::Paid;
 use super::cluster::Cluster;
 use super::scenario::Trace;
 use super::{COMPUTE, INSTANCE, ON_DEMAND, SIZES};
 
-/// The account of the cluster, and that of everybody else.
-const ACCOUNT: &str = "111122223333";
-const OTHER_ACCOUNT: &str = "444455556666";
 /// The cluster, as tags show it.
 pub const CLUSTER: &str = "cluster-0";
-/// `RecurringFee` rows are written so many hours ahead.
-const FEES_AHEAD: usize = 96;
 /// What others run beside the family.
 const OTHERS_TYPE: &str = "c5.xlarge";
 const OTHERS_VCPU: f64 = 4.0;
@@ -49,66 +42,28 @@ impl History {
     }
 }
 
-/// A report and what it says.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The report, added up.
-    pub ledger: Ledger,
-    /// Its use, hour by hour.
-    pub utilization: Utilization,
-}
-
-impl Report {
-    /// What a delivery holds: the hours that decisions look back on.
-    #[must_use]
-    pub fn new(
-        trace: &Trace,
-        pools: &Cluster,
-        history: &History,
-        delivery: Delivery,
-        config: &Settings,
-    ) -> Self {
-        let now = time_of(delivery.step);
-        let lookback = config.lookback.0.num_hours() as usize;
-        let arrival = delivery.step / STEPS_PER_HOUR;
-        let mut writer = Writer::new(trace, pools);
-        for hour in arrival.saturating_sub(lookback)..delivery.reaches {
-            writer.hour(history, delivery, hour);
-        }
-        // Nobody knows of a plan that is not bought yet.
-        writer.bought_by = arrival as i32;
-        for hour in delivery.reaches..arrival + FEES_AHEAD {
-            writer.fees(hour, 0.0, (0.0, 0.0));
-        }
-        let mut ledger = writer.finish(Hour::of(time_of(delivery.reaches * STEPS_PER_HOUR)));
-        let horizon = ledger.horizon(now);
-        if let Some(horizon) = horizon {
-            ledger.mark_stopped(horizon, config.maturity.0);
-        }
-        let terms = Terms {
-            sharing: &Sharing::Open,
-            horizon,
-            maturity: config.maturity.0,
-            check: Check::Reconciling,
-        };
-        Self {
-            utilization: Utilization::of(&ledger, &terms),
-            ledger,
-        }
+/// What a delivery holds: the hours that decisions look back on.
+#[must_use]
+pub fn delivered(
+    trace: &Trace,
+    pools: &Cluster,
+    history: &History,
+    delivery: Delivery,
+    config: &Settings,
+) -> Report {
+    let lookback = config.lookback.0.num_hours() as usize;
+    let arrival = delivery.step / STEPS_PER_HOUR;
+    let mut writer = Writer::new(trace, pools);
+    for hour in arrival.saturating_sub(lookback)..delivery.reaches {
+        writer.hour(history, delivery, hour);
     }
-}
-
-fn key(instance_type: &str, spot: bool) -> UsageKey {
-    let kind = if spot { "SpotUsage" } else { "BoxUsage" };
-    let operation = if spot {
-        "RunInstances:SV001"
-    } else {
-        "RunInstances"
-    };
-    UsageKey {
-        usage_type: format!("USE2-{kind}:{instance_type}").into(),
-        operation: operation.into(),
+    // Nobody knows of a plan that is not bought yet.
+    writer.bought_by = arrival as i32;
+    for hour in delivery.reaches..arrival + FEES_AHEAD {
+        writer.fees(hour, (0.0, 0.0), Paid::default());
     }
+    let ledger = writer.finish(hour_of(delivery.reaches).start());
+    Report::of(ledger, time_of(delivery.step), config)
 }
 
 /// Usage of one pool and size, or of others on a type.
@@ -119,9 +74,6 @@ enum Who {
     Others,
 }
 
-/// An hour's node-hours and dollars.
-type Row = (Hour, f64, f64);
-
 struct Writer<'a> {
     trace: &'a Trace,
     cluster: &'a Cluster,
@@ -130,40 +82,10 @@ struct Writer<'a> {
     usage: BTreeMap<(Who, UsageClass), Vec<Row>>,
 }
 
-fn hour_of(index: usize) -> Hour {
-    Hour::of(time_of(index * STEPS_PER_HOUR))
-}
-
-fn dollars(amount: f64) -> Money {
-    Money::from_dollars(amount).unwrap_or_default()
-}
-
 impl<'a> Writer<'a> {
     fn new(trace: &'a Trace, cluster: &'a Cluster) -> Self {
-        let begin = hour_of(0);
-        let time = |hour: i32| Some(begin.plus(hour).start());
-        let plans = trace.plans.iter().enumerate().map(|(index, term)| PlanLedger {
-            plan: Plan {
-                arn: format!("arn:aws:savingsplans::{ACCOUNT}:savingsplan/plan-{index}"),
-                kind: if term.instance {
-                    PlanKind::Ec2Instance
-                } else {
-                    PlanKind::Compute
-                },
-                region: term.instance.then(|| REGION.to_owned()),
-                family: term.instance.then(|| "m5".to_owned()),
-                owner: Some(ACCOUNT.to_owned()),
-                payment_option: Some("No Upfront".to_owned()),
-                start: time(term.from),
-                end: time(term.to),
-                currency: Some("USD".to_owned()),
-                stopped: None,
-                returned: None,
-                unclear: Vec::new(),
-                shared: true,
-            },
-            hours: BTreeMap::new(),
-        });
+        let terms = trace.plans.iter().enumerate();
+        let plans = terms.map(|(index, term)| plan(index, term.instance.then_some("m5"), term.from, term.to));
         Self {
             trace,
             cluster,
@@ -187,13 +109,7 @@ impl<'a> Writer<'a> {
         let tariff = self.trace.tariff(hour * STEPS_PER_HOUR);
         let paid = tariff.paid(own);
         // AWS states the use before all of the rows that make it up are there.
-        let used = 1.0 - (1.0 - here) / 2.0;
-        self.fees(hour, used, (paid.compute_used, paid.instance_used));
-        for plan in &mut self.plans {
-            if let Some(amounts) = plan.hours.get_mut(&hour_of(hour)) {
-                amounts.covered = amounts.covered.scale(here / used);
-            }
-        }
+        self.fees(hour, (1.0 - (1.0 - here) / 2.0, here), paid);
         let own = run
             .iter()
             .map(|((pool, size), nodes)| (Who::Own(*pool, *size), *nodes));
@@ -245,28 +161,28 @@ impl<'a> Writer<'a> {
 
     fn row(&mut self, who: Who, class: UsageClass, hour: usize, amount: f64, cost: f64) {
         if amount > 1e-6 {
-            self.usage
-                .entry((who, class))
-                .or_default()
-                .push((hour_of(hour), amount, cost));
+            let hour = hour_of(hour);
+            let rows = self.usage.entry((who, class)).or_default();
+            rows.push(Row { hour, amount, cost });
         }
     }
 
-    /// Fee rows of the plans in force, with that part of what they were used for ($/h, Compute and EC2 Instance).
-    fn fees(&mut self, hour: usize, part: f64, used: (f64, f64)) {
+    /// Fee rows of the plans in force, with those parts of what they were used for: as the row states it, and by the rows
+    /// that they cover.
+    fn fees(&mut self, hour: usize, parts: (f64, f64), paid: Paid) {
         let tariff = self.trace.tariff(hour * STEPS_PER_HOUR);
         for (plan, term) in self.plans.iter_mut().zip(&self.trace.plans) {
             if term.covers(hour) && term.from <= self.bought_by {
                 let (used, all) = if term.instance {
-                    (used.1, tariff.instance)
+                    (paid.instance_used, tariff.instance)
                 } else {
-                    (used.0, tariff.compute)
+                    (paid.compute_used, tariff.compute)
                 };
-                let used = dollars(used * part * term.commitment / all);
+                let own = used * term.commitment / all;
                 let amounts = PlanHour {
                     commitment: Some(dollars(term.commitment)),
-                    used,
-                    covered: used,
+                    used: dollars(own * parts.0),
+                    covered: dollars(own * parts.1),
                     suspect: false,
                     fee_rows: 1,
                 };
@@ -275,39 +191,16 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn finish(mut self, reached: Hour) -> Ledger {
-        // A plan of which the report knows nothing yet, or nothing any more, has no number.
-        let known: Vec<usize> = (0..self.plans.len())
-            .filter(|index| !self.plans[*index].hours.is_empty())
-            .collect();
-        let number = |class| match class {
-            UsageClass::Covered(index) => UsageClass::Covered(known.partition_point(|plan| *plan < index)),
-            other => other,
-        };
-        self.plans.retain(|plan| !plan.hours.is_empty());
-        let usage = std::mem::take(&mut self.usage);
-        let mut listed: Vec<(Series, Vec<Row>)> = usage
-            .into_iter()
-            .map(|((who, class), rows)| (self.series(who, number(class)), rows))
-            .collect();
-        listed.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut cells: Vec<Cell> = Vec::new();
-        for (index, (_, rows)) in listed.iter().enumerate() {
-            cells.extend(rows.iter().map(|(hour, amount, cost)| Cell {
-                hour: *hour,
-                series: index as u32,
-                amount: Quantity::from_units(*amount).unwrap_or_default(),
-                picos: (cost * 1e12) as i64,
-            }));
-        }
-        cells.sort_unstable();
+    fn finish(mut self, reached: DateTime<Utc>) -> Ledger {
+        let (plans, usage) = (std::mem::take(&mut self.plans), std::mem::take(&mut self.usage));
+        let ledger = add_up(plans, usage, |who, class| self.series(who, class), reached);
         let types: Vec<(&str, f64)> = SIZES
             .iter()
             .map(|(name, vcpu)| (*name, f64::from(*vcpu)))
             .chain([(OTHERS_TYPE, OTHERS_VCPU)])
             .collect();
         let mut rates = BTreeMap::new();
-        for (plan, entry) in self.plans.iter().enumerate() {
+        for (plan, entry) in ledger.plans.iter().enumerate() {
             let is_instance = entry.plan.kind == PlanKind::Ec2Instance;
             for (name, vcpu) in types
                 .iter()
@@ -323,22 +216,11 @@ impl<'a> Writer<'a> {
         let regions = types
             .iter()
             .map(|(name, _)| (key(name, false).usage_type, Arc::from(REGION)));
-        let reached = reached.start();
         Ledger {
             rates: rates.into_iter().collect(),
             on_demand_prices: prices.collect(),
-            series: listed.into_iter().map(|(series, _)| series).collect(),
-            cells,
-            newest_by_region: BTreeMap::from([(REGION.to_owned(), reached)]),
-            covered_regions: (0..self.plans.len())
-                .map(|plan| (plan, REGION.to_owned()))
-                .collect(),
-            newest_usage: Some(reached),
-            granularity: Some(Granularity::Hourly),
             regions: regions.collect(),
-            currencies: BTreeSet::from(["USD".to_owned()]),
-            plans: self.plans,
-            ..Ledger::default()
+            ..ledger
         }
     }
 

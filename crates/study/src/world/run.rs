@@ -8,13 +8,14 @@ use brimful_policy::state::State;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::stale;
 use brimful_simulation::billing::Bill;
+use brimful_simulation::report::Report;
 use brimful_simulation::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, time_of};
 use brimful_types::Result;
 use serde_json::json;
 
 use super::COMPUTE;
 use super::cluster::Cluster;
-use super::report::{CLUSTER, History, Report};
+use super::report::{CLUSTER, History, delivered};
 use super::scenario::{Trace, WARM_UP_DAYS};
 
 /// Who acts.
@@ -145,7 +146,7 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
         },
         state: State::default(),
         report: None,
-        delivered: 0,
+        arrived: 0,
         patches: 0,
     };
     brimful.config.cluster.name = Some(CLUSTER.to_owned());
@@ -205,7 +206,7 @@ struct Brimful {
     config: Settings,
     state: State,
     report: Option<Report>,
-    delivered: usize,
+    arrived: usize,
     patches: usize,
 }
 
@@ -218,11 +219,11 @@ impl Brimful {
         step: usize,
     ) -> Result<String> {
         let now = time_of(step);
-        let delivered = trace.deliveries.partition_point(|delivery| delivery.step <= step);
-        if delivered > self.delivered {
-            self.delivered = delivered;
-            let delivery = trace.deliveries[delivered - 1];
-            self.report = Some(Report::new(trace, cluster, history, delivery, &self.config));
+        let arrived = trace.deliveries.partition_point(|delivery| delivery.step <= step);
+        if arrived > self.arrived {
+            self.arrived = arrived;
+            let delivery = trace.deliveries[arrived - 1];
+            self.report = Some(delivered(trace, cluster, history, delivery, &self.config));
         }
         let Some(report) = &self.report else {
             return Ok(String::new());

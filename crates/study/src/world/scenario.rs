@@ -3,6 +3,8 @@
 use brimful_simulation::dice::Dice;
 use brimful_simulation::trace::{Delivery, Lateness, STEPS_PER_DAY, STEPS_PER_HOUR};
 
+use crate::calendar::{Calendar, Moment, Shape};
+
 use super::SPOT;
 use super::bill::Tariff;
 use super::cluster::Weather;
@@ -103,30 +105,10 @@ impl Trace {
     }
 }
 
-/// A moment of the month.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    /// Days since its first; negative before.
-    day: f64,
-}
-
-impl Moment {
-    /// 1 at the busiest time of the day, −1 at the quietest.
-    fn tide(self) -> f64 {
-        (std::f64::consts::TAU * (self.day - 15.0 / 24.0)).cos()
-    }
-
-    fn is_weekend(self) -> bool {
-        self.day.rem_euclid(7.0) >= 5.0
-    }
-
-    /// How much of a working day's business there is.
-    fn business(self, is_quiet: bool) -> f64 {
-        f64::midpoint(1.0, self.tide()) * if is_quiet { 0.25 } else { 1.0 }
-    }
-}
-
-type Shape = fn(Moment) -> f64;
+const CALENDAR: Calendar = Calendar {
+    warm_up_days: WARM_UP_DAYS,
+    month_days: MONTH_DAYS,
+};
 
 /// What a scenario is made of.
 struct Recipe {
@@ -425,7 +407,7 @@ impl Recipe {
         let dice = |stream: u64| Dice::new(seed, stream);
         let hours = |shape: Shape, noise: Vec<f64>| {
             let hours = noise.into_iter().enumerate();
-            let level = |hour: usize| shape(moment(hour as f64 + 0.5));
+            let level = |hour: usize| shape(CALENDAR.moment(hour as f64 + 0.5));
             hours
                 .map(|(hour, noise)| (level(hour) * (1.0 + noise)).max(0.0))
                 .collect()
@@ -439,10 +421,10 @@ impl Recipe {
             shared: self.shared,
             others: hours(self.others, dice(3).wander(HOURS, keep, spread)),
             others_family: hours(self.others_family, dice(7).wander(HOURS, keep, spread)),
-            has_spot: episodes(dice(1), self.shortages, (3.0, 10.0)),
-            deliveries: deliveries(dice(4)),
+            has_spot: CALENDAR.episodes(dice(1), self.shortages, (3.0, 10.0)),
+            deliveries: CALENDAR.deliveries(dice(4), (6.0, 14.0), (0.0, 0.0)),
             lateness: lateness(dice(5)),
-            can_run: episodes(dice(6), self.outages, (2.0, 12.0)),
+            can_run: CALENDAR.episodes(dice(6), self.outages, (2.0, 12.0)),
             rolls_out: self.rolls_out,
         }
     }
@@ -475,13 +457,13 @@ impl Recipe {
     fn deployments(&self, seed: u64) -> Vec<Deployment> {
         let mut noise = Dice::new(seed, 100);
         let noise = noise.wander(HOURS + 1, 0.95, 0.03);
-        let bursts = self.bursts_by_step(Dice::new(seed, 101));
+        let bursts = CALENDAR.bursts(Dice::new(seed, 101), self.bursts);
         let level: Vec<f64> = (0..STEPS)
             .map(|step| {
                 let hours = step as f64 / STEPS_PER_HOUR as f64;
                 let (hour, part) = (step / STEPS_PER_HOUR, hours.fract());
                 let noise = noise[hour] * (1.0 - part) + noise[hour + 1] * part;
-                (self.level)(moment(hours)) * (1.0 + noise)
+                (self.level)(CALENDAR.moment(hours)) * (1.0 + noise)
             })
             .collect();
         let teams = self.teams.max(1);
@@ -508,44 +490,6 @@ impl Recipe {
         }
         deployments
     }
-
-    fn bursts_by_step(&self, mut dice: Dice) -> Vec<f64> {
-        let mut vcpu = vec![0.0; STEPS];
-        let (per_day, size) = self.bursts;
-        for step in 0..STEPS {
-            if dice.chance(per_day / STEPS_PER_DAY as f64) {
-                let length = (dice.between(1.0, 3.0) * STEPS_PER_HOUR as f64) as usize;
-                let size = size * dice.between(0.5, 1.5);
-                for burst in &mut vcpu[step..(step + length).min(STEPS)] {
-                    *burst += size;
-                }
-            }
-        }
-        vcpu
-    }
-}
-
-fn moment(hours: f64) -> Moment {
-    Moment {
-        day: hours / 24.0 - WARM_UP_DAYS as f64,
-    }
-}
-
-/// About three a day; one in ten fails to come.
-fn deliveries(mut dice: Dice) -> Vec<Delivery> {
-    let mut deliveries: Vec<Delivery> = Vec::new();
-    for turn in 1..DAYS * 3 {
-        let hours = turn as f64 * 8.0 + dice.between(0.0, 3.0);
-        let lag = dice.between(6.0, 14.0);
-        let newest = deliveries.last().map_or(0, |delivery| delivery.reaches);
-        if !dice.chance(0.1) && hours > lag {
-            deliveries.push(Delivery {
-                step: (hours * STEPS_PER_HOUR as f64) as usize,
-                reaches: ((hours - lag) as usize).max(newest),
-            });
-        }
-    }
-    deliveries
 }
 
 fn lateness(mut dice: Dice) -> Vec<Lateness> {
@@ -555,16 +499,4 @@ fn lateness(mut dice: Dice) -> Vec<Lateness> {
         restated: None,
     };
     (0..HOURS).map(|_| late(&mut dice)).collect()
-}
-
-/// True outside of so many episodes of the month, by step.
-fn episodes(mut dice: Dice, count: usize, hours: (f64, f64)) -> Vec<bool> {
-    let mut outside = vec![true; STEPS];
-    for _ in 0..count {
-        let first = (WARM_UP_DAYS as f64 + dice.between(1.0, MONTH_DAYS as f64 - 2.0)) * 24.0;
-        let last = first + dice.between(hours.0, hours.1);
-        let step = |hour: f64| ((hour * STEPS_PER_HOUR as f64) as usize).min(STEPS);
-        outside[step(first)..step(last)].fill(false);
-    }
-    outside
 }

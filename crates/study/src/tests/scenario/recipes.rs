@@ -1,6 +1,7 @@
 //! The scenarios by name, and what each is made of.
 
-use super::{Moment, Noise, Recipe};
+use super::{Noise, Recipe};
+use crate::calendar::Moment;
 use brimful_simulation::trace::{STEPS_PER_HOUR, Term, Trace, WARM_UP};
 
 /// A scenario.
@@ -156,17 +157,12 @@ fn expiring_plans() -> Vec<Term> {
     ]
 }
 
-/// How much of a working day's business there is.
-fn business(at: Moment, is_quiet: bool) -> f64 {
-    f64::midpoint(1.0, at.tide()) * if is_quiet { 0.25 } else { 1.0 }
-}
-
 fn others_of(at: Moment, is_quiet: bool) -> f64 {
-    5.5 + 3.5 * business(at, is_quiet)
+    5.5 + 3.5 * at.business(is_quiet)
 }
 
 fn nodes_of(at: Moment, is_quiet: bool) -> f64 {
-    65.0 + 55.0 * business(at, is_quiet)
+    65.0 + 55.0 * at.business(is_quiet)
 }
 
 /// A Wednesday to the Tuesday after it.
