@@ -254,13 +254,16 @@ fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
     })
 }
 
+/// The pool's claims that are not going away already.
+fn staying<'a>(pool: &'a NodePool, claims: &'a [NodeClaim]) -> impl Iterator<Item = &'a NodeClaim> {
+    let own = |claim: &&NodeClaim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting;
+    claims.iter().filter(own)
+}
+
 /// What of the pool is about to be replaced, if enough to matter: anything drifted, or more than a tenth expiring.
 #[must_use]
 pub fn roll_out(pool: &NodePool, claims: &[NodeClaim], now: DateTime<Utc>) -> Option<String> {
-    let claims = || {
-        let own = |claim: &&NodeClaim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting;
-        claims.iter().filter(own)
-    };
+    let claims = || staying(pool, claims);
     let drifted = claims().filter(|claim| claim.drifted).count();
     let soon = now + Duration::hours(ROLL_OUT_WITHIN);
     let expiring = claims()
@@ -280,11 +283,10 @@ pub fn roll_out(pool: &NodePool, claims: &[NodeClaim], now: DateTime<Utc>) -> Op
 /// The part of the pool's nodes that drift or age takes by then.
 #[must_use]
 pub fn going_until(pool: &NodePool, claims: &[NodeClaim], until: DateTime<Utc>) -> f64 {
-    let own = |claim: &&NodeClaim| claim.node_pool.as_ref() == Some(&pool.name) && !claim.deleting;
     let goes = |claim: &&NodeClaim| claim.drifted || claim.expires_at().is_some_and(|at| at <= until);
     let (all, going) = (
-        claims.iter().filter(own).count(),
-        claims.iter().filter(own).filter(goes).count(),
+        staying(pool, claims).count(),
+        staying(pool, claims).filter(goes).count(),
     );
     #[allow(clippy::cast_precision_loss)] // counts of nodes
     let part = going as f64 / all.max(1) as f64;
