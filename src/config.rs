@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use brimful_cur::location::Place;
 use brimful_policy::settings::{
-    ClusterConfig, Grips, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, WeightsConfig,
+    ClusterConfig, Grips, LimitsConfig, Mode, NodePoolsConfig, PolicyConfig, Settings, Share, TopUpConfig,
+    WeightsConfig,
 };
 use brimful_types::span::Span;
 use brimful_types::{Error, Result};
@@ -38,6 +39,8 @@ pub struct Config {
     pub grips: Grips,
     /// `spec.limits`.
     pub limits: LimitsConfig,
+    /// Spot nodes that are given up, so that their pods move to a pool that lacks nodes: Brimful deletes their `NodeClaims`.
+    pub top_up: TopUpConfig,
     /// The part (0–1] of the plans' headroom that this cluster may take, where several clusters share the plans.
     /// Default: split with the clusters that coordinate; else this cluster's part of the use that carries a cluster tag.
     pub share: Option<Share>,
@@ -142,6 +145,15 @@ impl Config {
         {
             return Err("policy.maxExtraOnDemand: must be $/h, zero or more".into());
         }
+        let top_up = &self.top_up;
+        if top_up.nodes_per_hour > 60 {
+            return Err("topUp.nodesPerHour: 60 at most".into());
+        }
+        if (top_up.nodes_per_hour > 0) == top_up.from.is_empty() {
+            return Err(
+                "topUp: nodesPerHour says how many Spot nodes may be given up in an hour, and from names their NodePools: set both, or none".into(),
+            );
+        }
         self.cur.check()?;
         if let Some(uri) = &self.coordination.uri {
             uri.parse::<Place>()
@@ -164,6 +176,7 @@ impl Config {
             weights: self.weights,
             grips: self.grips.clone(),
             limits: self.limits,
+            top_up: self.top_up.clone(),
             share: self.share,
             peer_max_age: self.coordination.max_age,
         }

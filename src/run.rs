@@ -8,7 +8,7 @@ use crate::analysis::{Analysis, sharing};
 use crate::config::Config;
 use crate::coordination::Session;
 use crate::source::{self, AwsAccess};
-use brimful_karpenter::{Node, NodeClaim, NodePool};
+use brimful_karpenter::{Node, NodeClaim, NodePool, Pods};
 use brimful_policy::identity::Identity;
 use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, Proposal, propose};
@@ -25,6 +25,8 @@ pub struct ClusterView {
     pub nodes: Option<Vec<Node>>,
     /// `NodeClaims`, where at hand.
     pub node_claims: Option<Vec<NodeClaim>>,
+    /// Pods, where they are asked for (`topUp`) and at hand.
+    pub pods: Option<Pods>,
 }
 
 /// By what a run is made, beside report and cluster.
@@ -99,6 +101,7 @@ impl<'a> Run<'a> {
             node_pools: &self.view.node_pools,
             nodes: self.view.nodes.as_deref(),
             node_claims: self.view.node_claims.as_deref(),
+            pods: self.view.pods.as_ref(),
             peers,
             state: self.setup.state,
             doubt: self.analysis.doubt.as_deref(),

@@ -12,7 +12,7 @@ use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Held, Known, Next};
 use crate::analysis::Analysis;
 use crate::cluster::Cluster;
-use crate::render::json::{Applied, ApplyResult, PlanDocument};
+use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
 use crate::run::Run;
 #[cfg(feature = "cluster")]
 use crate::telemetry::{self, Runs};
@@ -22,6 +22,7 @@ use brimful_policy::settings::Mode;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind, Result};
 
+mod moves;
 mod patches;
 mod record;
 
@@ -55,6 +56,8 @@ pub(super) struct Done {
     analysis: Analysis,
     warnings: Vec<Warning>,
     applied: Vec<Applied>,
+    /// What became of the Spot node that was to move, if one was.
+    moved: Option<Moved>,
     /// Why the run ended before all was done, if so.
     stopped: Option<Error>,
     /// Why the state could not be given back, if so.
@@ -115,7 +118,10 @@ impl Done {
     /// The contract's exit code, unless the run was ended before its time.
     pub(super) fn exit_code(&self) -> u8 {
         let has_failed = |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
-        let trouble = self.applied.iter().any(has_failed) || self.unreleased.is_some();
+        let has_moved = |moved: &Moved| moved.result != MoveResult::Refused;
+        let trouble = self.applied.iter().any(has_failed)
+            || !self.moved.as_ref().is_none_or(has_moved)
+            || self.unreleased.is_some();
         match (trouble, self.proposal.is_frozen()) {
             (true, _) => ErrorKind::Kubernetes.exit_code(),
             (false, true) => ErrorKind::Frozen.exit_code(),
@@ -136,6 +142,7 @@ impl Done {
         }
         let mut document = PlanDocument::new(&self.analysis, &self.proposal, &self.warnings);
         document.applied = Some(self.applied);
+        document.moved = self.moved;
         Ok(Shown {
             document,
             analysis: self.analysis,
@@ -213,7 +220,9 @@ async fn work(
         dry_run: how == How::Validate,
     };
     let (carried, proposal) = carry_out(&sender, &mut run, proposal, context.now, how).await;
-    Ok(carried.conclude(run, proposal, warnings))
+    let mut done = carried.conclude(run, proposal, warnings);
+    moves::carry_out(&sender, &mut done, context.now, how).await;
+    Ok(done)
 }
 
 /// Reads report and cluster, and plans; nothing is changed but what the other clusters are shown.
@@ -225,7 +234,7 @@ async fn propose<'a>(
 ) -> Result<(Run<'a>, Proposal, Vec<Warning>)> {
     let analysis = context.history(Detail::Usage, &context.config, None).await?;
     context.interrupt.enter(Stage::Cluster);
-    let (view, warnings) = look(cluster).await?;
+    let (view, warnings) = look(cluster, &context.config).await?;
     context.interrupt.enter(Stage::Report);
     let mut run = Run::gather(context.setup(known), analysis, view).await;
     let mut proposal = run.propose();

@@ -155,6 +155,7 @@ impl ManifestArgs {
             nodes: self.nodes.as_deref().map(manifest::nodes).transpose()?,
             // Offline there are none to be seen, which is not the same as not being allowed to look.
             node_claims: Some(Vec::new()),
+            pods: None,
         })
     }
 }

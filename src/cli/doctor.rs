@@ -17,7 +17,7 @@ use crate::run::{ClusterView, Run, Setup};
 use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Overlays;
-use brimful_karpenter::rights::RIGHTS;
+use brimful_karpenter::rights::{RIGHTS, Right, TOP_UP_RIGHTS};
 use brimful_policy::guards::is_managed;
 use brimful_policy::settings::Mode;
 use brimful_savings_plans::ledger::Granularity;
@@ -204,6 +204,7 @@ async fn live(
         node_pools: node_pools?,
         nodes: cluster.nodes().await.ok(),
         node_claims: cluster.node_claims().await.ok(),
+        pods: None,
     };
     Ok(Pools { view, known })
 }
@@ -284,7 +285,16 @@ async fn examine_rights(
 ) {
     let home = target.namespace.as_str();
     let needed = |right| access::needed(right, config.mode, target.state.is_some());
-    for right in &RIGHTS.iter().filter_map(needed).collect::<Vec<_>>() {
+    let to_move: &[Right] = match config.top_up.nodes_per_hour {
+        0 => &[],
+        _ => &TOP_UP_RIGHTS,
+    };
+    for right in &RIGHTS
+        .iter()
+        .chain(to_move)
+        .filter_map(needed)
+        .collect::<Vec<_>>()
+    {
         let mut answer = cluster.may(right, home, None).await;
         let mut named: &[&str] = &[];
         let by_name = right.resource == "nodepools" && matches!(right.verb, "get" | "patch");

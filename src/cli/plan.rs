@@ -6,6 +6,7 @@ use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
 use crate::cluster::Cluster;
+use crate::config::Config;
 use crate::render::headline::Headline;
 use crate::render::json::PlanDocument;
 use crate::render::{explain, markdown, plan_table};
@@ -21,7 +22,7 @@ const CHANGES: u8 = 2;
 
 pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let context = Context::new(&args.common, interrupt).await?;
-    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context.interrupt).await?;
+    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context).await?;
     if let Some(name) = &args.explain {
         known_pool(name, &view)?;
     }
@@ -68,10 +69,10 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
 pub(crate) async fn surroundings(
     cluster: &ClusterArgs,
     manifests: &ManifestArgs,
-    interrupt: &Interrupt,
+    context: &Context,
 ) -> Result<(ClusterView, Known, Vec<Warning>)> {
     if manifests.nodepools.is_none() {
-        return live(cluster, interrupt).await;
+        return live(cluster, context).await;
     }
     let known = state_store::peek_file(cluster.state.as_deref())?;
     Ok((manifests.view()?, known, Vec::new()))
@@ -138,9 +139,9 @@ pub(crate) fn show(
     }
 }
 
-async fn live(args: &ClusterArgs, interrupt: &Interrupt) -> Result<(ClusterView, Known, Vec<Warning>)> {
-    let cluster = connect_to(args, interrupt).await?;
-    let (view, mut warnings) = look(&cluster).await?;
+async fn live(args: &ClusterArgs, context: &Context) -> Result<(ClusterView, Known, Vec<Warning>)> {
+    let cluster = connect_to(args, &context.interrupt).await?;
+    let (view, mut warnings) = look(&cluster, &context.config).await?;
     let known = match &args.state {
         Some(path) => state_store::peek_file(Some(path))?,
         None => state_store::peek_cluster(&cluster, &args.namespace, &mut warnings).await?,
@@ -149,7 +150,7 @@ async fn live(args: &ClusterArgs, interrupt: &Interrupt) -> Result<(ClusterView,
 }
 
 /// Reads what a plan needs from the cluster.
-pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>)> {
+pub(crate) async fn look(cluster: &Cluster, config: &Config) -> Result<(ClusterView, Vec<Warning>)> {
     cluster.check_schema().await?;
     let mut warnings = Vec::new();
     let node_claims = match cluster.node_claims().await {
@@ -162,10 +163,23 @@ pub(crate) async fn look(cluster: &Cluster) -> Result<(ClusterView, Vec<Warning>
         }
         Err(error) => return Err(error.into()),
     };
+    let pods = if config.top_up.nodes_per_hour == 0 {
+        None
+    } else {
+        match cluster.pods().await {
+            Ok(pods) => Some(pods),
+            Err(error) => {
+                let message = format!("{error}: no Spot node is moved over (topUp)");
+                warnings.push(Warning::new(WarningCode::NoPods, message));
+                None
+            }
+        }
+    };
     let view = ClusterView {
         node_pools: cluster.node_pools().await?,
         nodes: Some(cluster.nodes().await?),
         node_claims,
+        pods,
     };
     Ok((view, warnings))
 }

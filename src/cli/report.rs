@@ -14,7 +14,7 @@ use brimful_types::{Error, ErrorKind, Result};
 
 pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
     let context = Context::new(&args.common, interrupt).await?;
-    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context.interrupt).await?;
+    let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context).await?;
     let run = plan_on(&context, &known, view).await?;
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);

@@ -14,9 +14,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use brimful_karpenter::api::NodePoolSchema;
-use brimful_karpenter::cluster::{NodeClaimsError, Overlays, PatchError, PoolEvent, Served, Stored};
+use brimful_karpenter::cluster::{
+    DeleteError, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, Stored,
+};
 use brimful_karpenter::rights::Right;
-use brimful_karpenter::{Node, NodeClaim, NodePool};
+use brimful_karpenter::{Node, NodeClaim, NodePool, Pods};
 use brimful_types::{Error, Result};
 
 /// A connection, of which there is none.
@@ -64,6 +66,8 @@ impl Cluster {
         fn node_pool(&str) -> Result<NodePool>;
         fn nodes() -> Result<Vec<Node>>;
         fn node_claims() -> Result<Vec<NodeClaim>, NodeClaimsError>;
+        fn pods() -> Result<Pods>;
+        fn delete_node_claim(&str, Option<&str>, bool) -> Result<(), DeleteError>;
         fn patch_node_pool(&str, &Value, bool) -> Result<Stored, PatchError>;
         fn publish(&NodePool, PoolEvent) -> ();
         fn user() -> Result<String>;

@@ -60,6 +60,7 @@ pub(crate) fn render(inputs: &Inputs<'_>, plan: &PoolPlan, width: Option<usize>)
     steering::weight(&mut page, inputs, plan);
     steering::limits(&mut page, plan);
     steering::protection(&mut page, plan);
+    steering::top_up(&mut page, plan);
     steering::left_out(&mut page, inputs, plan);
     page.heading("Therefore");
     conclusion(&mut page, plan);

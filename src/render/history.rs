@@ -192,6 +192,7 @@ fn outcome(row: &Row) -> (String, Style) {
     match (row.result, row.action, row.decision) {
         (Fate::Refused, ..) => ("refused".to_owned(), BAD),
         (Fate::Conflict, ..) => ("conflict".to_owned(), BAD),
+        (_, Action::Move, _) => ("top-up".to_owned(), FAINT),
         (_, Action::Restore, _) => ("restored".to_owned(), FAINT),
         (_, Action::Reset, _) | (.., None) => ("reset".to_owned(), FAINT),
         (.., Some(decision)) => (decision.to_string(), super::plan_table::style(decision)),

@@ -3,7 +3,10 @@
 mod plan;
 mod utilization;
 
-pub use plan::{Applied, ApplyResult, Change, GroupReport, PlanDocument, PlanNow, PoolReport, age_hours};
+pub use plan::{
+    Applied, ApplyResult, Change, GroupReport, MoveResult, Moved, PlanDocument, PlanNow, PoolReport,
+    age_hours,
+};
 pub use utilization::{HourReport, PlanReport, Total, UtilizationReport, total};
 
 /// Ten digits are more than any ratio of the report's figures deserves, and hide float noise.

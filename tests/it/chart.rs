@@ -129,8 +129,22 @@ fn with_every_grip_its_guard_is_the_one_of_the_manifests() {
 }
 
 #[test]
+fn with_top_up_it_adds_the_manifests_of_that() {
+    let values = ["config.topUp.nodesPerHour=6", "config.topUp.from={spot}"];
+    let base = comparable(rendered(&[]));
+    let mut added = comparable(rendered(&values));
+    added.retain(|name, _| !base.contains_key(name));
+    assert_eq!(added, comparable(shipped("manifests/top-up")));
+}
+
+#[test]
 fn every_object_has_the_recommended_labels() {
-    let all = rendered(&["guard.enabled=true", "networkPolicy.enabled=true"]);
+    let all = rendered(&[
+        "guard.enabled=true",
+        "networkPolicy.enabled=true",
+        "config.topUp.nodesPerHour=6",
+        "config.topUp.from={spot}",
+    ]);
     assert!(all.len() > 10, "{all:#?}");
     for object in all {
         let labels = &object["metadata"]["labels"];

@@ -19,4 +19,5 @@ mod refusals;
 mod reset;
 pub(crate) mod rights;
 mod stopping;
+mod top_up;
 pub(crate) mod world;

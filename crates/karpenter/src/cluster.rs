@@ -39,6 +39,22 @@ pub enum PatchError {
     Unknown(Error),
 }
 
+/// Why a `NodeClaim` was not deleted.
+#[derive(Debug)]
+pub enum DeleteError {
+    /// It is gone already, or another of its name is there. Nothing was deleted.
+    Gone(String),
+    /// The server will not have it. Nothing was deleted.
+    Refused {
+        /// HTTP code.
+        code: u16,
+        /// The server's own words.
+        message: String,
+    },
+    /// The server failed or could not be reached, and whether the claim is being deleted is not known.
+    Unknown(Error),
+}
+
 /// Why the `NodeClaim`s could not be read.
 #[derive(Debug)]
 pub enum NodeClaimsError {

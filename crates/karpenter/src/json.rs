@@ -80,6 +80,15 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The truth value here; absent = false.
+    pub(super) fn flag(&self) -> Result<bool> {
+        match self.value {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.expected("true or false")),
+        }
+    }
+
     /// The RFC 3339 time here.
     pub(super) fn time(&self) -> Result<Option<DateTime<Utc>>> {
         let Some(text) = self.text()? else { return Ok(None) };

@@ -15,6 +15,9 @@ pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// AWS region.
 pub const REGION: &str = "topology.kubernetes.io/region";
 
+/// Name of a node's machine.
+pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
+
 /// Which tool made an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
@@ -85,7 +88,7 @@ pub fn is_well_known(key: &str) -> bool {
         REGION,
         "node.kubernetes.io/windows-build",
         "topology.k8s.aws/zone-id",
-        "kubernetes.io/hostname",
+        HOSTNAME,
     ];
     let key = normalize(key);
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);

@@ -9,6 +9,7 @@ use super::instance_type::Arch;
 use super::json::{At, owner};
 use super::labels::{self, Pair};
 use super::launchable::region_of_zone;
+use super::pod::DO_NOT_DISRUPT;
 use super::units;
 use brimful_types::Result;
 
@@ -60,6 +61,8 @@ pub struct Node {
     pub vcpu: Option<u32>,
     /// Memory in MiB: the instance type's, where a label has it, else what the kubelet reports, which is less.
     pub memory_mib: Option<u64>,
+    /// True if its annotation asks Karpenter not to disrupt it.
+    pub do_not_disrupt: bool,
 }
 
 impl Node {
@@ -114,6 +117,10 @@ impl Node {
             memory_mib: labels
                 .number(labels::MEMORY)
                 .or_else(|| quantity("memory").and_then(|bytes| whole(bytes / 1_048_576.0))),
+            do_not_disrupt: metadata
+                .field("annotations")
+                .text_map()?
+                .contains_key(DO_NOT_DISRUPT),
         })
     }
 }

@@ -7,6 +7,7 @@ use super::json::{At, owner};
 use super::labels;
 use super::node::Node;
 use super::nodepool::ExpireAfter;
+use super::pod::DO_NOT_DISRUPT;
 use brimful_types::Result;
 
 /// A `NodeClaim`.
@@ -18,6 +19,8 @@ use brimful_types::Result;
 pub struct NodeClaim {
     /// `metadata.name`.
     pub name: String,
+    /// `metadata.uid`; None where no API server has seen it.
+    pub uid: Option<String>,
     /// The pool it belongs to; None for a claim made by hand.
     pub node_pool: Option<String>,
     /// Its Node, once there is one.
@@ -39,6 +42,9 @@ pub struct NodeClaim {
     pub created: DateTime<Utc>,
     /// When it is deleted by age.
     pub expire_after: ExpireAfter,
+    /// Why it is not to be deleted before its time, if so: its annotation, or a time of grace, after which pods are killed,
+    /// whatever protects them.
+    pub held_by: Option<&'static str>,
 }
 
 impl NodeClaim {
@@ -68,6 +74,7 @@ impl NodeClaim {
         let created = metadata.field("creationTimestamp");
         Ok(Self {
             name: metadata.field("name").required()?.to_owned(),
+            uid: metadata.field("uid").text()?.map(str::to_owned),
             node_pool: label(labels::NODE_POOL)?,
             node_name: status.field("nodeName").text()?.map(str::to_owned),
             instance_type: label(labels::INSTANCE_TYPE)?,
@@ -78,6 +85,7 @@ impl NodeClaim {
             deleting: !metadata.field("deletionTimestamp").is_absent(),
             created: created.time()?.ok_or_else(|| created.error("missing"))?,
             expire_after: ExpireAfter::read(&spec.field("expireAfter"))?,
+            held_by: held_by(&metadata, &spec)?,
         })
     }
 
@@ -89,6 +97,18 @@ impl NodeClaim {
             ExpireAfter::After(age) => self.created.checked_add_signed(age),
         }
     }
+}
+
+fn held_by(metadata: &At<'_>, spec: &At<'_>) -> Result<Option<&'static str>> {
+    if metadata
+        .field("annotations")
+        .text_map()?
+        .contains_key(DO_NOT_DISRUPT)
+    {
+        return Ok(Some(DO_NOT_DISRUPT));
+    }
+    let grace = "terminationGracePeriod";
+    Ok((!spec.field(grace).is_absent()).then_some(grace))
 }
 
 #[cfg(test)]

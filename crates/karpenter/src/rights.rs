@@ -31,6 +31,8 @@ pub struct Right {
     pub name: Option<&'static str>,
     /// What is lost without it, if `apply` goes on all the same.
     pub without: Option<&'static str>,
+    /// The folder of manifests that grants it.
+    pub manifests: &'static str,
 }
 
 const fn right(verb: &'static str, group: &'static str, resource: &'static str, scope: Scope) -> Right {
@@ -41,6 +43,7 @@ const fn right(verb: &'static str, group: &'static str, resource: &'static str, 
         scope,
         name: None,
         without: None,
+        manifests: "manifests/base",
     }
 }
 
@@ -81,6 +84,23 @@ pub const RIGHTS: [Right; 10] = [
     ),
 ];
 
+const fn to_move(verb: &'static str, group: &'static str, resource: &'static str) -> Right {
+    Right {
+        manifests: "manifests/top-up",
+        ..but(
+            right(verb, group, resource, Scope::Cluster),
+            "no Spot node is moved over (topUp)",
+        )
+    }
+}
+
+/// Those beside them where Spot nodes may be moved (`topUp`).
+pub const TOP_UP_RIGHTS: [Right; 3] = [
+    to_move("list", "", "pods"),
+    to_move("list", "policy", "poddisruptionbudgets"),
+    to_move("delete", "karpenter.sh", "nodeclaims"),
+];
+
 impl Right {
     /// `patch nodepools.karpenter.sh`, with the namespace where there is one.
     #[must_use]
@@ -119,8 +139,8 @@ impl Right {
             .map(|name| format!("\n  resourceNames: [{name}]"))
             .unwrap_or_default();
         format!(
-            "# kubectl apply -k manifests/base, or in {role}:\n- apiGroups: [\"{}\"]\n  resources: [{}]{name}\n  verbs: [{}]",
-            self.group, self.resource, self.verb
+            "# kubectl apply -k {}, or in {role}:\n- apiGroups: [\"{}\"]\n  resources: [{}]{name}\n  verbs: [{}]",
+            self.manifests, self.group, self.resource, self.verb
         )
     }
 }
@@ -136,9 +156,8 @@ mod tests {
     type Flat = (Option<String>, String, String, Option<String>, String);
 
     /// Every verb that the shipped roles grant: namespace, group, resource, name, verb.
-    fn shipped() -> BTreeSet<Flat> {
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(include_str!("../../../manifests/base/rbac.yaml")).unwrap();
+    fn shipped(manifest: &str) -> BTreeSet<Flat> {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
         let texts = |value: &Value| -> Vec<String> {
             let list = value.as_array().cloned().unwrap_or_default();
             list.iter()
@@ -183,7 +202,18 @@ mod tests {
 
     #[test]
     fn they_are_what_the_manifests_grant_no_more_and_no_less() {
-        let known = RIGHTS.iter().map(|right| {
+        assert_eq!(
+            flat(&RIGHTS),
+            shipped(include_str!("../../../manifests/base/rbac.yaml"))
+        );
+        assert_eq!(
+            flat(&TOP_UP_RIGHTS),
+            shipped(include_str!("../../../manifests/top-up/rbac.yaml"))
+        );
+    }
+
+    fn flat(rights: &[Right]) -> BTreeSet<Flat> {
+        let known = rights.iter().map(|right| {
             let owned = |text: &str| text.to_owned();
             (
                 right.namespace("brimful").map(owned),
@@ -193,7 +223,7 @@ mod tests {
                 owned(right.verb),
             )
         });
-        assert_eq!(known.collect::<BTreeSet<Flat>>(), shipped());
+        known.collect()
     }
 
     #[test]

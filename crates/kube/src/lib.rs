@@ -1,7 +1,7 @@
 //! The edge to the Kubernetes API: reads pools, claims and nodes, sends patches, Events and the control state.
 //!
 //! Rights it needs: `nodepools` get, list, patch; `nodeclaims` and `nodes` list; `events` (in `default`) create;
-//! `configmaps` get, create, patch, delete.
+//! `configmaps` get, create, patch, delete; for `topUp` also `pods` and `poddisruptionbudgets` list, `nodeclaims` delete.
 
 use std::path::Path;
 
@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use self::call::Call;
 use brimful_karpenter::cluster::NodeClaimsError;
-use brimful_karpenter::{Node, NodeClaim, NodePool};
+use brimful_karpenter::{Node, NodeClaim, NodePool, Pod, PodDisruptionBudget, Pods};
 use brimful_types::{Error, Result};
 
 mod call;
+mod delete;
 mod events;
 mod inspect;
 mod leader;
@@ -40,8 +41,25 @@ const PAGE: u32 = 500;
 const NODE_POOLS: Resource = Resource::new("karpenter.sh", "nodepools", "/apis/karpenter.sh/v1/nodepools");
 const NODE_CLAIMS: Resource = Resource::new("karpenter.sh", "nodeclaims", "/apis/karpenter.sh/v1/nodeclaims");
 const NODES: Resource = Resource::new("", "nodes", "/api/v1/nodes");
+const PODS: Resource = Resource::new("", "pods", "/api/v1/pods");
+const POD_BUDGETS: Resource = Resource::new(
+    "policy",
+    "poddisruptionbudgets",
+    "/apis/policy/v1/poddisruptionbudgets",
+);
+/// What is large in a pod and not looked at, so that all pods of a large cluster need little room.
+const UNREAD_OF_PODS: [&str; 8] = [
+    "/metadata/managedFields",
+    "/spec/containers",
+    "/spec/initContainers",
+    "/spec/ephemeralContainers",
+    "/spec/volumes",
+    "/status/containerStatuses",
+    "/status/initContainerStatuses",
+    "/status/ephemeralContainerStatuses",
+];
 
-/// A cluster-scoped resource of the API.
+/// A resource of the API, in the whole cluster.
 struct Resource {
     group: &'static str,
     plural: &'static str,
@@ -173,15 +191,44 @@ impl Cluster {
         Ok(claims)
     }
 
+    /// Every pod, and what bounds their disruption.
+    ///
+    /// # Errors
+    /// A Kubernetes error.
+    pub async fn pods(&self) -> Result<Pods> {
+        let pods = self
+            .list_without(&PODS, &UNREAD_OF_PODS)
+            .await
+            .map_err(|error| self.failed(&PODS.call("list"), error))?;
+        let budgets = self
+            .list(&POD_BUDGETS)
+            .await
+            .map_err(|error| self.failed(&POD_BUDGETS.call("list"), error))?;
+        Ok(Pods {
+            pods: parse(&pods, Pod::from_json)?,
+            budgets: parse(&budgets, PodDisruptionBudget::from_json)?,
+        })
+    }
+
     /// Every object of a resource, page by page; if a page's token expires, once more in one piece.
     async fn list(&self, resource: &Resource) -> kube::Result<Vec<Value>> {
-        match self.list_pages(resource, Some(PAGE)).await {
-            Err(error) if code(&error) == Some(410) => self.list_pages(resource, None).await,
+        self.list_without(resource, &[]).await
+    }
+
+    /// The same, of which these fields are not kept.
+    async fn list_without(&self, resource: &Resource, unread: &[&str]) -> kube::Result<Vec<Value>> {
+        match self.list_pages(resource, unread, Some(PAGE)).await {
+            Err(error) if code(&error) == Some(410) => self.list_pages(resource, unread, None).await,
             items => items,
         }
     }
 
-    async fn list_pages(&self, resource: &Resource, limit: Option<u32>) -> kube::Result<Vec<Value>> {
+    async fn list_pages(
+        &self,
+        resource: &Resource,
+        unread: &[&str],
+        limit: Option<u32>,
+    ) -> kube::Result<Vec<Value>> {
         let mut params = ListParams {
             limit,
             ..ListParams::default()
@@ -194,7 +241,12 @@ impl Cluster {
                 .list(&params)
                 .map_err(kube::Error::BuildRequest)?;
             let page = patience::read(|| async { whole(self.answer(request.clone()).await?) });
-            let (found, remaining, token) = page.await?;
+            let (mut found, remaining, token) = page.await?;
+            for object in &mut found {
+                for field in unread {
+                    object.pointer_mut(field).map(Value::take);
+                }
+            }
             items.extend(found);
             promised = promised.max(items.len() + remaining);
             match token {

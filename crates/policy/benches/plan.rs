@@ -77,6 +77,7 @@ fn quickest(cluster: &Cluster, ledger: &Ledger, now: DateTime<Utc>) -> f64 {
         node_pools: &cluster.pools,
         nodes: Some(&cluster.nodes),
         node_claims: Some(&cluster.claims),
+        pods: None,
         peers: &peers,
         state: &state,
         doubt: None,
@@ -150,12 +151,15 @@ fn node(kinds: &[&InstanceType], pools: &[NodePool], index: usize, now: DateTime
         cluster_name: None,
         vcpu: Some(kind.vcpu),
         memory_mib: None,
+        do_not_disrupt: false,
     }
 }
 
 fn claim(node: &Node, now: DateTime<Utc>) -> NodeClaim {
     NodeClaim {
         name: node.name.clone(),
+        uid: None,
+        held_by: None,
         node_pool: node.node_pool.clone(),
         node_name: Some(node.name.clone()),
         instance_type: node.instance_type.clone(),

@@ -317,6 +317,7 @@ mod tests {
             paused: false,
             left_out: Vec::new(),
             limit_sum: None,
+            top_up: None,
         }
     }
 

@@ -400,6 +400,8 @@ mod tests {
     fn claims(count: usize, drifted: usize, expiring: usize) -> Vec<NodeClaim> {
         let claim = |index: usize| NodeClaim {
             name: format!("a-{index}"),
+            uid: None,
+            held_by: None,
             node_pool: Some("a".to_owned()),
             node_name: None,
             instance_type: None,

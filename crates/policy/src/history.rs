@@ -37,6 +37,8 @@ pub enum Action {
     Restore,
     /// `reset` did.
     Reset,
+    /// `apply` gave up a Spot node, whose pods move to the pool.
+    Move,
 }
 
 /// What became of it.
@@ -140,6 +142,19 @@ impl Entry {
             headroom: numbers.map(|numbers| numbers.headroom),
             tries: None,
             last_tried: None,
+        }
+    }
+
+    /// The Spot node that `apply` gave up for a pool; `said` is what became of it.
+    #[must_use]
+    pub fn of_move(plan: &PoolPlan, now: DateTime<Utc>, result: Fate, said: &str) -> Self {
+        Self {
+            action: Action::Move,
+            weight: None,
+            limits: None,
+            protection: None,
+            reason: cut(said),
+            ..Self::of(plan, now, result, None)
         }
     }
 

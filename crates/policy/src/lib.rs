@@ -25,6 +25,7 @@ pub mod prices;
 pub mod protection;
 pub mod settings;
 pub mod state;
+pub mod top_up;
 pub mod unpriced;
 pub mod usage_record;
 pub mod weights;

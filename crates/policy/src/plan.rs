@@ -23,9 +23,10 @@ use super::pools::Pools;
 use super::prices::Prices;
 use super::protection::{Protection, was_opened};
 use super::state::State;
+use super::top_up::TopUp;
 use super::weights::show;
 use crate::settings::Settings;
-use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool};
+use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool, Pods};
 use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
@@ -53,6 +54,8 @@ pub struct Inputs<'a> {
     pub nodes: Option<&'a [Node]>,
     /// Its `NodeClaims`, where at hand.
     pub node_claims: Option<&'a [NodeClaim]>,
+    /// Its pods, where they are asked for (`topUp`) and at hand.
+    pub pods: Option<&'a Pods>,
     /// What other clusters on the same plans tell of themselves.
     pub peers: &'a Peers,
     /// What earlier runs left.
@@ -95,6 +98,8 @@ pub struct PoolPlan {
     pub left_out: Vec<(GroupId, String)>,
     /// How its limits came about, where they are set.
     pub limit_sum: Option<LimitSum>,
+    /// The Spot node that moves over to it while it lacks nodes, or why none does; None where nothing is to move.
+    pub top_up: Option<TopUp>,
 }
 
 /// How many of an instance type fit.

@@ -32,6 +32,7 @@ mod finalize;
 mod limits;
 mod protection;
 mod refusal;
+mod top_up;
 
 pub use limits::show_limits;
 use limits::{ByLimits, by_vcpu, last_decision};
@@ -175,6 +176,7 @@ impl<'a> Planner<'a> {
                 state.note(name, plan.outcome.decision, plan.outcome.memory, self.inputs.now);
             }
         }
+        self.set_top_up(&mut plans, &members, &mut state);
         (plans.into_values().collect(), state)
     }
 
@@ -266,6 +268,7 @@ impl<'a> Planner<'a> {
             groups: eligible.groups,
             left_out: eligible.left_out,
             limit_sum: None,
+            top_up: None,
             outcome,
             proposed: pool.weight,
             by_limits: if is_steered {

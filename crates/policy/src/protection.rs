@@ -151,7 +151,8 @@ pub fn opened(
     excess: i64,
     now: DateTime<Utc>,
 ) -> Vec<Value> {
-    let waves = (excess / pace(users, nodes)).max(1);
+    // A budget that is active at times only is counted as if it never were, since more may go then.
+    let waves = (excess / pace(users, nodes, without_schedule).max(1)).max(1);
     let minutes = (waves * WAVE).clamp(WAVE, OPEN);
     let standing = pool.budgets.as_deref().unwrap_or_default();
     let own = standing.iter().find(|entry| is_own(entry));
@@ -165,9 +166,12 @@ pub fn opened(
     with_own(users, &from(minute + Duration::minutes(minutes)))
 }
 
-/// How many underutilized nodes the user's budgets let go at once. Schedules are not looked at: a budget that is active
-/// at times only is counted as if it never were, since more may go then.
-fn pace(users: Option<&[Value]>, nodes: i64) -> i64 {
+fn without_schedule(entry: &Value) -> bool {
+    entry["schedule"].is_null()
+}
+
+/// How many underutilized nodes the user's budgets let go at once, of those entries that count.
+pub(crate) fn pace(users: Option<&[Value]>, nodes: i64, counts: fn(&Value) -> bool) -> i64 {
     let part = |text: &str| match text.strip_suffix('%') {
         Some(percent) => Some((percent.parse::<i64>().ok()? * nodes + 99) / 100),
         None => text.parse().ok(),
@@ -175,7 +179,7 @@ fn pace(users: Option<&[Value]>, nodes: i64) -> i64 {
     let concerns = |entry: &&Value| {
         let reasons = entry["reasons"].as_array();
         let names = |reasons: &Vec<Value>| reasons.iter().any(|reason| reason == REASON);
-        entry["schedule"].is_null() && reasons.is_none_or(names)
+        counts(entry) && reasons.is_none_or(names)
     };
     let written = users.map(|users| users.iter().filter(concerns));
     let least = match written {
@@ -184,7 +188,7 @@ fn pace(users: Option<&[Value]>, nodes: i64) -> i64 {
             .min(),
         None => part(DEFAULT_NODES),
     };
-    least.unwrap_or(nodes).max(1)
+    least.unwrap_or(nodes)
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub struct Settings {
     pub grips: Grips,
     /// `spec.limits`.
     pub limits: LimitsConfig,
+    /// Which Spot nodes may move over.
+    pub top_up: TopUpConfig,
     /// The part (0–1] of the plans' headroom that this cluster may take.
     pub share: Option<Share>,
     /// A cluster that has told nothing for longer is seen as the report shows it.
@@ -50,6 +52,7 @@ impl Default for Settings {
             weights: WeightsConfig::default(),
             grips: Grips::default(),
             limits: LimitsConfig::default(),
+            top_up: TopUpConfig::default(),
             share: None,
             peer_max_age: Span(Duration::minutes(30)),
         }
@@ -280,6 +283,17 @@ pub struct LimitsConfig {
     /// True to steer by limits where an overflow pool exists: another word for `limits` among the grips. A pool's
     /// annotation brimful.dev/manage-limits overrides both.
     pub manage: bool,
+}
+
+/// Spot nodes that are given up, so that their pods move to a pool that lacks nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TopUpConfig {
+    /// So many in an hour at most, one at a time. None by default.
+    #[schemars(range(max = 60))]
+    pub nodes_per_hour: u32,
+    /// The Spot `NodePools` whose nodes may go.
+    pub from: Vec<String>,
 }
 
 /// A part of a whole, more than 0 and at most 1.

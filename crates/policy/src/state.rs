@@ -24,6 +24,9 @@ pub struct State {
     /// What live on-demand nodes cost in the last two weeks.
     #[serde(default, skip_serializing_if = "UsageRecord::is_empty")]
     pub burn: UsageRecord,
+    /// When Spot nodes were moved over, within the last hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<DateTime<Utc>>,
 }
 
 /// What is remembered of one `NodePool`.
@@ -68,6 +71,7 @@ impl Default for State {
             schema: SCHEMA.to_owned(),
             node_pools: BTreeMap::new(),
             burn: UsageRecord::default(),
+            moved: Vec::new(),
         }
     }
 }

@@ -143,6 +143,7 @@ fn month(scenario: Scenario, seed: u64, wanted: &Wanted) -> Vec<Outcome> {
             bound,
             alone,
             patches: run.patches,
+            moves: run.moves,
         }
     };
     wanted.policies.iter().map(outcome).collect()

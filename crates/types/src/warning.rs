@@ -66,6 +66,7 @@ warning_codes! {
     NoNodeClaims = "no-node-claims": "NodeClaims may not be read; drift and expiry are not seen.";
     NoOverflow = "no-overflow": "No other pool takes on demand what a limited pool cannot; its limits are not managed.";
     NoPlans = "no-plans": "The report holds no Savings Plan.";
+    NoPods = "no-pods": "Pods may not be read; no Spot node is moved over (topUp).";
     NoRival = "no-rival": "No other pool takes a filling pool's pods; its weight is left as it is.";
     NoRoom = "no-room": "No legal weight is left above or below all rivals.";
     NoState = "no-state": "The control state could not be read; the plan is made as if this were the first run.";

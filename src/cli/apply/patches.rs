@@ -120,6 +120,7 @@ impl Carried {
             analysis: run.analysis,
             warnings,
             applied: self.applied,
+            moved: None,
             unreleased: None,
         }
     }

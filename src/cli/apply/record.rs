@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::state_store::Known;
 use super::{Done, How};
-use crate::render::json::ApplyResult;
+use crate::render::json::{ApplyResult, MoveResult, Moved};
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::PoolEvent;
 use brimful_policy::Decision;
@@ -30,7 +30,22 @@ pub(super) fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) 
             None => continue,
         });
     }
+    let moved = done.moved.as_ref().filter(|_| how == How::Patch);
+    if let Some((moved, fate)) = moved.and_then(|moved| Some((moved, fate_of_move(moved.result)?))) {
+        let mut plans = done.proposal.pools.iter();
+        if let Some(plan) = plans.find(|plan| plan.pool.name == moved.to) {
+            history.note(Entry::of_move(plan, now, fate, &moved.message));
+        }
+    }
     history
+}
+
+fn fate_of_move(result: MoveResult) -> Option<Fate> {
+    match result {
+        MoveResult::Moved => Some(Fate::Patched),
+        MoveResult::Refused | MoveResult::Unknown => Some(Fate::Refused),
+        MoveResult::Unchanged => None,
+    }
 }
 
 /// What became of a patch, in the history's words; `None` when none was sent.
@@ -84,7 +99,33 @@ pub(super) fn events<'a>(done: &'a Done, before: &State, how: How) -> Vec<(&'a N
         };
         events.push((&pool.pool, event));
     }
+    events.extend(
+        done.moved
+            .as_ref()
+            .and_then(|moved| event_of_move(done, moved, how)),
+    );
     events
+}
+
+fn event_of_move<'a>(done: &'a Done, moved: &Moved, how: How) -> Option<(&'a NodePool, PoolEvent)> {
+    let plan = done
+        .proposal
+        .pools
+        .iter()
+        .find(|plan| plan.pool.name == moved.to)?;
+    let (warning, reason) = match (moved.result, how) {
+        (MoveResult::Moved, _) => (false, "SpotNodeMoved"),
+        (MoveResult::Unchanged, How::Observe) => (false, "WouldMoveSpotNode"),
+        (MoveResult::Unchanged, _) => return None,
+        (MoveResult::Refused | MoveResult::Unknown, _) => (true, "SpotNodeMoveRefused"),
+    };
+    let event = PoolEvent {
+        warning,
+        reason: reason.to_owned(),
+        action: "TopUp".to_owned(),
+        note: moved.message.clone(),
+    };
+    Some((&plan.pool, event))
 }
 
 fn capitalized(decision: Decision) -> String {

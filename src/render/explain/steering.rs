@@ -7,6 +7,7 @@ use brimful_policy::arithmetic::rivals;
 use brimful_policy::decision::names;
 use brimful_policy::limits::{LimitSum, Vcpu};
 use brimful_policy::plan::{PoolPlan, show_limits};
+use brimful_policy::top_up::TopUp;
 use brimful_policy::weights::show;
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
@@ -69,6 +70,16 @@ pub(super) fn protection(page: &mut Page, plan: &PoolPlan) {
          consolidation may take them at the pace of its other budgets"
     };
     page.line("then", then);
+}
+
+/// Which Spot node moves over to it.
+pub(super) fn top_up(page: &mut Page, plan: &PoolPlan) {
+    let Some(top_up) = &plan.top_up else { return };
+    page.heading("Top-up");
+    match top_up {
+        TopUp::Moves(one) => page.line("moves", &one.describe()),
+        TopUp::Waits(why) => page.line("waits", why),
+    }
 }
 
 fn limit_sum(page: &mut Page, plan: &PoolPlan, sum: &LimitSum) {

@@ -12,6 +12,7 @@ use brimful_policy::Decision;
 use brimful_policy::groups::{GroupNow, commitment_now};
 use brimful_policy::limits::Limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
+use brimful_policy::top_up::TopUp;
 use brimful_savings_plans::nowcast::Method;
 use brimful_savings_plans::savings_plan::{GroupId, PlanKind};
 use brimful_savings_plans::utilization::PlanUse;
@@ -41,6 +42,9 @@ pub struct PlanDocument {
     /// What `apply` did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<Vec<Applied>>,
+    /// What became of the Spot node that was to move, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
 }
 
 /// A plan, seen and estimated.
@@ -110,6 +114,9 @@ pub struct PoolReport {
     pub limits: Option<LimitsReport>,
     /// Null: protection from consolidation is not switched.
     pub protection: Option<ProtectionReport>,
+    /// The Spot node that moves over to it, or why none does. Left out where nothing is to move.
+    #[serde(rename = "topUp", skip_serializing_if = "Option::is_none")]
+    pub top_up: Option<TopUpReport>,
 }
 
 /// What fits into a headroom.
@@ -136,6 +143,16 @@ pub struct WeightReport {
 pub struct ProtectionReport {
     pub current: bool,
     pub proposed: bool,
+}
+
+/// A Spot node that moves over, or why none does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TopUpReport {
+    pub node_claim: Option<String>,
+    pub from: Option<String>,
+    pub waits: Option<String>,
 }
 
 /// Limits, now and proposed.
@@ -184,6 +201,36 @@ pub enum ApplyResult {
     Refused,
 }
 
+/// What became of a Spot node that was to move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Moved {
+    /// Its claim.
+    pub node_claim: String,
+    /// Its pool.
+    pub from: String,
+    /// The pool that lacks nodes.
+    pub to: String,
+    /// What happened.
+    pub result: MoveResult,
+    /// In words.
+    pub message: String,
+}
+
+/// What happened to a claim that was to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MoveResult {
+    /// The API server took the deletion.
+    Moved,
+    /// Nothing was deleted.
+    Unchanged,
+    /// The API server refused.
+    Refused,
+    /// No answer shows whether it is being deleted.
+    Unknown,
+}
+
 impl PlanDocument {
     /// The document of a proposal. It shows all plans of the report, also those that nodes cannot use, and `more`
     /// warnings beside those of report and proposal.
@@ -215,6 +262,7 @@ impl PlanDocument {
             changes: proposal.pools.iter().flat_map(changes).collect(),
             warnings,
             applied: None,
+            moved: None,
         }
     }
 }
@@ -310,6 +358,19 @@ fn pool_report(plan: &PoolPlan, proposal: &Proposal) -> PoolReport {
             current: protection.current,
             proposed: protection.proposed,
         }),
+        top_up: plan.top_up.as_ref().map(top_up),
+    }
+}
+
+fn top_up(top_up: &TopUp) -> TopUpReport {
+    let (one, waits) = match top_up {
+        TopUp::Moves(one) => (Some(one), None),
+        TopUp::Waits(why) => (None, Some(why.clone())),
+    };
+    TopUpReport {
+        node_claim: one.map(|one| one.claim.clone()),
+        from: one.map(|one| one.from.clone()),
+        waits,
     }
 }
 
@@ -338,7 +399,16 @@ fn changes(plan: &PoolPlan) -> Vec<Change> {
             json!(plan.budgets),
         )
     });
-    weight.into_iter().chain(limits).chain(budgets).collect()
+    let moves = match &plan.top_up {
+        Some(TopUp::Moves(one)) => Some(change("topUp", json!(one.claim), Value::Null)),
+        _ => None,
+    };
+    weight
+        .into_iter()
+        .chain(limits)
+        .chain(budgets)
+        .chain(moves)
+        .collect()
 }
 
 /// Absent limits are null.

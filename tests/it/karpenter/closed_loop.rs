@@ -28,8 +28,8 @@ const LAG: i32 = 5;
 /// Ten `m5.large` at $0.070/h beside what another cluster uses.
 const COMMITMENT: f64 = 0.56 + 10.0 * 0.07;
 
-struct Loop {
-    karpenter: Karpenter,
+pub(super) struct Loop {
+    pub(super) karpenter: Karpenter,
     calendar: Calendar,
     biller: Biller,
     /// `m5.xlarge` of another cluster that uses the same plan.
@@ -40,7 +40,7 @@ struct Loop {
 
 impl Loop {
     /// A cluster that has used four committed nodes all the time.
-    fn new(bucket: &str) -> Self {
+    pub(super) fn new(bucket: &str) -> Self {
         let karpenter = Karpenter::start();
         install(&karpenter.server);
         karpenter.pool(&committed().weight(20).label("brimful.dev/managed", "true"));
@@ -87,7 +87,17 @@ impl Loop {
         self.step_of(STEP, bucket, pods)
     }
 
+    /// The same by another configuration.
+    pub(super) fn step_by(&mut self, config: &str, bucket: &str, pods: usize) -> Value {
+        self.pass_and_apply(STEP, config, bucket, pods)
+    }
+
     fn step_of(&mut self, hours: i32, bucket: &str, pods: usize) -> Value {
+        let config = "{cluster: {name: prod}, share: 1, limits: {manage: true}}";
+        self.pass_and_apply(hours, config, bucket, pods)
+    }
+
+    fn pass_and_apply(&mut self, hours: i32, config: &str, bucket: &str, pods: usize) -> Value {
         self.calendar.turn_to(at(self.hour));
         self.karpenter.scale("web", pods);
         self.karpenter.settle();
@@ -104,7 +114,7 @@ impl Loop {
             .arg("--cur")
             .arg(format!("s3://{bucket}"))
             .args(["--now", &brimful_types::hour::rfc3339(at(self.hour))])
-            .config("{cluster: {name: prod}, share: 1, limits: {manage: true}}")
+            .config(config)
             .json(0)
     }
 
@@ -128,13 +138,13 @@ impl Loop {
         self.karpenter.nodes_of(COMMITTED)
     }
 
-    fn count(&self, pool: &str) -> usize {
+    pub(super) fn count(&self, pool: &str) -> usize {
         self.karpenter.nodes_of(pool).len()
     }
 }
 
 /// Decision, limit of vCPU and weight of the committed pool.
-fn decided(done: &Value) -> (String, String, i64) {
+pub(super) fn decided(done: &Value) -> (String, String, i64) {
     let pool = entry(&done["nodePools"], "name", COMMITTED);
     let cpu = pool["limits"]["proposed"]["cpu"].as_str().unwrap_or("none");
     let weight = pool["weight"]["proposed"].as_i64().unwrap_or(0);

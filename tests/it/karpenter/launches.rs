@@ -101,7 +101,7 @@ fn a_patch_makes_the_registration_health_unknown_and_the_pool_launches_all_the_s
     });
     karpenter.scale("web", 2);
     assert_eq!(karpenter.counts(), counts(&[(COMMITTED, 2)]));
-    let ((), seconds) = karpenter.wait("the health to be true again", 30, |karpenter| {
+    let ((), seconds) = karpenter.wait("the health to be true again", 90, |karpenter| {
         (condition(karpenter, COMMITTED, "NodeRegistrationHealthy") == "True").then_some(())
     });
     told("and True again after the next launch", seconds);

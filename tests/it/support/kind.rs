@@ -24,6 +24,8 @@ pub(crate) const NODE_CLAIM: Kind = Kind::new(KARPENTER, "v1", "NodeClaim", "nod
 pub(crate) const NODE: Kind = Kind::new("", "v1", "Node", "nodes");
 pub(crate) const NAMESPACE: Kind = Kind::new("", "v1", "Namespace", "namespaces");
 pub(crate) const POD: Kind = Kind::new("", "v1", "Pod", "pods").namespaced();
+pub(crate) const POD_BUDGET: Kind =
+    Kind::new("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets").namespaced();
 pub(crate) const CONFIG_MAP: Kind = Kind::new("", "v1", "ConfigMap", "configmaps").namespaced();
 pub(crate) const EVENT: Kind = Kind::new("events.k8s.io", "v1", "Event", "events").namespaced();
 pub(crate) const CUSTOM_RESOURCE_DEFINITION: Kind = Kind::new(

@@ -12,7 +12,7 @@ use super::apiserver::ApiServer;
 use super::block_on;
 use super::kind::{
     ADMISSION_POLICY, ADMISSION_POLICY_BINDING, CONFIG_MAP, EVENT, Kind, NODE, NODE_CLAIM, NODE_OVERLAY,
-    NODE_POOL, POD, last,
+    NODE_POOL, POD, POD_BUDGET, last,
 };
 
 /// The objects of a document: those of a List, none of an empty one.
@@ -162,6 +162,7 @@ impl ApiServer {
             ADMISSION_POLICY_BINDING,
             ADMISSION_POLICY,
             POD,
+            POD_BUDGET,
             NODE_POOL,
             NODE_CLAIM,
             NODE_OVERLAY,

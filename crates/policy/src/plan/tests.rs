@@ -21,6 +21,7 @@ mod limits;
 mod peers;
 mod protection;
 mod recorded;
+mod top_up;
 
 const NOW: &str = "2026-11-21T18:00:00Z";
 const HORIZON: &str = "2026-11-21T09:00:00Z";
@@ -111,6 +112,7 @@ struct Scene {
     pools: Vec<NodePool>,
     nodes: Option<Vec<Node>>,
     claims: Option<Vec<NodeClaim>>,
+    pods: Option<Pods>,
     peers: Peers,
     state: State,
 }
@@ -124,6 +126,7 @@ impl Scene {
             pools: vec![committed(), spot()],
             nodes: None,
             claims: Some(Vec::new()),
+            pods: None,
             peers: Peers::default(),
             state: State::default(),
         }
@@ -150,6 +153,7 @@ impl Scene {
             node_pools: &self.pools,
             nodes: self.nodes.as_deref(),
             node_claims: self.claims.as_deref(),
+            pods: self.pods.as_ref(),
             peers: &self.peers,
             state: &self.state,
             doubt: None,
@@ -372,6 +376,7 @@ fn node(index: usize) -> Node {
         cluster_name: Some("prod".to_owned()),
         vcpu: Some(2),
         memory_mib: None,
+        do_not_disrupt: false,
     }
 }
 
@@ -620,6 +625,8 @@ fn a_roll_out_keeps_a_full_pools_weight_unless_what_goes_is_what_should() {
     scene.pools[0] = committed().weight(60);
     scene.claims = Some(vec![NodeClaim {
         name: "a".to_owned(),
+        uid: None,
+        held_by: None,
         node_pool: Some("committed".to_owned()),
         node_name: None,
         instance_type: None,

@@ -65,6 +65,7 @@ impl Policy for Brimful {
             node_pools: &node_pools,
             nodes: Some(cluster.nodes()),
             node_claims: Some(&[]),
+            pods: None,
             state,
             peers: &peers,
             doubt: doubt.as_deref(),

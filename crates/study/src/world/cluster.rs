@@ -1,13 +1,13 @@
 //! Nodes, the pods on them, and what Karpenter launches for pods that fit nowhere.
 
 use brimful_karpenter::nodepool::ExpireAfter;
-use brimful_karpenter::{Node, NodeCapacity, NodeClaim, NodePool};
+use brimful_karpenter::{Node, NodeCapacity, NodeClaim, NodePool, Pods};
 use brimful_simulation::cluster::REGION;
 use brimful_simulation::dice::Dice;
 use brimful_simulation::trace::{STEPS_PER_HOUR, time_of};
 use brimful_types::Result;
 use chrono::{DateTime, Duration, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pool::{Pool, Spec};
 use super::workload::{Pod, Workload};
@@ -128,6 +128,58 @@ impl Cluster {
         pool.map_or(Ok(()), |pool| pool.patch(patch))
     }
 
+    /// Deletes the claim of that name: its pods wait.
+    pub fn delete_claim(&mut self, name: &str) {
+        let serial = name.rsplit('-').next().and_then(|serial| serial.parse().ok());
+        if let Some(serial) = serial {
+            self.evict(serial);
+        }
+    }
+
+    /// All pods, as the program reads them.
+    ///
+    /// # Errors
+    /// Never, as long as the program reads what it should.
+    pub fn pods(&self, work: &Workload) -> Result<Pods> {
+        let by_team = self.pools.iter().any(|pool| pool.spec.team.is_some());
+        let pod = |place: u32, node: Option<String>| {
+            let asked = &work.pods[place as usize];
+            let mut spec = json!({ "nodeName": node });
+            if asked.on_demand {
+                spec["nodeSelector"] = json!({ "karpenter.sh/capacity-type": "on-demand" });
+            }
+            if by_team {
+                let team = asked.team.to_string();
+                spec["tolerations"] = json!([{ "key": "team", "value": team, "effect": "NoSchedule" }]);
+            }
+            let scheduled = if node.is_some() { "True" } else { "False" };
+            brimful_karpenter::Pod::from_json(&json!({
+                "metadata": {
+                    "name": format!("pod-{place}"),
+                    "ownerReferences": [{ "kind": "ReplicaSet", "controller": true }],
+                },
+                "spec": spec,
+                "status": { "conditions": [{ "type": "PodScheduled", "status": scheduled }] },
+            }))
+        };
+        let on_nodes = self.machines.iter().flat_map(|machine| {
+            let name = self.name(machine);
+            machine
+                .pods
+                .iter()
+                .map(move |place| pod(*place, Some(name.clone())))
+        });
+        let waiting = self.pending.iter().map(|place| pod(*place, None));
+        Ok(Pods {
+            pods: on_nodes.chain(waiting).collect::<Result<_>>()?,
+            budgets: Vec::new(),
+        })
+    }
+
+    fn name(&self, machine: &Machine) -> String {
+        format!("{}-{}", self.pools[machine.pool].spec.name, machine.serial)
+    }
+
     /// All pools, as the program reads them, with what they have in their status.
     pub fn node_pools(&mut self) -> Vec<NodePool> {
         for index in 0..self.pools.len() {
@@ -147,7 +199,7 @@ impl Cluster {
     fn node(&self, machine: &Machine) -> Node {
         let spec = &self.pools[machine.pool].spec;
         Node {
-            name: format!("{}-{}", spec.name, machine.serial),
+            name: self.name(machine),
             node_pool: Some(spec.name.clone()),
             instance_type: Some(SIZES[machine.size].0.to_owned()),
             capacity: if spec.spot {
@@ -166,6 +218,7 @@ impl Cluster {
             cluster_name: None,
             vcpu: Some(machine.vcpu()),
             memory_mib: Some(u64::from(machine.vcpu()) * 4096),
+            do_not_disrupt: false,
         }
     }
 
@@ -174,8 +227,10 @@ impl Cluster {
     pub fn node_claims(&self) -> Vec<NodeClaim> {
         let claim = |machine: &Machine| {
             let spec = &self.pools[machine.pool].spec;
-            let name = format!("{}-{}", spec.name, machine.serial);
+            let name = self.name(machine);
             NodeClaim {
+                uid: None,
+                held_by: None,
                 node_pool: Some(spec.name.clone()),
                 node_name: Some(name.clone()),
                 instance_type: Some(SIZES[machine.size].0.to_owned()),

@@ -3,8 +3,9 @@
 use brimful_policy::patch::patch;
 use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, propose};
-use brimful_policy::settings::{Grips, Settings};
+use brimful_policy::settings::{Grips, Settings, TopUpConfig};
 use brimful_policy::state::State;
+use brimful_policy::top_up::TopUp;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::stale;
 use brimful_simulation::billing::Bill;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::COMPUTE;
 use super::cluster::Cluster;
+use super::pool::Spec;
 use super::report::{CLUSTER, History, delivered};
 use super::scenario::{Trace, WARM_UP_DAYS};
 
@@ -35,11 +37,15 @@ pub enum Policy {
     Limits,
     /// Brimful by weights, protection and limits.
     All,
+    /// Brimful by weights and protection, and Spot nodes moved over.
+    TopUp,
+    /// All, and Spot nodes moved over.
+    AllTopUp,
 }
 
 impl Policy {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::LeaveAlone,
         Self::Static,
         Self::Weight,
@@ -47,6 +53,8 @@ impl Policy {
         Self::Protection,
         Self::Limits,
         Self::All,
+        Self::TopUp,
+        Self::AllTopUp,
     ];
 
     /// Its name on the command line.
@@ -60,6 +68,19 @@ impl Policy {
             Self::Protection => "weight+disruption",
             Self::Limits => "weight+limits",
             Self::All => "all",
+            Self::TopUp => "weight+disruption+top-up",
+            Self::AllTopUp => "all+top-up",
+        }
+    }
+
+    fn top_up<'a>(self, pools: impl Iterator<Item = &'a Spec>) -> TopUpConfig {
+        let tops_up = matches!(self, Self::TopUp | Self::AllTopUp);
+        TopUpConfig {
+            nodes_per_hour: if tops_up { 6 } else { 0 },
+            from: pools
+                .filter(|pool| pool.spot)
+                .map(|pool| pool.name.clone())
+                .collect(),
         }
     }
 
@@ -67,9 +88,9 @@ impl Policy {
         let names = match self {
             Self::LeaveAlone | Self::Static => return None,
             Self::Weight | Self::WeightUnprotected => "weight",
-            Self::Protection => "weight,disruption",
+            Self::Protection | Self::TopUp => "weight,disruption",
             Self::Limits => "weight,limits",
-            Self::All => "weight,disruption,limits",
+            Self::All | Self::AllTopUp => "weight,disruption,limits",
         };
         Grips::parse(names).ok()
     }
@@ -82,6 +103,8 @@ pub struct Run {
     pub bill: Bill,
     /// Patches a day, of all committed pools.
     pub patches: f64,
+    /// Spot nodes moved over a day.
+    pub moves: f64,
     /// vCPU on demand and on Spot, and pods that wait, at the end of each step.
     pub steps: Vec<(u32, u32, usize)>,
     /// What the first committed pool's plan says, in the last step of each hour.
@@ -142,12 +165,14 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
     let mut brimful = Brimful {
         config: Settings {
             grips: grips.clone().unwrap_or_default(),
+            top_up: policy.top_up(cluster.pools.iter().map(|pool| &pool.spec)),
             ..settings.clone()
         },
         state: State::default(),
         report: None,
         arrived: 0,
         patches: 0,
+        moves: 0,
     };
     brimful.config.cluster.name = Some(CLUSTER.to_owned());
     begin(trace, policy, &committed, &mut cluster)?;
@@ -170,6 +195,7 @@ pub fn run(trace: &Trace, start: &Start, policy: Policy, settings: &Settings, da
         }
     }
     found.patches = brimful.patches as f64 / days as f64;
+    found.moves = brimful.moves as f64 / days as f64;
     Ok(found)
 }
 
@@ -208,6 +234,7 @@ struct Brimful {
     report: Option<Report>,
     arrived: usize,
     patches: usize,
+    moves: usize,
 }
 
 impl Brimful {
@@ -233,6 +260,8 @@ impl Brimful {
             None => Some("the report holds no usage yet".to_owned()),
         };
         let (node_pools, nodes, claims) = (cluster.node_pools(), cluster.nodes(), cluster.node_claims());
+        let tops_up = self.config.top_up.nodes_per_hour > 0;
+        let pods = tops_up.then(|| cluster.pods(&trace.work)).transpose()?;
         let proposal = propose(&Inputs {
             now,
             config: &self.config,
@@ -242,6 +271,7 @@ impl Brimful {
             node_pools: &node_pools,
             nodes: Some(&nodes),
             node_claims: Some(&claims),
+            pods: pods.as_ref(),
             state: &self.state,
             peers: &Peers::default(),
             doubt: doubt.as_deref(),
@@ -261,6 +291,13 @@ impl Brimful {
             )
         });
         self.state = proposal.state;
+        for pool in &proposal.pools {
+            if let Some(TopUp::Moves(one)) = &pool.top_up {
+                cluster.delete_claim(&one.claim);
+                self.state.moved.push(now);
+                self.moves += 1;
+            }
+        }
         Ok(reason.unwrap_or_default())
     }
 }

@@ -28,6 +28,8 @@ pub struct Outcome {
     pub alone: Bill,
     /// Patches a day.
     pub patches: f64,
+    /// Spot nodes moved a day.
+    pub moves: f64,
 }
 
 impl Outcome {
@@ -125,14 +127,14 @@ pub fn tables(outcomes: &[Outcome]) -> String {
     for policy in &policies {
         let _ = writeln!(
             text,
-            "\n#### {}: % of the commitment, patches a day\n",
+            "\n#### {}: % of the commitment; patches and moved nodes a day\n",
             policy.name()
         );
         let _ = writeln!(
             text,
-            "| scenario | beyond the bound | unused beyond it | spill beyond it | against leaving alone, at most | patches |"
+            "| scenario | beyond the bound | unused beyond it | spill beyond it | against leaving alone, at most | patches | moved |"
         );
-        let _ = writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: |");
+        let _ = writeln!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
         for scenario in &scenarios {
             let found = chosen(outcomes, *scenario, *policy);
             let of =
@@ -140,14 +142,15 @@ pub fn tables(outcomes: &[Outcome]) -> String {
             let alone = of(Outcome::against_alone);
             let _ = writeln!(
                 text,
-                "| {} | {:.1} | {:.1} | {:.1} | {:.1}, {:.1} | {:.1} |",
+                "| {} | {:.1} | {:.1} | {:.1} | {:.1}, {:.1} | {:.1} | {:.1} |",
                 scenario.name(),
                 of(Outcome::beyond).mean,
                 of(Outcome::unused).mean,
                 of(Outcome::spill).mean,
                 alone.mean,
                 alone.mean + alone.half,
-                of(|outcome| outcome.patches).mean
+                of(|outcome| outcome.patches).mean,
+                of(|outcome| outcome.moves).mean
             );
         }
     }

@@ -205,7 +205,9 @@ fn pod(workload: &str, wanted: &Workload, number: usize) -> Value {
         .collect();
     json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": format!("{workload}-{number}"), "labels": {"app": workload}},
+        "metadata": {"name": format!("{workload}-{number}"), "labels": {"app": workload}, "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": workload, "uid": workload, "controller": true},
+        ]},
         "spec": {
             "nodeSelector": wanted.selector, "tolerations": tolerations, "terminationGracePeriodSeconds": 0,
             "containers": [{"name": "work", "image": "none",

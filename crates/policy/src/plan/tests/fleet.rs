@@ -19,6 +19,8 @@ fn demand(scene: &Scene) -> Money {
 fn starting(index: usize) -> NodeClaim {
     NodeClaim {
         name: format!("claim-{index}"),
+        uid: None,
+        held_by: None,
         node_pool: Some("committed".to_owned()),
         node_name: None,
         instance_type: Some("m5.large".to_owned()),

@@ -18,6 +18,7 @@ fn recorded(first: &str, nodes: usize) -> Scene {
             ledger: scene.ledger.clone(),
             nodes: scene.nodes.clone(),
             claims: None,
+            pods: None,
             peers: Peers::default(),
             pools: scene.pools.clone(),
             config: scene.config.clone(),
