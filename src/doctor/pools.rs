@@ -20,8 +20,10 @@ use brimful_policy::weights::{PoolPosition, WeightGoal, show, weights};
 use brimful_types::warning::{Warning, WarningCode};
 
 mod owners;
+mod top_up;
 
 use owners::owners;
+use top_up::top_up;
 
 /// Every check of the pools. `plan` makes the plan for them by a configuration, whether the report could be read or
 /// not. As long as no pool is opted in for plans to pay, those that could be are judged as if they were.
@@ -30,6 +32,7 @@ pub(crate) fn checks(config: &Config, now: DateTime<Utc>, plan: impl Fn(&Config)
     let proposal = plan(config);
     let offered = offered(&proposal);
     let mut checks = vec![managed(&proposal, &offered)];
+    checks.extend(top_up(&proposal, config));
     if proposal.pools.iter().any(is_steered) || offered.is_empty() {
         checks.extend(of_each(&proposal, config, now));
         return checks;

@@ -92,6 +92,35 @@ fn apart_from(spot: NodePool) -> Vec<&'static str> {
 }
 
 #[test]
+fn the_pools_whose_nodes_may_be_given_up_are_looked_at() {
+    let mut config = Config::default();
+    config.top_up.nodes_per_hour = 6;
+    config.top_up.from = vec!["spot".to_owned(), "gone".to_owned(), "a".to_owned()];
+    let found = checks_with(&config, vec![committed()]);
+    let found: Vec<(Status, &str)> = found
+        .iter()
+        .filter(|check| check.id == "top-up")
+        .map(|check| (check.status, check.message.as_str()))
+        .collect();
+    let words = ["given up for a", "no such NodePool", "its role is committed"];
+    for ((status, message), (wanted, word)) in found
+        .iter()
+        .zip([Status::Ok, Status::Warn, Status::Warn].into_iter().zip(words))
+    {
+        assert!(*status == wanted && message.contains(word), "{message}");
+    }
+    assert_eq!(found.len(), 3);
+    // A pool that is apart from it has nothing to give.
+    config.top_up.from.truncate(1);
+    let apart = checks_with(&config, vec![NodePool::test("a").committed().weight(10)]);
+    assert!(
+        apart
+            .iter()
+            .any(|check| check.message.contains("no managed NodePool takes its pods"))
+    );
+}
+
+#[test]
 fn pools_that_cannot_be_steered_are_told_with_the_way_out() {
     let mixed = only(NodePool::test("a").mixed().managed(), "mixed");
     assert!(mixed.cure.unwrap().contains("values: [on-demand]"));
