@@ -13,6 +13,7 @@ use brimful_cur::period::BillingPeriod;
 use brimful_cur::reader::{ReadOptions, ReportData, Request};
 use brimful_cur::snapshot::Periods;
 use brimful_savings_plans::ledger::{Granularity, Ledger};
+use brimful_savings_plans::savings_plan::Plan;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization};
 use brimful_types::hour::{Hour, rfc3339};
@@ -92,6 +93,8 @@ pub struct Analysis {
     pub source: Source,
     /// Columns that decisions need and the report lacks.
     pub missing: Vec<String>,
+    /// By what an hour's figures can be checked.
+    pub check: Check,
     /// What should be known.
     pub warnings: Vec<Warning>,
     /// Why nothing may be decided on it, if so.
@@ -160,12 +163,7 @@ pub async fn read_any(
             data = whole;
         }
     }
-    if let Some(accounts) = &config.sharing.accounts {
-        for entry in &mut data.ledger.plans {
-            let owner = entry.plan.owner.as_ref();
-            entry.plan.shared = owner.is_some_and(|owner| accounts.contains(owner));
-        }
-    }
+    mark_shared(&mut data.ledger, config);
     let mut analysis = analyse(data, options.location, config, now);
     analysis.doubt = findings::doubt(&analysis, options.location, config, now);
     Ok(analysis)
@@ -184,14 +182,8 @@ fn refuse_monthly(ledger: &Ledger, location: &Location) -> Result<()> {
 fn analyse(mut data: ReportData, location: &Location, config: &Config, now: DateTime<Utc>) -> Analysis {
     let horizon = data.horizon(now);
     mark_stopped(&mut data, horizon, config);
-    let sharing = sharing(&data.ledger, config);
-    let terms = Terms {
-        sharing: &sharing,
-        horizon,
-        maturity: config.cur.maturity.0,
-        check: check_of(&data),
-    };
-    let utilization = Utilization::of(&data.ledger, &terms);
+    let check = check_of(&data);
+    let utilization = utilization(&data.ledger, horizon, check, config);
     let mut warnings = data.warnings;
     warnings.extend(utilization.warnings.clone());
     warnings.extend(findings::lacks(location, &data.missing));
@@ -219,8 +211,44 @@ fn analyse(mut data: ReportData, location: &Location, config: &Config, now: Date
         ledger: data.ledger,
         utilization,
         missing: data.missing,
+        check,
         warnings,
         doubt: None,
+    }
+}
+
+impl Analysis {
+    /// Brings the plans that AWS lists together with those of the report.
+    pub fn take_inventory(&mut self, listed: Vec<Plan>, config: &Config, now: DateTime<Utc>) {
+        self.ledger.take_inventory(listed, now);
+        mark_shared(&mut self.ledger, config);
+        self.utilization = utilization(&self.ledger, self.utilization.horizon, self.check, config);
+    }
+}
+
+fn utilization(
+    ledger: &Ledger,
+    horizon: Option<DateTime<Utc>>,
+    check: Check,
+    config: &Config,
+) -> Utilization {
+    let terms = Terms {
+        sharing: &sharing(ledger, config),
+        horizon,
+        maturity: config.cur.maturity.0,
+        check,
+    };
+    Utilization::of(ledger, &terms)
+}
+
+/// Plans of accounts that do not share belong to no group.
+fn mark_shared(ledger: &mut Ledger, config: &Config) {
+    let Some(accounts) = &config.sharing.accounts else {
+        return;
+    };
+    for entry in &mut ledger.plans {
+        let owner = entry.plan.owner.as_ref();
+        entry.plan.shared = owner.is_some_and(|owner| accounts.contains(owner));
     }
 }
 
@@ -286,6 +314,7 @@ pub(crate) fn unread(location: &Location, error: &Error) -> Analysis {
         },
         source: Source::unread(location),
         missing: Vec::new(),
+        check: Check::Missing,
         warnings: vec![Warning::new(WarningCode::ReportChanging, error.to_string())],
         doubt: Some(error.to_string()),
     }

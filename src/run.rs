@@ -34,7 +34,7 @@ pub struct ClusterView {
 pub struct Setup<'a> {
     /// Configuration.
     pub config: &'a Config,
-    /// How to reach AWS, for rates that the report lacks (`cur.describeRates`).
+    /// How to reach AWS, for plans (`cur.inventory`) and rates (`cur.describeRates`) that the report lacks.
     pub access: &'a AwsAccess,
     /// The clock.
     pub now: DateTime<Utc>,
@@ -63,6 +63,9 @@ impl<'a> Run<'a> {
     pub async fn gather(setup: Setup<'a>, mut analysis: Analysis, view: ClusterView) -> Self {
         if let Some(damage) = setup.damage {
             analysis.doubt.get_or_insert_with(|| damage.to_owned());
+        }
+        if setup.config.cur.inventory {
+            take_inventory(setup, &mut analysis).await;
         }
         if setup.config.cur.describe_rates {
             describe_rates(setup, &mut analysis, &view).await;
@@ -121,6 +124,17 @@ impl<'a> Run<'a> {
             .await;
         self.peers = peers;
         proposal
+    }
+}
+
+/// Brings AWS's own list of plans together with the report. A refusal is a warning: the report alone counts then.
+async fn take_inventory(setup: Setup<'_>, analysis: &mut Analysis) {
+    match source::listed_plans(&source::rates(setup.access).await).await {
+        Ok(listed) => analysis.take_inventory(listed, setup.config, setup.now),
+        Err(error) => {
+            let warning = Warning::new(WarningCode::InventoryUnknown, error.in_full());
+            analysis.warnings.push(warning);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use brimful_types::Result;
 pub use brimful_aws::AwsAccess;
 pub use brimful_aws::caller::{Caller, NoCaller};
 pub(crate) use brimful_aws::discover::discover;
+pub(crate) use brimful_aws::inventory::list as listed_plans;
 pub(crate) use brimful_aws::plan_rates::{connect as rates, describe};
 
 pub(super) async fn bucket(

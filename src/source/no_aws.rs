@@ -10,6 +10,7 @@ use brimful_cur::choice::{Choice, Wanted};
 use brimful_cur::reader::{ReportData, Request};
 use brimful_cur::store::{ObjectStore, Purpose};
 use brimful_savings_plans::ledger::UsageKey;
+use brimful_savings_plans::savings_plan::Plan;
 use brimful_types::money::Money;
 use brimful_types::{Error, Result};
 
@@ -66,6 +67,10 @@ pub(crate) async fn rates(_: &AwsAccess) -> NoRates {
 pub(crate) struct NoRates;
 
 pub(crate) async fn describe(_: &NoRates, _: &str, _: &str) -> Result<BTreeMap<UsageKey, Money>> {
+    Err(absent())
+}
+
+pub(crate) async fn listed_plans(_: &NoRates) -> Result<Vec<Plan>> {
     Err(absent())
 }
 

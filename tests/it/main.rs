@@ -12,6 +12,7 @@ mod contract;
 mod coordination;
 mod discovery;
 mod hostile;
+mod inventory;
 mod karpenter;
 mod oracle;
 mod packaging;

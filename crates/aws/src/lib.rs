@@ -5,6 +5,7 @@ pub mod access;
 pub mod athena;
 pub mod caller;
 pub mod discover;
+pub mod inventory;
 pub mod plan_rates;
 pub mod s3;
 

@@ -33,6 +33,8 @@ pub struct CurConfig {
     pub lookback: Span,
     /// Ask AWS for the SP rates of instance types that the report has not seen (`savingsplans:DescribeSavingsPlanRates`).
     pub describe_rates: bool,
+    /// Ask AWS which plans there are now (`savingsplans:DescribeSavingsPlans`): those bought an hour ago, queued, returned.
+    pub inventory: bool,
     /// Where what was counted of the report is kept for the next run: `s3://bucket[/prefix]` or a directory.
     pub cache: Option<String>,
 }
@@ -49,6 +51,7 @@ impl Default for CurConfig {
             maturity: Span(Duration::hours(24)),
             lookback: Span(Duration::days(35)),
             describe_rates: false,
+            inventory: false,
             cache: None,
         }
     }

@@ -209,6 +209,7 @@ fn plan(index: usize, first: Hour, horizon: Hour) -> PlanLedger {
             stopped: None,
             returned: None,
             unclear: Vec::new(),
+            listed: None,
             shared: true,
         },
         hours: hours.collect(),

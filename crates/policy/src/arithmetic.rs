@@ -202,11 +202,16 @@ fn plans(facts: &groups::Facts<'_>, group: &GroupNow) -> Vec<PlanInForce> {
     let entries = facts.ledger.plans.iter().enumerate();
     let in_force = entries.filter(|(_, entry)| group.plans.contains(&entry.plan.arn));
     in_force
-        .map(|(index, entry)| PlanInForce {
-            short_id: entry.plan.short_id().to_owned(),
-            commitment: commitment_now(facts.ledger, index, facts.now),
-            end: entry.plan.end,
-            ends_shortly: ends_shortly(&entry.plan, facts.now, within),
+        .map(|(index, entry)| {
+            let commitment = commitment_now(facts.ledger, index, facts.now);
+            let whole = commitment.unwrap_or_default();
+            PlanInForce {
+                short_id: entry.plan.short_id().to_owned(),
+                commitment,
+                end: entry.plan.end,
+                ends_shortly: ends_shortly(&entry.plan, facts.now, within)
+                    && facts.ledger.renewed(&entry.plan, whole) < whole,
+            }
         })
         .collect()
 }

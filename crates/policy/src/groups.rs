@@ -11,6 +11,7 @@ use super::identity::Identity;
 use super::peers::{Demand, split};
 use super::plan::Inputs;
 use crate::settings::Settings;
+use brimful_savings_plans::inventory::Standing;
 use brimful_savings_plans::ledger::{Ledger, PlanLedger};
 use brimful_savings_plans::nowcast::Nowcast;
 use brimful_savings_plans::savings_plan::{GroupId, Plan};
@@ -112,7 +113,8 @@ impl GroupNow {
 }
 
 /// What a plan commits per hour now: the newest row up to now says it (rows are written ahead). The first and the
-/// last hour of a plan may be prorated, so the largest of the last day counts.
+/// last hour of a plan may be prorated, so the largest of the last day counts. Of a plan that the report has not seen yet
+/// AWS's list says it.
 #[must_use]
 pub fn commitment_now(ledger: &Ledger, plan: usize, now: DateTime<Utc>) -> Option<Money> {
     let hours = ledger.plans[plan].hours.range(..=Hour::of(now));
@@ -121,6 +123,7 @@ pub fn commitment_now(ledger: &Ledger, plan: usize, now: DateTime<Utc>) -> Optio
         .take(24)
         .filter_map(|(_, amounts)| amounts.commitment)
         .max()
+        .or_else(|| Some(ledger.plans[plan].plan.listed?.commitment))
 }
 
 /// True for a plan in force whose headroom is not worth filling any more.
@@ -241,16 +244,24 @@ pub fn in_force(inputs: &Inputs<'_>) -> InForce {
             continue;
         };
         let commitment = commitment_now(inputs.ledger, index, inputs.now).unwrap_or_default();
-        let is_sure = is_active
-            && is_surely_in_force(inputs.ledger, inputs.now, index)
-            && !ends_shortly(plan, inputs.now, inputs.config.policy.ending_within.0);
         let surely = found.surely.entry(group.clone()).or_default();
-        if is_sure {
-            *surely += commitment;
+        if is_active && is_surely_in_force(inputs.ledger, inputs.now, index) {
+            let within = inputs.config.policy.ending_within.0;
+            *surely += lasting(inputs.ledger, plan, commitment, inputs.now, within);
         }
         *found.possibly.entry(group).or_default() += commitment;
     }
     found
+}
+
+/// What of a plan's commitment lasts: what ends shortly is not worth filling any more, unless a plan is queued to take its
+/// place.
+fn lasting(ledger: &Ledger, plan: &Plan, commitment: Money, now: DateTime<Utc>, within: Duration) -> Money {
+    if ends_shortly(plan, now, within) {
+        ledger.renewed(plan, commitment)
+    } else {
+        commitment
+    }
 }
 
 fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning>) {
@@ -289,38 +300,59 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
         }
         group.in_force += commitment;
         if !is_surely_in_force(facts.ledger, facts.now, index) {
+            let why = match plan.listed {
+                Some(_) => "AWS lists this plan as being returned",
+                None => {
+                    "the report has no row of this plan for the current hour, although it has of others: it may have been returned"
+                }
+            };
             let message = format!(
-                "the report has no row of this plan ({}) for the current hour, although it has of others: it may have been returned. Its \
-                 headroom is not filled, and nothing is drained for want of it",
+                "{why} ({}). Its headroom is not filled, and nothing is drained for want of it",
                 commitment.per_hour()
             );
             warnings.push(Warning::of_plan(WarningCode::PlanUnseen, &plan.arn, message));
             continue;
         }
-        if ends_shortly(plan, facts.now, within) {
+        let lasting = lasting(facts.ledger, plan, commitment, facts.now, within);
+        group.commitment += lasting;
+        if lasting < commitment {
             let end = plan.end.map(rfc3339).unwrap_or_default();
+            let queued = match lasting {
+                Money::ZERO => String::new(),
+                lasting => format!(
+                    ", and plans of {} are queued to take its place",
+                    lasting.per_hour()
+                ),
+            };
             let message = format!(
-                "the plan ({}) ends at {end}: its headroom is not filled any more",
+                "the plan ({}) ends at {end}{queued}: its headroom is not filled any more",
                 commitment.per_hour()
             );
             warnings.push(Warning::of_plan(WarningCode::PlanEnding, &plan.arn, message));
-        } else {
-            group.commitment += commitment;
         }
     }
 }
 
-/// True for a plan that ended so lately that no report could show what came after it.
+/// True for a plan that ended so lately that no report could show what came after it, and AWS's list was not asked.
 fn ended_unseen(plan: &Plan, utilization: &Utilization, now: DateTime<Utc>) -> bool {
+    if plan
+        .listed
+        .is_some_and(|listed| listed.standing == Standing::Ended)
+    {
+        return false;
+    }
     let horizon = utilization.horizon;
     let ended = plan.ends().filter(|end| *end <= now);
     ended.zip(horizon).is_some_and(|(end, horizon)| horizon <= end)
 }
 
-/// True for a plan whose fee row of the current hour is there. AWS writes these rows ahead to the end of the month, so
+/// True for a plan that AWS lists as active; without that list, for one whose fee row of the current hour is there. AWS writes these rows ahead to the end of the month, so
 /// before a month's first delivery those of the last one must run to its end. In a report that has none ahead of any plan
 /// (FOCUS; or its only plan was returned) they must come as far as it reaches.
 fn is_surely_in_force(ledger: &Ledger, now: DateTime<Utc>, plan: usize) -> bool {
+    if let Some(listed) = ledger.plans[plan].plan.listed {
+        return listed.standing == Standing::Active;
+    }
     let current = Hour::of(now);
     let newest = |plan: &PlanLedger| {
         let fees = plan.hours.iter().rev();

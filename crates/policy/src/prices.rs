@@ -285,6 +285,7 @@ mod tests {
             stopped: None,
             returned: None,
             unclear: Vec::new(),
+            listed: None,
             shared: true,
         };
         let rate = |name: &str, rate| ((0, key(&format!("USE2-BoxUsage:{name}"))), dollars(rate));

@@ -6,6 +6,7 @@
 
 pub mod application;
 pub mod forecast;
+pub mod inventory;
 pub mod ledger;
 pub mod nowcast;
 pub mod rates;

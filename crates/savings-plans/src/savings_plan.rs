@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use super::inventory::Listing;
 use super::region;
 use super::usage::family;
 use brimful_types::hour::{Hour, read_time};
@@ -105,6 +106,8 @@ pub struct Plan {
     pub returned: Option<DateTime<Utc>>,
     /// What its rows leave open.
     pub unclear: Vec<Unclear>,
+    /// What AWS's own list of plans says of it, where that was asked for.
+    pub listed: Option<Listing>,
     /// False for plans of accounts that do not share with this cluster: they belong to no group.
     pub shared: bool,
 }
@@ -190,6 +193,7 @@ impl Plan {
             stopped: None,
             returned: None,
             unclear: Vec::new(),
+            listed: None,
             shared: true,
         }
     }

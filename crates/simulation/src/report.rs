@@ -139,6 +139,7 @@ pub fn plan(index: usize, family: Option<&str>, from: i32, to: i32) -> PlanLedge
             stopped: None,
             returned: None,
             unclear: Vec::new(),
+            listed: None,
             shared: true,
         },
         hours: BTreeMap::new(),

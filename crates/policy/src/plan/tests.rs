@@ -67,6 +67,7 @@ fn plan(name: &str, kind: PlanKind, commitment: f64, used: f64) -> PlanLedger {
             stopped: None,
             returned: None,
             unclear: Vec::new(),
+            listed: None,
             shared: true,
         },
         hours: hours.collect(),

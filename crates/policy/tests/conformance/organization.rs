@@ -309,6 +309,7 @@ impl Organization {
                 stopped: None,
                 returned: None,
                 unclear: Vec::new(),
+                listed: None,
                 shared: true,
             },
             hours: fees.collect(),
