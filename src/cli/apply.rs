@@ -13,10 +13,11 @@ use super::state_store::{self, Held, Known, Next};
 use crate::analysis::Analysis;
 use crate::cluster::Cluster;
 use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
-use crate::run::Run;
+use crate::run::{ClusterView, Run};
 #[cfg(feature = "cluster")]
 use crate::telemetry::{self, Runs};
 use brimful_cur::columns::Detail;
+use brimful_karpenter::{NodeCapacity, NodeClaim};
 use brimful_policy::plan::Proposal;
 use brimful_policy::settings::Mode;
 use brimful_types::warning::Warning;
@@ -118,7 +119,7 @@ impl Done {
     /// The contract's exit code, unless the run was ended before its time.
     pub(super) fn exit_code(&self) -> u8 {
         let has_failed = |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
-        let has_moved = |moved: &Moved| moved.result != MoveResult::Refused;
+        let has_moved = |moved: &Moved| matches!(moved.result, MoveResult::Moved | MoveResult::Unchanged);
         let trouble = self.applied.iter().any(has_failed)
             || !self.moved.as_ref().is_none_or(has_moved)
             || self.unreleased.is_some();
@@ -220,9 +221,23 @@ async fn work(
         dry_run: how == How::Validate,
     };
     let (carried, proposal) = carry_out(&sender, &mut run, proposal, context.now, how).await;
+    let on_demand = an_on_demand_claim(&run.view);
     let mut done = carried.conclude(run, proposal, warnings);
-    moves::carry_out(&sender, &mut done, context.now, how).await;
+    moves::carry_out(&sender, &mut done, on_demand.as_deref(), context.now, how).await;
     Ok(done)
+}
+
+/// A claim whose Node is on demand.
+fn an_on_demand_claim(view: &ClusterView) -> Option<String> {
+    let nodes = view.nodes.as_deref().unwrap_or_default();
+    let is_on_demand = |claim: &&NodeClaim| {
+        let mut own = nodes
+            .iter()
+            .filter(|node| claim.node_name.as_deref() == Some(&node.name));
+        own.any(|node| node.capacity == NodeCapacity::OnDemand)
+    };
+    let claims = view.node_claims.as_deref().unwrap_or_default();
+    claims.iter().find(is_on_demand).map(|claim| claim.name.clone())
 }
 
 /// Reads report and cluster, and plans; nothing is changed but what the other clusters are shown.

@@ -18,7 +18,7 @@ use brimful_karpenter::cluster::{
     DeleteError, NodeClaimsError, Overlays, PatchError, PoolEvent, Served, Stored,
 };
 use brimful_karpenter::rights::Right;
-use brimful_karpenter::{Node, NodeClaim, NodePool, Pods};
+use brimful_karpenter::{Node, NodeClaim, NodePool, Pod, Pods};
 use brimful_types::{Error, Result};
 
 /// A connection, of which there is none.
@@ -67,7 +67,8 @@ impl Cluster {
         fn nodes() -> Result<Vec<Node>>;
         fn node_claims() -> Result<Vec<NodeClaim>, NodeClaimsError>;
         fn pods() -> Result<Pods>;
-        fn delete_node_claim(&str, Option<&str>, bool) -> Result<(), DeleteError>;
+        fn pods_on(&str) -> Result<Vec<Pod>>;
+        fn delete_node_claim(&str, (Option<&str>, Option<&str>), bool) -> Result<(), DeleteError>;
         fn patch_node_pool(&str, &Value, bool) -> Result<Stored, PatchError>;
         fn publish(&NodePool, PoolEvent) -> ();
         fn user() -> Result<String>;

@@ -42,7 +42,7 @@ pub enum PatchError {
 /// Why a `NodeClaim` was not deleted.
 #[derive(Debug)]
 pub enum DeleteError {
-    /// It is gone already, or another of its name is there. Nothing was deleted.
+    /// It is gone already, or not what it was. Nothing was deleted.
     Gone(String),
     /// The server will not have it. Nothing was deleted.
     Refused {

@@ -15,6 +15,8 @@ pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// AWS region.
 pub const REGION: &str = "topology.kubernetes.io/region";
 
+/// The taint by which Karpenter marks a node that goes, or is about to.
+pub const DISRUPTED: &str = "karpenter.sh/disrupted";
 /// Name of a node's machine.
 pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
 

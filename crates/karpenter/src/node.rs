@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::instance_type::Arch;
 use super::json::{At, owner};
-use super::labels::{self, Pair};
+use super::labels::{self, DISRUPTED, Pair};
 use super::launchable::region_of_zone;
 use super::pod::DO_NOT_DISRUPT;
 use super::units;
@@ -61,8 +61,8 @@ pub struct Node {
     pub vcpu: Option<u32>,
     /// Memory in MiB: the instance type's, where a label has it, else what the kubelet reports, which is less.
     pub memory_mib: Option<u64>,
-    /// True if its annotation asks Karpenter not to disrupt it.
-    pub do_not_disrupt: bool,
+    /// Why it is to be left alone, if so: an annotation, somebody who cordoned it, or Karpenter, which is about to take it.
+    pub held_by: Option<&'static str>,
 }
 
 impl Node {
@@ -117,12 +117,23 @@ impl Node {
             memory_mib: labels
                 .number(labels::MEMORY)
                 .or_else(|| quantity("memory").and_then(|bytes| whole(bytes / 1_048_576.0))),
-            do_not_disrupt: metadata
-                .field("annotations")
-                .text_map()?
-                .contains_key(DO_NOT_DISRUPT),
+            held_by: held_by(root)?,
         })
     }
+}
+
+fn held_by(root: &At<'_>) -> Result<Option<&'static str>> {
+    let spec = root.field("spec");
+    for taint in spec.field("taints").items()? {
+        if taint.field("key").text()? == Some(DISRUPTED) {
+            return Ok(Some(DISRUPTED));
+        }
+    }
+    if spec.field("unschedulable").flag()? {
+        return Ok(Some("cordon"));
+    }
+    let annotations = root.field("metadata").field("annotations").text_map()?;
+    Ok(annotations.contains_key(DO_NOT_DISRUPT).then_some(DO_NOT_DISRUPT))
 }
 
 /// The labels of a node, read by key.

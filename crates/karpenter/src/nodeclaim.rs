@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::json::{At, owner};
-use super::labels;
+use super::labels::{self, DISRUPTED};
 use super::node::Node;
 use super::nodepool::ExpireAfter;
 use super::pod::DO_NOT_DISRUPT;
@@ -21,6 +21,8 @@ pub struct NodeClaim {
     pub name: String,
     /// `metadata.uid`; None where no API server has seen it.
     pub uid: Option<String>,
+    /// `metadata.resourceVersion`; None where no API server has seen it.
+    pub resource_version: Option<String>,
     /// The pool it belongs to; None for a claim made by hand.
     pub node_pool: Option<String>,
     /// Its Node, once there is one.
@@ -42,8 +44,8 @@ pub struct NodeClaim {
     pub created: DateTime<Utc>,
     /// When it is deleted by age.
     pub expire_after: ExpireAfter,
-    /// Why it is not to be deleted before its time, if so: its annotation, or a time of grace, after which pods are killed,
-    /// whatever protects them.
+    /// Why it is not to be deleted before its time, if so: its annotation; a time of grace, after which pods are killed,
+    /// whatever protects them; or Karpenter, which is about to take it.
     pub held_by: Option<&'static str>,
 }
 
@@ -75,6 +77,7 @@ impl NodeClaim {
         Ok(Self {
             name: metadata.field("name").required()?.to_owned(),
             uid: metadata.field("uid").text()?.map(str::to_owned),
+            resource_version: metadata.field("resourceVersion").text()?.map(str::to_owned),
             node_pool: label(labels::NODE_POOL)?,
             node_name: status.field("nodeName").text()?.map(str::to_owned),
             instance_type: label(labels::INSTANCE_TYPE)?,
@@ -85,7 +88,7 @@ impl NodeClaim {
             deleting: !metadata.field("deletionTimestamp").is_absent(),
             created: created.time()?.ok_or_else(|| created.error("missing"))?,
             expire_after: ExpireAfter::read(&spec.field("expireAfter"))?,
-            held_by: held_by(&metadata, &spec)?,
+            held_by: held_by(&metadata, &spec, &status)?,
         })
     }
 
@@ -99,7 +102,10 @@ impl NodeClaim {
     }
 }
 
-fn held_by(metadata: &At<'_>, spec: &At<'_>) -> Result<Option<&'static str>> {
+fn held_by(metadata: &At<'_>, spec: &At<'_>, status: &At<'_>) -> Result<Option<&'static str>> {
+    if status.field("conditions").condition("DisruptionReason")? == Some("True") {
+        return Ok(Some(DISRUPTED));
+    }
     if metadata
         .field("annotations")
         .text_map()?

@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::json::{At, owner};
-use super::labels;
+use super::labels::{self, DISRUPTED};
 use super::nodepool::{NodePool, Taint};
 use super::requirement::{Requirements, ValueSet};
+use super::units::quantity;
 use brimful_types::Result;
 
 /// On a pod, a Node or a `NodeClaim`: Karpenter is not to disrupt it.
 pub(super) const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 
 /// All pods of a cluster, and what bounds their disruption.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pods {
     /// Pods.
     pub pods: Vec<Pod>,
@@ -24,7 +26,7 @@ pub struct Pods {
 }
 
 /// A pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pod {
     /// `metadata.name`.
     pub name: String,
@@ -34,12 +36,16 @@ pub struct Pod {
     pub node: Option<String>,
     /// Kind of its controller; None for a pod that nobody makes anew.
     pub controller: Option<String>,
-    /// True if its annotation asks Karpenter not to disrupt it.
-    pub do_not_disrupt: bool,
+    /// Why it should not have to leave its node, if so.
+    pub stays: Option<&'static str>,
     /// True while it waits for a node, and the scheduler has found none.
     pub waits: bool,
     /// True once it has ended, or is on its way out.
     pub ended: bool,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// What all of its containers ask for, one after the other's end or not: vCPU, and bytes of memory.
+    pub asks_for: (f64, f64),
     labels: BTreeMap<String, String>,
     /// What it asks of a node's labels: one of these at least.
     asks: Vec<Requirements>,
@@ -76,12 +82,20 @@ impl Pod {
         let owner = owner("Pod", object);
         let root = At::root(&owner, object);
         let (metadata, spec, status) = (root.field("metadata"), root.field("spec"), root.field("status"));
-        let annotations = metadata.field("annotations").text_map()?;
+        let created = metadata.field("creationTimestamp");
         let node = spec.field("nodeName").text()?.map(str::to_owned);
         let phase = status.field("phase").text()?.unwrap_or("Pending");
         let ended =
             matches!(phase, "Succeeded" | "Failed") || !metadata.field("deletionTimestamp").is_absent();
-        let scheduled = status.field("conditions").condition("PodScheduled")?;
+        let controller = controller(&metadata)?;
+        let tolerations = spec
+            .field("tolerations")
+            .items()?
+            .iter()
+            .map(toleration)
+            .collect::<Result<Vec<_>>>()?;
+        let requests = requests(&spec)?;
+        let asked = |name: &str| requests.get(name).copied().unwrap_or_default();
         Ok(Self {
             name: metadata.field("name").required()?.to_owned(),
             namespace: metadata
@@ -89,22 +103,16 @@ impl Pod {
                 .text()?
                 .unwrap_or("default")
                 .to_owned(),
-            waits: node.is_none() && !ended && scheduled == Some("False"),
+            waits: node.is_none() && !ended && is_unschedulable(&status)?,
             node,
-            controller: controller(&metadata)?,
-            // Karpenter takes a duration, too; whichever it is, somebody asked for rest.
-            do_not_disrupt: annotations
-                .get(DO_NOT_DISRUPT)
-                .is_some_and(|text| text != "false"),
+            stays: stays(&metadata, &spec, controller.as_deref(), &tolerations, &requests)?,
+            controller,
             ended,
+            created: created.time()?.unwrap_or_default(),
+            asks_for: (asked("cpu"), asked("memory")),
             labels: metadata.field("labels").text_map()?,
             asks: asks(&spec)?,
-            tolerations: spec
-                .field("tolerations")
-                .items()?
-                .iter()
-                .map(toleration)
-                .collect::<Result<_>>()?,
+            tolerations,
         })
     }
 
@@ -112,6 +120,12 @@ impl Pod {
     #[must_use]
     pub fn comes_with_the_node(&self) -> bool {
         matches!(self.controller.as_deref(), Some("DaemonSet" | "Node"))
+    }
+
+    /// True if it runs on that Node, and would have to leave with it.
+    #[must_use]
+    pub fn is_moved_with(&self, node: &str) -> bool {
+        self.node.as_deref() == Some(node) && !self.ended && !self.comes_with_the_node()
     }
 
     /// True if the pool's nodes have the labels that it must have, and it tolerates their taints. Of a label that users
@@ -196,6 +210,78 @@ impl PodDisruptionBudget {
                 .as_ref()
                 .is_some_and(|selector| selector.iter().all(holds))
     }
+}
+
+/// Why a pod should not have to leave its node, if so. What stays by the node's own terms (`comes_with_the_node`) is not
+/// asked.
+fn stays(
+    metadata: &At<'_>,
+    spec: &At<'_>,
+    controller: Option<&str>,
+    tolerations: &[Toleration],
+    requests: &BTreeMap<String, f64>,
+) -> Result<Option<&'static str>> {
+    let annotations = metadata.field("annotations").text_map()?;
+    // Karpenter neither evicts nor waits for pods that tolerate the taint of a node that goes (`IsDrainable`).
+    let going = Taint {
+        key: DISRUPTED.to_owned(),
+        value: None,
+        effect: "NoSchedule".to_owned(),
+    };
+    let plain = ["cpu", "memory", "ephemeral-storage"];
+    let has_claim = |volume: &At<'_>| !volume.field("persistentVolumeClaim").is_absent();
+    let why = [
+        // Karpenter takes a duration, too; whichever it is, somebody asked for rest.
+        annotations
+            .get(DO_NOT_DISRUPT)
+            .is_some_and(|text| text != "false")
+            .then_some("asks not to be disrupted"),
+        controller.is_none().then_some("nobody would make anew"),
+        (!matches!(
+            controller,
+            Some("ReplicaSet" | "StatefulSet" | "ReplicationController")
+        ))
+        .then_some("may not be made anew as it was"),
+        tolerations
+            .iter()
+            .any(|one| one.covers(&going))
+            .then_some("would not be asked to leave, since it tolerates Karpenter's taint"),
+        (requests.keys().any(|name| !plain.contains(&name.as_str()))
+            || !spec.field("resourceClaims").is_absent())
+        .then_some("asks for devices"),
+        spec.field("volumes")
+            .items()?
+            .iter()
+            .any(has_claim)
+            .then_some("has a volume that may be bound to its zone or node"),
+    ];
+    Ok(why.into_iter().flatten().next())
+}
+
+/// What all containers ask for together, and what their pod costs beside them.
+fn requests(spec: &At<'_>) -> Result<BTreeMap<String, f64>> {
+    let mut all = vec![spec.field("overhead").quantities()?];
+    for list in ["containers", "initContainers"] {
+        for container in spec.field(list).items()? {
+            all.push(container.field("resources").field("requests").quantities()?);
+        }
+    }
+    let mut sum = BTreeMap::new();
+    for (name, amount) in all.into_iter().flatten() {
+        *sum.entry(name).or_default() += quantity(&amount).unwrap_or_default();
+    }
+    Ok(sum)
+}
+
+fn is_unschedulable(status: &At<'_>) -> Result<bool> {
+    for condition in status.field("conditions").items()? {
+        let is =
+            |field, wanted| Ok::<_, brimful_types::Error>(condition.field(field).text()? == Some(wanted));
+        if is("type", "PodScheduled")? {
+            return Ok(is("status", "False")? && is("reason", "Unschedulable")?);
+        }
+    }
+    Ok(false)
 }
 
 fn controller(metadata: &At<'_>) -> Result<Option<String>> {
@@ -339,19 +425,73 @@ mod tests {
         let read = |metadata: Value, status: Value| {
             Pod::from_json(&json!({"metadata": metadata, "spec": {}, "status": status})).unwrap()
         };
-        let waiting =
-            json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False"}]});
-        assert!(read(json!({"name": "p"}), waiting).waits);
+        let waiting = |reason: &str| json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": reason}]});
+        assert!(read(json!({"name": "p"}), waiting("Unschedulable")).waits);
+        assert!(!read(json!({"name": "p"}), waiting("SchedulingGated")).waits);
         assert!(!read(json!({"name": "p"}), json!({"phase": "Pending"})).waits);
         assert!(read(json!({"name": "p"}), json!({"phase": "Succeeded"})).ended);
         let leaving = json!({"name": "p", "deletionTimestamp": "2026-11-20T10:00:00Z"});
         assert!(read(leaving, json!({"phase": "Running"})).ended);
-        let asked = |text: &str| json!({"name": "p", "annotations": {"karpenter.sh/do-not-disrupt": text}});
-        for (text, holds) in [("true", true), ("1h", true), ("false", false)] {
-            assert_eq!(read(asked(text), json!({})).do_not_disrupt, holds, "{text}");
-        }
         let daemon = json!({"name": "p", "ownerReferences": [{"kind": "DaemonSet", "controller": true}]});
         assert!(read(daemon, json!({})).comes_with_the_node());
+    }
+
+    #[test]
+    fn what_a_pod_asks_for_is_the_sum_of_its_containers() {
+        let container =
+            |cpu: &str, memory: &str| json!({"resources": {"requests": {"cpu": cpu, "memory": memory}}});
+        let asked = pod(&json!({
+            "containers": [container("500m", "1Gi"), container("1", "512Mi")],
+            "initContainers": [container("250m", "0")], "overhead": {"cpu": "250m"},
+        }));
+        assert_eq!(asked.asks_for, (2.0, 1.5 * 1_073_741_824.0));
+    }
+
+    /// A pod stays that would be lost, killed or unable to run elsewhere.
+    #[test]
+    fn what_keeps_a_pod_on_its_node() {
+        let of = |kind: &str, annotations: Value, spec: Value| {
+            let object = json!({"metadata": {"name": "p", "annotations": annotations,
+                "ownerReferences": [{"kind": kind, "controller": true}]}, "spec": spec});
+            Pod::from_json(&object).unwrap().stays
+        };
+        let plain = || json!({});
+        assert_eq!(of("ReplicaSet", plain(), plain()), None);
+        assert_eq!(of("StatefulSet", plain(), plain()), None);
+        for kind in ["Job", "Workflow", "EphemeralRunner"] {
+            assert_eq!(
+                of(kind, plain(), plain()),
+                Some("may not be made anew as it was"),
+                "{kind}"
+            );
+        }
+        for (text, stays) in [("true", true), ("1h", true), ("false", false)] {
+            let asked = of(
+                "ReplicaSet",
+                json!({"karpenter.sh/do-not-disrupt": text}),
+                plain(),
+            );
+            assert_eq!(asked.is_some(), stays, "{text}");
+        }
+        for (spec, word) in [
+            (json!({"tolerations": [{"operator": "Exists"}]}), "asked to leave"),
+            (
+                json!({"containers": [{"resources": {"requests": {"nvidia.com/gpu": "1"}}}]}),
+                "devices",
+            ),
+            (json!({"resourceClaims": [{"name": "gpu"}]}), "devices"),
+            (
+                json!({"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}),
+                "volume",
+            ),
+        ] {
+            let stays = of("ReplicaSet", plain(), spec.clone());
+            assert!(stays.is_some_and(|why| why.contains(word)), "{spec}: {stays:?}");
+        }
+        assert_eq!(
+            of("ReplicaSet", plain(), json!({"volumes": [{"emptyDir": {}}]})),
+            None
+        );
     }
 
     #[test]

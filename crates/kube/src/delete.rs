@@ -8,7 +8,7 @@ use super::{Cluster, NODE_CLAIMS, patience};
 use brimful_karpenter::cluster::DeleteError;
 
 impl Cluster {
-    /// Asks, once, that a claim be deleted: this one, not another of its name. With `dry_run` the server checks it and
+    /// Asks, once, that a claim be deleted: this one by its uid and as it is by its version, not another of its name. With `dry_run` the server checks it and
     /// deletes nothing.
     ///
     /// # Errors
@@ -16,15 +16,15 @@ impl Cluster {
     pub async fn delete_node_claim(
         &self,
         name: &str,
-        uid: Option<&str>,
+        (uid, resource_version): (Option<&str>, Option<&str>),
         dry_run: bool,
     ) -> Result<(), DeleteError> {
         let call = || NODE_CLAIMS.call("delete").named(name);
         let params = DeleteParams {
             dry_run,
-            preconditions: uid.map(|uid| Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
+            preconditions: Some(Preconditions {
+                uid: uid.map(str::to_owned),
+                resource_version: resource_version.map(str::to_owned),
             }),
             ..DeleteParams::default()
         };

@@ -47,18 +47,6 @@ const POD_BUDGETS: Resource = Resource::new(
     "poddisruptionbudgets",
     "/apis/policy/v1/poddisruptionbudgets",
 );
-/// What is large in a pod and not looked at, so that all pods of a large cluster need little room.
-const UNREAD_OF_PODS: [&str; 8] = [
-    "/metadata/managedFields",
-    "/spec/containers",
-    "/spec/initContainers",
-    "/spec/ephemeralContainers",
-    "/spec/volumes",
-    "/status/containerStatuses",
-    "/status/initContainerStatuses",
-    "/status/ephemeralContainerStatuses",
-];
-
 /// A resource of the API, in the whole cluster.
 struct Resource {
     group: &'static str,
@@ -196,43 +184,65 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error.
     pub async fn pods(&self) -> Result<Pods> {
-        let pods = self
-            .list_without(&PODS, &UNREAD_OF_PODS)
-            .await
-            .map_err(|error| self.failed(&PODS.call("list"), error))?;
+        let pods = self.pods_where(ListParams::default()).await?;
         let budgets = self
             .list(&POD_BUDGETS)
             .await
             .map_err(|error| self.failed(&POD_BUDGETS.call("list"), error))?;
         Ok(Pods {
-            pods: parse(&pods, Pod::from_json)?,
+            pods,
             budgets: parse(&budgets, PodDisruptionBudget::from_json)?,
         })
     }
 
-    /// Every object of a resource, page by page; if a page's token expires, once more in one piece.
-    async fn list(&self, resource: &Resource) -> kube::Result<Vec<Value>> {
-        self.list_without(resource, &[]).await
+    /// The pods of one Node.
+    ///
+    /// # Errors
+    /// A Kubernetes error.
+    pub async fn pods_on(&self, node: &str) -> Result<Vec<Pod>> {
+        let params = ListParams::default().fields(&format!("spec.nodeName={node}"));
+        self.pods_where(params).await
     }
 
-    /// The same, of which these fields are not kept.
-    async fn list_without(&self, resource: &Resource, unread: &[&str]) -> kube::Result<Vec<Value>> {
-        match self.list_pages(resource, unread, Some(PAGE)).await {
-            Err(error) if code(&error) == Some(410) => self.list_pages(resource, unread, None).await,
+    /// Pods are read page by page, since all of a large cluster's would take a lot of room.
+    async fn pods_where(&self, params: ListParams) -> Result<Vec<Pod>> {
+        let read = |object: Value| parse_one(&object, Pod::from_json);
+        let pods = self
+            .list_as(&PODS, params, read)
+            .await
+            .map_err(|error| self.failed(&PODS.call("list"), error))?;
+        pods.into_iter().collect()
+    }
+
+    /// Every object of a resource, page by page; if a page's token expires, once more in one piece.
+    async fn list(&self, resource: &Resource) -> kube::Result<Vec<Value>> {
+        self.list_as(resource, ListParams::default(), |object| object)
+            .await
+    }
+
+    /// The same of some of them, each read as it comes.
+    async fn list_as<T>(
+        &self,
+        resource: &Resource,
+        params: ListParams,
+        read: impl Fn(Value) -> T,
+    ) -> kube::Result<Vec<T>> {
+        let paged = ListParams {
+            limit: Some(PAGE),
+            ..params.clone()
+        };
+        match self.list_pages(resource, paged, &read).await {
+            Err(error) if code(&error) == Some(410) => self.list_pages(resource, params, &read).await,
             items => items,
         }
     }
 
-    async fn list_pages(
+    async fn list_pages<T>(
         &self,
         resource: &Resource,
-        unread: &[&str],
-        limit: Option<u32>,
-    ) -> kube::Result<Vec<Value>> {
-        let mut params = ListParams {
-            limit,
-            ..ListParams::default()
-        };
+        mut params: ListParams,
+        read: impl Fn(Value) -> T,
+    ) -> kube::Result<Vec<T>> {
         let mut items = Vec::new();
         // What the pages so far say that there is. All pages are of one moment, so it must come.
         let mut promised = 0;
@@ -241,13 +251,8 @@ impl Cluster {
                 .list(&params)
                 .map_err(kube::Error::BuildRequest)?;
             let page = patience::read(|| async { whole(self.answer(request.clone()).await?) });
-            let (mut found, remaining, token) = page.await?;
-            for object in &mut found {
-                for field in unread {
-                    object.pointer_mut(field).map(Value::take);
-                }
-            }
-            items.extend(found);
+            let (found, remaining, token) = page.await?;
+            items.extend(found.into_iter().map(&read));
             promised = promised.max(items.len() + remaining);
             match token {
                 Some(token) => params.continue_token = Some(token),

@@ -151,7 +151,7 @@ fn node(kinds: &[&InstanceType], pools: &[NodePool], index: usize, now: DateTime
         cluster_name: None,
         vcpu: Some(kind.vcpu),
         memory_mib: None,
-        do_not_disrupt: false,
+        held_by: None,
     }
 }
 
@@ -159,6 +159,7 @@ fn claim(node: &Node, now: DateTime<Utc>) -> NodeClaim {
     NodeClaim {
         name: node.name.clone(),
         uid: None,
+        resource_version: None,
         held_by: None,
         node_pool: node.node_pool.clone(),
         node_name: Some(node.name.clone()),

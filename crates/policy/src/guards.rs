@@ -401,6 +401,7 @@ mod tests {
         let claim = |index: usize| NodeClaim {
             name: format!("a-{index}"),
             uid: None,
+            resource_version: None,
             held_by: None,
             node_pool: Some("a".to_owned()),
             node_name: None,

@@ -105,7 +105,7 @@ mod tests {
             cluster_name: None,
             vcpu: Some(2),
             memory_mib: None,
-            do_not_disrupt: false,
+            held_by: None,
         }
     }
 

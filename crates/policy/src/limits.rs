@@ -17,6 +17,7 @@ use brimful_types::money::Money;
 
 mod overflow;
 
+pub(crate) use overflow::smallest;
 pub use overflow::{Lacks, binding, no_overflow, overflow, overflows, smallest_node, wished};
 
 /// The resource that Brimful limits.

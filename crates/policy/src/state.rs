@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
+use super::top_up::Moved;
 use super::usage_record::UsageRecord;
 use brimful_types::{Error, Result};
 
@@ -24,9 +25,9 @@ pub struct State {
     /// What live on-demand nodes cost in the last two weeks.
     #[serde(default, skip_serializing_if = "UsageRecord::is_empty")]
     pub burn: UsageRecord,
-    /// When Spot nodes were moved over, within the last hour.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub moved: Vec<DateTime<Utc>>,
+    /// Spot nodes that were moved over.
+    #[serde(default, skip_serializing_if = "Moved::is_empty")]
+    pub moved: Moved,
 }
 
 /// What is remembered of one `NodePool`.
@@ -71,7 +72,7 @@ impl Default for State {
             schema: SCHEMA.to_owned(),
             node_pools: BTreeMap::new(),
             burn: UsageRecord::default(),
-            moved: Vec::new(),
+            moved: Moved::default(),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Cluster {
             cluster_name: None,
             vcpu: Some(NODE_VCPU),
             memory_mib: Some(NODE_MEMORY),
-            do_not_disrupt: false,
+            held_by: None,
         };
         let mut cluster = Self {
             name: name.to_owned(),

@@ -42,8 +42,9 @@ pub(super) fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) 
 
 fn fate_of_move(result: MoveResult) -> Option<Fate> {
     match result {
-        MoveResult::Moved => Some(Fate::Patched),
-        MoveResult::Refused | MoveResult::Unknown => Some(Fate::Refused),
+        // The message says that it is not known.
+        MoveResult::Moved | MoveResult::Unknown => Some(Fate::Patched),
+        MoveResult::Refused => Some(Fate::Refused),
         MoveResult::Unchanged => None,
     }
 }
@@ -117,7 +118,8 @@ fn event_of_move<'a>(done: &'a Done, moved: &Moved, how: How) -> Option<(&'a Nod
         (MoveResult::Moved, _) => (false, "SpotNodeMoved"),
         (MoveResult::Unchanged, How::Observe) => (false, "WouldMoveSpotNode"),
         (MoveResult::Unchanged, _) => return None,
-        (MoveResult::Refused | MoveResult::Unknown, _) => (true, "SpotNodeMoveRefused"),
+        (MoveResult::Refused, _) => (true, "SpotNodeMoveRefused"),
+        (MoveResult::Unknown, _) => (true, "SpotNodeMoveUnknown"),
     };
     let event = PoolEvent {
         warning,

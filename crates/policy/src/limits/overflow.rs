@@ -113,7 +113,7 @@ pub fn smallest_node(pool: &NodePool, types: &InstanceTypes) -> Vcpu {
     smallest(&launchable(pool, types))
 }
 
-fn smallest(launchable: &Launchable<'_>) -> Vcpu {
+pub(crate) fn smallest(launchable: &Launchable<'_>) -> Vcpu {
     let types = launchable.types.iter();
     types.map(|kind| Vcpu::cores(kind.vcpu)).min().unwrap_or_default()
 }

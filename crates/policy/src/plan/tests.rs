@@ -377,7 +377,7 @@ fn node(index: usize) -> Node {
         cluster_name: Some("prod".to_owned()),
         vcpu: Some(2),
         memory_mib: None,
-        do_not_disrupt: false,
+        held_by: None,
     }
 }
 
@@ -627,6 +627,7 @@ fn a_roll_out_keeps_a_full_pools_weight_unless_what_goes_is_what_should() {
     scene.claims = Some(vec![NodeClaim {
         name: "a".to_owned(),
         uid: None,
+        resource_version: None,
         held_by: None,
         node_pool: Some("committed".to_owned()),
         node_name: None,

@@ -120,7 +120,7 @@ fn nodes(organization: &Organization) -> Vec<Node> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         vcpu: Some(vcpu(kind) as u32),
         memory_mib: None,
-        do_not_disrupt: false,
+        held_by: None,
     };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let own = (0..organization.own().live as usize).map(|index| node(POOL, NodeCapacity::OnDemand, index));

@@ -6,6 +6,7 @@ use brimful_simulation::cluster::REGION;
 use brimful_simulation::dice::Dice;
 use brimful_simulation::trace::{STEPS_PER_HOUR, time_of};
 use brimful_types::Result;
+use brimful_types::hour::rfc3339;
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
@@ -144,7 +145,10 @@ impl Cluster {
         let by_team = self.pools.iter().any(|pool| pool.spec.team.is_some());
         let pod = |place: u32, node: Option<String>| {
             let asked = &work.pods[place as usize];
-            let mut spec = json!({ "nodeName": node });
+            let mut spec = json!({
+                "nodeName": node,
+                "containers": [{ "resources": { "requests": { "cpu": format!("{}m", asked.cpu) } } }],
+            });
             if asked.on_demand {
                 spec["nodeSelector"] = json!({ "karpenter.sh/capacity-type": "on-demand" });
             }
@@ -156,10 +160,11 @@ impl Cluster {
             brimful_karpenter::Pod::from_json(&json!({
                 "metadata": {
                     "name": format!("pod-{place}"),
+                    "creationTimestamp": rfc3339(time_of(asked.from)),
                     "ownerReferences": [{ "kind": "ReplicaSet", "controller": true }],
                 },
                 "spec": spec,
-                "status": { "conditions": [{ "type": "PodScheduled", "status": scheduled }] },
+                "status": { "conditions": [{ "type": "PodScheduled", "status": scheduled, "reason": "Unschedulable" }] },
             }))
         };
         let on_nodes = self.machines.iter().flat_map(|machine| {
@@ -218,7 +223,7 @@ impl Cluster {
             cluster_name: None,
             vcpu: Some(machine.vcpu()),
             memory_mib: Some(u64::from(machine.vcpu()) * 4096),
-            do_not_disrupt: false,
+            held_by: None,
         }
     }
 
@@ -230,6 +235,7 @@ impl Cluster {
             let name = self.name(machine);
             NodeClaim {
                 uid: None,
+                resource_version: None,
                 held_by: None,
                 node_pool: Some(spec.name.clone()),
                 node_name: Some(name.clone()),

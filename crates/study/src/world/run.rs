@@ -294,7 +294,7 @@ impl Brimful {
         for pool in &proposal.pools {
             if let Some(TopUp::Moves(one)) = &pool.top_up {
                 cluster.delete_claim(&one.claim);
-                self.state.moved.push(now);
+                self.state.moved.note(&pool.pool.name, now);
                 self.moves += 1;
             }
         }

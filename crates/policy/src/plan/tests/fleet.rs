@@ -20,6 +20,7 @@ fn starting(index: usize) -> NodeClaim {
     NodeClaim {
         name: format!("claim-{index}"),
         uid: None,
+        resource_version: None,
         held_by: None,
         node_pool: Some("committed".to_owned()),
         node_name: None,

@@ -18,6 +18,7 @@ fn on_spot(name: &str, vcpu: u32) -> (Node, NodeClaim) {
     let claim = NodeClaim {
         name: format!("claim-{name}"),
         uid: Some(format!("uid-{name}")),
+        resource_version: None,
         held_by: None,
         node_pool: Some("spot".to_owned()),
         node_name: Some(name.to_owned()),
@@ -123,7 +124,7 @@ fn the_node_that_frees_most_for_each_pod_moves_and_is_named_with_its_claim() {
             one.uid.as_deref(),
             one.from.as_str(),
             one.vcpu,
-            one.pods
+            one.pods.len()
         ),
         ("claim-small", Some("uid-small"), "spot", 2, 1)
     );
@@ -178,8 +179,8 @@ fn one_moves_at_a_time_and_so_many_in_an_hour() {
     going.claims.as_mut().unwrap()[0].deleting = true;
     assert!(waits(&going).contains("claim-large comes or goes"));
     let mut waiting = scene();
-    let unscheduled = json!({"spec": {"nodeName": null},
-        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False"}]}});
+    let unscheduled = json!({"metadata": {"creationTimestamp": "2026-11-21T17:50:00Z"}, "spec": {"nodeName": null},
+        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}});
     waiting
         .pods
         .as_mut()
@@ -188,31 +189,57 @@ fn one_moves_at_a_time_and_so_many_in_an_hour() {
         .push(pod("late", "", &unscheduled));
     assert!(waits(&waiting).contains("shop/late waits"));
     let mut busy = scene();
-    busy.state.moved = (1..=6)
+    busy.state.moved.to = "committed".to_owned();
+    busy.state.moved.times = (1..=6)
         .map(|ten| at(NOW) - Duration::minutes(ten * 9))
         .rev()
         .collect();
     assert_eq!(waits(&busy), "6 moved within an hour");
-    busy.state.moved[0] = at(NOW) - Duration::minutes(61);
+    busy.state.moved.times[0] = at(NOW) - Duration::minutes(61);
     assert_eq!(moved(&busy).claim, "claim-small");
-    assert_eq!(busy.run().state.moved.len(), 5, "an hour is remembered");
+    assert_eq!(busy.run().state.moved.times.len(), 5, "an hour is remembered");
 }
 
+/// Spot launched for the pods of the node that moved, and the pool did not: the same may happen again.
 #[test]
-fn pods_that_went_back_to_spot_stop_it() {
+fn pods_that_went_elsewhere_stop_it_for_a_while() {
     let mut scene = scene();
-    scene.state.moved = vec![at(NOW) - Duration::minutes(20)];
+    scene
+        .state
+        .moved
+        .note("committed", at(NOW) - Duration::minutes(20));
     scene.claims.as_mut().unwrap()[0].created = at(NOW) - Duration::minutes(15);
-    assert!(waits(&scene).contains("spot has launched claim-large since"));
+    assert_eq!(
+        waits(&scene),
+        "pods of the last node went elsewhere (1 in a row): it is tried again in 40 min"
+    );
+    // The pool launched, too: Spot had other reasons.
+    let mut claim = scene.claims.as_ref().unwrap()[0].clone();
+    claim.node_pool = Some("committed".to_owned());
+    scene.claims.as_mut().unwrap().push(claim);
+    assert_eq!(moved(&scene).claim, "claim-small");
+}
+
+/// Karpenter launches from the heaviest pool that takes the pods, whether it has anything to do with plans or not.
+#[test]
+fn nothing_moves_while_another_pool_would_take_the_pods() {
+    let mut scene = scene();
+    scene
+        .pools
+        .push(NodePool::test("other").committed().families(&["m5"]).weight(70));
+    assert_eq!(waits(&scene), "other comes before it, and would take the pods");
+    let mut protected = self::scene();
+    protected.pools[1] = spot().protected();
+    assert!(waits(&protected).contains("protected from consolidation"));
 }
 
 /// Each of these keeps `small`, so that `large` moves; and both, where it is said of both.
 #[test]
 fn what_would_rather_stay_stays() {
     type Change = fn(&mut Scene);
-    let holds: [(&str, Change); 10] = [
+    let holds: [(&str, Change); 12] = [
         ("node", |scene| {
-            scene.nodes.as_mut().unwrap()[21].do_not_disrupt = true
+            scene.nodes.as_mut().unwrap()[21].held_by = Some("cordon");
         }),
         ("not ready", |scene| {
             scene.nodes.as_mut().unwrap()[21].ready = false;
@@ -236,6 +263,14 @@ fn what_would_rather_stay_stays() {
         ("asked", |scene| {
             let asked = json!({"metadata": {"annotations": {"karpenter.sh/do-not-disrupt": "true"}}});
             scene.pods.as_mut().unwrap().pods[3] = pod("job", "small", &asked);
+        }),
+        ("too large", |scene| {
+            let large = json!({"spec": {"containers": [{"resources": {"requests": {"cpu": "200"}}}]}});
+            scene.pods.as_mut().unwrap().pods[3] = pod("job", "small", &large);
+        }),
+        ("arm", |scene| {
+            scene.pools[1] = NodePool::test("spot").spot().families(&["m7g"]).weight(50);
+            scene.nodes.as_mut().unwrap()[21].arch = Some(brimful_karpenter::Arch::Arm64);
         }),
         ("spot only", |scene| {
             let only = json!({"spec": {"nodeSelector": {"karpenter.sh/capacity-type": "spot"}}});
