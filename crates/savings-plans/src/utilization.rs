@@ -283,8 +283,10 @@ fn spill(
 ) -> BTreeMap<(GroupId, Hour), Money> {
     let rates = Rates::new(ledger);
     let full = full_groups(ledger, commitments);
-    // Both groups that a series could belong to, EC2 Instance first, and what a unit costs there.
-    let candidates: Vec<Vec<(GroupId, Money)>> = ledger
+    let ids: BTreeSet<GroupId> = full.iter().map(|(group, _)| group.clone()).collect();
+    let ids: Vec<GroupId> = ids.into_iter().collect();
+    // Both groups that a series could belong to, EC2 Instance first, by place, and what a unit costs there.
+    let candidates: Vec<Vec<(usize, Money)>> = ledger
         .series
         .iter()
         .map(|series| {
@@ -306,20 +308,26 @@ fn spill(
             both.filter(reached)
                 .filter_map(|group| {
                     let rate = rates.of(&group, &key)?.rate;
-                    Some((group, rate))
+                    Some((ids.binary_search(&group).ok()?, rate))
                 })
                 .collect()
         })
         .collect();
     let mut spill: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
-    for cell in ledger.cells.iter().take_while(|cell| cell.hour.end() <= horizon) {
-        let exhausted = candidates[cell.series as usize]
-            .iter()
-            .map(|(group, rate)| ((group.clone(), cell.hour), rate))
-            .find(|(key, _)| full.contains(key));
-        if let Some((key, rate)) = exhausted {
-            *spill.entry(key).or_default() += cell.amount.at(*rate);
+    let hours = ledger.cells.chunk_by(|a, b| a.hour == b.hour);
+    for cells in hours.take_while(|cells| cells[0].hour.end() <= horizon) {
+        let hour = cells[0].hour;
+        let key = |place: usize| (ids[place].clone(), hour);
+        let is_full: Vec<bool> = (0..ids.len()).map(|place| full.contains(&key(place))).collect();
+        let mut sums: Vec<Option<Money>> = vec![None; ids.len()];
+        for cell in cells {
+            let of_series = candidates[cell.series as usize].iter();
+            if let Some((place, rate)) = of_series.into_iter().find(|(place, _)| is_full[*place]) {
+                *sums[*place].get_or_insert_default() += cell.amount.at(*rate);
+            }
         }
+        let sums = sums.into_iter().enumerate();
+        spill.extend(sums.filter_map(|(place, sum)| Some((key(place), sum?))));
     }
     spill
 }
