@@ -133,11 +133,13 @@ impl Kept<'_> {
         }
     }
 
-    /// What was counted of the very version of a part, from `from` on.
-    pub(crate) fn find(&self, part: &Part, from: Option<Hour>) -> Option<(&Summary, &Partial)> {
-        let entry = self.slot(part)?.entry.as_ref()?;
+    /// What was counted of the very version of a part, from `from` on. Nothing of it is held here afterwards.
+    pub(crate) fn take(&mut self, part: &Part, from: Option<Hour>) -> Option<(Summary, Partial)> {
+        let subject = self.subject(part.period);
+        let slot = self.slots.iter_mut().find(|slot| slot.subject == subject)?;
+        let entry = slot.entry.take()?;
         let is_it = entry.version == Version::of(part) && entry.reaches_back_to(from);
-        is_it.then_some((&entry.summary, &entry.ledger))
+        is_it.then_some((entry.summary, entry.ledger))
     }
 
     /// What is wrong with the cache, each thing once, however many periods it concerns.

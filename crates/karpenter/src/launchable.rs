@@ -49,8 +49,15 @@ pub fn tells_types(key: &str) -> bool {
 pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'a> {
     let requirements = &pool.requirements;
     let rules = TypeRules::of(requirements);
-    let known: Vec<_> = types.iter().filter(|kind| rules.allow(kind)).collect();
     let named_types = requirements.get(labels::INSTANCE_TYPE).finite();
+    // Where types are named, which go by name as the table does, there is no need to look through all of it.
+    let known: Vec<_> = match named_types {
+        Some(names) => {
+            let named = names.iter().filter_map(|name| types.get(name));
+            named.filter(|kind| rules.allow(kind)).collect()
+        }
+        None => types.iter().filter(|kind| rules.allow(kind)).collect(),
+    };
     let unknown_types: BTreeSet<String> = named_types
         .into_iter()
         .flatten()

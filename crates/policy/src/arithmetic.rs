@@ -223,17 +223,11 @@ fn hours(facts: &groups::Facts<'_>, group: &GroupNow, own: Option<&OwnUse>) -> V
     };
     let level = |basis: &Basis| {
         let of_hour = known.hours.get(&basis.hour)?;
-        let part = |own: &OwnUse| {
-            own.then
-                .get(&(group.id.clone(), basis.hour))
-                .copied()
-                .unwrap_or_default()
-        };
         Some(HourLevel {
             hour: basis.hour,
             used: of_hour.used,
             spill: of_hour.spill,
-            own: own.map(part),
+            own: own.map(|own| own.then(&group.id, basis.hour)),
             moved: basis.moved,
         })
     };

@@ -1,6 +1,7 @@
 //! This cluster's part of the plans' use: in the report by its tags, else by its own record; now by its live Nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::coverage::DEAREST_RATIO;
 use super::identity::Identity;
@@ -8,10 +9,10 @@ use super::peers::Demand;
 use super::prices::{Placement, Price, Prices};
 use brimful_karpenter::{InstanceTypes, Node, NodeCapacity};
 use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
-use brimful_savings_plans::nowcast::OwnUse;
+use brimful_savings_plans::nowcast::{ByScope, OwnUse};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::{family, instance_type};
-use brimful_savings_plans::utilization::Utilization;
+use brimful_savings_plans::utilization::{GroupUse, Utilization};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 
@@ -97,7 +98,15 @@ fn by_scope(
     found
 }
 
-/// Compares live Nodes with the report.
+/// What this cluster used in each hour of the report, by its tags.
+#[must_use]
+pub fn own_then(scale: &Valuation<'_>, ledger: &Ledger) -> ByScope {
+    let mut found = ByScope::new();
+    add_then(&mut found, scale, ledger, |series| scale.identity.owns(series));
+    found
+}
+
+/// Compares live Nodes with the report, in which this cluster's use is `then`.
 ///
 /// # Errors
 /// Why they cannot be compared: the report does not tell this cluster's use, or not all of it.
@@ -105,13 +114,16 @@ pub fn own_use(
     scale: &Valuation<'_>,
     ledger: &Ledger,
     utilization: &Utilization,
+    then: &Arc<ByScope>,
     nodes: &[Node],
 ) -> Result<OwnUse, String> {
     if scale.identity.cluster.is_none() && scale.identity.account.is_none() {
         return Err("the cluster's name is not known: set cluster.name in the configuration to the EKS cluster's name".to_owned());
     }
-    let mut found = OwnUse::default();
-    add_then(&mut found, scale, ledger, |series| scale.identity.owns(series));
+    let mut found = OwnUse {
+        then: Arc::clone(then),
+        ..OwnUse::default()
+    };
     let by_cluster_tag = ledger
         .series
         .iter()
@@ -142,7 +154,7 @@ fn add_now<'a>(found: &mut OwnUse, scale: &Valuation<'_>, nodes: impl Iterator<I
 }
 
 /// Adds what the series that are `known` used in each hour of the report.
-fn add_then(found: &mut OwnUse, scale: &Valuation<'_>, ledger: &Ledger, known: impl Fn(&Series) -> bool) {
+fn add_then(found: &mut ByScope, scale: &Valuation<'_>, ledger: &Ledger, known: impl Fn(&Series) -> bool) {
     let own: Vec<Option<OwnSeries>> = ledger
         .series
         .iter()
@@ -157,7 +169,12 @@ fn add_then(found: &mut OwnUse, scale: &Valuation<'_>, ledger: &Ledger, known: i
             }
         }
         for (scope, cost) in of_hour {
-            *found.then.entry((scope.clone(), cells[0].hour)).or_default() += cost;
+            if !found.contains_key(scope) {
+                found.insert(scope.clone(), BTreeMap::new());
+            }
+            if let Some(hours) = found.get_mut(scope) {
+                *hours.entry(cells[0].hour).or_default() += cost;
+            }
         }
     }
 }
@@ -165,7 +182,7 @@ fn add_then(found: &mut OwnUse, scale: &Valuation<'_>, ledger: &Ledger, known: i
 /// Adds clusters that have told their live demand: theirs now, and theirs in the report.
 pub fn add_peers(found: &mut OwnUse, scale: &Valuation<'_>, ledger: &Ledger, peers: &[&Demand]) {
     let identities: Vec<Identity> = peers.iter().map(|peer| peer.identity()).collect();
-    add_then(found, scale, ledger, |series| {
+    add_then(Arc::make_mut(&mut found.then), scale, ledger, |series| {
         // Where only names of pools tell, they may be several clusters': each use counts once.
         !scale.identity.owns(series) && identities.iter().any(|peer| peer.owns(series))
     });
@@ -210,12 +227,7 @@ fn check_tags(
         .filter_map(|node| scale.node(node))
         .map(|(_, cost, _)| cost)
         .sum();
-    let seen: Money = own
-        .then
-        .iter()
-        .filter(|((_, at), _)| *at == hour)
-        .map(|(_, cost)| *cost)
-        .sum();
+    let seen: Money = own.then.keys().map(|scope| own.then(scope, hour)).sum();
     if alive <= seen.scale(TAG_SLACK) {
         return Ok(());
     }
@@ -266,37 +278,38 @@ impl OwnSeries {
     }
 }
 
+/// Use by group and cluster, $ at SP rates.
+pub type UseByCluster = BTreeMap<GroupId, BTreeMap<String, Money>>;
+
 /// Covered use of tagged instances in mature hours, $ at SP rates, by group and cluster.
 #[must_use]
-pub fn by_cluster(ledger: &Ledger, utilization: &Utilization) -> BTreeMap<GroupId, BTreeMap<String, Money>> {
-    let mature: BTreeMap<&GroupId, BTreeSet<Hour>> = utilization
-        .groups
-        .iter()
-        .map(|group| {
-            (
-                &group.id,
-                group
-                    .hours
-                    .iter()
-                    .filter(|(_, h)| h.mature)
-                    .map(|(hour, _)| *hour)
-                    .collect(),
-            )
-        })
-        .collect();
-    let mut found: BTreeMap<GroupId, BTreeMap<String, Money>> = BTreeMap::new();
-    for cell in &ledger.cells {
-        let series = ledger.series_of(cell);
-        if let UsageClass::Covered(plan) = series.class
-            && !series.cluster.is_empty()
-            && let Some(group) = ledger.plans[plan].plan.group()
-            && mature.get(&group).is_some_and(|hours| hours.contains(&cell.hour))
-        {
-            *found
-                .entry(group)
-                .or_default()
-                .entry(series.cluster.to_string())
-                .or_default() += cell.cost();
+pub fn by_cluster(ledger: &Ledger, utilization: &Utilization) -> UseByCluster {
+    let groups = &utilization.groups;
+    let place = |series: &Series| match series.class {
+        UsageClass::Covered(plan) if !series.cluster.is_empty() => {
+            let id = ledger.plans[plan].plan.group()?;
+            groups.iter().position(|group| group.id == id)
+        }
+        _ => None,
+    };
+    let places: Vec<Option<usize>> = ledger.series.iter().map(place).collect();
+    // By series first: there are far fewer of them than cells. `None` until one counts.
+    let mut sums: Vec<Option<Money>> = vec![None; places.len()];
+    for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
+        let is_mature = |group: &GroupUse| group.hours.get(&cells[0].hour).is_some_and(|of| of.mature);
+        let mature: Vec<bool> = groups.iter().map(is_mature).collect();
+        for cell in cells {
+            let series = cell.series as usize;
+            if places[series].is_some_and(|place| mature[place]) {
+                *sums[series].get_or_insert_default() += cell.cost();
+            }
+        }
+    }
+    let mut found = UseByCluster::new();
+    for ((series, place), sum) in ledger.series.iter().zip(places).zip(sums) {
+        if let Some((place, sum)) = place.zip(sum) {
+            let clusters = found.entry(groups[place].id.clone()).or_default();
+            *clusters.entry(series.cluster.to_string()).or_default() += sum;
         }
     }
     found

@@ -7,7 +7,6 @@
 //! What plans may pay for is told by the report where it can be: usage that stood uncovered beside plans with room, hour
 //! after hour, is out of their reach (another account, with sharing off or restricted; or not covered at all).
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,23 +37,31 @@ pub(super) const DEAREST_RATIO: f64 = 0.34 / 0.28;
 
 /// Old hours, paid for by other plans than they were.
 #[derive(Debug, Clone)]
-pub struct Repaid<'a> {
-    /// Their use.
-    pub utilization: Cow<'a, Utilization>,
+pub struct Repaid {
+    /// Their use; `None` where it is what the report states.
+    changed: Option<Utilization>,
     /// What of the use in an EC2 Instance group's scope Compute plans would have paid, at the group's rates.
     pub overflow: Overflow,
+}
+
+impl Repaid {
+    /// Their use; `stated` is that in the report.
+    #[must_use]
+    pub fn utilization<'a>(&'a self, stated: &'a Utilization) -> &'a Utilization {
+        self.changed.as_ref().unwrap_or(stated)
+    }
 }
 
 /// The use of old hours as it would have been with these plans, and without what is out of their reach. `now` has every group
 /// that is to be told, those of nothing included.
 #[must_use]
-pub fn repaid<'a>(
-    utilization: &'a Utilization,
+pub fn repaid(
+    utilization: &Utilization,
     ledger: &Ledger,
     sharing: &Sharing,
     now: &Commitments,
     maturity: Duration,
-) -> Repaid<'a> {
+) -> Repaid {
     let usage = Usage::new(utilization, ledger, sharing);
     let held: Commitments = now
         .iter()
@@ -99,27 +106,21 @@ pub fn repaid<'a>(
             Some((_, after)) => after.overflow,
             None => usage.paid_by_compute(cells),
         };
-        overflow.extend(
-            beyond
-                .into_iter()
-                .map(|(group, amount)| ((group, at.hour), amount)),
-        );
+        for (group, amount) in beyond {
+            overflow.entry(group).or_default().insert(at.hour, amount);
+        }
     }
     // What ended groups paid for is in the others' hours now.
     let is_told = |group: &GroupUse| now.contains_key(&group.id) || !usage.knows(&group.id);
     is_changed |= !groups.iter().all(is_told);
     groups.retain(is_told);
     Repaid {
-        utilization: if is_changed {
-            Cow::Owned(Utilization {
-                groups,
-                horizon: utilization.horizon,
-                plans: utilization.plans.clone(),
-                warnings: utilization.warnings.clone(),
-            })
-        } else {
-            Cow::Borrowed(utilization)
-        },
+        changed: is_changed.then(|| Utilization {
+            groups,
+            horizon: utilization.horizon,
+            plans: utilization.plans.clone(),
+            warnings: utilization.warnings.clone(),
+        }),
         overflow,
     }
 }
@@ -242,6 +243,13 @@ impl Uncovered {
     }
 }
 
+/// True for a group whose plans had room in a complete hour.
+fn has_room(group: &GroupUse, hour: Hour) -> bool {
+    group.hours.get(&hour).is_some_and(|found| {
+        found.mature && found.commitment - found.used > found.commitment.scale(2.0 * ROUNDING)
+    })
+}
+
 struct Usage<'a> {
     utilization: &'a Utilization,
     kinds: Vec<Option<Kind>>,
@@ -321,15 +329,25 @@ impl<'a> Usage<'a> {
         };
         let sort_of: Vec<usize> = ledger.series.iter().map(sort_of).collect();
         let mut seen = vec![Uncovered::default(); sorts.len()];
+        let groups = &self.utilization.groups;
+        let place = |id: &GroupId| groups.iter().position(|group| group.id == *id);
+        let reached = |kind: &Kind| kind.reached.iter().filter_map(place).collect();
+        // Whether each is covered, and the groups that it reaches, by place: there are millions of cells.
+        let kinds = self.kinds.iter();
+        let kinds: Vec<Option<(bool, Vec<usize>)>> = kinds
+            .map(|kind| kind.as_ref().map(|kind| (kind.is_covered, reached(kind))))
+            .collect();
         for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-            let roomy = self.roomy(cells[0].hour);
+            let roomy: Vec<bool> = groups
+                .iter()
+                .map(|group| has_room(group, cells[0].hour))
+                .collect();
             for cell in cells {
                 let series = cell.series as usize;
-                let kind = self.kinds[series].as_ref();
-                if let Some(kind) =
-                    kind.filter(|kind| kind.reached.iter().any(|group| roomy.contains(&group)))
+                if let Some((is_covered, reached)) = &kinds[series]
+                    && reached.iter().any(|place| roomy[*place])
                 {
-                    seen[sort_of[series]].note(cell, kind.is_covered);
+                    seen[sort_of[series]].note(cell, *is_covered);
                 }
             }
         }
@@ -359,16 +377,6 @@ impl<'a> Usage<'a> {
                 .map(|(id, found)| (id.clone(), found.commitment))
                 .collect(),
         }
-    }
-
-    /// Groups whose plans had room in a complete hour.
-    fn roomy(&self, hour: Hour) -> Vec<&'a GroupId> {
-        let has_room = |found: &GroupHour| {
-            found.mature && found.commitment - found.used > found.commitment.scale(2.0 * ROUNDING)
-        };
-        let groups = self.utilization.groups.iter();
-        let roomy = groups.filter(|group| group.hours.get(&hour).is_some_and(has_room));
-        roomy.map(|group| &group.id).collect()
     }
 
     /// Whether no plan's hour lacks anything.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Duration, Timelike, Utc};
 
-use super::attribution::by_cluster;
+use super::attribution::UseByCluster;
 use super::coverage::Commitments;
 use super::critical_ratio::CriticalRatio;
 use super::identity::Identity;
@@ -86,7 +86,12 @@ impl GroupNow {
             let nowcast = nowcasts.get(&self.id)?;
             Some(nowcast.over(hours, quantile))
         };
-        (self.planned, self.planned_in_force) = (over(facts.to_fill), over(facts.nowcasts));
+        self.planned_in_force = over(facts.nowcasts);
+        self.planned = if std::ptr::eq(facts.to_fill, facts.nowcasts) {
+            self.planned_in_force
+        } else {
+            over(facts.to_fill)
+        };
         self.lookahead = hours;
         self
     }
@@ -153,6 +158,10 @@ pub struct Facts<'a> {
     pub identity: &'a Identity,
     /// Other clusters whose live demand is in the estimates.
     pub peers: &'a [&'a Demand],
+    /// Every cluster's use in the report.
+    pub by_cluster: &'a UseByCluster,
+    /// What erring about the demand costs.
+    pub ratio: CriticalRatio,
 }
 
 /// Pools whose excess consolidation may take give back within an hour what turns out to be too much. Planned for 4
@@ -174,8 +183,6 @@ pub struct Groups {
 #[must_use]
 pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
     let mut warnings = Vec::new();
-    let shares = by_cluster(facts.ledger, facts.utilization);
-    let ratio = CriticalRatio::learn(facts.ledger);
     let lookahead = facts.config.policy.lookahead.0.num_hours();
     let lookahead = usize::try_from(lookahead).unwrap_or_default().max(1);
     let groups = facts.active.iter().cloned().map(|id| {
@@ -189,7 +196,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
             planned: None,
             planned_in_force: None,
             nowcast: nowcast.cloned(),
-            ratio,
+            ratio: facts.ratio,
             share: 1.0,
             doubt: doubt(facts, use_),
             is_new: !use_.is_some_and(|use_| use_.hours.values().any(|hour| hour.mature)),
@@ -198,7 +205,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
         };
         add_plans(facts, &mut group, &mut warnings);
         group = group.over(facts, lookahead);
-        share(facts, &shares, &mut group, &mut warnings);
+        share(facts, &mut group, &mut warnings);
         group
     });
     let keeping: Vec<GroupNow> = groups.collect();
@@ -450,18 +457,13 @@ fn recent_excess(use_: &GroupUse) -> Vec<Money> {
 
 /// This cluster's part of the headroom: configured, else split with the clusters that tell their demand, else its part
 /// of the use that carries a cluster's tag.
-fn share(
-    facts: &Facts<'_>,
-    by_cluster: &BTreeMap<GroupId, BTreeMap<String, Money>>,
-    group: &mut GroupNow,
-    warnings: &mut Vec<Warning>,
-) {
+fn share(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning>) {
     if let Some(share) = facts.config.share {
         group.share = share.0;
         return;
     }
     let none = BTreeMap::new();
-    let uses = by_cluster.get(&group.id).unwrap_or(&none);
+    let uses = facts.by_cluster.get(&group.id).unwrap_or(&none);
     let own = facts.identity.cluster.as_ref();
     let others: Vec<&str> = uses
         .keys()

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod effect;
 pub mod eligibility;
 pub mod fleet;
+pub mod groundwork;
 pub mod groups;
 pub mod guards;
 pub mod history;

@@ -1,6 +1,7 @@
 //! The plan: every `NodePool` with its decision, its weight now and proposed, and the changes that follow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -9,18 +10,16 @@ use super::Decision;
 use super::annotations::set_budgets;
 use super::arithmetic::{GroupWorking, workings};
 use super::attribution::{Valuation, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
-use super::coverage::{Repaid, repaid};
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
 use super::fleet::fleet;
-use super::groups::{self, GroupNow, groups_now, in_force};
-use super::identity::Identity;
+use super::groundwork::Groundwork;
+use super::groups::{self, GroupNow, groups_now};
 use super::limits::{LimitSum, Limits};
 use super::peers::{Demand, Peers, Publication, publish};
 use super::planner::Planner;
 pub use super::planner::show_limits;
 use super::pools::Pools;
-use super::prices::Prices;
 use super::protection::{Protection, was_opened};
 use super::state::State;
 use super::top_up::TopUp;
@@ -28,7 +27,7 @@ use super::weights::show;
 use crate::settings::Settings;
 use brimful_karpenter::{InstanceTypes, Node, NodeClaim, NodePool, Pods};
 use brimful_savings_plans::ledger::Ledger;
-use brimful_savings_plans::nowcast::{Nowcast, OwnUse, nowcast};
+use brimful_savings_plans::nowcast::{ByScope, Nowcast, OwnUse};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::Utilization;
@@ -233,62 +232,48 @@ impl Proposal {
 /// Makes the plan. Equal inputs give equal plans.
 #[must_use]
 pub fn propose(inputs: &Inputs<'_>) -> Proposal {
+    propose_on(inputs, &mut Groundwork::default())
+}
+
+/// The same plan, on the groundwork of earlier ones of the same report.
+#[must_use]
+pub fn propose_on(inputs: &Inputs<'_>, groundwork: &mut Groundwork) -> Proposal {
     let machines = inputs
         .nodes
         .map(|nodes| fleet(nodes, inputs.node_claims.unwrap_or_default()));
-    let held = in_force(inputs);
-    let by = |commitments| {
-        repaid(
-            inputs.utilization,
-            inputs.ledger,
-            inputs.sharing,
-            commitments,
-            inputs.config.maturity.0,
-        )
-    };
-    // What may be filled rests on plans that are surely in force, what is given back on those that may be.
-    let surely = (held.surely != held.possibly).then(|| by(&held.surely));
-    let possibly = by(&held.possibly);
     let inputs = &Inputs {
         nodes: machines.as_deref(),
-        utilization: &possibly.utilization,
         ..*inputs
     };
-    let identity = Identity::detect(
-        &inputs.config.cluster,
-        inputs.node_pools,
-        inputs.nodes,
-        inputs.ledger,
-    );
     let types = InstanceTypes::bundled().with_nodes(inputs.nodes.unwrap_or_default());
-    let active: BTreeSet<GroupId> = held.possibly.into_keys().collect();
-    let prices = Prices::new(inputs.ledger, active.iter().chain([&GroupId::Compute]));
-    let scale = Valuation {
-        groups: &active,
-        identity: &identity,
-        types: &types,
-        prices: &prices,
+    let (ground, newest) = groundwork.of(inputs, &types);
+    let stated = inputs.utilization;
+    let inputs = &Inputs {
+        utilization: ground.possibly.utilization(stated),
+        ..*inputs
     };
+    let scale = ground.valuation(&types);
     let mut warnings = Vec::new();
-    let (own, untold) = own_part(inputs, &scale);
+    let (own, untold) = own_part(inputs, &scale, ground.own.as_ref());
     warnings.extend(untold);
     let live = inputs.nodes.map(|nodes| live_use(&scale, nodes));
     warnings.extend(inputs.peers.warnings.clone());
     let (all, peers, more) = with_peers(inputs, &scale, own.clone());
     warnings.extend(more);
-    let told = |by: &Repaid<'_>| nowcast(&by.utilization, &active, inputs.now, all.as_ref(), &by.overflow);
-    let nowcasts = told(&possibly);
-    let to_fill = surely.as_ref().map(told);
+    let estimates = ground.estimates(newest, stated, inputs.now, all.as_ref());
+    let nowcasts = &estimates.nowcasts;
     let facts = groups::Facts {
         now: inputs.now,
         config: inputs.config,
         ledger: inputs.ledger,
         utilization: inputs.utilization,
-        nowcasts: &nowcasts,
-        to_fill: to_fill.as_ref().unwrap_or(&nowcasts),
-        active: &active,
-        identity: &identity,
+        nowcasts,
+        to_fill: estimates.to_fill.as_ref().unwrap_or(nowcasts),
+        active: &ground.active,
+        identity: &ground.identity,
         peers: &peers,
+        by_cluster: &ground.by_cluster,
+        ratio: ground.ratio,
     };
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
@@ -302,7 +287,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref(), &pools);
     let launches = planner.launches();
     let (pools, mut state, more) = planner.run();
-    warnings.extend(idle(&groups.keeping, &pools, identity.region.as_deref()));
+    warnings.extend(idle(&groups.keeping, &pools, ground.identity.region.as_deref()));
     state.burn = inputs.state.burn.clone();
     if let Some(nodes) = inputs.nodes {
         record(&mut state.burn, &scale, nodes, inputs.now);
@@ -313,7 +298,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
     let demand = live.as_ref().and_then(|live| {
         publish(&Publication {
             inputs,
-            identity: &identity,
+            identity: &ground.identity,
             // Others can take this cluster's part out of the report by its tags only.
             own: own.as_ref().filter(|own| own.known.is_none()),
             live,
@@ -328,7 +313,7 @@ pub fn propose(inputs: &Inputs<'_>) -> Proposal {
         peers: peers.iter().map(|peer| peer.cluster.clone()).collect(),
         pools,
         workings,
-        nowcasts,
+        nowcasts: nowcasts.clone(),
         warnings,
         state,
         doubt: inputs.doubt.map(str::to_owned),
@@ -412,11 +397,15 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
 
 /// This cluster's part of the use, then and now: by the report's tags, else by its own record. Where the tags do not
 /// tell, a warning says so.
-fn own_part(inputs: &Inputs<'_>, scale: &Valuation<'_>) -> (Option<OwnUse>, Option<Warning>) {
-    let Some(nodes) = inputs.nodes else {
+fn own_part(
+    inputs: &Inputs<'_>,
+    scale: &Valuation<'_>,
+    then: Option<&Arc<ByScope>>,
+) -> (Option<OwnUse>, Option<Warning>) {
+    let Some((nodes, then)) = inputs.nodes.zip(then) else {
         return (None, None);
     };
-    let why = match own_use(scale, inputs.ledger, inputs.utilization, nodes) {
+    let why = match own_use(scale, inputs.ledger, inputs.utilization, then, nodes) {
         Ok(own) => return (Some(own), None),
         Err(why) => why,
     };

@@ -120,22 +120,23 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
         sum.picos() / i128::try_from(errors.len()).unwrap_or(1).max(1)
     };
     let best = tried
-        .iter()
+        .into_iter()
         .filter(|(predictor, errors)| {
             errors.len() >= ENOUGH && past.predict(*predictor, target.index(), past.newest).is_some()
         })
         .min_by_key(|(_, errors)| mean_error(errors));
-    if let Some((predictor, errors)) = best {
-        let (level, basis) = past.predict(*predictor, target.index(), past.newest)?;
+    if let Some((predictor, mut errors)) = best {
+        errors.sort_unstable_by_key(|(_, error)| *error);
+        let (level, basis) = past.predict(predictor, target.index(), past.newest)?;
         let ahead = (1..DAY).map_while(|hour| {
-            let (level, _) = past.predict(*predictor, target.index() + hour, past.newest)?;
-            let errors = near(errors, target.plus(hour));
+            let (level, _) = past.predict(predictor, target.index() + hour, past.newest)?;
+            let errors = near(&errors, target.plus(hour));
             Some(errors.into_iter().map(|error| level + error).collect())
         });
         return Some(Forecast {
-            predictor: *predictor,
+            predictor,
             level,
-            errors: near(errors, target),
+            errors: near(&errors, target),
             basis,
             ahead: ahead.collect(),
         });
@@ -161,16 +162,15 @@ fn near(errors: &[(i32, Money)], target: Hour) -> Vec<Money> {
         let apart = (hour - target.index()).rem_euclid(DAY);
         apart.min(DAY - apart) <= NEAR
     };
-    let close: Vec<Money> = errors
-        .iter()
-        .filter(|(hour, _)| is_near(*hour))
-        .map(|(_, error)| *error)
-        .collect();
-    if close.len() >= ENOUGH {
-        close
-    } else {
-        errors.iter().map(|(_, error)| *error).collect()
+    let close = || errors.iter().filter(|(hour, _)| is_near(*hour));
+    let count = close().count();
+    if count < ENOUGH {
+        return errors.iter().map(|(_, error)| *error).collect();
     }
+    // A forecast asks for each hour of a day: no list of these grows step by step.
+    let mut found = Vec::with_capacity(count);
+    found.extend(close().map(|(_, error)| *error));
+    found
 }
 
 /// Levels by hour, without gaps in the numbering.
@@ -178,8 +178,8 @@ struct Past {
     first: i32,
     newest: i32,
     levels: Vec<Option<Money>>,
-    /// Sum and count of the levels before each hour.
-    sums: Vec<(Money, usize)>,
+    /// Mean of the day that ends with each hour, if nearly all of it was seen. Every predictor of every replay asks for some.
+    means: Vec<Option<Money>>,
 }
 
 impl Past {
@@ -204,11 +204,19 @@ impl Past {
             }
             sums.push((sum, count));
         }
+        let mean = |day: &[(Money, usize)]| {
+            let ((before, none), (until, all)) = (day.first()?, day.last()?);
+            let count = all - none;
+            (count + MAY_LACK >= HOURS)
+                .then(|| Money::from_picos((*until - *before).picos() / i128::try_from(count).unwrap_or(1)))
+        };
+        // No day ends with the first hours.
+        let means = std::iter::repeat_n(None, HOURS - 1).chain(sums.windows(HOURS + 1).map(mean));
         Some(Self {
             first,
             newest,
+            means: means.collect(),
             levels,
-            sums,
         })
     }
 
@@ -217,14 +225,9 @@ impl Past {
         self.levels.get(index).copied().flatten()
     }
 
-    /// Mean of the day that ends with an hour, if nearly all of it was seen.
     fn daily_mean(&self, last: i32) -> Option<Money> {
-        let end = usize::try_from(last + 1 - self.first).ok()?;
-        let start = end.checked_sub(HOURS)?;
-        let (until, before) = (self.sums.get(end)?, self.sums.get(start)?);
-        let count = until.1 - before.1;
-        (count + MAY_LACK >= HOURS)
-            .then(|| Money::from_picos((until.0 - before.0).picos() / i128::try_from(count).unwrap_or(1)))
+        let index = usize::try_from(last - self.first).ok()?;
+        self.means.get(index).copied().flatten()
     }
 
     /// The level at `target` as it would have been forecast when `newest` was the newest hour, and from which hours.
@@ -274,16 +277,14 @@ impl Past {
         median(hours.iter().map(|(_, level, moved)| *level + *moved))
     }
 
-    /// How far a predictor would have been off in the hours that were seen since, seen − forecast, ascending.
+    /// How far a predictor would have been off in the hours that were seen since, seen − forecast.
     fn replay(&self, predictor: Predictor, lag: i32) -> Vec<(i32, Money)> {
         let mut hours = Vec::new();
         let replayed = (self.newest - REPLAYED + 1..=self.newest).filter_map(|hour| {
             let seen = self.seen(hour)?;
             Some((hour, seen - self.level(predictor, hour, hour - lag, &mut hours)?))
         });
-        let mut errors: Vec<(i32, Money)> = replayed.collect();
-        errors.sort_unstable_by_key(|(_, error)| *error);
-        errors
+        replayed.collect()
     }
 }
 

@@ -5,6 +5,7 @@
 //! `demand(now) = demand(then) − own on-demand use then + own on-demand nodes now`, all at SP rates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -46,7 +47,7 @@ pub struct Nowcast {
     /// rates as far as those are known.
     pub overflow: Money,
     /// The forecast from the report, with this cluster's part taken as it is now.
-    pub forecast: Forecast,
+    pub forecast: Arc<Forecast>,
 }
 
 impl Nowcast {
@@ -64,8 +65,8 @@ impl Nowcast {
 pub struct OwnUse {
     /// Live Nodes, $/h at the group's SP rates.
     pub now: BTreeMap<GroupId, Money>,
-    /// The same, by hour of the report.
-    pub then: BTreeMap<(GroupId, Hour), Money>,
+    /// The same, by hour of the report. It is the same in every plan that is made of one.
+    pub then: Arc<ByScope>,
     /// The hours for which it is known; `None` = all. An unknown hour counts for nothing, not as zero.
     pub known: Option<BTreeSet<Hour>>,
     /// Compute rate over Instance rate of what an EC2 Instance group's scope runs, in thousandths.
@@ -73,6 +74,12 @@ pub struct OwnUse {
 }
 
 impl OwnUse {
+    /// This cluster's part of an old hour in the scope of a group.
+    #[must_use]
+    pub fn then(&self, group: &GroupId, hour: Hour) -> Money {
+        in_hour(&self.then, group, hour)
+    }
+
     /// True where this cluster's part of an old hour is known. Where it is and has no entry, it is zero.
     #[must_use]
     pub fn knows(&self, hour: Hour) -> bool {
@@ -80,8 +87,16 @@ impl OwnUse {
     }
 }
 
+/// Use in the scopes of groups, hour by hour; none where there is no entry.
+pub type ByScope = BTreeMap<GroupId, BTreeMap<Hour, Money>>;
+
 /// Use in the scope of an EC2 Instance group that Compute plans paid for, at the Instance group's rates.
-pub type Overflow = BTreeMap<(GroupId, Hour), Money>;
+pub type Overflow = ByScope;
+
+fn in_hour(use_: &ByScope, group: &GroupId, hour: Hour) -> Money {
+    let of_hour = use_.get(group).and_then(|hours| hours.get(&hour));
+    of_hour.copied().unwrap_or_default()
+}
 
 /// Estimates every group in force that has a mature hour.
 #[must_use]
@@ -137,7 +152,7 @@ pub fn nowcast(
             low: forecast.at(LOW).or_zero().min(demand),
             high: forecast.at(HIGH).max(demand),
             method,
-            forecast,
+            forecast: Arc::new(forecast),
         };
         Some((group.id.clone(), estimate))
     });
@@ -172,8 +187,7 @@ fn corrected(scopes: &Scopes<'_>, group: &GroupUse, hour: Hour) -> Money {
 impl Scopes<'_> {
     fn own_change(&self, group: &GroupUse, hour: Hour) -> Money {
         let now = self.own.now.get(&group.id).copied().unwrap_or_default();
-        let then = self.own.then.get(&(group.id.clone(), hour));
-        now - then.copied().unwrap_or_default()
+        now - self.own.then(&group.id, hour)
     }
 
     /// What an EC2 Instance group's scope used beyond its commitment then, and would have with this cluster's part as it is
@@ -182,8 +196,7 @@ impl Scopes<'_> {
         let Some(then) = group.hours.get(&hour) else {
             return (Money::ZERO, Money::ZERO);
         };
-        let by_compute = self.overflow.get(&(group.id.clone(), hour));
-        let total = then.demand() + by_compute.copied().unwrap_or_default();
+        let total = then.demand() + in_hour(self.overflow, &group.id, hour);
         let beyond = |total: Money| (total - then.commitment).or_zero();
         (beyond(total), beyond(total + self.own_change(group, hour)))
     }
@@ -293,13 +306,10 @@ mod tests {
     #[test]
     fn live_nodes_replace_what_this_cluster_ran_then() {
         let use_ = utilization(vec![group(GroupId::Compute, 10.0, |_| 6.0)]);
-        let then = use_.groups[0]
-            .hours
-            .keys()
-            .map(|hour| ((GroupId::Compute, *hour), dollars(2.0)));
+        let then = use_.groups[0].hours.keys().map(|hour| (*hour, dollars(2.0)));
         let own = OwnUse {
             now: BTreeMap::from([(GroupId::Compute, dollars(3.5))]),
-            then: then.collect(),
+            then: Arc::new(ByScope::from([(GroupId::Compute, then.collect())])),
             ..OwnUse::default()
         };
         let found = nowcast(&use_, &all(), at(NOW), Some(&own), &Overflow::new());

@@ -182,12 +182,9 @@ impl Utilization {
                     let mut use_ = judge(*hour, amounts, terms.check);
                     use_.complete = use_.sound && hour.start() + entry_length <= mature_until;
                     use_.mature = hourly && use_.complete;
-                    let group_spill = group.as_ref().and_then(|g| {
-                        Some((
-                            spill.get(&(g.clone(), *hour))?,
-                            commitments.get(&(g.clone(), *hour))?,
-                        ))
-                    });
+                    let group_spill = group
+                        .as_ref()
+                        .and_then(|g| Some((spill.get(g)?.get(hour)?, commitments.get(g)?.get(hour)?)));
                     if let (Some(demand), Some((spill, whole))) = (use_.demand.as_mut(), group_spill) {
                         *demand += spill.share(use_.commitment.unwrap_or_default(), *whole);
                     }
@@ -275,16 +272,11 @@ fn within(a: Money, b: Money, gap: f64) -> bool {
 /// AWS applies a plan to all eligible usage of an hour. Usage left over while a group's plans are not full is
 /// therefore not eligible (another account, with sharing off or restricted), and no group's spill. Nor is usage of an
 /// account that `sharing` keeps from all plans of the group; where the ledger keeps no account, it reaches.
-fn spill(
-    ledger: &Ledger,
-    horizon: DateTime<Utc>,
-    commitments: &BTreeMap<(GroupId, Hour), Money>,
-    sharing: &Sharing,
-) -> BTreeMap<(GroupId, Hour), Money> {
+fn spill(ledger: &Ledger, horizon: DateTime<Utc>, commitments: &ByGroup, sharing: &Sharing) -> ByGroup {
     let rates = Rates::new(ledger);
     let full = full_groups(ledger, commitments);
-    // Both groups that a series could belong to, EC2 Instance first, and what a unit costs there.
-    let candidates: Vec<Vec<(GroupId, Money)>> = ledger
+    // Both groups that a series could belong to, EC2 Instance first, by place, and what a unit costs there.
+    let candidates: Vec<Vec<(usize, Money)>> = ledger
         .series
         .iter()
         .map(|series| {
@@ -306,51 +298,66 @@ fn spill(
             both.filter(reached)
                 .filter_map(|group| {
                     let rate = rates.of(&group, &key)?.rate;
-                    Some((group, rate))
+                    Some((full.iter().position(|(id, _)| *id == group)?, rate))
                 })
                 .collect()
         })
         .collect();
-    let mut spill: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
-    for cell in ledger.cells.iter().take_while(|cell| cell.hour.end() <= horizon) {
-        let exhausted = candidates[cell.series as usize]
-            .iter()
-            .map(|(group, rate)| ((group.clone(), cell.hour), rate))
-            .find(|(key, _)| full.contains(key));
-        if let Some((key, rate)) = exhausted {
-            *spill.entry(key).or_default() += cell.amount.at(*rate);
+    let mut spill = ByGroup::new();
+    let hours = ledger.cells.chunk_by(|a, b| a.hour == b.hour);
+    for cells in hours.take_while(|cells| cells[0].hour.end() <= horizon) {
+        let hour = cells[0].hour;
+        let is_full: Vec<bool> = full.iter().map(|(_, hours)| hours.contains(&hour)).collect();
+        let mut sums: Vec<Option<Money>> = vec![None; full.len()];
+        for cell in cells {
+            let of_series = candidates[cell.series as usize].iter();
+            if let Some((place, rate)) = of_series.into_iter().find(|(place, _)| is_full[*place]) {
+                *sums[*place].get_or_insert_default() += cell.amount.at(*rate);
+            }
+        }
+        for ((group, _), sum) in full.iter().zip(sums) {
+            if let Some(sum) = sum {
+                spill.entry(group.clone()).or_default().insert(hour, sum);
+            }
         }
     }
     spill
 }
 
-/// Groups and hours whose plans are used up, but for the tolerated gap.
-fn full_groups(ledger: &Ledger, commitments: &BTreeMap<(GroupId, Hour), Money>) -> BTreeSet<(GroupId, Hour)> {
-    let mut used: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
-    for entry in &ledger.plans {
-        let Some(group) = entry.plan.group() else { continue };
-        for (hour, amounts) in &entry.hours {
-            *used.entry((group.clone(), *hour)).or_default() += amounts.used.max(amounts.covered);
-        }
-    }
-    commitments
-        .iter()
-        .filter(|(key, commitment)| {
-            used.get(key)
-                .is_some_and(|used| *used >= commitment.scale(1.0 - TOLERATED_GAP))
-        })
-        .map(|(key, _)| key.clone())
-        .collect()
+/// Amounts by group and hour.
+type ByGroup = BTreeMap<GroupId, BTreeMap<Hour, Money>>;
+
+/// The hours of each group in which its plans are used up, but for the tolerated gap.
+fn full_groups(ledger: &Ledger, commitments: &ByGroup) -> Vec<(GroupId, BTreeSet<Hour>)> {
+    let used = by_group(ledger, |amounts| Some(amounts.used.max(amounts.covered)));
+    let full = |(group, commitments): (&GroupId, &BTreeMap<Hour, Money>)| {
+        let used = used.get(group)?;
+        let is_full = |hour: &Hour, commitment: &Money| {
+            let used = used.get(hour);
+            used.is_some_and(|used| *used >= commitment.scale(1.0 - TOLERATED_GAP))
+        };
+        let hours = commitments
+            .iter()
+            .filter(|(hour, commitment)| is_full(hour, commitment));
+        Some((group.clone(), hours.map(|(hour, _)| *hour).collect()))
+    };
+    commitments.iter().filter_map(full).collect()
 }
 
 /// Σ commitments by group and hour, where positive.
-fn group_commitments(ledger: &Ledger) -> BTreeMap<(GroupId, Hour), Money> {
-    let mut sums: BTreeMap<(GroupId, Hour), Money> = BTreeMap::new();
+fn group_commitments(ledger: &Ledger) -> ByGroup {
+    by_group(ledger, |amounts| amounts.commitment.filter(|c| *c > Money::ZERO))
+}
+
+/// Adds up what plans have in each hour, where they have it.
+fn by_group(ledger: &Ledger, amount: impl Fn(&PlanHour) -> Option<Money>) -> ByGroup {
+    let mut sums = ByGroup::new();
     for entry in &ledger.plans {
         let Some(group) = entry.plan.group() else { continue };
+        let hours = sums.entry(group).or_default();
         for (hour, amounts) in &entry.hours {
-            if let Some(commitment) = amounts.commitment.filter(|c| *c > Money::ZERO) {
-                *sums.entry((group.clone(), *hour)).or_default() += commitment;
+            if let Some(amount) = amount(amounts) {
+                *hours.entry(*hour).or_default() += amount;
             }
         }
     }
@@ -398,7 +405,7 @@ fn runs_steadily(ledger: &Ledger, region: &str, newest: DateTime<Utc>) -> bool {
 
 fn groups(
     plans: &[PlanUse],
-    spill: &BTreeMap<(GroupId, Hour), Money>,
+    spill: &ByGroup,
     horizons: &BTreeMap<GroupId, DateTime<Utc>>,
     maturity: Duration,
 ) -> Vec<GroupUse> {
@@ -420,9 +427,11 @@ fn groups(
                 .into_iter()
                 .flatten();
             let mature_until = *horizon - maturity;
+            let spill = spill.get(id);
             let sum = |hour: Hour| {
+                let spill = spill.and_then(|hours| hours.get(&hour));
                 let mut total = GroupHour {
-                    spill: spill.get(&(id.clone(), hour)).copied().unwrap_or_default(),
+                    spill: spill.copied().unwrap_or_default(),
                     mature: true,
                     ..GroupHour::default()
                 };

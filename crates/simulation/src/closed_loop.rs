@@ -63,10 +63,10 @@ pub fn run_configured(trace: &Trace, kind: Kind, config: &Settings, days: usize)
             let before = cluster.pool(Pool::Committed).clone();
             let scene = Scene {
                 now: time_of(step),
-                report: desk.report.as_ref(),
+                report: desk.report.as_mut(),
                 prices: trace.prices,
             };
-            policy.act(&scene, index, cluster)?;
+            policy.act(scene, index, cluster)?;
             let after = cluster.pool(Pool::Committed);
             let change = Change {
                 step,

@@ -19,12 +19,12 @@ mod brimful;
 pub use brimful::Brimful;
 
 /// What a policy sees when it acts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Scene<'a> {
     /// The clock.
     pub now: DateTime<Utc>,
     /// The report, once there is one.
-    pub report: Option<&'a Report>,
+    pub report: Option<&'a mut Report>,
     /// What a node costs.
     pub prices: Prices,
 }
@@ -43,7 +43,7 @@ pub trait Policy {
     ///
     /// # Errors
     /// The model cannot carry a change out.
-    fn act(&mut self, _scene: &Scene<'_>, _index: usize, _cluster: &mut Cluster) -> Result<()> {
+    fn act(&mut self, _scene: Scene<'_>, _index: usize, _cluster: &mut Cluster) -> Result<()> {
         Ok(())
     }
 
@@ -195,8 +195,8 @@ impl Policy for LeaveAlone {
 }
 
 /// The newest mature hour of the Compute plans.
-fn newest(scene: &Scene<'_>) -> Option<(Hour, GroupHour)> {
-    let groups = &scene.report?.utilization.groups;
+fn newest(report: &Report) -> Option<(Hour, GroupHour)> {
+    let groups = &report.utilization.groups;
     let group = groups.iter().find(|group| group.id == GroupId::Compute)?;
     let mature = group.hours.iter().rev().find(|(_, hour)| hour.mature);
     mature.map(|(hour, use_)| (*hour, *use_))
@@ -212,8 +212,8 @@ fn set_weight(cluster: &mut Cluster, weight: i32) -> Result<()> {
 struct Naive;
 
 impl Policy for Naive {
-    fn act(&mut self, scene: &Scene<'_>, _: usize, cluster: &mut Cluster) -> Result<()> {
-        let Some((_, hour)) = newest(scene) else {
+    fn act(&mut self, scene: Scene<'_>, _: usize, cluster: &mut Cluster) -> Result<()> {
+        let Some((_, hour)) = scene.report.and_then(|report| newest(report)) else {
             return Ok(());
         };
         let full = hour.used.dollars() >= hour.commitment.dollars() * 0.9999;
@@ -227,8 +227,9 @@ const FULL: f64 = 0.95;
 struct Live;
 
 impl Policy for Live {
-    fn act(&mut self, scene: &Scene<'_>, _: usize, cluster: &mut Cluster) -> Result<()> {
-        let (Some((hour, use_)), Some(report)) = (newest(scene), scene.report) else {
+    fn act(&mut self, scene: Scene<'_>, _: usize, cluster: &mut Cluster) -> Result<()> {
+        let Some(report) = scene.report else { return Ok(()) };
+        let Some((hour, use_)) = newest(report) else {
             return Ok(());
         };
         let cells = report.ledger.cells_at(hour).iter();

@@ -9,6 +9,7 @@ use super::billing::Tariff;
 use super::cluster::{Cluster, REGION};
 use super::node_pools::{INSTANCE_TYPE, Pool};
 use super::trace::{Delivery, STEPS_PER_HOUR, Trace, cluster_name, time_of};
+use brimful_policy::groundwork::Groundwork;
 use brimful_policy::settings::Settings;
 use brimful_savings_plans::ledger::{
     Cell, Granularity, Ledger, PlanHour, PlanLedger, Series, UsageClass, UsageKey,
@@ -58,6 +59,8 @@ pub struct Report {
     pub ledger: Ledger,
     /// Its use, hour by hour.
     pub utilization: Utilization,
+    /// What plans rest on that only this report tells, by cluster: it goes when the next report comes.
+    pub groundwork: BTreeMap<usize, Groundwork>,
 }
 
 impl Report {
@@ -102,6 +105,7 @@ impl Report {
         Self {
             utilization: Utilization::of(&ledger, &terms),
             ledger,
+            groundwork: BTreeMap::new(),
         }
     }
 }

@@ -250,8 +250,8 @@ impl LedgerBuilder {
         let mut all: Vec<(Series, u32)> = all.filter_map(|(series, old)| Some((series?, old))).collect();
         // Those of a part that was kept come in order, which this sort makes use of.
         all.sort();
-        let new = (0..).zip(&all).map(|(new, (_, old))| (*old, new));
-        let cells = usage.into_cells(&new.collect());
+        let order: Vec<u32> = all.iter().map(|(_, old)| *old).collect();
+        let cells = usage.into_cells(&order);
         let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok((all.into_iter().map(|(series, _)| series).collect(), cells))
     }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use super::sums::Beyond;
 use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Usage, Used, beyond};
 use crate::symbols::Symbol;
-use brimful_savings_plans::ledger::{Cell, PlanHour};
+use brimful_savings_plans::ledger::PlanHour;
 use brimful_types::Result;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
@@ -21,8 +22,8 @@ type Index = i32;
 /// Whole picodollars.
 type Picos = i128;
 
-/// The cells of an hour: of each the step from the last one's series, its amount and its cost.
-type CellsOfHour = (Index, Vec<(u32, i64, i64)>);
+/// Usage in an hour: the step from the hour before, the amount and the cost.
+type InHour = (Index, i64, i64);
 
 /// A part of a ledger. Everything in it is sorted, so that equal parts are equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,8 +34,8 @@ pub struct Partial {
     rates: Vec<(Text, Text, Text, Index, Picos)>,
     prices: Vec<(Text, Text, Index, Picos)>,
     spot_list_prices: Vec<(Text, Text, Index, Picos)>,
-    series: Vec<SeriesText>,
-    cells: Vec<CellsOfHour>,
+    /// Each series with its hours, so that all of one is added up at a time.
+    usage: Vec<(SeriesText, Vec<InHour>)>,
     newest_by_region: Vec<(Text, EndsText)>,
     covered_regions: Vec<(Text, Text, Index)>,
     newest_usage: EndsText,
@@ -148,9 +149,8 @@ impl LedgerBuilder {
             has_times,
             refunds,
         } = self.counts;
-        let (series, numbers) = sorted_series(&usage, text);
-        let cells = usage.into_cells(&numbers);
-        let cells = cells.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
+        let usage = usage_by_series(usage, text);
+        let usage = usage.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok(Partial {
             hours: plan_hours(&hours, text),
             facts: sorted(facts.iter().map(|((arn, facts, is_fee), newest)| {
@@ -159,8 +159,7 @@ impl LedgerBuilder {
             rates: rates_text(&rates, text),
             prices: prices(&on_demand, text),
             spot_list_prices: prices(&spot_list_prices, text),
-            cells: by_hour(&cells),
-            series,
+            usage,
             newest_by_region: ends_by_region(&newest_by_region, text),
             covered_regions: sorted(
                 covered_regions
@@ -264,19 +263,26 @@ fn rates_text(
     }))
 }
 
-/// All series in order, and the new number of each old one.
-fn sorted_series(
-    usage: &Usage,
+/// All series in order, each with its hours in theirs.
+fn usage_by_series(
+    usage: Usage,
     text: impl Fn(Symbol) -> Text + Copy,
-) -> (Vec<SeriesText>, FxHashMap<u32, u32>) {
-    let all_used = usage.all_used();
-    let all = usage.all_series().into_iter().zip(0..);
-    let mut series: Vec<(SeriesText, u32)> = all
-        .map(|(key, old)| (series_text(&all_used[key.used as usize], &key, text), old))
-        .collect();
-    series.sort_unstable();
-    let numbers = (0..).zip(&series).map(|(new, (_, old))| (*old, new)).collect();
-    (series.into_iter().map(|(series, _)| series).collect(), numbers)
+) -> Result<Vec<(SeriesText, Vec<InHour>)>, Beyond> {
+    let (all_used, all_series) = (usage.all_used(), usage.all_series());
+    let mut series: Vec<(SeriesText, Vec<InHour>)> = Vec::with_capacity(all_series.len());
+    for (key, sums) in all_series.into_iter().zip(usage.into_sums()) {
+        let mut before = 0;
+        let stepped = sums?.map(|(hour, amount, cost)| {
+            let step = hour
+                .index()
+                .wrapping_sub(std::mem::replace(&mut before, hour.index()));
+            (step, amount.nanos(), cost)
+        });
+        let text = series_text(&all_used[key.used as usize], &key, text);
+        series.push((text, stepped.collect()));
+    }
+    series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(series)
 }
 
 fn plan_hours(
@@ -296,20 +302,6 @@ fn ends_by_region(known: &FxHashMap<Symbol, Ends>, text: impl Fn(Symbol) -> Text
             .iter()
             .map(|(region, ends)| (text(*region), ends_text(*ends))),
     )
-}
-
-fn by_hour(cells: &[Cell]) -> Vec<CellsOfHour> {
-    cells
-        .chunk_by(|a, b| a.hour == b.hour)
-        .map(|of_hour| {
-            let mut before = 0;
-            let steps = of_hour.iter().map(|cell| {
-                let step = cell.series - std::mem::replace(&mut before, cell.series);
-                (step, cell.amount.nanos(), cell.picos)
-            });
-            (of_hour[0].hour.index(), steps.collect())
-        })
-        .collect()
 }
 
 fn ends_text(ends: Ends) -> EndsText {

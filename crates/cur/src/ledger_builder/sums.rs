@@ -67,9 +67,23 @@ impl Hours {
         Ok(())
     }
 
+    /// Adds many at once, in the order of their hours.
+    fn add_all(&mut self, mut sums: impl Iterator<Item = (Hour, Sum)>) -> Result<(), Hour> {
+        if !self.table.is_empty() {
+            return sums.try_for_each(|(hour, sum)| self.add(hour, sum));
+        }
+        self.list.reserve_exact(sums.size_hint().1.unwrap_or_default());
+        self.list.extend(sums);
+        if self.list.len() >= FEW.max(2 * self.ordered) {
+            self.order()?;
+        }
+        Ok(())
+    }
+
     /// Adds up the list, and makes a table of it where the hours lie close together.
     fn order(&mut self) -> Result<(), Hour> {
-        self.list.sort_unstable_by_key(|(hour, _)| *hour);
+        // Stable, since that sort makes use of parts that are in order.
+        self.list.sort_by_key(|(hour, _)| *hour);
         let mut beyond = None;
         self.list.dedup_by(|(hour, more), (known, sum)| {
             let same = hour == known;
@@ -130,15 +144,29 @@ impl Hours {
         Ok(self.into_sums()?.map(costs))
     }
 
+    /// Adds up what is still in the list.
+    fn settle(&mut self) -> Result<(), Hour> {
+        if self.ordered < self.list.len() {
+            return self.order();
+        }
+        Ok(())
+    }
+
     /// Each hour with usage once, in no order.
     fn into_sums(mut self) -> Result<impl Iterator<Item = (Hour, Sum)>, Hour> {
-        if self.ordered < self.list.len() {
-            self.order()?;
-        }
+        self.settle()?;
         let first = self.first;
         let hour = move |at| Hour::from_index(first.wrapping_add_unsigned(at));
         let table = (0..).zip(self.table).map(move |(at, sum)| (hour(at), sum));
         Ok(table.filter(|(_, sum)| *sum != Sum::NONE).chain(self.list))
+    }
+
+    /// The hours with usage, once all is settled.
+    fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
+        let used = (0..).zip(&self.table).filter(|(_, sum)| **sum != Sum::NONE);
+        let hour = |at| Hour::from_index(self.first.wrapping_add_unsigned(at));
+        used.map(move |(at, _)| hour(at))
+            .chain(self.list.iter().map(|(hour, _)| *hour))
     }
 }
 
@@ -189,6 +217,36 @@ impl Usage {
         added.map_err(|hour| self.beyond(series, hour))
     }
 
+    /// Adds many hours of a series, in their order: of each its amount and its cost in picodollars.
+    pub(super) fn add_all(
+        &mut self,
+        key: SeriesKey,
+        sums: impl Iterator<Item = (Hour, Quantity, i64)>,
+    ) -> Result<(), Beyond> {
+        let number = self.number_of(key);
+        let sum = |amount: Quantity, picos| Sum {
+            nanos: amount.nanos(),
+            picos,
+        };
+        let sums = sums.map(|(hour, amount, picos)| (hour, sum(amount, picos)));
+        let added = self.hours[number as usize].add_all(sums);
+        added.map_err(|hour| self.beyond(number, hour))
+    }
+
+    /// The hours of each series, in their order: of each its amount and its cost in picodollars. Series come by number.
+    pub(super) fn into_sums(
+        mut self,
+    ) -> impl Iterator<Item = Result<impl Iterator<Item = (Hour, Quantity, i64)>, Beyond>> {
+        let hours = std::mem::take(&mut self.hours);
+        (0..).zip(hours).map(move |(number, hours)| {
+            let sums = hours.into_sums().map_err(|hour| self.beyond(number, hour))?;
+            let mut sums: Vec<(Hour, Sum)> = sums.collect();
+            sums.sort_unstable_by_key(|(hour, _)| *hour);
+            let sums = sums.into_iter();
+            Ok(sums.map(|(hour, sum)| (hour, Quantity::from_nanos(sum.nanos), sum.picos)))
+        })
+    }
+
     /// Adds what another builder with the same symbols has counted.
     pub(super) fn merge(&mut self, other: Self) -> Result<(), Beyond> {
         let used = other.all_used();
@@ -226,22 +284,45 @@ impl Usage {
         by_number(&self.series)
     }
 
-    /// The cells by hour and series, of the series that get a new number.
-    pub(super) fn into_cells(mut self, numbers: &FxHashMap<u32, u32>) -> Result<Vec<Cell>, Beyond> {
-        let mut cells = Vec::new();
-        for (old, hours) in (0..).zip(std::mem::take(&mut self.hours)) {
-            let Some(series) = numbers.get(&old).copied() else {
-                continue;
-            };
-            let sums = hours.into_sums().map_err(|hour| self.beyond(old, hour))?;
-            cells.extend(sums.map(|(hour, sum)| Cell {
-                hour,
-                series,
-                amount: Quantity::from_nanos(sum.nanos),
-                picos: sum.picos,
-            }));
+    /// The cells by hour and series, of the series in that order. There are millions of cells and some hundred hours, so each
+    /// is put where it belongs instead of being sorted in.
+    pub(super) fn into_cells(mut self, order: &[u32]) -> Result<Vec<Cell>, Beyond> {
+        let mut all = std::mem::take(&mut self.hours);
+        let mut counts: FxHashMap<Hour, usize> = FxHashMap::default();
+        for old in order {
+            let hours = &mut all[*old as usize];
+            hours.settle().map_err(|hour| self.beyond(*old, hour))?;
+            for hour in hours.hours() {
+                *counts.entry(hour).or_default() += 1;
+            }
         }
-        cells.sort_unstable_by_key(|cell| (cell.hour, cell.series));
+        let mut hours: Vec<(&Hour, &mut usize)> = counts.iter_mut().collect();
+        hours.sort_unstable();
+        let mut cells = 0;
+        for (_, count) in hours {
+            cells += std::mem::replace(count, cells);
+        }
+        let mut next = counts;
+        let none = Cell {
+            hour: Hour::from_index(0),
+            series: 0,
+            amount: Quantity::ZERO,
+            picos: 0,
+        };
+        let mut cells = vec![none; cells];
+        for (series, old) in (0..).zip(order) {
+            let hours = std::mem::take(&mut all[*old as usize]);
+            for (hour, sum) in hours.into_sums().map_err(|hour| self.beyond(*old, hour))? {
+                let place = next.entry(hour).or_default();
+                cells[*place] = Cell {
+                    hour,
+                    series,
+                    amount: Quantity::from_nanos(sum.nanos),
+                    picos: sum.picos,
+                };
+                *place += 1;
+            }
+        }
         Ok(cells)
     }
 }

@@ -16,7 +16,7 @@ use crate::snapshot::Part;
 use brimful_types::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-pub(crate) const FORM: u32 = 3;
+pub(crate) const FORM: u32 = 4;
 /// No entry is larger once it is unpacked, in bytes; a million cells take 30 MiB.
 const MAX_RAW: usize = 512 << 20;
 /// Nor this many times larger than it is packed, unless it is small all the same: what somebody else has put there must
@@ -24,6 +24,8 @@ const MAX_RAW: usize = 512 << 20;
 const MAX_RATIO: usize = 512;
 const SMALL: usize = 16 << 20;
 const DIGEST: usize = 32;
+/// Of zstd: a refresh compresses millions of sums, and the next run reads them once.
+const LEVEL: i32 = 1;
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,7 +247,7 @@ pub(super) fn decode<T: Kind>(bytes: &[u8]) -> Result<T, Unreadable> {
 
 fn pack(value: &impl Serialize) -> Option<Vec<u8>> {
     let raw = postcard::to_allocvec(value).ok()?;
-    let packed = zstd::bulk::compress(&raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?;
+    let packed = zstd::bulk::compress(&raw, LEVEL).ok()?;
     if raw.len() > most_raw(packed.len()) {
         return None;
     }

@@ -31,9 +31,9 @@ pub(super) async fn count(
             .files
             .first()
             .map_or_else(String::new, |file| store.name(&file.key));
-        if let Some((summary, ledger)) = kept.find(part, from) {
+        if let Some((summary, ledger)) = kept.take(part, from) {
             tracing::debug!("{name}: taken from the cache");
-            totals.add(summary, &name)?;
+            totals.add(&summary, &name)?;
             in_window &= builder.absorb(ledger)?;
             continue;
         }
@@ -42,7 +42,7 @@ pub(super) async fn count(
             totals.add(&counted.summary, &name)?;
             let (bytes, ledger) = kept.pack(part, from, counted.summary, counted.ledger);
             packed.push((part, bytes, counted.files));
-            in_window &= builder.absorb(&ledger)?;
+            in_window &= builder.absorb(ledger)?;
             Ok(())
         }
         .await;

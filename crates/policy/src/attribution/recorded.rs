@@ -1,6 +1,7 @@
 //! This cluster's part of old hours by its own record, where the report's tags do not tell it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -8,6 +9,7 @@ use super::{OwnUse, TAG_SLACK, Valuation, add_now, add_then, billed};
 use crate::usage_record::UsageRecord;
 use brimful_karpenter::Node;
 use brimful_savings_plans::ledger::Ledger;
+use brimful_savings_plans::nowcast::ByScope;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::{GroupUse, Utilization};
 use brimful_types::hour::Hour;
@@ -52,7 +54,7 @@ pub fn recorded_use(
     nodes: &[Node],
     burn: &UsageRecord,
 ) -> Result<OwnUse, String> {
-    let mut all = OwnUse::default();
+    let mut all = ByScope::new();
     add_then(&mut all, scale, ledger, |_| true);
     let scopes = scopes(scale);
     let in_force = |id: &GroupId| scale.groups.contains(id);
@@ -66,23 +68,22 @@ pub fn recorded_use(
         .flat_map(|group| group.hours.iter().filter(|(_, of_hour)| of_hour.mature))
         .map(|(hour, _)| *hour)
         .collect();
-    let mut found = OwnUse::default();
+    let mut then = ByScope::new();
     let mut known = BTreeSet::new();
     for hour in wanted {
         let Some(costs) = burn.of(&scopes, hour) else {
             continue;
         };
-        let costs: BTreeMap<_, _> = costs
-            .into_iter()
-            .map(|(group, cost)| ((group, hour), cost))
-            .collect();
         // What the report does not hold cannot be taken out of it.
-        let is_in = |(key, cost): (&(GroupId, Hour), &Money)| {
-            *cost <= all.then.get(key).copied().unwrap_or_default().scale(TAG_SLACK)
+        let is_in = |(group, cost): (&GroupId, &Money)| {
+            let seen = all.get(group).and_then(|hours| hours.get(&hour));
+            *cost <= seen.copied().unwrap_or_default().scale(TAG_SLACK)
         };
         if costs.iter().all(is_in) {
             known.insert(hour);
-            found.then.extend(costs);
+            for (group, cost) in costs {
+                then.entry(group).or_default().insert(hour, cost);
+            }
         }
     }
     for group in groups {
@@ -98,7 +99,11 @@ pub fn recorded_use(
             ));
         }
     }
-    found.known = Some(known);
+    let mut found = OwnUse {
+        then: Arc::new(then),
+        known: Some(known),
+        ..OwnUse::default()
+    };
     add_now(&mut found, scale, billed(nodes));
     Ok(found)
 }

@@ -17,6 +17,7 @@ use brimful_types::hour::Hour;
 
 mod costs;
 mod fleet;
+mod groundwork;
 mod limits;
 mod peers;
 mod protection;

@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::trace::cluster_name;
 use brimful_policy::patch::patch;
 use brimful_policy::peers::{Note, Peers, Reader, file_name};
-use brimful_policy::plan::{Inputs, propose};
+use brimful_policy::plan::{Inputs, propose_on};
 use brimful_policy::settings::Settings;
 use brimful_policy::state::State;
 use brimful_savings_plans::sharing::Sharing;
@@ -43,7 +43,7 @@ impl Policy for Brimful {
         if self.told { Reads::Truth } else { Reads::Reports }
     }
 
-    fn act(&mut self, scene: &Scene<'_>, index: usize, cluster: &mut Cluster) -> Result<()> {
+    fn act(&mut self, scene: Scene<'_>, index: usize, cluster: &mut Cluster) -> Result<()> {
         let Some(report) = scene.report else { return Ok(()) };
         let (config, state) = &mut self.clusters[index];
         let doubt = match report.utilization.horizon {
@@ -56,7 +56,7 @@ impl Policy for Brimful {
             pools: &node_pools,
         };
         let peers = Peers::judge(reader, &self.notes, scene.now, config.peer_max_age.0);
-        let proposal = propose(&Inputs {
+        let inputs = Inputs {
             now: scene.now,
             config,
             ledger: &report.ledger,
@@ -69,7 +69,8 @@ impl Policy for Brimful {
             state,
             peers: &peers,
             doubt: doubt.as_deref(),
-        });
+        };
+        let proposal = propose_on(&inputs, report.groundwork.entry(index).or_default());
         let changing = proposal
             .pools
             .iter()

@@ -2,7 +2,7 @@
 
 use brimful_policy::patch::patch;
 use brimful_policy::peers::Peers;
-use brimful_policy::plan::{Inputs, propose};
+use brimful_policy::plan::{Inputs, propose_on};
 use brimful_policy::settings::{Grips, Settings, TopUpConfig};
 use brimful_policy::state::State;
 use brimful_policy::top_up::TopUp;
@@ -252,7 +252,7 @@ impl Brimful {
             let delivery = trace.deliveries[arrived - 1];
             self.report = Some(delivered(trace, cluster, history, delivery, &self.config));
         }
-        let Some(report) = &self.report else {
+        let Some(report) = &mut self.report else {
             return Ok(String::new());
         };
         let doubt = match report.utilization.horizon {
@@ -262,7 +262,7 @@ impl Brimful {
         let (node_pools, nodes, claims) = (cluster.node_pools(), cluster.nodes(), cluster.node_claims());
         let tops_up = self.config.top_up.nodes_per_hour > 0;
         let pods = tops_up.then(|| cluster.pods(&trace.work)).transpose()?;
-        let proposal = propose(&Inputs {
+        let inputs = Inputs {
             now,
             config: &self.config,
             ledger: &report.ledger,
@@ -275,7 +275,8 @@ impl Brimful {
             state: &self.state,
             peers: &Peers::default(),
             doubt: doubt.as_deref(),
-        });
+        };
+        let proposal = propose_on(&inputs, report.groundwork.entry(0).or_default());
         for pool in proposal
             .pools
             .iter()

@@ -1,6 +1,6 @@
 //! Adds a kept part of a ledger to what was counted, cut to the window.
 
-use super::{Amounts, CellsOfHour, ClassText, EndsText, Index, Partial, SeriesText, Text};
+use super::{Amounts, ClassText, EndsText, InHour, Index, Partial, SeriesText, Text};
 use crate::ledger_builder::merge::{Ends, Lengths, Merge, Newest, merge_into};
 use crate::ledger_builder::{Class, FACTS, LedgerBuilder, SeriesKey, Used, beyond};
 use crate::symbols::Symbol;
@@ -16,7 +16,7 @@ impl LedgerBuilder {
     ///
     /// # Errors
     /// The part is damaged, or an hour's usage or cost is beyond what one report can hold.
-    pub fn absorb(&mut self, part: &Partial) -> Result<bool> {
+    pub fn absorb(&mut self, mut part: Partial) -> Result<bool> {
         if part.reaches_beyond(self.window.as_ref()) {
             return Ok(false);
         }
@@ -48,9 +48,9 @@ impl LedgerBuilder {
                 merge_into(&mut self.counts.rates, key, Newest(hour, rate));
             }
         }
-        self.absorb_prices(part, symbol)?;
-        self.absorb_cells(part, symbol)?;
-        self.absorb_regions(part, symbol)?;
+        self.absorb_usage(std::mem::take(&mut part.usage), symbol)?;
+        self.absorb_prices(&part, symbol)?;
+        self.absorb_regions(&part, symbol)?;
         self.counts.timeless_rows += part.timeless_rows;
         self.counts.has_times |= part.has_times;
         for (arn, description, hour) in &part.refunds {
@@ -87,45 +87,29 @@ impl LedgerBuilder {
         Ok(())
     }
 
-    fn absorb_cells(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
-        let window: Vec<&CellsOfHour> = part
-            .cells
-            .iter()
-            .filter(|(hour, _)| self.keeps(Hour::from_index(*hour)))
-            .collect();
-        // A series is known here if one of its cells lies in the window, as when its rows are read. Numbered in their
-        // order, they need no sorting later.
-        let mut is_used = vec![false; part.series.len()];
-        for cells in &window {
-            for (at, ..) in stepped(cells) {
-                *is_used.get_mut(at).ok_or_else(damaged)? = true;
+    /// Series are numbered in their order here, so that they need no sorting later. One is known if some of its usage lies
+    /// in the window, as when its rows are read.
+    fn absorb_usage(
+        &mut self,
+        usage: Vec<(SeriesText, Vec<InHour>)>,
+        symbol: impl Fn(Text) -> Result<Symbol>,
+    ) -> Result<()> {
+        let window = self.window.clone();
+        let keeps = |hour: Hour| window.as_ref().is_none_or(|window| window.contains(&hour));
+        for (series, hours) in usage {
+            let mut sums = stepped(hours).filter(|(hour, ..)| keeps(*hour)).peekable();
+            if sums.peek().is_none() {
+                continue;
             }
-        }
-        let mut numbers = vec![0; part.series.len()];
-        for ((series, number), _) in part
-            .series
-            .iter()
-            .zip(&mut numbers)
-            .zip(is_used)
-            .filter(|(_, used)| *used)
-        {
-            let (used, [account, cluster, node_pool]) = of_series(series, &symbol)?;
+            let (used, [account, cluster, node_pool]) = of_series(&series, &symbol)?;
             let key = SeriesKey {
                 used: self.counts.usage.number_of_used(used),
                 account,
                 cluster,
                 node_pool,
             };
-            *number = self.counts.usage.number_of(key);
-        }
-        for cells in window {
-            let hour = Hour::from_index(cells.0);
-            for (at, amount, cost) in stepped(cells) {
-                let cost = Money::from_picos(i128::from(cost));
-                let amount = Quantity::from_nanos(amount);
-                let added = self.counts.usage.add(numbers[at], hour, amount, cost);
-                added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
-            }
+            let added = self.counts.usage.add_all(key, sums);
+            added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         }
         Ok(())
     }
@@ -181,12 +165,12 @@ impl LedgerBuilder {
     }
 }
 
-/// Series, amount and cost of each cell.
-fn stepped((_, cells): &CellsOfHour) -> impl Iterator<Item = (usize, i64, i64)> + '_ {
-    let mut at = 0_usize;
-    cells.iter().map(move |(step, amount, cost)| {
-        at = at.saturating_add(*step as usize);
-        (at, *amount, *cost)
+/// Hour, amount and cost of each sum.
+fn stepped(hours: Vec<InHour>) -> impl Iterator<Item = (Hour, Quantity, i64)> {
+    let mut at: Index = 0;
+    hours.into_iter().map(move |(step, amount, cost)| {
+        at = at.wrapping_add(step);
+        (Hour::from_index(at), Quantity::from_nanos(amount), cost)
     })
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn count(
             let damaged = || Error::unexpected("a kept part of the ledger cannot be unpacked");
             let (summary, ledger) = file.read().ok_or_else(damaged)?;
             totals.add(summary, &store.name(&object.key))?;
-            builder.absorb(&ledger)?;
+            builder.absorb(ledger)?;
             files.push(file);
         }
     }
@@ -64,7 +64,7 @@ pub(super) async fn count(
         .buffer_unordered(request.options.threads.max(1));
     while let Some((name, summary, ledger, file)) = scans.try_next().await? {
         totals.add(&summary, &name)?;
-        builder.absorb(&ledger)?;
+        builder.absorb(ledger)?;
         files.extend(file);
     }
     drop(scans);
