@@ -53,8 +53,8 @@ pub fn launchable<'a>(pool: &NodePool, types: &'a InstanceTypes) -> Launchable<'
     // Where types are named, which go by name as the table does, there is no need to look through all of it.
     let known: Vec<_> = match named_types {
         Some(names) => {
-            let named = names.iter().filter_map(|name| types.get(name));
-            named.filter(|kind| rules.allow(kind)).collect()
+            let kinds = names.iter().filter_map(|name| types.get(name));
+            kinds.filter(|kind| rules.allow(kind)).collect()
         }
         None => types.iter().filter(|kind| rules.allow(kind)).collect(),
     };

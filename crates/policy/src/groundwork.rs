@@ -4,7 +4,6 @@
 //! AWS delivers a report three times a day, and a plan is made of it every ten minutes. Whoever makes several of one report
 //! keeps its groundwork beside it, and drops it with the report.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -70,18 +69,17 @@ impl Groundwork {
     pub(super) fn of(
         &mut self,
         inputs: &Inputs<'_>,
-        types: &Cow<'static, InstanceTypes>,
+        types: &InstanceTypes,
     ) -> (&Known, &mut Option<Estimates>) {
         let held = in_force(inputs);
         let (config, pools) = (&inputs.config.cluster, inputs.node_pools);
         let identity = Identity::detect(config, pools, inputs.nodes, inputs.ledger);
-        let added = match types {
-            Cow::Owned(types) => Some(types),
-            Cow::Borrowed(_) => None,
-        };
         let holds = |known: &Known| {
             let is_told = known.own.is_some() || inputs.nodes.is_none();
-            is_told && known.held == held && known.identity == identity && known.types.as_ref() == added
+            is_told
+                && known.held == held
+                && known.identity == identity
+                && known.types.as_ref() == more_than_bundled(types)
         };
         let known = self.known.take().filter(holds);
         let known = known.unwrap_or_else(|| {
@@ -93,12 +91,7 @@ impl Groundwork {
 }
 
 impl Known {
-    fn new(
-        inputs: &Inputs<'_>,
-        held: InForce,
-        identity: Identity,
-        types: &Cow<'static, InstanceTypes>,
-    ) -> Self {
+    fn new(inputs: &Inputs<'_>, held: InForce, identity: Identity, types: &InstanceTypes) -> Self {
         let (ledger, stated) = (inputs.ledger, inputs.utilization);
         let maturity = inputs.config.maturity.0;
         let by = |plans: &Commitments| repaid(stated, ledger, inputs.sharing, plans, maturity);
@@ -117,10 +110,7 @@ impl Known {
             ratio: CriticalRatio::learn(ledger),
             // What may be filled rests on plans that are surely in force, what is given back on those that may be.
             surely: (held.surely != held.possibly).then(|| by(&held.surely)),
-            types: match types {
-                Cow::Owned(types) => Some(types.clone()),
-                Cow::Borrowed(_) => None,
-            },
+            types: more_than_bundled(types).cloned(),
             possibly,
             active,
             prices,
@@ -158,4 +148,9 @@ impl Known {
             prices: &self.prices,
         }
     }
+}
+
+/// `None` for the table that comes with the program, as it is unless Nodes add to it.
+fn more_than_bundled(types: &InstanceTypes) -> Option<&InstanceTypes> {
+    (!std::ptr::eq(types, InstanceTypes::bundled())).then_some(types)
 }

@@ -281,7 +281,7 @@ fn usage_by_series(
         let text = series_text(&all_used[key.used as usize], &key, text);
         series.push((text, stepped.collect()));
     }
-    series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    series.sort_unstable_by_key(|(series, _)| *series);
     Ok(series)
 }
 
