@@ -48,6 +48,8 @@ pub struct Config {
     pub sharing: SharingConfig,
     /// Where clusters on the same plans tell each other their live demand.
     pub coordination: CoordinationConfig,
+    /// Whom to tell what is done.
+    pub notify: NotifyConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
 }
@@ -107,7 +109,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::usage(format!("cannot read the configuration {}: {e}", path.display())))?;
         Self::parse(&text).map_err(|message| {
-            Error::usage(format!("{}: {message}", path.display()))
+            Error::usage(format!("{}: {}", path.display(), without_addresses(&message)))
                 .hint("`brimful schema` prints the keys and their types")
         })
     }
@@ -159,7 +161,7 @@ impl Config {
             uri.parse::<Place>()
                 .map_err(|e| format!("coordination.uri: {e}"))?;
         }
-        Ok(())
+        self.notify.check()
     }
 
     /// What of it decisions depend on.
@@ -189,7 +191,28 @@ impl Config {
     }
 }
 
+#[cfg(feature = "cluster")]
+pub(crate) use self::notify::is_web_address;
+pub use self::notify::{NotifyConfig, NotifyEvent, NotifyFormat, Secret, Webhook};
+/// A message shows the lines around a mistake, and an address there may be a secret.
+fn without_addresses(message: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = message;
+    while let Some(start) = rest.find("://") {
+        let (before, address) = rest.split_at(start + 3);
+        let is_web = before.ends_with("http://") || before.ends_with("https://");
+        let end = address.find(|c: char| c.is_whitespace() || "\"',}]".contains(c));
+        let end = if is_web { end.unwrap_or(address.len()) } else { 0 };
+        shown.push_str(before);
+        shown.push_str(if is_web && end > 0 { "…" } else { "" });
+        rest = &address[end..];
+    }
+    shown + rest
+}
+
 pub use brimful_cur::settings::{AthenaConfig, Bytes, CurConfig, Engine};
+
+mod notify;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ use super::state_store::{self, Held, Known, Next};
 use crate::analysis::Analysis;
 use crate::cluster::Cluster;
 use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
+#[cfg(feature = "cluster")]
+use crate::notify::{self, Facts};
 use crate::run::{ClusterView, Run};
 #[cfg(feature = "cluster")]
 use crate::telemetry::{self, Runs};
@@ -171,7 +173,10 @@ async fn validate(context: &Context, cluster: &Cluster, target: &ClusterArgs) ->
 async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: How) -> Result<Done> {
     let (interrupt, file) = (&context.interrupt, target.state.as_deref());
     let (held, known) = state_store::take(cluster, &target.namespace, file, interrupt).await?;
-    let outcome = work(context, cluster, &known, how, Some(&held)).await;
+    let mut outcome = work(context, cluster, &known, how, Some(&held)).await;
+    if let Ok(done) = &mut outcome {
+        tell(context, &known, done).await;
+    }
     // State that could not be read stays for whoever looks into it.
     let history = outcome.as_ref().map_or_else(
         |_| known.history.clone(),
@@ -202,6 +207,38 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
         output::print_error(unreleased);
     }
     Ok(done)
+}
+
+/// Tells webhooks, while the state is held: it keeps what was said. Without memory nothing is said, else it would be said
+/// again by each run.
+#[cfg(feature = "cluster")]
+async fn tell(context: &Context, known: &Known, done: &mut Done) {
+    let said = &known.state.notified;
+    let told = {
+        let facts = Facts {
+            now: context.now,
+            cluster: &context.config.cluster,
+            proposal: &done.proposal,
+            analysis: &done.analysis,
+            applied: &done.applied,
+            history: &known.history,
+        };
+        let told = async { Ok(notify::tell(&context.config.notify, &facts, said).await) };
+        match known.damage {
+            // A run that has to end gives the state back at once.
+            None => context.interrupt.or(told).await.ok(),
+            Some(_) => None,
+        }
+    };
+    let (said, warnings) = told.unwrap_or_else(|| (said.clone(), Vec::new()));
+    done.proposal.state.notified = said;
+    done.warnings.extend(warnings);
+}
+
+#[cfg(not(feature = "cluster"))]
+#[allow(clippy::unused_async, reason = "as where there is a cluster")]
+async fn tell(_: &Context, known: &Known, done: &mut Done) {
+    done.proposal.state.notified = known.state.notified.clone();
 }
 
 async fn work(

@@ -13,6 +13,7 @@ mod kills;
 mod lease;
 mod limits;
 mod modes;
+mod notify;
 mod operator;
 mod protection;
 mod refusals;

@@ -73,6 +73,7 @@ warning_codes! {
     NoState = "no-state": "The control state could not be read; the plan is made as if this were the first run.";
     NoUsage = "no-usage": "The report holds fees and no usage yet.";
     NotReconciling = "not-reconciling": "Use stated on fee rows and covered usage differ; the group is frozen.";
+    NotifyFailed = "notify-failed": "A webhook did not take what it was to be told; the run goes on without.";
     OverflowAboveSpot = "overflow-above-spot": "The overflow pool of a limited pool comes before Spot.";
     OverflowLost = "overflow-lost": "The overflow pool of a limited pool is gone, not Ready or full.";
     PlanEnding = "plan-ending": "A plan ends within the next hours; its headroom is not filled.";
