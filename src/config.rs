@@ -50,7 +50,7 @@ pub struct Config {
     pub coordination: CoordinationConfig,
     /// Whom to tell what is done.
     pub notify: NotifyConfig,
-    /// Logs.
+    /// Logs, metrics and traces.
     pub telemetry: TelemetryConfig,
 }
 
@@ -81,12 +81,17 @@ impl Default for CoordinationConfig {
     }
 }
 
-/// Logs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// Logs, metrics and traces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// How log lines look on standard error.
     pub logs: LogFormat,
+    /// The Pushgateway that each run's metrics are sent to: its address, or that with /metrics/job/….
+    pub pushgateway: Option<Secret>,
+    /// The OTLP receiver (http/protobuf) for metrics and traces, such as `http://collector:4318`.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` goes before it.
+    pub otlp: Option<Secret>,
 }
 
 /// How log lines look.
@@ -161,6 +166,12 @@ impl Config {
             uri.parse::<Place>()
                 .map_err(|e| format!("coordination.uri: {e}"))?;
         }
+        let telemetry = &self.telemetry;
+        for (key, url) in [("pushgateway", &telemetry.pushgateway), ("otlp", &telemetry.otlp)] {
+            if url.as_ref().is_some_and(|url| !is_web_address(url.reveal())) {
+                return Err(format!("telemetry.{key}: must begin with https:// or http://"));
+            }
+        }
         self.notify.check()
     }
 
@@ -191,7 +202,6 @@ impl Config {
     }
 }
 
-#[cfg(feature = "cluster")]
 pub(crate) use self::notify::is_web_address;
 pub use self::notify::{NotifyConfig, NotifyEvent, NotifyFormat, Secret, Webhook};
 /// A message shows the lines around a mistake, and an address there may be a secret.

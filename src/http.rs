@@ -33,17 +33,21 @@ struct Failed {
 /// # Errors
 /// In words: no certificates, or a proxy that is no address.
 pub(crate) fn client() -> Result<Client, String> {
-    // The same cryptography as of the other clients; with FIPS it is chosen before.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Whoever was quicker has chosen the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
+    choose_cryptography();
     let client = Client::builder()
         .timeout(TRY)
         // A redirect would hand on what is meant for one address.
         .redirect(Policy::none())
         .user_agent(concat!("brimful/", env!("CARGO_PKG_VERSION")));
     client.build().map_err(described)
+}
+
+/// The same cryptography as of the other clients; with FIPS it is chosen before.
+pub(crate) fn choose_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Whoever was quicker has chosen the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
 }
 
 /// Sends until it is taken, at most three times and ten seconds.

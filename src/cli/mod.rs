@@ -30,6 +30,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use self::args::{Cli, Command};
+#[cfg(feature = "otlp")]
+pub(crate) use self::context::PHASE;
+#[cfg(feature = "otlp")]
+pub(crate) use self::output::print_stderr as print_note;
 use self::signals::Interrupt;
 use brimful_types::{Error, ErrorKind, Result};
 

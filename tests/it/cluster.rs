@@ -21,4 +21,5 @@ mod reset;
 pub(crate) mod rights;
 mod stopping;
 mod top_up;
+mod telemetry;
 pub(crate) mod world;
