@@ -94,7 +94,11 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let (code, shown) = shown;
     #[cfg(feature = "cluster")]
     if shown.is_err() {
-        let _ = interrupt.or(async { Ok(telemetry::flush().await) }).await;
+        let flushed = async {
+            telemetry::flush().await;
+            Ok(())
+        };
+        let _ = interrupt.or(flushed).await;
     }
     let Shown {
         document, analysis, ..

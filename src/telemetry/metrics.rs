@@ -63,6 +63,7 @@ impl Page {
         if let Some(document) = document {
             of_report(&mut page, document);
             of_plans(&mut page, document);
+            of_ends(&mut page, document);
             of_groups(&mut page, document);
             of_pools(&mut page, document);
         }
@@ -189,10 +190,6 @@ fn of_report(page: &mut Page, document: &PlanDocument) {
 }
 
 fn of_plans(page: &mut Page, document: &PlanDocument) {
-    let labels = |plan: &PlanNow| {
-        let (id, kind) = (plan_id(&plan.arn), plan.kind.as_str());
-        vec![("plan", id.to_owned()), ("kind", kind.to_owned())]
-    };
     let mut of_each = |name: &str, help: &'static str, value: fn(&PlanNow) -> Option<Money>| {
         let plans = document.plans.iter();
         page.gauges(
@@ -226,6 +223,21 @@ fn of_plans(page: &mut Page, document: &PlanDocument) {
         "Estimated demand on the plan now, at its rates; more than the commitment where it overflows",
         |plan| plan.nowcast.map(|now| now.demand),
     );
+}
+
+/// When each plan's term ends.
+fn of_ends(page: &mut Page, document: &PlanDocument) {
+    let plans = document.plans.iter();
+    page.gauges(
+        "plan_end_timestamp_seconds",
+        "When the plan's term ends, since 1970",
+        plans.map(|plan| (labels(plan), plan.end.map(seconds))),
+    );
+}
+
+fn labels(plan: &PlanNow) -> Labels {
+    let (id, kind) = (plan_id(&plan.arn), plan.kind.as_str());
+    vec![("plan", id.to_owned()), ("kind", kind.to_owned())]
 }
 
 fn of_groups(page: &mut Page, document: &PlanDocument) {

@@ -39,9 +39,18 @@ enum Signal {
     Traces,
 }
 
+/// Where it goes.
+#[derive(Debug)]
+enum Target {
+    /// To where the standard variables say.
+    ByVariable,
+    /// To an address of the configuration.
+    At(String),
+}
+
 impl Signal {
-    /// Where it goes: nowhere, to where the variables say (`None`), or to an address of the configuration.
-    fn target(self, config: &Config) -> Option<Option<String>> {
+    /// Where it goes, if it is wanted at all.
+    fn target(self, config: &Config) -> Option<Target> {
         let (word, path) = match self {
             Self::Metrics => ("METRICS", "v1/metrics"),
             Self::Traces => ("TRACES", "v1/traces"),
@@ -56,10 +65,10 @@ impl Signal {
             return None;
         }
         if by_variable.iter().any(|name| setting(name).is_some()) {
-            return Some(None);
+            return Some(Target::ByVariable);
         }
         let base = config.telemetry.otlp.as_ref()?.reveal();
-        Some(Some(format!("{}/{path}", base.trim_end_matches('/'))))
+        Some(Target::At(format!("{}/{path}", base.trim_end_matches('/'))))
     }
 }
 
@@ -75,8 +84,8 @@ pub(crate) fn layer<S>(config: &Config) -> Option<impl Layer<S> + use<S>>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    let endpoint = Signal::Traces.target(config)?;
-    let provider = TRACES.get_or_init(|| traces(config, endpoint));
+    let target = Signal::Traces.target(config)?;
+    let provider = TRACES.get_or_init(|| traces(config, target));
     let layer = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(NAME))
         .with_location(false)
@@ -87,13 +96,13 @@ where
     Some(layer.with_filter(filter_fn(|span| span.target() == PHASE)))
 }
 
-fn traces(config: &Config, endpoint: Option<String>) -> SdkTracerProvider {
+fn traces(config: &Config, target: Target) -> SdkTracerProvider {
     http::choose_cryptography();
     let provider = SdkTracerProvider::builder().with_resource(resource(config));
     let exporter = SpanExporter::builder().with_http();
-    let exporter = match endpoint {
-        Some(endpoint) => exporter.with_endpoint(endpoint),
-        None => exporter,
+    let exporter = match target {
+        Target::At(address) => exporter.with_endpoint(address),
+        Target::ByVariable => exporter,
     };
     match exporter.build() {
         Ok(exporter) => provider.with_batch_exporter(exporter).build(),
@@ -111,11 +120,11 @@ pub(crate) async fn push(config: &Config, page: &Page) {
 }
 
 async fn push_metrics(config: &Config, page: &Page) {
-    let Some(endpoint) = Signal::Metrics.target(config) else {
+    let Some(target) = Signal::Metrics.target(config) else {
         return;
     };
     let (page, resource) = (page.clone(), resource(config));
-    let sent = blocking(move || send(&page, resource, endpoint)).await;
+    let sent = blocking(move || send(&page, resource, target)).await;
     if let Err(why) = sent {
         tracing::warn!("OTLP: the metrics were not taken: {why}");
     }
@@ -140,12 +149,12 @@ async fn blocking(work: impl FnOnce() -> Result<(), String> + Send + 'static) ->
 }
 
 /// All metrics at once: a provider of their own, so that what is gone is no longer reported.
-fn send(page: &Page, resource: Resource, endpoint: Option<String>) -> Result<(), String> {
+fn send(page: &Page, resource: Resource, target: Target) -> Result<(), String> {
     http::choose_cryptography();
     let exporter = MetricExporter::builder().with_http();
-    let exporter = match endpoint {
-        Some(endpoint) => exporter.with_endpoint(endpoint),
-        None => exporter,
+    let exporter = match target {
+        Target::At(address) => exporter.with_endpoint(address),
+        Target::ByVariable => exporter,
     };
     let why = Arc::<Mutex<Option<String>>>::default();
     let exporter = Explained {
