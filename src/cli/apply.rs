@@ -15,9 +15,9 @@ use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Held, Known, Next};
 use crate::analysis::Analysis;
 use crate::cluster::Cluster;
-use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
 #[cfg(feature = "cluster")]
 use crate::notify::{self, Facts};
+use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
 use crate::run::{ClusterView, Run};
 #[cfg(feature = "cluster")]
 use crate::telemetry::{self, Page, Runs};
@@ -274,6 +274,7 @@ async fn tell(context: &Context, known: &Known, done: &mut Done) {
             proposal: &done.proposal,
             analysis: &done.analysis,
             applied: &done.applied,
+            moved: done.moved.as_ref(),
             history: &known.history,
         };
         let told = async { Ok(notify::tell(&context.config.notify, &facts, said).await) };

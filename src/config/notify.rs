@@ -53,6 +53,8 @@ pub enum NotifyFormat {
 pub enum NotifyEvent {
     /// A `NodePool` was changed.
     Change,
+    /// A Spot node was given up, so that its pods move to a pool that lacks nodes.
+    Move,
     /// Nothing is decided for managed `NodePools` any more.
     Freeze,
     /// Somebody else sets back what Brimful sets.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::analysis::Analysis;
 use crate::config::NotifyEvent;
 use crate::render::headline::whole;
-use crate::render::json::{Applied, ApplyResult};
+use crate::render::json::{Applied, ApplyResult, MoveResult, Moved};
 use brimful_policy::Decision;
 use brimful_policy::groups::commitment_now;
 use brimful_policy::guards::is_contested;
@@ -30,6 +30,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) proposal: &'a Proposal,
     pub(crate) analysis: &'a Analysis,
     pub(crate) applied: &'a [Applied],
+    pub(crate) moved: Option<&'a Moved>,
     /// Changes before this run.
     pub(crate) history: &'a History,
 }
@@ -56,6 +57,12 @@ pub(super) enum Notice {
         decision: Decision,
         change: String,
         reason: String,
+    },
+    Move {
+        node_claim: String,
+        from: String,
+        to: String,
+        message: String,
     },
     Freeze {
         node_pools: Vec<String>,
@@ -100,6 +107,7 @@ impl Notice {
     pub(super) fn event(&self) -> NotifyEvent {
         match self {
             Self::Change { .. } => NotifyEvent::Change,
+            Self::Move { .. } => NotifyEvent::Move,
             Self::Freeze { .. } => NotifyEvent::Freeze,
             Self::Contest { .. } => NotifyEvent::Contest,
             Self::PlanEnding { .. } => NotifyEvent::PlanEnding,
@@ -128,6 +136,9 @@ impl Notice {
                 change,
                 reason,
             } => format!("{node_pool}: {change} ({decision}). {}", sentence(reason)),
+            Self::Move {
+                from, to, message, ..
+            } => format!("From {from} to {to}: {message}"),
             Self::Freeze { node_pools, reason } => {
                 format!("Nothing is decided for {}: {reason}", some_of(node_pools))
             }
@@ -200,7 +211,14 @@ pub(super) fn changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Notice> 
         .applied
         .iter()
         .filter(|one| one.result == ApplyResult::Patched);
-    made.filter_map(move |one| {
+    let moved = facts.moved.filter(|moved| moved.result == MoveResult::Moved);
+    let moved = moved.map(|moved| Notice::Move {
+        node_claim: moved.node_claim.clone(),
+        from: moved.from.clone(),
+        to: moved.to.clone(),
+        message: moved.message.clone(),
+    });
+    let made = made.filter_map(move |one| {
         let plan = plans.get(one.node_pool.as_str())?;
         (!plan.only_renews()).then(|| Notice::Change {
             node_pool: one.node_pool.clone(),
@@ -208,7 +226,8 @@ pub(super) fn changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Notice> 
             change: one.message.clone(),
             reason: plan.outcome.reason.clone(),
         })
-    })
+    });
+    made.chain(moved)
 }
 
 /// What lasts, by what it is remembered.

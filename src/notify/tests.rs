@@ -30,6 +30,7 @@ fn said_of(pools: Vec<NodePool>, is_whole: bool, said: &Said, now: DateTime<Utc>
         proposal: &proposal,
         analysis: &run.analysis,
         applied: &[],
+        moved: None,
         history: &History::default(),
     };
     let standing = conditions(&facts);

@@ -20,6 +20,6 @@ mod refusals;
 mod reset;
 pub(crate) mod rights;
 mod stopping;
-mod top_up;
 mod telemetry;
+mod top_up;
 pub(crate) mod world;

@@ -56,8 +56,8 @@ warning_codes! {
     Frozen = "frozen": "Nothing is decided for a pool; the reason says why.";
     Grips = "grips": "The annotation brimful.dev/grips names no grip that there is.";
     HistoryLost = "history-lost": "The history of changes could not be read; a new one is begun.";
-    InventoryUnknown = "inventory-unknown": "AWS did not list the plans that it was asked for; the report alone tells of them.";
     InBetween = "in-between": "A pool stands between a committed pool and Spot.";
+    InventoryUnknown = "inventory-unknown": "AWS did not list the plans that it was asked for; the report alone tells of them.";
     ManageLimits = "manage-limits": "The annotation brimful.dev/manage-limits is neither true nor false.";
     MissingColumns = "missing-columns": "The report lacks columns that decisions need.";
     MixedCurrencies = "mixed-currencies": "Plans are in several currencies, which do not add up.";
