@@ -21,7 +21,7 @@ export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit fixtures picture bench bench-build bench-policy control build clean
+.PHONY: help demo test test-fast e2e-long rewrite-long test-tools fmt lint audit spell fixtures picture bench bench-build bench-policy control build clean
 
 ## help: print this list
 help:
@@ -70,6 +70,11 @@ lint: need-cargo
 audit: need-cargo
 	@tests/tools/setup.sh venv
 	@tests/tools/audit.sh
+
+## spell: check spelling in code and documents
+spell:
+	@tests/tools/setup.sh venv
+	@$(TOOLS)/venv/bin/codespell
 
 ## fixtures: make the bundled fixtures again (same bytes)
 fixtures: test-tools

@@ -48,7 +48,9 @@ pub struct Config {
     pub sharing: SharingConfig,
     /// Where clusters on the same plans tell each other their live demand.
     pub coordination: CoordinationConfig,
-    /// Logs.
+    /// Whom to tell what is done.
+    pub notify: NotifyConfig,
+    /// Logs, metrics and traces.
     pub telemetry: TelemetryConfig,
 }
 
@@ -79,12 +81,17 @@ impl Default for CoordinationConfig {
     }
 }
 
-/// Logs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// Logs, metrics and traces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// How log lines look on standard error.
     pub logs: LogFormat,
+    /// The Pushgateway that each run's metrics are sent to: its address, or that with /metrics/job/….
+    pub pushgateway: Option<Secret>,
+    /// The OTLP receiver (http/protobuf) for metrics and traces, such as `http://collector:4318`.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` goes before it.
+    pub otlp: Option<Secret>,
 }
 
 /// How log lines look.
@@ -107,7 +114,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::usage(format!("cannot read the configuration {}: {e}", path.display())))?;
         Self::parse(&text).map_err(|message| {
-            Error::usage(format!("{}: {message}", path.display()))
+            Error::usage(format!("{}: {}", path.display(), without_addresses(&message)))
                 .hint("`brimful schema` prints the keys and their types")
         })
     }
@@ -159,7 +166,13 @@ impl Config {
             uri.parse::<Place>()
                 .map_err(|e| format!("coordination.uri: {e}"))?;
         }
-        Ok(())
+        let telemetry = &self.telemetry;
+        for (key, url) in [("pushgateway", &telemetry.pushgateway), ("otlp", &telemetry.otlp)] {
+            if url.as_ref().is_some_and(|url| !is_web_address(url.reveal())) {
+                return Err(format!("telemetry.{key}: must begin with https:// or http://"));
+            }
+        }
+        self.notify.check()
     }
 
     /// What of it decisions depend on.
@@ -189,7 +202,27 @@ impl Config {
     }
 }
 
+pub(crate) use self::notify::is_web_address;
+pub use self::notify::{NotifyConfig, NotifyEvent, NotifyFormat, Secret, Webhook};
+/// A message shows the lines around a mistake, and an address there may be a secret.
+fn without_addresses(message: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = message;
+    while let Some(start) = rest.find("://") {
+        let (before, address) = rest.split_at(start + 3);
+        let is_web = before.ends_with("http://") || before.ends_with("https://");
+        let end = address.find(|c: char| c.is_whitespace() || "\"',}]".contains(c));
+        let end = if is_web { end.unwrap_or(address.len()) } else { 0 };
+        shown.push_str(before);
+        shown.push_str(if is_web && end > 0 { "…" } else { "" });
+        rest = &address[end..];
+    }
+    shown + rest
+}
+
 pub use brimful_cur::settings::{AthenaConfig, Bytes, CurConfig, Engine};
+
+mod notify;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,10 @@ pub mod config;
 pub mod coordination;
 mod doctor;
 mod files;
+#[cfg(feature = "cluster")]
+mod http;
+#[cfg(feature = "cluster")]
+mod notify;
 pub mod render;
 pub mod run;
 pub mod source;

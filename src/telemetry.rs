@@ -1,7 +1,9 @@
-//! What monitoring sees of Brimful: metrics in Prometheus' text format, scraped from the operator or written to a file
-//! for node-exporter by a job.
+//! What monitoring sees of Brimful: metrics in Prometheus' text format, scraped from the operator, written to a file for
+//! node-exporter, or pushed; metrics and traces by OTLP.
 
 mod metrics;
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
 mod server;
 
 use std::collections::BTreeMap;
@@ -9,10 +11,13 @@ use std::path::Path;
 
 use chrono::{DateTime, Duration, Utc};
 
+use crate::config::Config;
 use crate::files::replace;
+use crate::http::{self, Request};
 use crate::render::json::{ApplyResult, PlanDocument};
 use brimful_types::{Error, Result};
 
+pub(crate) use metrics::Page;
 pub(crate) use server::{Health, serve};
 
 /// What became of the runs so far, beside the newest plan.
@@ -59,14 +64,50 @@ impl Runs {
             *self.patches.entry(key).or_default() += 1;
         }
     }
+}
 
-    /// Metrics of the newest plan and of the runs, in Prometheus' text format.
-    ///
-    /// # Errors
-    /// Never, as long as memory is left.
-    pub(crate) fn metrics(&self, document: Option<&PlanDocument>) -> Result<String> {
-        metrics::encode(self, document)
+/// Sends metrics and traces of a run to where they are wanted, within ten seconds. It never fails a run.
+pub(crate) async fn push(config: &Config, page: &Page, is_success: bool) {
+    let gateway = async {
+        if let Err(why) = to_pushgateway(config, page, is_success).await {
+            tracing::warn!("telemetry.pushgateway: the metrics were not taken: {why}");
+        }
+    };
+    #[cfg(feature = "otlp")]
+    tokio::join!(gateway, otlp::push(config, page));
+    #[cfg(not(feature = "otlp"))]
+    gateway.await;
+}
+
+/// Sends the traces of a run that ended without a plan. It never fails anything.
+pub(crate) async fn flush() {
+    #[cfg(feature = "otlp")]
+    otlp::flush().await;
+}
+
+/// A run that did not end well leaves the time of the last one that did, which PUT would remove.
+async fn to_pushgateway(config: &Config, page: &Page, is_success: bool) -> Result<(), String> {
+    let Some(url) = &config.telemetry.pushgateway else {
+        return Ok(());
+    };
+    let request = Request {
+        method: if is_success {
+            reqwest::Method::PUT
+        } else {
+            reqwest::Method::POST
+        },
+        content_type: "text/plain; version=0.0.4; charset=utf-8",
+        body: page.text().map_err(|error| error.to_string())?,
+    };
+    http::send(&http::client()?, &group(url.reveal()), &request).await
+}
+
+/// Where a job's metrics lie on a Pushgateway, unless that is given already.
+fn group(url: &str) -> String {
+    if url.contains("/metrics/job") {
+        return url.to_owned();
     }
+    format!("{}/metrics/job/brimful", url.trim_end_matches('/'))
 }
 
 /// When the newest run ended well by a file of metrics that stands already: a run that did not end well keeps it there,

@@ -1,10 +1,13 @@
 //! `brimful apply`: the same plan, then patches.
 
 #[cfg(feature = "cluster")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tracing::field::Empty;
+use tracing::{Instrument as _, info_span};
 
 use super::args::{ApplyArgs, ClusterArgs};
-use super::context::{Context, connect_to, own_clock};
+use super::context::{Context, PHASE, connect_to, own_clock};
 use super::output;
 use super::plan::{look, show};
 use super::send::{Sender, publish, stopped};
@@ -12,10 +15,12 @@ use super::signals::{Interrupt, Stage};
 use super::state_store::{self, Held, Known, Next};
 use crate::analysis::Analysis;
 use crate::cluster::Cluster;
+#[cfg(feature = "cluster")]
+use crate::notify::{self, Facts};
 use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
 use crate::run::{ClusterView, Run};
 #[cfg(feature = "cluster")]
-use crate::telemetry::{self, Runs};
+use crate::telemetry::{self, Page, Runs};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::{NodeCapacity, NodeClaim};
 use brimful_policy::plan::Proposal;
@@ -82,24 +87,56 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
     #[cfg(feature = "cluster")]
     let began = Instant::now();
-    let done = once(&context, &cluster, &args.cluster, how).await?;
-    let code = done.exit_code();
+    let shown = match once(&context, &cluster, &args.cluster, how).await {
+        Ok(done) => (done.exit_code(), done.into_shown()),
+        Err(error) => (error.kind().exit_code(), Err(error)),
+    };
+    let (code, shown) = shown;
+    #[cfg(feature = "cluster")]
+    if shown.is_err() {
+        let flushed = async {
+            telemetry::flush().await;
+            Ok(())
+        };
+        let _ = interrupt.or(flushed).await;
+    }
     let Shown {
         document, analysis, ..
-    } = done.into_shown()?;
+    } = shown?;
     let (format, horizon) = (args.format.output, analysis.utilization.horizon);
     show(&document, None, format, context.quiet, horizon, context.now)?;
     #[cfg(feature = "cluster")]
-    if let Some(path) = &args.metrics_file {
-        let mut runs = Runs {
-            last_success: telemetry::last_success(path),
-            ..Runs::default()
-        };
-        let took = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
-        runs.note(code, Some(&document), context.now, took);
-        telemetry::write_file(path, &runs.metrics(Some(&document))?)?;
-    }
+    report_metrics(&args, &context, code, &document, began.elapsed()).await?;
     Ok(code)
+}
+
+/// Writes the metrics of a run to the file, and sends them to where they are wanted.
+#[cfg(feature = "cluster")]
+async fn report_metrics(
+    args: &ApplyArgs,
+    context: &Context,
+    code: u8,
+    document: &PlanDocument,
+    took: Duration,
+) -> Result<()> {
+    let file = args.metrics_file.as_deref();
+    let mut runs = Runs {
+        last_success: file.and_then(telemetry::last_success),
+        ..Runs::default()
+    };
+    let took = chrono::Duration::from_std(took).unwrap_or_default();
+    runs.note(code, Some(document), context.now, took);
+    let page = Page::of(&runs, Some(document));
+    if let Some(path) = file {
+        telemetry::write_file(path, &page.text()?)?;
+    }
+    let pushed = async {
+        telemetry::push(&context.config, &page, code == 0).await;
+        Ok(())
+    };
+    // A run that has to end has done all that counts.
+    let _ = context.interrupt.or(pushed).await;
+    Ok(())
 }
 
 /// One run, whatever is printed of it.
@@ -109,10 +146,21 @@ pub(super) async fn once(
     target: &ClusterArgs,
     how: How,
 ) -> Result<Done> {
-    match how {
-        How::Validate => validate(context, cluster, target).await,
-        How::Patch | How::Observe => held(context, cluster, target, how).await,
-    }
+    let span = info_span!(target: PHASE, "run", exit_code = Empty, otel.status_code = Empty);
+    let run = async {
+        match how {
+            How::Validate => validate(context, cluster, target).await,
+            How::Patch | How::Observe => held(context, cluster, target, how).await,
+        }
+    };
+    let outcome = run.instrument(span.clone()).await;
+    let code = match &outcome {
+        Ok(done) => done.exit_code(),
+        Err(error) => error.kind().exit_code(),
+    };
+    span.record("exit_code", code);
+    span.record("otel.status_code", if code == 0 { "OK" } else { "ERROR" });
+    outcome
 }
 
 impl Done {
@@ -170,8 +218,13 @@ async fn validate(context: &Context, cluster: &Cluster, target: &ClusterArgs) ->
 /// Runs while holding the state, and gives it back whatever happens.
 async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: How) -> Result<Done> {
     let (interrupt, file) = (&context.interrupt, target.state.as_deref());
-    let (held, known) = state_store::take(cluster, &target.namespace, file, interrupt).await?;
-    let outcome = work(context, cluster, &known, how, Some(&held)).await;
+    let taken = state_store::take(cluster, &target.namespace, file, interrupt);
+    let (held, known) = taken.instrument(info_span!(target: PHASE, "take state")).await?;
+    let mut outcome = work(context, cluster, &known, how, Some(&held)).await;
+    if let Ok(done) = &mut outcome {
+        let telling = tell(context, &known, done);
+        telling.instrument(info_span!(target: PHASE, "notify")).await;
+    }
     // State that could not be read stays for whoever looks into it.
     let history = outcome.as_ref().map_or_else(
         |_| known.history.clone(),
@@ -181,7 +234,10 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
         state: Some(&done.proposal.state).filter(|_| known.damage.is_none()),
         history: &history,
     });
-    let released = state_store::give_back(held, next, interrupt).await;
+    let giving_back = state_store::give_back(held, next, interrupt);
+    let released = giving_back
+        .instrument(info_span!(target: PHASE, "give state back"))
+        .await;
     let mut done = match outcome {
         Ok(done) => done,
         Err(error) => {
@@ -193,7 +249,9 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
     };
     done.warnings.extend(known.lost.clone());
     done.unreleased = released.err();
-    publish(cluster, interrupt, events(&done, &known.state, how)).await;
+    publish(cluster, interrupt, events(&done, &known.state, how))
+        .instrument(info_span!(target: PHASE, "publish events"))
+        .await;
     // Whoever asked to stop, if only when all was done, is answered by the exit code.
     if let (None, Some(stop)) = (&done.stopped, interrupt.asked()) {
         done.stopped = Some(stopped(&stop, &patched(&done.applied), None));
@@ -202,6 +260,39 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
         output::print_error(unreleased);
     }
     Ok(done)
+}
+
+/// Tells webhooks, while the state is held: it keeps what was said. Without memory nothing is said, else it would be said
+/// again by each run.
+#[cfg(feature = "cluster")]
+async fn tell(context: &Context, known: &Known, done: &mut Done) {
+    let said = &known.state.notified;
+    let told = {
+        let facts = Facts {
+            now: context.now,
+            cluster: &context.config.cluster,
+            proposal: &done.proposal,
+            analysis: &done.analysis,
+            applied: &done.applied,
+            moved: done.moved.as_ref(),
+            history: &known.history,
+        };
+        let told = async { Ok(notify::tell(&context.config.notify, &facts, said).await) };
+        match known.damage {
+            // A run that has to end gives the state back at once.
+            None => context.interrupt.or(told).await.ok(),
+            Some(_) => None,
+        }
+    };
+    let (said, warnings) = told.unwrap_or_else(|| (said.clone(), Vec::new()));
+    done.proposal.state.notified = said;
+    done.warnings.extend(warnings);
+}
+
+#[cfg(not(feature = "cluster"))]
+#[allow(clippy::unused_async, reason = "as where there is a cluster")]
+async fn tell(_: &Context, known: &Known, done: &mut Done) {
+    done.proposal.state.notified = known.state.notified.clone();
 }
 
 async fn work(
@@ -220,10 +311,15 @@ async fn work(
         interrupt,
         dry_run: how == How::Validate,
     };
-    let (carried, proposal) = carry_out(&sender, &mut run, proposal, context.now, how).await;
+    let carrying_out = carry_out(&sender, &mut run, proposal, context.now, how);
+    let (carried, proposal) = carrying_out
+        .instrument(info_span!(target: PHASE, "patch NodePools"))
+        .await;
     let on_demand = an_on_demand_claim(&run.view);
     let mut done = carried.conclude(run, proposal, warnings);
-    moves::carry_out(&sender, &mut done, on_demand.as_deref(), context.now, how).await;
+    moves::carry_out(&sender, &mut done, on_demand.as_deref(), context.now, how)
+        .instrument(info_span!(target: PHASE, "give up Spot nodes"))
+        .await;
     Ok(done)
 }
 
@@ -247,14 +343,26 @@ async fn propose<'a>(
     known: &'a Known,
     how: How,
 ) -> Result<(Run<'a>, Proposal, Vec<Warning>)> {
-    let analysis = context.history(Detail::Usage, &context.config, None).await?;
+    let reading = context.history(Detail::Usage, &context.config, None);
+    let analysis = reading
+        .instrument(info_span!(target: PHASE, "read report"))
+        .await?;
     context.interrupt.enter(Stage::Cluster);
-    let (view, warnings) = look(cluster, &context.config).await?;
+    let looking = look(cluster, &context.config);
+    let (view, warnings) = looking
+        .instrument(info_span!(target: PHASE, "read cluster"))
+        .await?;
     context.interrupt.enter(Stage::Report);
-    let mut run = Run::gather(context.setup(known), analysis, view).await;
-    let mut proposal = run.propose();
+    let gathering = Run::gather(context.setup(known), analysis, view);
+    let mut run = gathering
+        .instrument(info_span!(target: PHASE, "ask for rates and other clusters"))
+        .await;
+    let mut proposal = info_span!(target: PHASE, "plan").in_scope(|| run.propose());
     if how != How::Validate {
-        proposal = run.publish(proposal).await;
+        let publishing = run.publish(proposal);
+        proposal = publishing
+            .instrument(info_span!(target: PHASE, "publish demand"))
+            .await;
     }
     context.interrupt.enter(Stage::Cluster);
     Ok((run, proposal, warnings))

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap_complete::{ArgValueCandidates, Shell};
 
+use super::complete::{contexts, node_pools};
 use crate::run::ClusterView;
 use brimful_cur::location::{Location, Place};
 use brimful_karpenter::manifest;
@@ -66,9 +67,13 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Print the manual page.
+    /// Print the manual page, or write one of each command.
     #[command(hide = true)]
-    Man,
+    Man {
+        /// The folder to write to.
+        #[arg(long, value_name = "DIR", env = "BRIMFUL_MAN_DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -116,7 +121,7 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "FILE", env = "BRIMFUL_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig.
-    #[arg(long, value_name = "NAME", env = "BRIMFUL_CONTEXT")]
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_CONTEXT", add = ArgValueCandidates::new(contexts))]
     pub context: Option<String>,
     /// Namespace of the control state's ConfigMap.
     #[arg(
@@ -186,8 +191,8 @@ pub struct PlanArgs {
     pub manifests: ManifestArgs,
     #[command(flatten)]
     pub format: FormatArgs<PlanOutput>,
-    /// Show how one NodePool's decision came about, line by line, instead of the table.
-    #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN")]
+    /// Show how one NodePool's decision came about, line by line, instead of the table; with -o json or yaml its numbers.
+    #[arg(long, value_name = "NODEPOOL", env = "BRIMFUL_EXPLAIN", add = ArgValueCandidates::new(node_pools))]
     pub explain: Option<String>,
     /// End with exit code 2 when something would change.
     #[arg(long, env = "BRIMFUL_EXIT_CODE", value_parser = FalseyValueParser::new())]
@@ -328,7 +333,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "DURATION", env = "BRIMFUL_HISTORY_SINCE", value_parser = parse_duration)]
     pub since: Option<chrono::Duration>,
     /// Only this NodePool. May be given several times.
-    #[arg(long, value_name = "NAME", env = "BRIMFUL_HISTORY_NODEPOOL")]
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_HISTORY_NODEPOOL", add = ArgValueCandidates::new(node_pools))]
     pub nodepool: Vec<String>,
     #[command(flatten)]
     pub format: FormatArgs<RowOutput>,
@@ -340,7 +345,7 @@ pub struct ResetArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
     /// Only this NodePool; the state of the others is kept. May be given several times.
-    #[arg(long, value_name = "NAME", env = "BRIMFUL_RESET_NODEPOOL")]
+    #[arg(long, value_name = "NAME", env = "BRIMFUL_RESET_NODEPOOL", add = ArgValueCandidates::new(node_pools))]
     pub nodepool: Vec<String>,
     #[command(flatten)]
     pub format: FormatArgs<Output>,

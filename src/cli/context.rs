@@ -3,7 +3,9 @@
 use std::num::NonZero;
 
 use chrono::{DateTime, Utc};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use super::args::{ClusterArgs, Common};
 use super::output;
@@ -125,7 +127,7 @@ impl Context {
 pub(crate) fn configuration(common: &Common) -> Result<Config> {
     let config = common.config.as_deref().map(Config::load).transpose()?;
     let config = config.unwrap_or_default();
-    start_logs(config.telemetry.logs, common.quiet, common.verbose);
+    start_logs(&config, common.quiet, common.verbose);
     Ok(config)
 }
 
@@ -192,26 +194,31 @@ pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-pub(crate) fn start_logs(format: LogFormat, quiet: bool, verbose: u8) {
+/// Spans of this target are the phases of a run: traces have them, logs don't.
+pub(crate) const PHASE: &str = "phase";
+
+pub(crate) fn start_logs(config: &Config, quiet: bool, verbose: u8) {
     // The libraries below talk of requests, headers and retries: only on request.
     let filter = match (quiet, verbose) {
         (true, _) => "error",
         // What it warns of are credentials that fail: reported in Brimful's own words, and without what a program said.
         (_, 0) => "warn,aws_config=error,brimful=info",
         (_, 1) => "warn,aws_config=error,brimful=debug",
-        _ => "debug",
+        _ => "debug,phase=off",
     };
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(|| output::LogLines);
-    // A second subscriber in one process is a test's; the first one stays.
-    let _ = match format {
-        LogFormat::Text => logs.compact().without_time().with_target(false).try_init(),
+    let lines = fmt::layer().with_writer(|| output::LogLines);
+    let lines = match config.telemetry.logs {
+        LogFormat::Text => lines.compact().without_time().with_target(false).boxed(),
         LogFormat::Json => {
             output::log_json();
             // A defect, too, is one line of JSON.
             std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-            logs.json().with_ansi(false).try_init()
+            lines.json().with_ansi(false).boxed()
         }
     };
+    let lines = tracing_subscriber::registry().with(lines.with_filter(EnvFilter::new(filter)));
+    #[cfg(feature = "otlp")]
+    let lines = lines.with(crate::telemetry::otlp::layer(config));
+    // A second subscriber in one process is a test's, or that of a later run; the first one stays.
+    let _ = lines.try_init();
 }

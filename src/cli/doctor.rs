@@ -80,7 +80,7 @@ async fn settings(common: &Common, interrupt: Interrupt, checks: &mut Vec<Check>
             (Config::default(), true)
         }
     };
-    start_logs(config.telemetry.logs, common.quiet, common.verbose);
+    start_logs(&config, common.quiet, common.verbose);
     if !broken {
         checks.push(configuration(&config, common.config.as_deref()));
     }

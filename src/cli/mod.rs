@@ -3,6 +3,7 @@
 mod apply;
 pub mod args;
 mod backtest;
+mod complete;
 mod context;
 #[cfg(feature = "demo")]
 mod demo;
@@ -20,16 +21,21 @@ mod signals;
 mod state_store;
 mod utilization;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use clap::error::ErrorKind as ClapError;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use self::args::{Cli, Command};
+#[cfg(feature = "otlp")]
+pub(crate) use self::context::PHASE;
+#[cfg(feature = "otlp")]
+pub(crate) use self::output::print_stderr as print_note;
 use self::signals::Interrupt;
 use brimful_types::{Error, ErrorKind, Result};
 
@@ -41,7 +47,14 @@ const STACK: usize = 8 << 20;
 /// Runs the program; everything that goes wrong is said on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    #[cfg(feature = "fips")]
+    if rustls::crypto::default_fips_provider().install_default().is_err() {
+        return fail(&Error::unexpected(
+            "the FIPS cryptography cannot be used: another was chosen before",
+        ));
+    }
+    complete::answer();
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             let asked = matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion);
@@ -50,12 +63,6 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked { 0 } else { USAGE });
         }
     };
-    #[cfg(feature = "fips")]
-    if rustls::crypto::default_fips_provider().install_default().is_err() {
-        return fail(&Error::unexpected(
-            "the FIPS cryptography cannot be used: another was chosen before",
-        ));
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::unexpected("cannot start").source(error)),
@@ -67,6 +74,18 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
     }
+}
+
+/// As the plugin `kubectl-brimful` it is called `kubectl brimful`, also in its own messages.
+fn parse() -> Result<Cli, clap::Error> {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let called = Path::new(&called).file_stem().unwrap_or_default();
+    let mut command = Cli::command();
+    if called == "kubectl-brimful" {
+        command = command.bin_name("kubectl brimful");
+    }
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// Runs the command on a thread of its own: one that is stuck (in a system call, in a pipe that nobody reads) is left
@@ -104,8 +123,9 @@ async fn run(command: Command, timeout: Duration, interrupt: Interrupt) -> Resul
         #[cfg(feature = "demo")]
         Command::Demo(args) => interrupt.or(demo::run(args)).await,
         Command::Schema => output::print(&schema()).map(|()| 0),
-        Command::Completions { shell } => output::print(&completions(shell)).map(|()| 0),
-        Command::Man => output::print(&man()?).map(|()| 0),
+        Command::Completions { shell } => output::print(&complete::script(shell)?).map(|()| 0),
+        Command::Man { dir: None } => output::print(&man()?).map(|()| 0),
+        Command::Man { dir: Some(dir) } => manual(&dir).map(|()| 0),
     }
 }
 
@@ -114,18 +134,25 @@ fn schema() -> String {
     format!("{:#}\n", schema.as_value())
 }
 
-fn completions(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "brimful", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
 fn man() -> Result<String> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command())
         .render(&mut page)
         .map_err(|e| Error::unexpected("cannot write the manual page").source(e))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// A page of each command.
+fn manual(dir: &Path) -> Result<()> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(program, dir))
+        .map_err(|error| {
+            Error::usage(format!("cannot write the manual pages to {}", dir.display()))
+                .source(error)
+                .hint("set --dir to a folder that may be written")
+        })
 }
 
 fn fail(error: &Error) -> ExitCode {

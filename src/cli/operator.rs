@@ -17,9 +17,10 @@ use super::output;
 use super::signals::Interrupt;
 use super::state_store::holder;
 use crate::cluster::{Cluster, Leadership};
+use crate::config::Config;
 use crate::render::html;
 use crate::render::json::{ApplyResult, PlanDocument};
-use crate::telemetry::{Health, serve};
+use crate::telemetry::{self, Health, serve};
 use brimful_cur::location::Place;
 use brimful_karpenter::cluster::LEADER_LEASE;
 use brimful_types::warning::Warning;
@@ -35,7 +36,7 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
     let interval = args.interval.to_std().unwrap_or_default();
     let health = Health::new(timeout + interval.max(PAUSE) + Duration::from_mins(1));
     // A mistake in flags or configuration ends the process; later ones, such as a report that is late, end a run.
-    configuration(&args.common)?;
+    let config = configuration(&args.common)?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
         Error::usage(format!("cannot listen on {}", args.listen))
             .source(error)
@@ -56,6 +57,7 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
         health,
         warned: BTreeSet::new(),
         kept,
+        config,
     };
     operator.work(election, &interrupt).await;
     Ok(0)
@@ -100,6 +102,8 @@ struct Operator {
     /// The warnings of the newest run: only new ones are logged.
     warned: BTreeSet<Warning>,
     kept: Kept,
+    /// As it was at the start: where metrics and traces are sent.
+    config: Config,
 }
 
 impl Operator {
@@ -159,6 +163,13 @@ impl Operator {
         self.health.ran(document, page, |runs, document| {
             runs.note(code, document, wall_clock(), took);
         });
+        let page = self.health.metrics();
+        let pushed = async {
+            telemetry::push(&self.config, &page, code == 0).await;
+            Ok(())
+        };
+        // Nothing is lost but metrics if the process has to end.
+        let _ = interrupt.or(pushed).await;
     }
 
     async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument, Option<String>)> {

@@ -70,6 +70,14 @@ pub(crate) fn logs_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
+/// Where the codes of warnings are explained: on the site, if the build names one, else in the repository.
+fn page_of_codes() -> String {
+    match option_env!("BRIMFUL_DOCS") {
+        Some(site) => format!("{site}/reference/warnings.html"),
+        None => "docs/reference/warnings.md".to_owned(),
+    }
+}
+
 /// Prints warnings on standard error.
 pub(crate) fn print_warnings(warnings: &[Warning]) {
     if logs_json() {
@@ -99,6 +107,10 @@ pub(crate) fn print_warnings(warnings: &[Warning]) {
             "{CAUTION}warning{CAUTION:#} {FAINT}[{}]{FAINT:#}\n{text}",
             warning.code
         ));
+    }
+    if !warnings.is_empty() {
+        let page = page_of_codes();
+        print_stderr(&format!("{FAINT}→ what each code means: {page}{FAINT:#}\n"));
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);
     let format = args.format.output;
-    let explained = args.explain.filter(|_| format == PlanOutput::Table);
+    let explained = args.explain.filter(|_| format != PlanOutput::Markdown);
     match explained.and_then(|name| proposal.pools.iter().find(|plan| plan.pool.name == name)) {
         Some(plan) => {
             let inputs = explain::Inputs {
@@ -38,9 +38,15 @@ pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
                 config: &context.config,
                 proposal: &proposal,
             };
-            output::print(&explain::render(&inputs, plan, output::width()))?;
-            if !context.quiet {
-                print_warnings_about(&plan.pool.name, &document.warnings);
+            match format {
+                PlanOutput::Json => output::print_json(&explain::json(&inputs, plan, &document))?,
+                PlanOutput::Yaml => output::print_yaml(&explain::json(&inputs, plan, &document))?,
+                PlanOutput::Table | PlanOutput::Markdown => {
+                    output::print(&explain::render(&inputs, plan, output::width()))?;
+                    if !context.quiet {
+                        print_warnings_about(&plan.pool.name, &document.warnings);
+                    }
+                }
             }
         }
         None => {

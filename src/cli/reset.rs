@@ -12,7 +12,7 @@ use super::send::{Sender, Sent, publish, stopped};
 use super::signals::Interrupt;
 use super::state_store::Next;
 use super::{output, state_store};
-use crate::config::LogFormat;
+use crate::config::Config;
 use crate::render::json::{Applied, ApplyResult};
 use crate::render::plan_table::applied_line;
 use brimful_karpenter::NodePool;
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: ResetArgs, interrupt: Interrupt) -> Result<u8> {
         format,
         quiet,
     } = args;
-    start_logs(LogFormat::Text, quiet, 0);
+    start_logs(&Config::default(), quiet, 0);
     let cluster = interrupt.or(connect_to(&target, &interrupt)).await?;
     // Held, so that no run patches again what is being given back.
     let file = target.state.as_deref();

@@ -30,6 +30,11 @@ pub enum Cluster {}
 pub enum StateLease {}
 
 impl Cluster {
+    /// None.
+    pub fn contexts(_: Option<&Path>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Refuses.
     ///
     /// # Errors

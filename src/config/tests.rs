@@ -46,3 +46,36 @@ fn a_blackout_may_run_over_midnight() {
     assert!(!blackout.covers(at("2026-11-21T23:00:00Z")));
     assert!(!blackout.covers(at("2026-11-20T05:00:00Z")));
 }
+
+#[test]
+fn a_webhook_has_one_address_which_no_message_repeats() {
+    for (text, said) in [
+        (
+            "notify: {webhooks: [{}]}",
+            "notify.webhooks[0]: set one of url and urlFile",
+        ),
+        (
+            "notify: {webhooks: [{url: 'hush'}]}",
+            "notify.webhooks[0].url: must begin",
+        ),
+        (
+            "notify: {webhooks: [{url: 'https://hush', urlFile: /a}]}",
+            "set one of",
+        ),
+        (
+            "notify: {webhooks: [{url: 'https://a/hush', evets: []}]}",
+            "evets",
+        ),
+        (
+            "notify:\n  webhooks:\n    - url: https://a/hush\n      format: slak\n",
+            "slak",
+        ),
+    ] {
+        let error = without_addresses(&Config::parse(text).unwrap_err());
+        assert!(error.contains(said) && !error.contains("hush"), "{text}: {error}");
+    }
+    let config = Config::parse("notify: {webhooks: [{url: 'https://a/hush', format: slack}]}").unwrap();
+    assert!(!format!("{config:?}").contains("hush"));
+    let kept = "see s3://bucket/prefix and https://…";
+    assert_eq!(without_addresses("see s3://bucket/prefix and https://a/b"), kept);
+}

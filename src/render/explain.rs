@@ -16,7 +16,10 @@ use brimful_savings_plans::nowcast::{Method, Nowcast};
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::money::Money;
 
+mod json;
 mod steering;
+
+pub(crate) use self::json::json;
 
 /// Columns before the text of a line.
 const INDENT: usize = 15;

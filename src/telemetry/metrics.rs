@@ -20,33 +20,99 @@ use brimful_types::money::Money;
 use brimful_types::{Error, Result};
 
 /// Labels, by name.
-type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 /// A value that goes up and down.
 type Float = Gauge<f64, AtomicU64>;
+/// What every name begins with.
+const PREFIX: &str = "brimful";
+
+/// A metric of one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Metric {
+    /// Without the prefix, and of a counter without `_total`.
+    name: String,
+    pub(super) help: &'static str,
+    pub(super) values: Values,
+}
+
+/// Its values; those that are not known are left out.
+#[derive(Debug, Clone)]
+pub(super) enum Values {
+    Gauge(Vec<(Labels, f64)>),
+    Counter(Vec<(Labels, u64)>),
+}
+
+impl Metric {
+    /// `brimful_…`.
+    pub(super) fn full_name(&self) -> String {
+        format!("{PREFIX}_{}", self.name)
+    }
+}
 
 /// The metrics of one moment.
-struct Page {
-    registry: Registry,
-    /// Name and help of each, also of those without a value.
-    described: Vec<(String, &'static str)>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Page {
+    pub(super) metrics: Vec<Metric>,
 }
 
 impl Page {
-    /// Values of one metric; a value that is not known is left out.
+    /// Of the newest plan and of the runs.
+    pub(crate) fn of(runs: &Runs, document: Option<&PlanDocument>) -> Self {
+        let mut page = Self::default();
+        of_runs(&mut page, runs);
+        if let Some(document) = document {
+            of_report(&mut page, document);
+            of_plans(&mut page, document);
+            of_ends(&mut page, document);
+            of_groups(&mut page, document);
+            of_pools(&mut page, document);
+        }
+        page
+    }
+
+    /// In Prometheus' text format.
+    ///
+    /// # Errors
+    /// Never, as long as memory is left.
+    pub(crate) fn text(&self) -> Result<String> {
+        let mut registry = Registry::with_prefix(PREFIX);
+        for metric in &self.metrics {
+            match &metric.values {
+                Values::Gauge(values) => {
+                    let family = Family::<Labels, Float>::default();
+                    for (labels, value) in values {
+                        family.get_or_create(labels).set(*value);
+                    }
+                    registry.register(&metric.name, metric.help, family);
+                }
+                Values::Counter(values) => {
+                    let family = Family::<Labels, Counter>::default();
+                    for (labels, value) in values {
+                        family
+                            .get_or_create(labels)
+                            .inner()
+                            .store(*value, Ordering::Relaxed);
+                    }
+                    registry.register(&metric.name, metric.help, family);
+                }
+            }
+        }
+        let mut text = String::new();
+        let failed = |error: fmt::Error| Error::unexpected("cannot encode the metrics").source(error);
+        encode_text(&mut text, &registry).map_err(failed)?;
+        Ok(text)
+    }
+
     fn gauges(
         &mut self,
         name: &str,
         help: &'static str,
         values: impl IntoIterator<Item = (Labels, Option<f64>)>,
     ) {
-        let family = Family::<Labels, Float>::default();
-        for (labels, value) in values {
-            if let Some(value) = value {
-                family.get_or_create(&labels).set(value);
-            }
-        }
-        self.described.push((name.to_owned(), help));
-        self.registry.register(name, help, family);
+        let known = values
+            .into_iter()
+            .filter_map(|(labels, value)| Some((labels, value?)));
+        self.add(name, help, Values::Gauge(known.collect()));
     }
 
     fn gauge(&mut self, name: &str, help: &'static str, value: Option<f64>) {
@@ -54,40 +120,13 @@ impl Page {
     }
 
     fn counters(&mut self, name: &str, help: &'static str, values: impl IntoIterator<Item = (Labels, u64)>) {
-        let family = Family::<Labels, Counter>::default();
-        for (labels, value) in values {
-            family
-                .get_or_create(&labels)
-                .inner()
-                .store(value, Ordering::Relaxed);
-        }
-        self.described.push((format!("{name}_total"), help));
-        self.registry.register(name, help, family);
+        self.add(name, help, Values::Counter(values.into_iter().collect()));
     }
-}
 
-/// Everything, in Prometheus' text format.
-pub(super) fn encode(runs: &Runs, document: Option<&PlanDocument>) -> Result<String> {
-    let page = page(runs, document);
-    let mut text = String::new();
-    let failed = |error: fmt::Error| Error::unexpected("cannot encode the metrics").source(error);
-    encode_text(&mut text, &page.registry).map_err(failed)?;
-    Ok(text)
-}
-
-fn page(runs: &Runs, document: Option<&PlanDocument>) -> Page {
-    let mut page = Page {
-        registry: Registry::with_prefix("brimful"),
-        described: Vec::new(),
-    };
-    of_runs(&mut page, runs);
-    if let Some(document) = document {
-        of_report(&mut page, document);
-        of_plans(&mut page, document);
-        of_groups(&mut page, document);
-        of_pools(&mut page, document);
+    fn add(&mut self, name: &str, help: &'static str, values: Values) {
+        let name = name.to_owned();
+        self.metrics.push(Metric { name, help, values });
     }
-    page
 }
 
 fn of_runs(page: &mut Page, runs: &Runs) {
@@ -151,10 +190,6 @@ fn of_report(page: &mut Page, document: &PlanDocument) {
 }
 
 fn of_plans(page: &mut Page, document: &PlanDocument) {
-    let labels = |plan: &PlanNow| {
-        let (id, kind) = (plan_id(&plan.arn), plan.kind.as_str());
-        vec![("plan", id.to_owned()), ("kind", kind.to_owned())]
-    };
     let mut of_each = |name: &str, help: &'static str, value: fn(&PlanNow) -> Option<Money>| {
         let plans = document.plans.iter();
         page.gauges(
@@ -188,6 +223,21 @@ fn of_plans(page: &mut Page, document: &PlanDocument) {
         "Estimated demand on the plan now, at its rates; more than the commitment where it overflows",
         |plan| plan.nowcast.map(|now| now.demand),
     );
+}
+
+/// When each plan's term ends.
+fn of_ends(page: &mut Page, document: &PlanDocument) {
+    let plans = document.plans.iter();
+    page.gauges(
+        "plan_end_timestamp_seconds",
+        "When the plan's term ends, since 1970",
+        plans.map(|plan| (labels(plan), plan.end.map(seconds))),
+    );
+}
+
+fn labels(plan: &PlanNow) -> Labels {
+    let (id, kind) = (plan_id(&plan.arn), plan.kind.as_str());
+    vec![("plan", id.to_owned()), ("kind", kind.to_owned())]
 }
 
 fn of_groups(page: &mut Page, document: &PlanDocument) {
@@ -309,7 +359,7 @@ mod tests {
             DateTime::UNIX_EPOCH,
             chrono::Duration::milliseconds(1500),
         );
-        let text = encode(&runs, Some(&document)).unwrap();
+        let text = Page::of(&runs, Some(&document)).text().unwrap();
         for line in [
             "brimful_runs_total{exit_code=\"5\"} 1",
             "brimful_run_last_timestamp_seconds 0.0",
@@ -339,14 +389,18 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "the way to write the page anew")]
     fn the_reference_names_every_metric() {
-        let described = page(&Runs::default(), Some(&document())).described;
+        let page = Page::of(&Runs::default(), Some(&document()));
         let mut text = String::from(
             "# Metrics\n\nMade from the code (`BRIMFUL_WRITE_DOCS=1 cargo test --lib telemetry`). The operator serves them at `/metrics`; \
-             `apply --metrics-file FILE` writes them for node-exporter. Money is in dollars per hour. What is not known has no \
+             `apply --metrics-file FILE` writes them for node-exporter; `telemetry.pushgateway` and `telemetry.otlp` send them. Money is in dollars per hour. What is not known has no \
              value: it is never 0.\n\n| metric | meaning |\n| --- | --- |\n",
         );
-        for (name, help) in described {
-            let _ = writeln!(text, "| `brimful_{name}` | {help} |");
+        for metric in page.metrics {
+            let end = match metric.values {
+                Values::Counter(_) => "_total",
+                Values::Gauge(_) => "",
+            };
+            let _ = writeln!(text, "| `{}{end}` | {} |", metric.full_name(), metric.help);
         }
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/metrics.md");
         if std::env::var("BRIMFUL_WRITE_DOCS").is_ok() {

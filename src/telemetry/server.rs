@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::Runs;
+use super::{Page, Runs};
 use crate::render::json::PlanDocument;
 
 /// Prometheus' text format with an end mark.
@@ -87,6 +87,12 @@ impl Health {
         }
     }
 
+    /// The metrics as they are now.
+    pub(crate) fn metrics(&self) -> Page {
+        let seen = self.seen();
+        Page::of(&seen.runs, seen.document.as_ref())
+    }
+
     fn is_alive(&self) -> bool {
         self.seen().beat.elapsed() < self.patience
     }
@@ -113,8 +119,7 @@ async fn page(State(health): State<Health>) -> Response {
 }
 
 async fn metrics(State(health): State<Health>) -> Response {
-    let seen = health.seen();
-    match seen.runs.metrics(seen.document.as_ref()) {
+    match health.metrics().text() {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

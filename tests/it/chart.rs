@@ -215,6 +215,31 @@ fn the_network_policy_lets_nobody_in_and_only_dns_https_and_the_identity_agent_o
 }
 
 #[test]
+fn the_addresses_of_webhooks_come_from_secrets() {
+    let hook = "config.notify.webhooks[0].urlFile=/etc/brimful-secrets/slack/url";
+    for values in [
+        vec!["secrets={slack}", hook],
+        vec!["secrets={slack}", hook, "operator.enabled=true"],
+    ] {
+        let all = rendered(&values);
+        let (job, operator) = (of_kind(&all, "CronJob"), of_kind(&all, "Deployment"));
+        let pod = match job.first() {
+            Some(job) => &job["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+            None => &operator[0]["spec"]["template"]["spec"],
+        };
+        let volume = json!({"name": "secret-slack", "secret": {"secretName": "slack"}});
+        assert!(
+            pod["volumes"].as_array().is_some_and(|all| all.contains(&volume)),
+            "{pod:#}"
+        );
+        let mount =
+            json!({"name": "secret-slack", "mountPath": "/etc/brimful-secrets/slack", "readOnly": true});
+        let mounts = pod["containers"][0]["volumeMounts"].as_array();
+        assert!(mounts.is_some_and(|all| all.contains(&mount)), "{pod:#}");
+    }
+}
+
+#[test]
 fn what_must_be_set_is_asked_for_with_the_way_out() {
     for (missing, cure) in [
         ("image.repository=", "docker build"),

@@ -1,6 +1,7 @@
 //! The binary on the bundled fixtures: documents, tables, exit codes and messages. No servers are needed.
 
 mod backtest;
+mod completion;
 mod coordination;
 mod demo;
 mod docs;

@@ -17,6 +17,7 @@ mod karpenter;
 mod oracle;
 mod packaging;
 mod plan_rates;
+mod prometheus;
 mod s3_cache;
 mod s3_faults;
 mod s3_report;

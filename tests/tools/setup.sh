@@ -61,11 +61,11 @@ python_packages() {
     --requirement "$here/requirements.txt"
 }
 
-# build NAME MODULE PACKAGE [LDFLAGS]: without cgo, so that no C compiler is needed; without symbols,
+# build NAME MODULE PACKAGE [LDFLAGS [TAGS]]: without cgo, so that no C compiler is needed; without symbols,
 # which nobody debugs here and which take a third of the link's time and size.
 build() {
-  local name=$1 module=$2 package=$3 ldflags=${4-} log=$tools/build-$1.log
-  (cd "$here/$module" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w $ldflags" \
+  local name=$1 module=$2 package=$3 ldflags=${4-} tags=${5-} log=$tools/build-$1.log
+  (cd "$here/$module" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags "$tags" -ldflags "-s -w $ldflags" \
     -o "$tools/bin/$name.new" "$package") >"$log" 2>&1 ||
     { tail -n 20 "$log" >&2; die "building $name failed; all of it in .tools/build-$name.log"; }
   mv "$tools/bin/$name.new" "$tools/bin/$name"
@@ -112,6 +112,12 @@ helm() {
 actionlint() {
   say "building actionlint (some seconds, once)"
   build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
+}
+
+promtool() {
+  say "building promtool $(module_version prometheus github.com/prometheus/prometheus) (a minute or two, once)"
+  # Without the many ways to find targets, which make most of it.
+  build promtool prometheus github.com/prometheus/prometheus/cmd/promtool "" remove_all_sd
 }
 
 # crds MODULE FOLDER TARGET: the CRDs as Karpenter ships them, out of a folder of its own Go module.
@@ -169,3 +175,4 @@ step karpenter "$tools/bin/karpenter" \
   "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- karpenter
 step helm "$tools/bin/helm" "$here/helm/go.mod" "$here/helm/go.sum" -- helm
 step actionlint "$tools/bin/actionlint" "$here/actionlint/go.mod" "$here/actionlint/go.sum" -- actionlint
+step promtool "$tools/bin/promtool" "$here/prometheus/go.mod" "$here/prometheus/go.sum" -- promtool

@@ -143,6 +143,11 @@ containers:
       - name: config
         mountPath: /etc/brimful
         readOnly: true
+      {{- range $.Values.secrets }}
+      - name: secret-{{ . }}
+        mountPath: /etc/brimful-secrets/{{ . }}
+        readOnly: true
+      {{- end }}
       {{- if has "run" .args }}
       # What was counted of the report, kept for the next run.
       - name: tmp
@@ -152,6 +157,11 @@ volumes:
   - name: config
     configMap:
       name: {{ include "brimful.fullname" $ }}-config
+  {{- range $.Values.secrets }}
+  - name: secret-{{ . }}
+    secret:
+      secretName: {{ . }}
+  {{- end }}
   {{- if has "run" .args }}
   - name: tmp
     emptyDir: {sizeLimit: 256Mi}

@@ -72,6 +72,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The contexts of a kubeconfig, or of the one that kubectl would find; none if it cannot be read.
+    #[must_use]
+    pub fn contexts(kubeconfig: Option<&Path>) -> Vec<String> {
+        let file = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+        let contexts = file.map(|file| file.contexts).unwrap_or_default();
+        contexts.into_iter().map(|context| context.name).collect()
+    }
+
     /// Connects as kubectl would: `kubeconfig`, else `$KUBECONFIG` or `~/.kube/config`, with `context` or the
     /// current one; inside a cluster without any of these, the pod's service account.
     ///

@@ -216,6 +216,13 @@ fn last_other(managers: &[FieldManager]) -> Option<&str> {
     names.find(|name| *name != FIELD_MANAGER)
 }
 
+/// True when somebody else has changed what Brimful had set on the pool.
+#[must_use]
+pub fn is_contested(pool: &NodePool) -> bool {
+    let both = (DecisionRecord::recorded(pool), Baseline::recorded(pool));
+    matches!(both, (Ok(Some(record)), Ok(Some(_))) if contest(pool, &record).is_some())
+}
+
 /// Somebody else changed what Brimful had set: a person, or a GitOps tool that will do so again.
 fn contest(pool: &NodePool, record: &DecisionRecord) -> Option<String> {
     let (now, then) = (show(pool.weight), show(record.values.weight));

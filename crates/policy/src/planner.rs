@@ -11,7 +11,8 @@ use super::decision::{self, Facts, Outcome, decide, none};
 use super::eligibility::Eligible;
 use super::groups::{GroupNow, Groups};
 use super::guards::{
-    going_until, hands_off, is_held_on_purpose, is_managed, roll_out, switches_protection, unprotected,
+    going_until, hands_off, is_contested, is_held_on_purpose, is_managed, roll_out, switches_protection,
+    unprotected,
 };
 use super::launches::Launches;
 use super::limits::Member;
@@ -289,8 +290,11 @@ impl<'a> Planner<'a> {
 
     /// Warns of what keeps a managed pool as it is.
     fn warn_of_guards(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
-        let contested = restrained.filter(|_| is_marked(pool) && outcome.decision == Decision::None);
-        let frozen = (outcome.decision == Decision::Freeze).then_some(&outcome.reason);
+        let is_contested =
+            is_contested(pool) && !is_held_on_purpose(pool, self.inputs.config, self.inputs.now);
+        let contested =
+            restrained.filter(|_| is_contested || is_marked(pool) && outcome.decision == Decision::None);
+        let frozen = (outcome.decision == Decision::Freeze && !is_contested).then_some(&outcome.reason);
         for (code, reason) in [(WarningCode::Contested, contested), (WarningCode::Frozen, frozen)] {
             let warning = reason.map(|reason| Warning::of_pool(code, &pool.name, reason.clone()));
             self.warnings.extend(warning);

@@ -28,6 +28,9 @@ pub struct State {
     /// Spot nodes that were moved over.
     #[serde(default, skip_serializing_if = "Moved::is_empty")]
     pub moved: Moved,
+    /// What was said in notifications, and when, so that it is said once.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notified: BTreeMap<String, DateTime<Utc>>,
 }
 
 /// What is remembered of one `NodePool`.
@@ -73,6 +76,7 @@ impl Default for State {
             node_pools: BTreeMap::new(),
             burn: UsageRecord::default(),
             moved: Moved::default(),
+            notified: BTreeMap::new(),
         }
     }
 }

@@ -56,8 +56,8 @@ warning_codes! {
     Frozen = "frozen": "Nothing is decided for a pool; the reason says why.";
     Grips = "grips": "The annotation brimful.dev/grips names no grip that there is.";
     HistoryLost = "history-lost": "The history of changes could not be read; a new one is begun.";
-    InventoryUnknown = "inventory-unknown": "AWS did not list the plans that it was asked for; the report alone tells of them.";
     InBetween = "in-between": "A pool stands between a committed pool and Spot.";
+    InventoryUnknown = "inventory-unknown": "AWS did not list the plans that it was asked for; the report alone tells of them.";
     ManageLimits = "manage-limits": "The annotation brimful.dev/manage-limits is neither true nor false.";
     MissingColumns = "missing-columns": "The report lacks columns that decisions need.";
     MixedCurrencies = "mixed-currencies": "Plans are in several currencies, which do not add up.";
@@ -73,6 +73,7 @@ warning_codes! {
     NoState = "no-state": "The control state could not be read; the plan is made as if this were the first run.";
     NoUsage = "no-usage": "The report holds fees and no usage yet.";
     NotReconciling = "not-reconciling": "Use stated on fee rows and covered usage differ; the group is frozen.";
+    NotifyFailed = "notify-failed": "A webhook did not take what it was to be told; the run goes on without.";
     OverflowAboveSpot = "overflow-above-spot": "The overflow pool of a limited pool comes before Spot.";
     OverflowLost = "overflow-lost": "The overflow pool of a limited pool is gone, not Ready or full.";
     PlanEnding = "plan-ending": "A plan ends within the next hours; its headroom is not filled.";

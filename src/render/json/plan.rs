@@ -59,6 +59,9 @@ pub struct PlanNow {
     pub observed: Option<Observed>,
     pub nowcast: Option<NowcastReport>,
     pub group: Option<GroupId>,
+    /// For metrics: no part of the contract's JSON.
+    #[serde(skip)]
+    pub end: Option<DateTime<Utc>>,
 }
 
 /// The newest mature hour of a plan.
@@ -317,6 +320,7 @@ fn plan_now(plan: &PlanUse, commitment: Option<Money>, proposal: &Proposal) -> P
         }),
         nowcast: estimate,
         group,
+        end: plan.plan.end,
     }
 }
 

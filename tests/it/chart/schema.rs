@@ -36,6 +36,11 @@ fn bad_values_are_refused_and_the_message_names_them() {
         ("config.cur.maturity=soon", "/config/cur/maturity"),
         ("config.share=2", "/config/share"),
         ("config.mode=watch", "/config/mode"),
+        (
+            "config.notify.webhooks[0].format=teams",
+            "/config/notify/webhooks/0/format",
+        ),
+        ("secrets={a/b}", "/secrets/0"),
         ("cronJob.timeout=soon", "/cronJob/timeout"),
         (
             "cronJob.activeDeadlineSeconds=0",

@@ -9,13 +9,13 @@ use brimful_types::warning::WarningCode;
 use clap::CommandFactory;
 
 fn warnings() -> String {
-    let rows = WarningCode::ALL
+    let parts = WarningCode::ALL
         .iter()
-        .map(|code| format!("| `{code}` | {} |\n", code.meaning()));
+        .map(|code| format!("\n## `{code}`\n\n{}\n", code.meaning()));
     format!(
         "# Warning codes\n\nGenerated from `crates/types/src/warning.rs`; never renamed. The message beside a code says which plan or \
-         NodePool it concerns and what to do.\n\n| code | meaning |\n| --- | --- |\n{}",
-        rows.collect::<String>()
+         NodePool it concerns and what to do.\n{}",
+        parts.collect::<String>()
     )
 }
 

@@ -207,15 +207,24 @@ fn uncommented(line: &str) -> String {
 }
 
 #[test]
-fn completions_and_the_manual_can_be_printed() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = Brimful::new("completions").arg(shell).ends(0).stdout;
-        for word in ["utilization", "--nodepools"] {
-            assert!(script.contains(word.trim_start_matches("--")), "{shell}: {word}");
-        }
-    }
+fn the_manual_can_be_printed_and_has_a_page_for_each_command() {
     let manual = Brimful::new("man").ends(0).stdout;
     assert!(manual.contains(".TH") && manual.contains("brimful"), "{manual}");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let pages = dir.path().join("man1");
+    Brimful::new("man").arg("--dir").arg(&pages).ends(0);
+    for name in [
+        "brimful",
+        "brimful-plan",
+        "brimful-apply",
+        "brimful-run",
+        "brimful-history",
+    ] {
+        let page = std::fs::read_to_string(pages.join(format!("{name}.1"))).expect("a page");
+        assert!(page.contains(&format!(".TH {name} 1")), "{name}: {page}");
+    }
+    let told = Brimful::new("man").args(["--dir", "/proc/none"]).fails(3);
+    assert!(told.contains("/proc/none") && told.contains("--dir"), "{told}");
     assert!(Brimful::new("--version").ends(0).stdout.starts_with("brimful "));
 }
 

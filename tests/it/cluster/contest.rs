@@ -51,11 +51,11 @@ fn a_pool_that_git_sets_back_is_frozen_and_the_cure_is_told() {
     assert_eq!(done["applied"], json!([]));
     assert_eq!(world.pools(), before);
     let warnings = done["warnings"].as_array().expect("warnings").iter();
-    let frozen: Vec<_> = warnings
-        .filter(|w| w["code"] == "frozen")
-        .map(|w| w["nodePool"].clone())
+    let contested: Vec<_> = warnings
+        .filter(|w| w["code"] == "contested" || w["code"] == "frozen")
+        .map(|w| (text(&w["code"]), w["nodePool"].clone()))
         .collect();
-    assert_eq!(frozen, ["memory-committed"]);
+    assert_eq!(contested, [("contested", json!("memory-committed"))]);
 
     world.run_at("apply", "2026-11-21T18:20:00Z").json(0);
     let told = frozen_events(&world);

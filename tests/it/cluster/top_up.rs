@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::world::{World, documents};
 use crate::support::block_on;
 use crate::support::kind::{NODE, NODE_CLAIM, POD};
+use crate::support::receiver::Receiver;
 use crate::support::run::{Brimful, entry, text};
 
 const CONFIG: &str = "{topUp: {nodesPerHour: 6, from: [spot]}}";
@@ -129,7 +130,11 @@ fn one_spot_node_is_given_up_once_the_weight_is_right_and_all_that_looks_back_te
         ("unchanged", before.clone())
     );
 
-    let done = apply_at(&world, "2026-11-21T18:10:00Z").json(0);
+    let receiver = Receiver::start();
+    let told = format!("[{{url: '{}', events: [move]}}]", receiver.endpoint());
+    let config = format!("{{topUp: {{nodesPerHour: 6, from: [spot]}}, notify: {{webhooks: {told}}}}}");
+    let run = world.run_at("apply", "2026-11-21T18:10:00Z").config(&config);
+    let done = run.json(0);
     let moved = &done["moved"];
     let gone = text(&moved["nodeClaim"]).to_owned();
     assert_eq!(
@@ -144,6 +149,17 @@ fn one_spot_node_is_given_up_once_the_weight_is_right_and_all_that_looks_back_te
     let told = world.server.events().into_iter();
     let told: Vec<Value> = told.filter(|event| event["reason"] == "SpotNodeMoved").collect();
     assert_eq!((told.len(), text(&told[0]["regarding"]["name"])), (1, POOL));
+    let notices = receiver.take();
+    let notice = &notices[0].json()["events"][0];
+    assert_eq!(
+        (
+            notices.len(),
+            &notice["event"],
+            &notice["nodeClaim"],
+            &notice["to"]
+        ),
+        (1, &json!("move"), &json!(gone), &json!(POOL))
+    );
     let history = world.look_back().json(0);
     let changes = history["entries"].as_array().expect("entries");
     let last = changes

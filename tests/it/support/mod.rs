@@ -19,6 +19,7 @@ pub(crate) mod kind;
 mod kubernetes;
 mod ministack;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod recorded;
 pub(crate) mod rewriter;
 pub(crate) mod run;
