@@ -11,7 +11,7 @@ use reqwest::{Client, Method, StatusCode};
 /// For one try.
 const TRY: Duration = Duration::from_secs(3);
 /// For all tries of a request: what a run may be held up by.
-const BOUND: Duration = Duration::from_secs(10);
+pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// What is sent.
 #[derive(Debug)]

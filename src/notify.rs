@@ -118,7 +118,11 @@ async fn deliver(config: &NotifyConfig, facts: &Facts<'_>, items: &[Item]) -> (V
     let sent = parcels.map(|(index, wanted)| async move {
         let webhook = &config.webhooks[index];
         let notices: Vec<&Notice> = wanted.iter().map(|index| &items[*index].notice).collect();
-        let outcome = post(webhook, body(webhook.format, facts, &notices)).await;
+        let posted = post(webhook, body(webhook.format, facts, &notices));
+        let outcome = match tokio::time::timeout(http::BOUND, posted).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("no answer within {} s", http::BOUND.as_secs())),
+        };
         (index, wanted, outcome)
     });
     let mut warnings = Vec::new();
