@@ -2,7 +2,9 @@
 
 use aws_sdk_savingsplans::Client;
 use aws_sdk_savingsplans::error::SdkError;
-use aws_sdk_savingsplans::types::{SavingsPlan, SavingsPlanState, SavingsPlanType};
+use aws_sdk_savingsplans::types::{
+    CurrencyCode, SavingsPlan, SavingsPlanPaymentOption, SavingsPlanState, SavingsPlanType,
+};
 
 use crate::access::credentials::Trouble;
 use crate::s3::with_causes;
@@ -82,10 +84,10 @@ fn plan(listed: &SavingsPlan) -> Option<Plan> {
         offering_type: offering.to_owned(),
         region: text(listed.region()),
         family: text(listed.ec2_instance_family()),
-        payment_option: text(listed.payment_option().map(|option| option.as_str())),
+        payment_option: text(listed.payment_option().map(SavingsPlanPaymentOption::as_str)),
         start: text(listed.start()),
         end: text(listed.end()),
-        currency: text(listed.currency().map(|currency| currency.as_str())),
+        currency: text(listed.currency().map(CurrencyCode::as_str)),
         ..PlanTexts::default()
     };
     let commitment = Money::from_dollars(listed.commitment()?.trim().parse().ok()?)?;

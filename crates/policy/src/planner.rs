@@ -15,7 +15,7 @@ use super::guards::{
     unprotected,
 };
 use super::launches::Launches;
-use super::limits::Member;
+use super::limits::{Limits, Member};
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::pools::Pools;
@@ -188,8 +188,6 @@ impl<'a> Planner<'a> {
         let mut eligible = Eligible::of(pool, self.scale.groups, self.scale.identity, launchable);
         eligible.likely = self.likely(pool, &eligible);
         let baseline = Baseline::recorded(pool).ok().flatten();
-        let mut restore = false;
-        let mut limits = pool.limits.clone();
         let steered_by = if managed {
             self.by_limits(pool)
         } else {
@@ -198,25 +196,15 @@ impl<'a> Planner<'a> {
         let by_limits = steered_by.on;
         let steered = self.steered(pool, managed, by_limits);
         let groups = self.groups_of(&eligible, steered.gives_back);
-        let (mut outcome, want) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
-            Some(Refusal::Restore(reason)) => {
-                restore = true;
-                // What somebody else has set since stays.
-                let back = reset(pool);
-                limits = back.limits;
-                (none(reason), WeightGoal::Restore(back.weight))
+        let (mut outcome, want, restored) = match self.refusal(pool, managed, &groups, baseline.as_ref()) {
+            Some(refusal) => self.refused(pool, refusal, baseline.as_ref(), by_limits),
+            None => {
+                let (outcome, want) = self.decided(pool, steered, &eligible, &groups);
+                (outcome, want, None)
             }
-            Some(Refusal::Outcome(outcome)) => {
-                let want = self.want_when_frozen(pool, &outcome, baseline.as_ref());
-                (*outcome, want)
-            }
-            Some(Refusal::Ended(decision, reason)) => {
-                let outcome = decision::outcome(decision, reason);
-                let want = self.want(pool, &outcome, by_limits);
-                (outcome, want)
-            }
-            None => self.decided(pool, steered, &eligible, &groups),
         };
+        let restore = restored.is_some();
+        let mut limits = restored.unwrap_or_else(|| pool.limits.clone());
         let is_steered = matches!(
             outcome.decision,
             Decision::Fill | Decision::Hold | Decision::Drain
@@ -286,6 +274,32 @@ impl<'a> Planner<'a> {
             pool: pool.clone(),
         };
         (plan, stand, member)
+    }
+
+    /// What becomes of a pool of which nothing is to be decided, and the limits that it gets back, if it does.
+    fn refused(
+        &mut self,
+        pool: &NodePool,
+        refusal: Refusal,
+        baseline: Option<&Baseline>,
+        by_limits: bool,
+    ) -> (Outcome, WeightGoal, Option<Limits>) {
+        match refusal {
+            Refusal::Restore(reason) => {
+                // What somebody else has set since stays.
+                let back = reset(pool);
+                (none(reason), WeightGoal::Restore(back.weight), Some(back.limits))
+            }
+            Refusal::Outcome(outcome) => {
+                let want = self.want_when_frozen(pool, &outcome, baseline);
+                (*outcome, want, None)
+            }
+            Refusal::Ended(decision, reason) => {
+                let outcome = decision::outcome(decision, reason);
+                let want = self.want(pool, &outcome, by_limits);
+                (outcome, want, None)
+            }
+        }
     }
 
     /// Warns of what keeps a managed pool as it is.

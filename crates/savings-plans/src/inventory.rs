@@ -1,6 +1,8 @@
 //! Plans as AWS lists them now (`savingsplans:DescribeSavingsPlans`), beside what the report tells of them: bought an hour
 //! ago, queued to begin, returned. The list is of one account; that a plan is not in it says nothing.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 
 use crate::ledger::{Ledger, PlanLedger};
@@ -41,7 +43,7 @@ impl Ledger {
             let known = self.plans.iter_mut().find(|entry| entry.plan.arn == plan.arn);
             let Some(PlanLedger { plan: known, .. }) = known else {
                 if matches!(listing.standing, Standing::Active | Standing::Queued) {
-                    let hours = Default::default();
+                    let hours = BTreeMap::new();
                     self.plans.push(PlanLedger { plan, hours });
                 }
                 continue;
@@ -75,10 +77,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::savings_plan::{PlanKind, PlanTexts};
+    use crate::savings_plan::{Covered, PlanKind, PlanTexts};
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -92,7 +92,7 @@ mod tests {
             end: end.to_owned(),
             ..PlanTexts::default()
         };
-        let mut plan = Plan::read(&arn, &texts, &Default::default());
+        let mut plan = Plan::read(&arn, &texts, &Covered::default());
         plan.listed = Some(Listing {
             standing,
             commitment: Money::from_dollars(dollars).unwrap(),

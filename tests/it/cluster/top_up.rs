@@ -209,8 +209,8 @@ fn without_the_admission_policy_nothing_is_deleted() {
     let (world, _) = without_policy();
     world.manage_only(POOL);
     let is_own = |node: &Value| node["metadata"]["labels"]["karpenter.sh/nodepool"] == POOL;
-    let nodes = world.server.list(&NODE).into_iter();
-    let own = nodes.filter(is_own).next().expect("a node on demand");
+    let mut nodes = world.server.list(&NODE).into_iter();
+    let own = nodes.find(is_own).expect("a node on demand");
     claim(&world, text(&own["metadata"]["name"]), &own["metadata"]["labels"]);
     apply_at(&world, "2026-11-21T18:00:00Z").json(0);
     let before = claims(&world);

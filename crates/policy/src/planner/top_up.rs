@@ -294,11 +294,11 @@ impl Sight<'_> {
         }
         let (cpu, memory) = pod.asks_for;
         #[allow(clippy::cast_precision_loss)] // MiB of a machine
-        let holds = |kind: &&InstanceType| {
+        let holds = |kind: &InstanceType| {
             let mebibytes = kind.memory_mib as f64;
             cpu <= f64::from(kind.vcpu) * FOR_PODS && memory <= mebibytes * 1_048_576.0 * FOR_PODS
         };
-        if !pod.fits(&self.target.pool) || !self.launchable.types.iter().any(|kind| holds(kind)) {
+        if !pod.fits(&self.target.pool) || !self.launchable.types.iter().copied().any(holds) {
             return Err(format!("with a pod that {} does not take", self.target.pool.name));
         }
         let mut budgets = self.pods.budgets.iter().filter(|budget| budget.covers(pod));

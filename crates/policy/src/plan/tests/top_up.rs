@@ -246,7 +246,7 @@ fn what_would_rather_stay_stays() {
             scene.pools[1].budgets = Some(vec![json!({"nodes": "2"})]);
         }),
         ("drifted", |scene| {
-            scene.claims.as_mut().unwrap()[1].drifted = true
+            scene.claims.as_mut().unwrap()[1].drifted = true;
         }),
         ("grace", |scene| {
             scene.claims.as_mut().unwrap()[1].held_by = Some("terminationGracePeriod");
@@ -277,7 +277,7 @@ fn what_would_rather_stay_stays() {
             scene.pods.as_mut().unwrap().pods[3] = pod("job", "small", &only);
         }),
         ("on demand", |scene| {
-            scene.nodes.as_mut().unwrap()[21].capacity = NodeCapacity::OnDemand
+            scene.nodes.as_mut().unwrap()[21].capacity = NodeCapacity::OnDemand;
         }),
     ];
     for (what, hold) in holds {
