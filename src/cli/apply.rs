@@ -23,6 +23,7 @@ use crate::run::{ClusterView, Run};
 use crate::telemetry::{self, Page, Runs};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::{NodeCapacity, NodeClaim};
+use brimful_policy::history::History;
 use brimful_policy::plan::Proposal;
 use brimful_policy::settings::Mode;
 use brimful_types::warning::Warning;
@@ -64,6 +65,8 @@ pub(super) struct Done {
     applied: Vec<Applied>,
     /// What became of the Spot node that was to move, if one was.
     moved: Option<Moved>,
+    /// What was changed so far, this run included, where it is kept.
+    history: History,
     /// Why the run ended before all was done, if so.
     stopped: Option<Error>,
     /// Why the state could not be given back, if so.
@@ -76,6 +79,8 @@ pub(super) struct Shown {
     pub(super) document: PlanDocument,
     pub(super) analysis: Analysis,
     pub(super) proposal: Proposal,
+    /// What was changed so far.
+    pub(super) history: History,
 }
 
 pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
@@ -196,6 +201,7 @@ impl Done {
             document,
             analysis: self.analysis,
             proposal: self.proposal,
+            history: self.history,
         })
     }
 }
@@ -247,6 +253,7 @@ async fn held(context: &Context, cluster: &Cluster, target: &ClusterArgs, how: H
             return Err(error);
         }
     };
+    done.history = history;
     done.warnings.extend(known.lost.clone());
     done.unreleased = released.err();
     publish(cluster, interrupt, events(&done, &known.state, how))

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::render::history::{self, Document, Row};
 use brimful_cur::columns::Detail;
 use brimful_policy::effect::{Effect, Told};
+use brimful_policy::history::History;
 use brimful_types::Result;
 use brimful_types::hour::rfc3339;
 
@@ -52,6 +53,22 @@ pub(crate) async fn run(args: HistoryArgs, interrupt: Interrupt) -> Result<u8> {
     show(&document, args.format.output, args.common.quiet)
 }
 
+/// So many are shown beside a plan.
+const LATELY: usize = 20;
+
+/// The newest changes, the newest first, with what came of them by a report.
+pub(super) fn lately(history: &History, analysis: &Analysis, config: &Config) -> Vec<Row> {
+    if history.is_empty() {
+        return Vec::new();
+    }
+    let told = Told::new(&analysis.ledger, &analysis.utilization, &config.cluster);
+    let effects = told.effects(history);
+    let newest = history.entries().iter().zip(&effects).rev().take(LATELY);
+    newest
+        .map(|(entry, effect)| Row::new(entry, effect.as_ref()))
+        .collect()
+}
+
 fn show(document: &Document, format: RowOutput, quiet: bool) -> Result<u8> {
     match format {
         RowOutput::Json => output::print_json(document)?,
@@ -90,7 +107,7 @@ async fn settings(common: &Common, interrupt: Interrupt) -> Result<Settings> {
     })
 }
 
-async fn recorded(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Known> {
+pub(super) async fn recorded(target: &ClusterArgs, interrupt: &Interrupt) -> Result<Known> {
     if let Some(path) = &target.state {
         return state_store::peek_file(Some(path));
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::apply::{How, once};
 use super::args::{Common, OperatorArgs};
 use super::context::{Context, configuration, connect_to, own_clock, wall_clock};
+use super::history::lately;
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::holder;
@@ -186,7 +187,8 @@ impl Operator {
         let code = done.exit_code();
         let shown = done.into_shown()?;
         // Weights are set without a page, too.
-        let page = html::render(&shown.document, &shown.analysis, &shown.proposal);
+        let past = lately(&shown.history, &shown.analysis, &context.config);
+        let page = html::render(&shown.document, &shown.analysis, &shown.proposal, &past);
         let page = page.inspect_err(|error| tracing::warn!("{error:#}")).ok();
         Ok((code, shown.document, page))
     }

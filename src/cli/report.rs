@@ -4,6 +4,7 @@ use std::fs;
 
 use super::args::ReportArgs;
 use super::context::Context;
+use super::history::{lately, recorded};
 use super::output;
 use super::plan::{plan_on, surroundings};
 use super::signals::Interrupt;
@@ -18,7 +19,14 @@ pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
     let run = plan_on(&context, &known, view).await?;
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);
-    let page = html::render(&document, &run.analysis, &proposal)?;
+    let recorded = match (&args.manifests.nodepools, &args.cluster.state) {
+        (None, None) => recorded(&args.cluster, &context.interrupt).await,
+        _ => Ok(known.clone()),
+    };
+    // The page does without.
+    let past = recorded.unwrap_or_default().history;
+    let past = lately(&past, &run.analysis, &context.config);
+    let page = html::render(&document, &run.analysis, &proposal, &past)?;
     let place = args.html.display();
     fs::write(&args.html, page).map_err(|error| {
         Error::usage(format!("cannot write the page to {place}"))

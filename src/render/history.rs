@@ -187,6 +187,16 @@ pub(crate) fn table(document: &Document, width: Option<usize>) -> String {
     out
 }
 
+/// How a change ended, what it was, and what came of it.
+pub(crate) fn in_words(row: &Row) -> (String, String, String) {
+    let effect = row.effect.as_ref();
+    (
+        outcome(row).0,
+        change(row),
+        effect.map(came_of_it).unwrap_or_default(),
+    )
+}
+
 /// The decision (`fill`, `hold` …) of a change that was made, else how the try ended.
 fn outcome(row: &Row) -> (String, Style) {
     match (row.result, row.action, row.decision) {
@@ -201,6 +211,9 @@ fn outcome(row: &Row) -> (String, Style) {
 
 /// `weight 10 → 60, limits cpu 100 → 28`.
 fn change(row: &Row) -> String {
+    if row.action == Action::Move {
+        return "a Spot node moved over".to_owned();
+    }
     let weight = row.weight.as_ref();
     let weight = weight.map(|change| format!("weight {} → {}", show(change.from), show(change.to)));
     let limits = row.limits.as_ref().map(|change| {

@@ -15,6 +15,7 @@ use self::course::{Course, Sums, courses};
 use self::outlook::{Outlook, outlook};
 use super::clean;
 use super::headline::{Headline, unused, whole};
+use super::history::{Row, in_words};
 use super::json::{Change, PlanDocument, PlanNow, PoolReport};
 use super::text::{percent, rate};
 use crate::analysis::Analysis;
@@ -47,6 +48,7 @@ struct Page {
     courses: Vec<Course>,
     undrawn: usize,
     pools: Vec<PoolRow>,
+    past: Vec<PastRow>,
     ends: Vec<EndRow>,
     warnings: Vec<WarningRow>,
     codes: Vec<(&'static str, &'static str)>,
@@ -87,6 +89,17 @@ struct PoolRow {
     changes: bool,
 }
 
+/// A change of the past.
+#[derive(Serialize)]
+struct PastRow {
+    time: String,
+    pool: String,
+    outcome: String,
+    change: String,
+    effect: String,
+    reason: String,
+}
+
 #[derive(Serialize)]
 struct EndRow {
     id: String,
@@ -103,12 +116,18 @@ struct WarningRow {
     message: String,
 }
 
-/// The page of a plan, complete and self-contained.
+/// The page of a plan, complete and self-contained, with what was changed lately, the newest first.
 ///
 /// # Errors
 /// A chart or the page cannot be drawn, which is a defect.
-pub(crate) fn render(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal) -> Result<String> {
-    let page = page(document, analysis, proposal)?;
+pub(crate) fn render(
+    document: &PlanDocument,
+    analysis: &Analysis,
+    proposal: &Proposal,
+    past: &[Row],
+) -> Result<String> {
+    let mut page = page(document, analysis, proposal)?;
+    page.past = past.iter().map(past_row).collect();
     let mut templates = Environment::new();
     templates
         .add_template("page.html", include_str!("page.html"))
@@ -160,6 +179,7 @@ fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal) -> Re
             .iter()
             .map(|pool| pool_row(pool, document))
             .collect(),
+        past: Vec::new(),
         ends: ends(document, analysis, proposal.now),
         warnings: document.warnings.iter().map(warning_row).collect(),
         codes: codes(&document.warnings),
@@ -194,6 +214,18 @@ fn value(value: &Json) -> String {
             clean::name(&fields.collect::<Vec<_>>().join(", ")).into_owned()
         }
         other => clean::name(&other.to_string()).into_owned(),
+    }
+}
+
+fn past_row(row: &Row) -> PastRow {
+    let (outcome, change, effect) = in_words(row);
+    PastRow {
+        time: clean::name(&row.time).into_owned(),
+        pool: clean::name(&row.node_pool).into_owned(),
+        outcome,
+        change: text(&change),
+        effect,
+        reason: text(&row.reason),
     }
 }
 

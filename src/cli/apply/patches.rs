@@ -11,6 +11,7 @@ use crate::run::Run;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Stored;
 use brimful_policy::Decision;
+use brimful_policy::history::History;
 use brimful_policy::limits::Vcpu;
 use brimful_policy::patch::patch;
 use brimful_policy::plan::{PoolPlan, Proposal, show_limits};
@@ -121,6 +122,7 @@ impl Carried {
             warnings,
             applied: self.applied,
             moved: None,
+            history: History::default(),
             unreleased: None,
         }
     }
