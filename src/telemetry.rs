@@ -14,7 +14,7 @@ use chrono::{DateTime, Duration, Utc};
 use crate::config::Config;
 use crate::files::replace;
 use crate::http::{self, Request};
-use crate::render::json::{ApplyResult, PlanDocument};
+use crate::render::json::{ApplyResult, MoveResult, PlanDocument};
 use brimful_types::{Error, Result};
 
 pub(crate) use metrics::Page;
@@ -27,6 +27,8 @@ pub(crate) struct Runs {
     pub(crate) ended: BTreeMap<u8, u64>,
     /// Patches by pool and result, since the process began.
     pub(crate) patches: BTreeMap<(String, &'static str), u64>,
+    /// Spot nodes that were to be given up, by the pool that they were for and by result, since the process began.
+    pub(crate) moves: BTreeMap<(String, &'static str), u64>,
     /// When the newest run ended.
     pub(crate) last: Option<DateTime<Utc>>,
     /// When the newest run ended in which everything was well (exit code 0).
@@ -62,6 +64,15 @@ impl Runs {
             };
             let key = (one.node_pool.clone(), result);
             *self.patches.entry(key).or_default() += 1;
+        }
+        if let Some(moved) = document.and_then(|document| document.moved.as_ref()) {
+            let result = match moved.result {
+                MoveResult::Moved => "moved",
+                MoveResult::Refused => "refused",
+                MoveResult::Unknown => "unknown",
+                MoveResult::Unchanged => return,
+            };
+            *self.moves.entry((moved.to.clone(), result)).or_default() += 1;
         }
     }
 }

@@ -145,6 +145,15 @@ fn of_runs(page: &mut Page, runs: &Runs) {
             (labels, *count)
         }),
     );
+    let moves = runs.moves.iter();
+    page.counters(
+        "spot_nodes_given_up",
+        "Spot nodes that were to be given up (topUp) since the process began, by the NodePool that lacks nodes and by result: moved, refused or unknown",
+        moves.map(|((pool, result), count)| {
+            let labels = vec![("nodepool", pool.clone()), ("result", (*result).to_owned())];
+            (labels, *count)
+        }),
+    );
     page.gauge(
         "run_last_timestamp_seconds",
         "When the newest run ended, since 1970",

@@ -97,6 +97,10 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
         "{page}"
     );
     assert!(
+        page.contains("What was changed") && page.contains("fill: weight 10 → 60"),
+        "{page}"
+    );
+    assert!(
         page.contains("<td data-label=\"Result\">patched</td>"),
         "it says what became of the changes"
     );
