@@ -155,26 +155,36 @@ fn the_readme_is_short_and_its_first_number_is_the_backtests() {
     assert!(readme.contains(&sentence), "{sentence}");
     // The table of simulated months: cost beyond the bound, all scenarios.
     let control = fs::read_to_string(root().join("docs/control.md")).expect("the page");
-    let row = |first: &str| -> Vec<&str> {
-        let line = control.lines().find(|line| line.starts_with(first));
-        line.expect(first).split('|').map(str::trim).collect()
+    // The means of the table whose head begins so.
+    let mean = |head: &str, policy: &str| {
+        let mut lines = control.lines().skip_while(|line| !line.starts_with(head));
+        let cells = |line: Option<&str>| -> Vec<String> {
+            let cells = line.expect(head).split('|');
+            cells
+                .map(|cell| cell.trim().trim_matches('*').to_owned())
+                .collect()
+        };
+        let names = cells(lines.next());
+        let means = cells(lines.find(|line| line.starts_with("| **all**")));
+        let place = names.iter().position(|name| name == policy).expect(policy);
+        means[place].clone()
     };
-    let (names, means) = (row("| scenario | leave-alone"), row("| **all**"));
-    let of = |policy: &str| {
-        let place = names.iter().position(|name| *name == policy).expect(policy);
-        means[place].trim_matches('*')
-    };
+    let of = |policy: &str| mean("| scenario | leave-alone", policy);
     let (alone, fixed) = (of("leave-alone"), of("static"));
     let (weight, switched) = (of("weight"), of("weight+disruption"));
+    let topped_up = mean(
+        "| scenario | weight | weight+disruption | all | weight+",
+        "weight+disruption+top-up",
+    );
     let sentence = format!(
         "costs {fixed} % of the commitment in [simulated months](docs/control.md), doing nothing {alone} %; Brimful: {weight} % by \
-         weights, {switched} % with protection switched"
+         weights, {switched} % with protection switched, {topped_up} % with [top-up]"
     );
     assert!(readme.contains(&sentence), "{sentence}");
     let faq = fs::read_to_string(root().join("docs/faq.md")).expect("the FAQ");
     let sentence = format!(
         "costs {fixed} % of the commitment beyond the bound, doing nothing {alone} %, Brimful {weight} % by weights and {switched} % with \
-         protection switched"
+         protection switched, {topped_up} % with [top-up]"
     );
     assert!(faq.contains(&sentence), "{sentence}");
 }
