@@ -156,7 +156,7 @@ impl Config {
         if top_up.nodes_per_hour > 60 {
             return Err("topUp.nodesPerHour: 60 at most".into());
         }
-        if (top_up.nodes_per_hour > 0) == top_up.from.is_empty() {
+        if top_up.is_on() == top_up.from.is_empty() {
             return Err(
                 "topUp: nodesPerHour says how many Spot nodes may be given up in an hour, and from names their NodePools: set both, or none".into(),
             );

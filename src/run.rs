@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
 
 /// Brings AWS's own list of plans together with the report. A refusal is a warning: the report alone counts then.
 async fn take_inventory(setup: Setup<'_>, analysis: &mut Analysis) {
-    match source::listed_plans(&source::rates(setup.access).await).await {
+    match source::listed_plans(&source::plans_api(setup.access).await).await {
         Ok(listed) => analysis.take_inventory(listed, setup.config, setup.now),
         Err(error) => {
             let warning = Warning::new(WarningCode::InventoryUnknown, error.in_full());
@@ -148,7 +148,7 @@ async fn describe_rates(setup: Setup<'_>, analysis: &mut Analysis, view: &Cluste
         setup.now,
     );
     let Some(question) = lacking else { return };
-    let client = source::rates(setup.access).await;
+    let client = source::plans_api(setup.access).await;
     for plan in question.plans {
         let arn = analysis.ledger.plans[plan].plan.arn.clone();
         match source::describe(&client, &arn, &question.region).await {

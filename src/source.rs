@@ -19,7 +19,7 @@ use by_aws as aws;
 use no_aws as aws;
 
 pub use aws::{AwsAccess, Caller, NoCaller};
-pub(crate) use aws::{describe, discover, listed_plans, rates};
+pub(crate) use aws::{describe, discover, listed_plans, plans_api};
 
 /// The place of a report's files.
 ///

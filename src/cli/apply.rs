@@ -17,7 +17,7 @@ use crate::analysis::Analysis;
 use crate::cluster::Cluster;
 #[cfg(feature = "cluster")]
 use crate::notify::{self, Facts};
-use crate::render::json::{Applied, ApplyResult, MoveResult, Moved, PlanDocument};
+use crate::render::json::{Applied, MoveResult, Moved, PlanDocument};
 use crate::run::{ClusterView, Run};
 #[cfg(feature = "cluster")]
 use crate::telemetry::{self, Page, Runs};
@@ -92,11 +92,10 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
     #[cfg(feature = "cluster")]
     let began = Instant::now();
-    let shown = match once(&context, &cluster, &args.cluster, how).await {
+    let (code, shown) = match once(&context, &cluster, &args.cluster, how).await {
         Ok(done) => (done.exit_code(), done.into_shown()),
         Err(error) => (error.kind().exit_code(), Err(error)),
     };
-    let (code, shown) = shown;
     #[cfg(feature = "cluster")]
     if shown.is_err() {
         let flushed = async {
@@ -171,9 +170,8 @@ pub(super) async fn once(
 impl Done {
     /// The contract's exit code, unless the run was ended before its time.
     pub(super) fn exit_code(&self) -> u8 {
-        let has_failed = |one: &Applied| matches!(one.result, ApplyResult::Conflict | ApplyResult::Refused);
         let has_moved = |moved: &Moved| matches!(moved.result, MoveResult::Moved | MoveResult::Unchanged);
-        let trouble = self.applied.iter().any(has_failed)
+        let trouble = self.applied.iter().any(|one| one.result.has_failed())
             || !self.moved.as_ref().is_none_or(has_moved)
             || self.unreleased.is_some();
         match (trouble, self.proposal.is_frozen()) {

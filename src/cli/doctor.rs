@@ -285,9 +285,10 @@ async fn examine_rights(
 ) {
     let home = target.namespace.as_str();
     let needed = |right| access::needed(right, config.mode, target.state.is_some());
-    let to_move: &[Right] = match config.top_up.nodes_per_hour {
-        0 => &[],
-        _ => &TOP_UP_RIGHTS,
+    let to_move: &[Right] = if config.top_up.is_on() {
+        &TOP_UP_RIGHTS
+    } else {
+        &[]
     };
     for right in &RIGHTS
         .iter()

@@ -112,7 +112,7 @@ fn known_pool(name: &str, view: &ClusterView) -> Result<()> {
 
 /// Tells of the warnings that concern one pool, or all.
 fn print_warnings_about(pool: &str, warnings: &[Warning]) {
-    let concerns = |warning: &&Warning| warning.node_pool.as_deref().is_none_or(|name| name == pool);
+    let concerns = |warning: &&Warning| warning.concerns(pool);
     let warnings: Vec<Warning> = warnings.iter().filter(concerns).cloned().collect();
     output::print_warnings(&warnings);
 }
@@ -169,9 +169,7 @@ pub(crate) async fn look(cluster: &Cluster, config: &Config) -> Result<(ClusterV
         }
         Err(error) => return Err(error.into()),
     };
-    let pods = if config.top_up.nodes_per_hour == 0 {
-        None
-    } else {
+    let pods = if config.top_up.is_on() {
         match cluster.pods().await {
             Ok(pods) => Some(pods),
             Err(error) => {
@@ -180,6 +178,8 @@ pub(crate) async fn look(cluster: &Cluster, config: &Config) -> Result<(ClusterV
                 None
             }
         }
+    } else {
+        None
     };
     let view = ClusterView {
         node_pools: cluster.node_pools().await?,

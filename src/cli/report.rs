@@ -19,13 +19,13 @@ pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
     let run = plan_on(&context, &known, view).await?;
     let proposal = run.propose();
     let document = PlanDocument::new(&run.analysis, &proposal, &more);
-    let recorded = match (&args.manifests.nodepools, &args.cluster.state) {
-        (None, None) => recorded(&args.cluster, &context.interrupt).await,
-        _ => Ok(known.clone()),
+    // The state of a cluster was read without its history. The page does without, too.
+    let read = match (&args.manifests.nodepools, &args.cluster.state) {
+        (None, None) => recorded(&args.cluster, &context.interrupt).await.ok(),
+        _ => None,
     };
-    // The page does without.
-    let past = recorded.unwrap_or_default().history;
-    let past = lately(&past, &run.analysis, &context.config);
+    let history = &read.as_ref().unwrap_or(&known).history;
+    let past = lately(history, &run.analysis, &context.config);
     let page = html::render(&document, &run.analysis, &proposal, &past)?;
     let place = args.html.display();
     fs::write(&args.html, page).map_err(|error| {

@@ -26,7 +26,7 @@ use brimful_types::{Error, ErrorKind, Result};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What earlier runs left.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Known {
     /// The state; empty when it could not be read.
     pub(crate) state: State,

@@ -126,8 +126,7 @@ pub(crate) fn render(
     proposal: &Proposal,
     past: &[Row],
 ) -> Result<String> {
-    let mut page = page(document, analysis, proposal)?;
-    page.past = past.iter().map(past_row).collect();
+    let page = page(document, analysis, proposal, past)?;
     let mut templates = Environment::new();
     templates
         .add_template("page.html", include_str!("page.html"))
@@ -135,7 +134,7 @@ pub(crate) fn render(
         .map_err(|error| Error::unexpected("cannot write the page").source(error))
 }
 
-fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal) -> Result<Page> {
+fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal, past: &[Row]) -> Result<Page> {
     let headline = Headline::of(document, proposal.is_frozen());
     let horizon = analysis.utilization.horizon;
     let (courses, undrawn) = courses(analysis)?;
@@ -179,7 +178,7 @@ fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal) -> Re
             .iter()
             .map(|pool| pool_row(pool, document))
             .collect(),
-        past: Vec::new(),
+        past: past.iter().map(past_row).collect(),
         ends: ends(document, analysis, proposal.now),
         warnings: document.warnings.iter().map(warning_row).collect(),
         codes: codes(&document.warnings),

@@ -13,7 +13,8 @@ pub use brimful_aws::AwsAccess;
 pub use brimful_aws::caller::{Caller, NoCaller};
 pub(crate) use brimful_aws::discover::discover;
 pub(crate) use brimful_aws::inventory::list as listed_plans;
-pub(crate) use brimful_aws::plan_rates::{connect as rates, describe};
+pub(crate) use brimful_aws::plan_rates::describe;
+pub(crate) use brimful_aws::plans_api::connect as plans_api;
 
 pub(super) async fn bucket(
     purpose: Purpose,

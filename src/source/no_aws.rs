@@ -59,18 +59,18 @@ pub(crate) async fn discover(_: &AwsAccess, _: &Wanted) -> Result<Choice> {
     Err(absent())
 }
 
-pub(crate) async fn rates(_: &AwsAccess) -> NoRates {
-    NoRates
+pub(crate) async fn plans_api(_: &AwsAccess) -> NoPlansApi {
+    NoPlansApi
 }
 
-/// No client for rates.
-pub(crate) struct NoRates;
+/// No client of the Savings Plans API.
+pub(crate) struct NoPlansApi;
 
-pub(crate) async fn describe(_: &NoRates, _: &str, _: &str) -> Result<BTreeMap<UsageKey, Money>> {
+pub(crate) async fn describe(_: &NoPlansApi, _: &str, _: &str) -> Result<BTreeMap<UsageKey, Money>> {
     Err(absent())
 }
 
-pub(crate) async fn listed_plans(_: &NoRates) -> Result<Vec<Plan>> {
+pub(crate) async fn listed_plans(_: &NoPlansApi) -> Result<Vec<Plan>> {
     Err(absent())
 }
 

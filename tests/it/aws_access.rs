@@ -13,7 +13,7 @@ use brimful_aws::AwsAccess;
 use brimful_aws::access::{Patience, http_client};
 use brimful_aws::caller::NoCaller;
 use brimful_aws::discover::discover;
-use brimful_aws::plan_rates;
+use brimful_aws::{plan_rates, plans_api};
 use brimful_cur::choice::Wanted;
 use brimful_cur::location::Place;
 use brimful_types::ErrorKind;
@@ -230,7 +230,7 @@ fn no_api_of_aws_is_waited_for_beyond_its_bound() {
     );
     let rates = in_time("describeRates", &|| {
         let asked = async {
-            let client = plan_rates::connect(&own).await;
+            let client = plans_api::connect(&own).await;
             plan_rates::describe(&client, "arn:aws:savingsplans::1:savingsplan/x", "us-east-2").await
         };
         let error = block_on(asked).expect_err("nobody answers");

@@ -21,5 +21,5 @@ mod reset;
 pub(crate) mod rights;
 mod stopping;
 mod telemetry;
-mod top_up;
+pub(crate) mod top_up;
 pub(crate) mod world;

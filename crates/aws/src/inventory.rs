@@ -1,17 +1,15 @@
 //! Plans as AWS lists them now: `savingsplans:DescribeSavingsPlans`, of the account that asks.
 
 use aws_sdk_savingsplans::Client;
-use aws_sdk_savingsplans::error::SdkError;
 use aws_sdk_savingsplans::types::{
     CurrencyCode, SavingsPlan, SavingsPlanPaymentOption, SavingsPlanState, SavingsPlanType,
 };
 
-use crate::access::credentials::Trouble;
-use crate::s3::with_causes;
+use crate::plans_api::{next_page, refused};
 use brimful_savings_plans::inventory::{Listing, Standing};
 use brimful_savings_plans::savings_plan::{Covered, Plan, PlanTexts};
+use brimful_types::Result;
 use brimful_types::money::Money;
-use brimful_types::{Error, Result};
 
 /// Plans on a page, the most that AWS gives.
 const PAGE: i32 = 1000;
@@ -27,37 +25,21 @@ pub async fn list(client: &Client) -> Result<Vec<Plan>> {
     let mut next = None;
     for _ in 0..MOST_PAGES {
         let request = client.describe_savings_plans().max_results(PAGE);
-        let page = request
-            .set_next_token(next)
-            .send()
-            .await
-            .map_err(|e| refused(&e))?;
+        let page = request.set_next_token(next).send().await.map_err(|error| {
+            refused(
+                "list the Savings Plans",
+                "DescribeSavingsPlans",
+                "cur.inventory",
+                &error,
+            )
+        })?;
         found.extend(page.savings_plans().iter().filter_map(plan));
-        next = page
-            .next_token()
-            .filter(|token| !token.is_empty())
-            .map(str::to_owned);
+        next = next_page(page.next_token());
         if next.is_none() {
             break;
         }
     }
     Ok(found)
-}
-
-fn refused(error: &SdkError<impl std::error::Error + 'static>) -> Error {
-    let doing = "list the Savings Plans";
-    if let Some(trouble) = Trouble::within(error) {
-        return trouble.error(doing);
-    }
-    let what = format!("cannot {doing}: {}", with_causes(error));
-    match error {
-        SdkError::ServiceError(_) => Error::aws(what).hint(
-            "allow savingsplans:DescribeSavingsPlans in the plans' account, or set cur.inventory to false",
-        ),
-        _ => Error::aws(what).hint(
-            "let the network reach the Savings Plans API (HTTPS_PROXY, NO_PROXY), or set cur.inventory to false",
-        ),
-    }
 }
 
 /// One plan, if what decisions need of it can be read: nothing is guessed.

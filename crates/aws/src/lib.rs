@@ -7,6 +7,7 @@ pub mod caller;
 pub mod discover;
 pub mod inventory;
 pub mod plan_rates;
+pub mod plans_api;
 pub mod s3;
 
 pub use access::AwsAccess;

@@ -2,31 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use aws_config::Region;
-use aws_sdk_savingsplans::error::SdkError;
+use aws_sdk_savingsplans::Client;
 use aws_sdk_savingsplans::types::{SavingsPlanRate, SavingsPlanRateFilter, SavingsPlanRateFilterName};
-use aws_sdk_savingsplans::{Client, config};
 
-use crate::access::credentials::Trouble;
-use crate::access::partition;
-use crate::s3::{AwsAccess, with_causes};
+use crate::plans_api::{next_page, refused};
 use brimful_savings_plans::ledger::UsageKey;
 use brimful_savings_plans::savings_plan::plan_id;
+use brimful_types::Result;
 use brimful_types::money::Money;
-use brimful_types::{Error, Result};
 
 /// Rates on a page, the most that AWS gives.
 const PAGE: i32 = 1000;
 /// A plan has some two thousand rates in a region; pages beyond these are not worth a run's time.
 const MOST_PAGES: usize = 20;
-
-/// Connects to the API.
-pub async fn connect(access: &AwsAccess) -> Client {
-    let base = access.load().await;
-    let home = partition::of_config(&base, access.role_arn.as_deref()).home;
-    let config = config::Builder::from(&base).region(Region::from_static(home));
-    Client::from_conf(config.build())
-}
 
 /// The rates of a plan for instances of shared tenancy in a region, $/unit by usage.
 ///
@@ -62,31 +50,17 @@ pub async fn describe(client: &Client, arn: &str, region: &str) -> Result<BTreeM
             .set_next_token(next)
             .send()
             .await;
-        let page = page.map_err(|e| refused(id, &e))?;
+        let page = page.map_err(|error| {
+            let doing = format!("ask for the rates of plan {id}");
+            refused(&doing, "DescribeSavingsPlanRates", "cur.describeRates", &error)
+        })?;
         found.extend(page.search_results().iter().filter_map(rate));
-        next = page
-            .next_token()
-            .filter(|token| !token.is_empty())
-            .map(str::to_owned);
+        next = next_page(page.next_token());
         if next.is_none() {
             break;
         }
     }
     Ok(found)
-}
-
-fn refused(id: &str, error: &SdkError<impl std::error::Error + 'static>) -> Error {
-    let doing = format!("ask for the rates of plan {id}");
-    if let Some(trouble) = Trouble::within(error) {
-        return trouble.error(&doing);
-    }
-    let what = format!("cannot {doing}: {}", with_causes(error));
-    match error {
-        SdkError::ServiceError(_) => Error::aws(what)
-            .hint("allow savingsplans:DescribeSavingsPlanRates in the plan's account, or set cur.describeRates to false"),
-        _ => Error::aws(what)
-            .hint("let the network reach the Savings Plans API (HTTPS_PROXY, NO_PROXY), or set cur.describeRates to false"),
-    }
 }
 
 /// One rate, if it can be read: a rate is never guessed.

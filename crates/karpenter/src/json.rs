@@ -142,9 +142,17 @@ impl<'a> At<'a> {
 
     /// The status of the condition `kind` in the list of conditions here (`True`, `False`, `Unknown`).
     pub(super) fn condition(&self, kind: &str) -> Result<Option<&'a str>> {
+        match self.condition_itself(kind)? {
+            Some(condition) => condition.field("status").text(),
+            None => Ok(None),
+        }
+    }
+
+    /// That condition with all of its fields.
+    pub(super) fn condition_itself(&self, kind: &str) -> Result<Option<Self>> {
         for condition in self.items()? {
             if condition.field("type").text()? == Some(kind) {
-                return condition.field("status").text();
+                return Ok(Some(condition));
             }
         }
         Ok(None)

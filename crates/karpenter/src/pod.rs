@@ -82,6 +82,7 @@ impl Pod {
         let owner = owner("Pod", object);
         let root = At::root(&owner, object);
         let (metadata, spec, status) = (root.field("metadata"), root.field("spec"), root.field("status"));
+        let (name, namespace) = names(&metadata)?;
         let created = metadata.field("creationTimestamp");
         let node = spec.field("nodeName").text()?.map(str::to_owned);
         let phase = status.field("phase").text()?.unwrap_or("Pending");
@@ -97,12 +98,8 @@ impl Pod {
         let requests = requests(&spec)?;
         let asked = |name: &str| requests.get(name).copied().unwrap_or_default();
         Ok(Self {
-            name: metadata.field("name").required()?.to_owned(),
-            namespace: metadata
-                .field("namespace")
-                .text()?
-                .unwrap_or("default")
-                .to_owned(),
+            name,
+            namespace,
             waits: node.is_none() && !ended && is_unschedulable(&status)?,
             node,
             stays: stays(&metadata, &spec, controller.as_deref(), &tolerations, &requests)?,
@@ -171,7 +168,7 @@ impl PodDisruptionBudget {
     pub fn from_json(object: &Value) -> Result<Self> {
         let owner = owner("PodDisruptionBudget", object);
         let root = At::root(&owner, object);
-        let metadata = root.field("metadata");
+        let (name, namespace) = names(&root.field("metadata"))?;
         let selector = root.field("spec").field("selector");
         let selected = || -> Result<Requirements> {
             let mut selected = Requirements::read(&selector.field("matchExpressions"))?;
@@ -181,12 +178,8 @@ impl PodDisruptionBudget {
             Ok(selected)
         };
         Ok(Self {
-            name: metadata.field("name").required()?.to_owned(),
-            namespace: metadata
-                .field("namespace")
-                .text()?
-                .unwrap_or("default")
-                .to_owned(),
+            name,
+            namespace,
             allowed: root
                 .field("status")
                 .field("disruptionsAllowed")
@@ -274,14 +267,20 @@ fn requests(spec: &At<'_>) -> Result<BTreeMap<String, f64>> {
 }
 
 fn is_unschedulable(status: &At<'_>) -> Result<bool> {
-    for condition in status.field("conditions").items()? {
-        let is =
-            |field, wanted| Ok::<_, brimful_types::Error>(condition.field(field).text()? == Some(wanted));
-        if is("type", "PodScheduled")? {
-            return Ok(is("status", "False")? && is("reason", "Unschedulable")?);
-        }
-    }
-    Ok(false)
+    let Some(scheduled) = status.field("conditions").condition_itself("PodScheduled")? else {
+        return Ok(false);
+    };
+    let is_false = scheduled.field("status").text()? == Some("False");
+    Ok(is_false && scheduled.field("reason").text()? == Some("Unschedulable"))
+}
+
+/// What a namespaced object is called, and its namespace.
+fn names(metadata: &At<'_>) -> Result<(String, String)> {
+    let namespace = metadata.field("namespace").text()?.unwrap_or("default");
+    Ok((
+        metadata.field("name").required()?.to_owned(),
+        namespace.to_owned(),
+    ))
 }
 
 fn controller(metadata: &At<'_>) -> Result<Option<String>> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::Decision;
 use super::attribution::{Valuation, is_billed_on_demand};
-use super::groups::{self, GroupNow, commitment_now, ends_shortly};
+use super::groups::{self, GroupNow, commitment_now, lasting};
 use super::plan::PoolPlan;
 use super::prices::Price;
 use brimful_karpenter::{Node, Role};
@@ -209,8 +209,7 @@ fn plans(facts: &groups::Facts<'_>, group: &GroupNow) -> Vec<PlanInForce> {
                 short_id: entry.plan.short_id().to_owned(),
                 commitment,
                 end: entry.plan.end,
-                ends_shortly: ends_shortly(&entry.plan, facts.now, within)
-                    && facts.ledger.renewed(&entry.plan, whole) < whole,
+                ends_shortly: lasting(facts.ledger, &entry.plan, whole, facts.now, within) < whole,
             }
         })
         .collect()

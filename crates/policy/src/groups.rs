@@ -132,8 +132,7 @@ pub fn commitment_now(ledger: &Ledger, plan: usize, now: DateTime<Utc>) -> Optio
 }
 
 /// True for a plan in force whose headroom is not worth filling any more.
-#[must_use]
-pub fn ends_shortly(plan: &Plan, now: DateTime<Utc>, within: Duration) -> bool {
+fn ends_shortly(plan: &Plan, now: DateTime<Utc>, within: Duration) -> bool {
     plan.end.is_some_and(|end| end <= now + within)
 }
 
@@ -263,7 +262,13 @@ pub fn in_force(inputs: &Inputs<'_>) -> InForce {
 
 /// What of a plan's commitment lasts: what ends shortly is not worth filling any more, unless a plan is queued to take its
 /// place.
-fn lasting(ledger: &Ledger, plan: &Plan, commitment: Money, now: DateTime<Utc>, within: Duration) -> Money {
+pub(super) fn lasting(
+    ledger: &Ledger,
+    plan: &Plan,
+    commitment: Money,
+    now: DateTime<Utc>,
+    within: Duration,
+) -> Money {
     if ends_shortly(plan, now, within) {
         ledger.renewed(plan, commitment)
     } else {
@@ -342,20 +347,18 @@ fn add_plans(facts: &Facts<'_>, group: &mut GroupNow, warnings: &mut Vec<Warning
 
 /// True for a plan that ended so lately that no report could show what came after it, and AWS's list was not asked.
 fn ended_unseen(plan: &Plan, utilization: &Utilization, now: DateTime<Utc>) -> bool {
-    if plan
+    let is_listed = plan
         .listed
-        .is_some_and(|listed| listed.standing == Standing::Ended)
-    {
-        return false;
-    }
+        .is_some_and(|listed| listed.standing == Standing::Ended);
     let horizon = utilization.horizon;
     let ended = plan.ends().filter(|end| *end <= now);
-    ended.zip(horizon).is_some_and(|(end, horizon)| horizon <= end)
+    !is_listed && ended.zip(horizon).is_some_and(|(end, horizon)| horizon <= end)
 }
 
-/// True for a plan that AWS lists as active; without that list, for one whose fee row of the current hour is there. AWS writes these rows ahead to the end of the month, so
-/// before a month's first delivery those of the last one must run to its end. In a report that has none ahead of any plan
-/// (FOCUS; or its only plan was returned) they must come as far as it reaches.
+/// True for a plan that AWS lists as active; without that list, for one whose fee row of the current hour is there. AWS
+/// writes these rows ahead to the end of the month, so before a month's first delivery those of the last one must run to
+/// its end. In a report that has none ahead of any plan (FOCUS; or its only plan was returned) they must come as far as it
+/// reaches.
 fn is_surely_in_force(ledger: &Ledger, now: DateTime<Utc>, plan: usize) -> bool {
     if let Some(listed) = ledger.plans[plan].plan.listed {
         return listed.standing == Standing::Active;

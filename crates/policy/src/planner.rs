@@ -15,7 +15,7 @@ use super::guards::{
     unprotected,
 };
 use super::launches::Launches;
-use super::limits::{Limits, Member};
+use super::limits::{Limits, Member, wanted};
 use super::patch::{own_limits, reset};
 use super::plan::{Inputs, PoolPlan};
 use super::pools::Pools;
@@ -167,7 +167,8 @@ impl<'a> Planner<'a> {
         };
         self.warnings.extend(moved.warnings.iter().filter(shown).cloned());
         Self::set_limits(&mut plans, &members);
-        self.set_protection(&mut plans, &members);
+        let wanted = wanted(&members);
+        self.set_protection(&mut plans, &members, &wanted);
         for (name, plan) in &mut plans {
             self.finalize(name, plan, &moved, &wished);
             if plan.managed && !plan.restore && plan.outcome.decision != Decision::None {
@@ -177,7 +178,7 @@ impl<'a> Planner<'a> {
                 state.note(name, plan.outcome.decision, plan.outcome.memory, self.inputs.now);
             }
         }
-        self.set_top_up(&mut plans, &members, &mut state);
+        self.set_top_up(&mut plans, &members, &wanted, &mut state);
         (plans.into_values().collect(), state)
     }
 
@@ -304,8 +305,8 @@ impl<'a> Planner<'a> {
 
     /// Warns of what keeps a managed pool as it is.
     fn warn_of_guards(&mut self, pool: &NodePool, restrained: Option<&String>, outcome: &Outcome) {
-        let is_contested =
-            is_contested(pool) && !is_held_on_purpose(pool, self.inputs.config, self.inputs.now);
+        let on_purpose = || is_held_on_purpose(pool, self.inputs.config, self.inputs.now);
+        let is_contested = restrained.is_some() && is_contested(pool) && !on_purpose();
         let contested =
             restrained.filter(|_| is_contested || is_marked(pool) && outcome.decision == Decision::None);
         let frozen = (outcome.decision == Decision::Freeze && !is_contested).then_some(&outcome.reason);

@@ -296,6 +296,14 @@ pub struct TopUpConfig {
     pub from: Vec<String>,
 }
 
+impl TopUpConfig {
+    /// True where nodes may move at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.nodes_per_hour > 0
+    }
+}
+
 /// A part of a whole, more than 0 and at most 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Share(pub f64);

@@ -139,6 +139,12 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// True for what concerns that pool, or all.
+    #[must_use]
+    pub fn concerns(&self, node_pool: &str) -> bool {
+        self.node_pool.as_deref().is_none_or(|own| own == node_pool)
+    }
+
     /// A warning about the run as a whole.
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
         Self {

@@ -7,7 +7,7 @@ use super::super::signals::LAST_ANSWER;
 use super::super::state_store::Held;
 use super::patches::patched;
 use super::{Done, How};
-use crate::render::json::{ApplyResult, MoveResult, Moved};
+use crate::render::json::{MoveResult, Moved};
 use brimful_karpenter::cluster::DeleteError;
 use brimful_policy::top_up::{Move, TopUp};
 use brimful_types::Error;
@@ -26,8 +26,7 @@ pub(super) async fn carry_out(
         _ => None,
     });
     let Some((to, one)) = moves else { return };
-    let went_wrong = |result: ApplyResult| matches!(result, ApplyResult::Conflict | ApplyResult::Refused);
-    if done.stopped.is_some() || done.applied.iter().any(|one| went_wrong(one.result)) {
+    if done.stopped.is_some() || done.applied.iter().any(|one| one.result.has_failed()) {
         return;
     }
     let (result, message) = match how {

@@ -48,7 +48,7 @@ pub(crate) fn json<'a>(inputs: &Inputs<'a>, plan: &PoolPlan, document: &'a PlanD
         let weight = json!({"current": rival.now, "proposed": rival.then});
         json!({"name": rival.name, "role": rival.role.as_str(), "weight": weight})
     });
-    let concerns = |warning: &&Warning| warning.node_pool.as_ref().is_none_or(|pool| pool == name);
+    let concerns = |warning: &&Warning| warning.concerns(name);
     Document {
         schema: "brimful/explain/v1",
         now: &document.now,

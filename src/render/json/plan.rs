@@ -204,6 +204,14 @@ pub enum ApplyResult {
     Refused,
 }
 
+impl ApplyResult {
+    /// True where a change was to be made and was not.
+    #[must_use]
+    pub fn has_failed(self) -> bool {
+        matches!(self, Self::Conflict | Self::Refused)
+    }
+}
+
 /// What became of a Spot node that was to move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

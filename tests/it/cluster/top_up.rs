@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use kube::Error;
 use kube::api::{Api, DeleteParams, DynamicObject};
+use kube::{Client, Error};
 use serde_json::{Value, json};
 
 use super::world::{World, documents};
@@ -12,6 +12,16 @@ use crate::support::block_on;
 use crate::support::kind::{NODE, NODE_CLAIM, POD};
 use crate::support::receiver::Receiver;
 use crate::support::run::{Brimful, entry, text};
+
+/// Deletes a claim as whoever the client is; a dry run shows whether it would be.
+pub(crate) fn delete_claim(client: &Client, name: &str, dry_run: bool) -> Result<(), Error> {
+    let api: Api<DynamicObject> = NODE_CLAIM.api(client, name);
+    let params = DeleteParams {
+        dry_run,
+        ..DeleteParams::default()
+    };
+    block_on(api.delete(name, &params)).map(drop)
+}
 
 const CONFIG: &str = "{topUp: {nodesPerHour: 6, from: [spot]}}";
 /// It has room for two more `r6i.xlarge`.
@@ -240,14 +250,7 @@ fn the_admission_policy_lets_nothing_be_deleted_but_spot_of_the_named_pools() {
         );
     }
     let client = world.server.client_for_token(&world.token);
-    let api: Api<DynamicObject> = NODE_CLAIM.api(&client, "-");
-    let delete = |name: &str, dry: bool| {
-        let params = DeleteParams {
-            dry_run: dry,
-            ..DeleteParams::default()
-        };
-        block_on(api.delete(name, &params)).map(drop)
-    };
+    let delete = |name: &str, dry_run: bool| delete_claim(&client, name, dry_run);
     let refused = |name: &str, why: &str| match delete(name, false) {
         Err(Error::Api(status)) if status.message.contains(why) => true,
         Ok(()) => false,

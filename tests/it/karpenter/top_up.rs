@@ -3,11 +3,10 @@
 
 use super::closed_loop::{Loop, decided};
 use super::{COMMITTED, SPOT, told};
+use crate::cluster::top_up::delete_claim;
 use crate::cluster::world::{documents, resources};
-use crate::support::block_on;
 use crate::support::karpenter::Karpenter;
 use crate::support::kind::NODE_CLAIM;
-use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::json;
 
 const CONFIG: &str = "{cluster: {name: prod}, share: 1, grips: [weight, disruption, limits], topUp: {nodesPerHour: 6, from: [spot]}}";
@@ -32,12 +31,7 @@ fn what_runs_on_spot_moves_to_the_plan_that_stands_idle_and_no_pod_is_lost() {
         .wait("the admission policy to be in force", 60, |karpenter| {
             let claims = karpenter.server.list(&NODE_CLAIM);
             let name = claims[0]["metadata"]["name"].as_str().unwrap_or_default();
-            let api: Api<DynamicObject> = NODE_CLAIM.api(&client, name);
-            let try_out = DeleteParams {
-                dry_run: true,
-                ..DeleteParams::default()
-            };
-            block_on(api.delete(name, &try_out)).is_err().then_some(())
+            delete_claim(&client, name, true).is_err().then_some(())
         });
     // Six pods come while Spot is preferred, although the plan has room for six more nodes.
     closed.karpenter.patch_pool(COMMITTED, &json!({"weight": 5}));

@@ -138,19 +138,22 @@ impl Scene {
         Self::new(vec![plan("c", PlanKind::Compute, commitment, used)])
     }
 
-    fn run(&self) -> Proposal {
+    fn utilization(&self) -> Utilization {
         let terms = Terms {
             sharing: &Sharing::Open,
             horizon: self.ledger.horizon(self.now),
             maturity: Duration::hours(24),
             check: Check::Reconciling,
         };
-        let utilization = Utilization::of(&self.ledger, &terms);
-        propose(&Inputs {
+        Utilization::of(&self.ledger, &terms)
+    }
+
+    fn inputs<'a>(&'a self, utilization: &'a Utilization) -> Inputs<'a> {
+        Inputs {
             now: self.now,
             config: &self.config,
             ledger: &self.ledger,
-            utilization: &utilization,
+            utilization,
             sharing: &Sharing::Open,
             node_pools: &self.pools,
             nodes: self.nodes.as_deref(),
@@ -159,7 +162,11 @@ impl Scene {
             peers: &self.peers,
             state: &self.state,
             doubt: None,
-        })
+        }
+    }
+
+    fn run(&self) -> Proposal {
+        propose(&self.inputs(&self.utilization()))
     }
 }
 

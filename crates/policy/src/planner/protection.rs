@@ -8,7 +8,7 @@ use super::Planner;
 use crate::Decision;
 use crate::annotations::{DecisionRecord, set_budgets};
 use crate::guards::switches_protection;
-use crate::limits::{Member, Vcpu, wanted};
+use crate::limits::{Member, Vcpu};
 use crate::patch::{own_budgets, reset};
 use crate::plan::PoolPlan;
 use crate::protection::{Protection, always, is_on, is_own, opened, same_entries, with_own, without_own};
@@ -37,8 +37,12 @@ impl Planner<'_> {
     }
 
     /// Protects every pool that has no more than it should, and opens those that have.
-    pub(super) fn set_protection(&self, plans: &mut BTreeMap<String, PoolPlan>, members: &[Member]) {
-        let wanted = wanted(members);
+    pub(super) fn set_protection(
+        &self,
+        plans: &mut BTreeMap<String, PoolPlan>,
+        members: &[Member],
+        wanted: &BTreeMap<String, Vcpu>,
+    ) {
         let members: BTreeMap<&str, &Member> = members
             .iter()
             .map(|member| (member.pool.as_str(), member))

@@ -13,7 +13,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::Planner;
 use crate::Decision;
-use crate::limits::{Member, Vcpu, binding, smallest, wanted};
+use crate::limits::{Member, Vcpu, binding, smallest};
 use crate::plan::PoolPlan;
 use crate::pools::Pool;
 use crate::protection::pace;
@@ -30,14 +30,34 @@ const LONG: Duration = Duration::hours(1);
 /// The part of a machine that is left for pods, at least.
 const FOR_PODS: f64 = 0.9;
 
-/// What is known of nodes and pods, and of the pool that lacks nodes.
+/// What runs where.
 struct Sight<'a> {
+    nodes: &'a [Node],
     claims: &'a [NodeClaim],
     pods: &'a Pods,
-    nodes: &'a [Node],
-    target: &'a PoolPlan,
+    claim_of: BTreeMap<&'a str, &'a NodeClaim>,
+    /// By Node, those that would have to leave with it.
+    pods_on: BTreeMap<&'a str, Vec<&'a Pod>>,
+}
+
+/// A pool that lacks nodes.
+struct Target<'a> {
+    sight: &'a Sight<'a>,
+    plan: &'a PoolPlan,
     launchable: &'a Launchable<'a>,
+    /// The smallest node that it launches.
+    least: Vcpu,
+    lack: Vcpu,
     now: DateTime<Utc>,
+}
+
+/// A Spot pool whose nodes may move.
+struct Source<'a> {
+    pool: &'a NodePool,
+    launchable: Option<&'a Rc<Launchable<'a>>>,
+    nodes: Vec<&'a Node>,
+    /// Whether its budgets allow one node less.
+    can_spare: bool,
 }
 
 impl Planner<'_> {
@@ -46,29 +66,29 @@ impl Planner<'_> {
         &self,
         plans: &mut BTreeMap<String, PoolPlan>,
         members: &[Member],
+        wanted: &BTreeMap<String, Vcpu>,
         state: &mut State,
     ) {
-        let config = &self.inputs.config.top_up;
-        if config.nodes_per_hour == 0 {
+        if !self.inputs.config.top_up.is_on() {
             return;
         }
         state.moved = self.inputs.state.moved.by(self.inputs.now, |to, from, until| {
             self.went_elsewhere(to, from, until)
         });
-        let wanted = wanted(members);
         let mut lacking: Vec<(i64, &Member)> = members
             .iter()
             .filter_map(|member| Some((wanted.get(&member.pool)?.0 - member.running.0, member)))
             .collect();
         lacking.retain(|(lack, member)| member.decision == Decision::Fill && *lack > 0);
         lacking.sort_by_key(|(lack, member)| (-lack, member.pool.clone()));
+        let sight = self.sight();
         let mut moves = None;
         for (lack, member) in lacking {
             let Some(plan) = plans.get(&member.pool) else {
                 continue;
             };
             let found = match &moves {
-                None => self.moved(plan, Vcpu(lack), state),
+                None => self.moved(plan, Vcpu(lack), sight.as_ref(), state),
                 Some(other) => Err(format!("a node moves to {other} now, and one moves at a time")),
             };
             let top_up = match found {
@@ -87,13 +107,42 @@ impl Planner<'_> {
         }
     }
 
-    fn moved(&self, plan: &PoolPlan, lack: Vcpu, state: &State) -> Result<Move, String> {
+    fn sight(&self) -> Option<Sight<'_>> {
+        let (claims, pods) = (self.inputs.node_claims?, self.inputs.pods?);
+        let mut claim_of = BTreeMap::new();
+        for claim in claims {
+            if let Some(node) = claim.node_name.as_deref() {
+                claim_of.entry(node).or_insert(claim);
+            }
+        }
+        let mut pods_on: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+        for pod in &pods.pods {
+            if let Some(node) = pod.node.as_deref().filter(|node| pod.is_moved_with(node)) {
+                pods_on.entry(node).or_default().push(pod);
+            }
+        }
+        Some(Sight {
+            nodes: self.inputs.nodes?,
+            claims,
+            pods,
+            claim_of,
+            pods_on,
+        })
+    }
+
+    fn moved(
+        &self,
+        plan: &PoolPlan,
+        lack: Vcpu,
+        sight: Option<&Sight<'_>>,
+        state: &State,
+    ) -> Result<Move, String> {
         let inputs = self.inputs;
         let config = &inputs.config.top_up;
         if plan.changes_weight() {
             return Err("its weight comes first".to_owned());
         }
-        let (Some(claims), Some(pods), Some(nodes)) = (inputs.node_claims, inputs.pods, inputs.nodes) else {
+        let Some(sight) = sight else {
             return Err(
                 "which pods run where is not known: it takes a cluster, and the right to list pods"
                     .to_owned(),
@@ -110,31 +159,29 @@ impl Planner<'_> {
                 state.moved.in_vain
             ));
         }
-        let sources = self.sources(&plan.pool)?;
-        let sight = Sight {
-            claims,
-            pods,
-            nodes,
-            target: plan,
-            launchable: self
-                .pools
-                .launchable(&plan.pool)
-                .ok_or("its types are not known")?,
+        let sources = self.sources(&plan.pool, sight)?;
+        let launchable = self
+            .pools
+            .launchable(&plan.pool)
+            .ok_or("its types are not known")?;
+        let target = Target {
+            sight,
+            plan,
+            launchable,
+            least: smallest(launchable),
+            lack,
             now: inputs.now,
         };
-        let names: Vec<&NodePool> = sources.iter().map(|source| source.pool).collect();
-        sight.is_calm(&names)?;
+        target.is_calm(&sources)?;
         let mut kept: BTreeMap<String, usize> = BTreeMap::new();
         let mut best: Option<Move> = None;
-        for node in nodes {
-            let of = |source: &&&Pool<'_>| node.node_pool.as_deref() == Some(source.name.as_str());
-            let Some(source) = sources.iter().find(of) else {
-                continue;
-            };
-            match sight.may_move(node, source, self.pools.launchable(source), lack) {
-                Ok(one) if best.as_ref().is_none_or(|best| is_better(&one, best)) => best = Some(one),
-                Ok(_) => {}
-                Err(why) => *kept.entry(why).or_default() += 1,
+        for source in &sources {
+            for node in &source.nodes {
+                match target.may_take(node, source) {
+                    Ok(one) if best.as_ref().is_none_or(|best| is_better(&one, best)) => best = Some(one),
+                    Ok(_) => {}
+                    Err(why) => *kept.entry(why).or_default() += 1,
+                }
             }
         }
         best.ok_or_else(|| {
@@ -153,7 +200,7 @@ impl Planner<'_> {
     }
 
     /// The Spot pools whose nodes may move to this one: no other pool comes before it for their pods.
-    fn sources(&self, pool: &NodePool) -> Result<Vec<&Pool<'_>>, String> {
+    fn sources<'s>(&'s self, pool: &NodePool, sight: &Sight<'s>) -> Result<Vec<Source<'s>>, String> {
         let rank = |pool: &NodePool| (pool.effective_weight(), pool.name.clone());
         let mut others = self.pools.competitors(pool);
         if let Some(other) = others.find(|other| rank(other) > rank(pool)) {
@@ -169,9 +216,11 @@ impl Planner<'_> {
             return Err("none of the Spot pools in topUp.from takes its pods".to_owned());
         }
         // Whoever keeps consolidation from them wants them left alone.
-        let open: Vec<&Pool<'_>> = named
+        let open = named
             .into_iter()
-            .filter(|source| !source.protected_from_consolidation())
+            .filter(|source| !source.protected_from_consolidation());
+        let open: Vec<Source<'_>> = open
+            .map(|source| Source::of(source.pool, self.pools.launchable(source), sight))
             .collect();
         if open.is_empty() {
             return Err("the Spot pools in topUp.from are protected from consolidation".to_owned());
@@ -194,39 +243,48 @@ impl Planner<'_> {
     }
 }
 
-impl Sight<'_> {
+impl<'a> Source<'a> {
+    fn of(pool: &'a NodePool, launchable: Option<&'a Rc<Launchable<'a>>>, sight: &Sight<'a>) -> Self {
+        let is_own = |node: &&Node| node.node_pool.as_deref() == Some(&pool.name);
+        let nodes: Vec<&Node> = sight.nodes.iter().filter(is_own).collect();
+        // Karpenter counts those that go or are about to, and those that are not ready.
+        let away = |node: &&&Node| node.deleting || !node.ready || node.held_by == Some(DISRUPTED);
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        // Budgets with a schedule count as if they were always active.
+        let allowed = pace(pool.budgets.as_deref(), count(nodes.len()), |_| true);
+        Self {
+            can_spare: count(nodes.iter().filter(away).count()) < allowed,
+            pool,
+            launchable,
+            nodes,
+        }
+    }
+}
+
+impl Target<'_> {
     /// Nothing is on its way between these pools, and no pod waits that the pool would take.
-    fn is_calm(&self, sources: &[&NodePool]) -> Result<(), String> {
-        let pool = &self.target.pool;
-        let concerns = |name: Option<&str>| name == Some(pool.name.as_str()) || is_of(name, sources);
+    fn is_calm(&self, sources: &[Source<'_>]) -> Result<(), String> {
+        let pool = &self.plan.pool;
         let is_moving = |claim: &&NodeClaim| {
-            let is_new = !claim.registered && claim.node_pool.as_deref() == Some(pool.name.as_str());
-            concerns(claim.node_pool.as_deref()) && (claim.deleting || is_new)
+            let is_of = |pool: &NodePool| claim.node_pool.as_deref() == Some(&pool.name);
+            let concerns = is_of(pool) || sources.iter().any(|source| is_of(source.pool));
+            concerns && (claim.deleting || !claim.registered && is_of(pool))
         };
-        if let Some(claim) = self.claims.iter().find(is_moving) {
+        if let Some(claim) = self.sight.claims.iter().find(is_moving) {
             return Err(format!("NodeClaim {} comes or goes", claim.name));
         }
         // What has waited for longer, Karpenter cannot help.
         let waits = |pod: &&Pod| pod.waits && self.now - pod.created < LONG && pod.fits(pool);
-        match self.pods.pods.iter().find(waits) {
+        match self.sight.pods.pods.iter().find(waits) {
             Some(pod) => Err(format!("pod {} waits for a node", pod.path())),
             None => Ok(()),
         }
     }
 
     /// The move of this node, or what keeps it.
-    fn may_move(
-        &self,
-        node: &Node,
-        source: &NodePool,
-        launchable: Option<&Rc<Launchable<'_>>>,
-        lack: Vcpu,
-    ) -> Result<Move, String> {
+    fn may_take(&self, node: &Node, source: &Source<'_>) -> Result<Move, String> {
         let said = |why: &str| Err(why.to_owned());
-        let claim = self
-            .claims
-            .iter()
-            .find(|claim| claim.node_name.as_deref() == Some(&node.name));
+        let claim = self.sight.claim_of.get(node.name.as_str());
         let (Some(claim), Some(vcpu)) = (claim, node.vcpu) else {
             return said("without a NodeClaim or a size");
         };
@@ -240,30 +298,26 @@ impl Sight<'_> {
             return said("not ready, or about to be replaced");
         }
         // Its pods may need a larger node than they are on.
-        let needed = Vcpu::cores(vcpu).max(smallest(self.launchable));
-        if needed > lack {
+        let needed = Vcpu::cores(vcpu).max(self.least);
+        if needed > self.lack {
             return said("larger than what is missing");
         }
-        if binding(&self.target.limits, &self.target.pool.resources, needed).is_some() {
+        if binding(&self.plan.limits, &self.plan.pool.resources, needed).is_some() {
             return said("too large for the pool's limits");
         }
-        if self.away(source) >= allowed(source, self.count(source)) {
+        if !source.can_spare {
             return said("the budgets of its NodePool allow no more");
         }
-        if !self.runs_its_programs(node, launchable) {
+        if !self.runs_programs_of(node, source) {
             return said("of an architecture that the pool does not launch");
         }
-        let on_it: Vec<&Pod> = self
-            .pods
-            .pods
-            .iter()
-            .filter(|pod| pod.is_moved_with(&node.name))
-            .collect();
+        let on_it = self.sight.pods_on.get(node.name.as_str());
+        let on_it = on_it.map(Vec::as_slice).unwrap_or_default();
         if on_it.is_empty() {
             return said("empty: it goes by itself");
         }
-        for pod in &on_it {
-            self.may_leave(pod, &on_it)?;
+        for pod in on_it {
+            self.may_leave(pod, on_it)?;
         }
         let mut pods: Vec<String> = on_it.iter().map(|pod| pod.path()).collect();
         pods.sort();
@@ -272,7 +326,7 @@ impl Sight<'_> {
             uid: claim.uid.clone(),
             resource_version: claim.resource_version.clone(),
             node: node.name.clone(),
-            from: source.name.clone(),
+            from: source.pool.name.clone(),
             instance_type: node.instance_type.clone().unwrap_or_default(),
             vcpu,
             pods,
@@ -281,9 +335,9 @@ impl Sight<'_> {
 
     /// Whether pods that run on that node run on the pool's, too, by their processors: they do if their own pool might as
     /// well have launched such a one for them.
-    fn runs_its_programs(&self, node: &Node, of_source: Option<&Rc<Launchable<'_>>>) -> bool {
+    fn runs_programs_of(&self, node: &Node, source: &Source<'_>) -> bool {
         let own = |arch: Arch| self.launchable.types.iter().any(|kind| kind.arch == arch);
-        let mut might = of_source.into_iter().flat_map(|source| &source.types);
+        let mut might = source.launchable.into_iter().flat_map(|source| &source.types);
         node.arch.is_none_or(own) || might.any(|kind| own(kind.arch))
     }
 
@@ -298,10 +352,10 @@ impl Sight<'_> {
             let mebibytes = kind.memory_mib as f64;
             cpu <= f64::from(kind.vcpu) * FOR_PODS && memory <= mebibytes * 1_048_576.0 * FOR_PODS
         };
-        if !pod.fits(&self.target.pool) || !self.launchable.types.iter().copied().any(holds) {
-            return Err(format!("with a pod that {} does not take", self.target.pool.name));
+        if !pod.fits(&self.plan.pool) || !self.launchable.types.iter().copied().any(holds) {
+            return Err(format!("with a pod that {} does not take", self.plan.pool.name));
         }
-        let mut budgets = self.pods.budgets.iter().filter(|budget| budget.covers(pod));
+        let mut budgets = self.sight.pods.budgets.iter().filter(|budget| budget.covers(pod));
         let (budget, second) = (budgets.next(), budgets.next());
         let all_may = |budget: &PodDisruptionBudget| {
             let together = leaving.iter().filter(|other| budget.covers(other)).count();
@@ -313,33 +367,6 @@ impl Sight<'_> {
         }
         Ok(())
     }
-
-    fn count(&self, pool: &NodePool) -> i64 {
-        let own = self
-            .nodes
-            .iter()
-            .filter(|node| node.node_pool.as_deref() == Some(&pool.name));
-        i64::try_from(own.count()).unwrap_or(i64::MAX)
-    }
-
-    /// Nodes that count against the budgets: those that go or are about to, and those that are not ready.
-    fn away(&self, pool: &NodePool) -> i64 {
-        let own = self
-            .nodes
-            .iter()
-            .filter(|node| node.node_pool.as_deref() == Some(&pool.name));
-        let away = own.filter(|node| node.deleting || !node.ready || node.held_by == Some(DISRUPTED));
-        i64::try_from(away.count()).unwrap_or(i64::MAX)
-    }
-}
-
-fn is_of(name: Option<&str>, pools: &[&NodePool]) -> bool {
-    pools.iter().any(|pool| name == Some(pool.name.as_str()))
-}
-
-/// How many nodes the budgets let go at once. Those with a schedule count as if they were always active.
-fn allowed(pool: &NodePool, nodes: i64) -> i64 {
-    pace(pool.budgets.as_deref(), nodes, |_| true)
 }
 
 /// More capacity for each pod that must move; of equal ones the first name.

@@ -260,7 +260,7 @@ impl Brimful {
             None => Some("the report holds no usage yet".to_owned()),
         };
         let (node_pools, nodes, claims) = (cluster.node_pools(), cluster.nodes(), cluster.node_claims());
-        let tops_up = self.config.top_up.nodes_per_hour > 0;
+        let tops_up = self.config.top_up.is_on();
         let pods = tops_up.then(|| cluster.pods(&trace.work)).transpose()?;
         let inputs = Inputs {
             now,

@@ -55,32 +55,14 @@ proptest! {
         )
     ) {
         let mut scene = report();
-        let terms = Terms {
-            sharing: &Sharing::Open,
-            horizon: scene.ledger.horizon(scene.now),
-            maturity: Duration::hours(24),
-            check: Check::Reconciling,
-        };
-        let utilization = Utilization::of(&scene.ledger, &terms);
+        let utilization = scene.utilization();
         let mut groundwork = Groundwork::default();
         for (minutes, nodes, is_named, told) in steps {
             scene.nodes = nodes.map(|count| (0..count).map(node).collect());
             scene.config.cluster.name = is_named.then(|| "prod".to_owned());
             scene.peers.fresh = told.map(staging).into_iter().collect();
-            let inputs = Inputs {
-                now: at(NOW) + Duration::minutes(minutes),
-                config: &scene.config,
-                ledger: &scene.ledger,
-                utilization: &utilization,
-                sharing: &Sharing::Open,
-                node_pools: &scene.pools,
-                nodes: scene.nodes.as_deref(),
-                node_claims: scene.claims.as_deref(),
-                pods: scene.pods.as_ref(),
-                peers: &scene.peers,
-                state: &scene.state,
-                doubt: None,
-            };
+            scene.now = at(NOW) + Duration::minutes(minutes);
+            let inputs = scene.inputs(&utilization);
             let after = propose_on(&inputs, &mut groundwork);
             prop_assert_eq!(&after, &propose(&inputs));
             scene.state = after.state;

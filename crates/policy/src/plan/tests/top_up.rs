@@ -44,18 +44,8 @@ fn pod(name: &str, on: &str, patch: &Value) -> Pod {
         "spec": {"nodeName": on},
         "status": {"phase": "Running"},
     });
-    json_patch(&mut object, patch);
+    json_patch::merge(&mut object, patch);
     Pod::from_json(&object).unwrap()
-}
-
-fn json_patch(into: &mut Value, patch: &Value) {
-    let Some(fields) = patch.as_object() else {
-        *into = patch.clone();
-        return;
-    };
-    for (key, value) in fields {
-        json_patch(&mut into[key.as_str()], value);
-    }
 }
 
 fn budget(allowed: i64) -> PodDisruptionBudget {
