@@ -14,7 +14,7 @@ mod lease;
 mod limits;
 mod modes;
 mod notify;
-mod operator;
+pub(crate) mod operator;
 mod protection;
 mod refusals;
 mod reset;

@@ -5,6 +5,7 @@
 mod closed_loop;
 mod consolidation;
 mod launches;
+mod operator;
 mod top_up;
 
 use crate::support::karpenter::Pool;

@@ -3,35 +3,49 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::world::World;
 use crate::chart::rendered;
-use crate::support::run::Ended;
+use crate::support::apiserver::ApiServer;
+use crate::support::run::{Brimful, Ended};
 
 /// Longer than anything here takes; what is promised is asserted beside it.
 const LONG: Duration = Duration::from_mins(1);
 
 /// A running operator.
-struct Operator {
+pub(crate) struct Operator {
     process: Child,
+    /// What it says, read all the time: nobody would, and it would wait, once a pipe is full.
+    log: JoinHandle<String>,
     address: String,
+    /// It holds the configuration's file.
+    _run: Brimful,
 }
 
 impl Operator {
     /// One that has nothing to do by the clock for an hour.
-    fn start(world: &World) -> Self {
+    pub(crate) fn start(run: Brimful) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("its address").to_string();
         drop(free);
-        let process = world
-            .run("run")
-            .args(["--interval", "1h", "--listen", &address])
-            .spawn();
-        Self { process, address }
+        let mut run = run.args(["--interval", "1h", "--listen", &address]);
+        let mut process = run.spawn();
+        let mut stderr = process.stderr.take().expect("a pipe");
+        let log = spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).expect("a log in UTF-8");
+            log
+        });
+        Self {
+            process,
+            log,
+            address,
+            _run: run,
+        }
     }
 
     /// Status code and body.
@@ -49,23 +63,34 @@ impl Operator {
         Some((code, body.to_owned()))
     }
 
-    fn has(&self, line: &str) -> bool {
+    pub(crate) fn has(&self, line: &str) -> bool {
         let metrics = self.get("/metrics");
         metrics.is_some_and(|(_, text)| text.lines().any(|found| found == line))
     }
 
     /// Asks it to end, as Kubernetes does.
-    fn terminate(self) -> Ended {
+    pub(crate) fn terminate(self) -> Ended {
         let sent = Command::new("kill")
             .args(["-s", "TERM", &self.process.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()));
-        Ended::of(self.process)
+        let ended = Ended::of(self.process);
+        let stderr = self.log.join().expect("the log");
+        Ended { stderr, ..ended }
+    }
+}
+
+/// The rights that the chart grants an operator.
+pub(crate) fn grant(server: &ApiServer) {
+    for object in rendered(&["operator.enabled=true"]) {
+        if ["Role", "ClusterRole"].contains(&object["kind"].as_str().unwrap_or_default()) {
+            server.apply(&object.to_string());
+        }
     }
 }
 
 #[track_caller]
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < LONG, "{what}: not within {LONG:?}");
@@ -77,12 +102,8 @@ fn wait(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
 #[test]
 fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     let world = World::new();
-    for object in rendered(&["operator.enabled=true"]) {
-        if ["Role", "ClusterRole"].contains(&object["kind"].as_str().unwrap_or_default()) {
-            world.server.apply(&object.to_string());
-        }
-    }
-    let first = Operator::start(&world);
+    grant(&world.server);
+    let first = Operator::start(world.run("run"));
     wait("the first run", || {
         first.has("brimful_runs_total{exit_code=\"0\"} 1")
     });
@@ -105,7 +126,7 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
         "it says what became of the changes"
     );
 
-    let second = Operator::start(&world);
+    let second = Operator::start(world.run("run"));
     wait("the second stands by", || second.has("brimful_leader 0.0"));
     assert_eq!(second.get("/readyz").map(|(code, _)| code), Some(200));
     assert!(

@@ -41,9 +41,15 @@ pub(super) struct Loop {
 impl Loop {
     /// A cluster that has used four committed nodes all the time.
     pub(super) fn new(bucket: &str) -> Self {
+        Self::with(&committed(), bucket)
+    }
+
+    /// The same with another committed pool.
+    pub(super) fn with(committed: &Pool, bucket: &str) -> Self {
         let karpenter = Karpenter::start();
         install(&karpenter.server);
-        karpenter.pool(&committed().weight(20).label("brimful.dev/managed", "true"));
+        let managed = committed.clone().weight(20);
+        karpenter.pool(&managed.label("brimful.dev/managed", "true"));
         karpenter.pool(&spot().weight(10));
         karpenter.pool(&Pool::new("overflow", &["on-demand"], &["m5.large"]));
         karpenter.run("web", pod());
@@ -102,20 +108,28 @@ impl Loop {
         self.karpenter.scale("web", pods);
         self.karpenter.settle();
         self.pass(hours);
+        self.deliver(bucket);
+        self.applies += 1;
+        self.run("apply", bucket).config(config).json(0)
+    }
+
+    /// Writes the report as it is by now.
+    pub(super) fn deliver(&self, bucket: &str) {
         self.calendar.turn_to(at(self.hour));
         let report = Bucket::of(self.biller.rows(self.hour - LAG, END));
         report.write_status("READY");
         S3::shared().put_dir(report.path(), bucket, "");
-        self.applies += 1;
-        Brimful::new("apply")
+    }
+
+    /// A command with the report, by the calendar's clock, as Brimful's `ServiceAccount`.
+    pub(super) fn run(&self, command: &str, bucket: &str) -> Brimful {
+        Brimful::new(command)
             .arg("--kubeconfig")
             .arg(self.calendar.kubeconfig(&self.karpenter.folder()))
             .envs(S3::shared().env())
             .arg("--cur")
             .arg(format!("s3://{bucket}"))
             .args(["--now", &brimful_types::hour::rfc3339(at(self.hour))])
-            .config(config)
-            .json(0)
     }
 
     /// Days without a change of the workload, until the decision is `wanted`; how many it took.

@@ -2,7 +2,8 @@
 //!
 //! Karpenter's own clocks cannot be hurried, so a step of a few seconds stands for hours. Brimful is told the time by
 //! `--now`; when a Node began it reads from the API, which dates objects itself. This front hands everything through
-//! as it is, under the token that it was made with, except for those dates.
+//! as it is, under the token that it was made with, except for those dates in lists; watches tell only that something has
+//! changed.
 
 use std::convert::Infallible;
 use std::fs;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Timelike as _, Utc};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST};
 use hyper::{Request, Response, StatusCode};
@@ -91,14 +92,17 @@ async fn serve(listener: TcpListener, client: Client, steps: Arc<Steps>) {
     }
 }
 
+/// What was read whole, or a watch as it comes.
+type Answer = Either<Full<Bytes>, kube::client::Body>;
+
 async fn answer(
     client: Client,
     steps: Arc<Steps>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Answer>, Infallible> {
     let answered = pass_on(&client, &steps, request).await;
     Ok(answered.unwrap_or_else(|error| {
-        let mut response = Response::new(Full::from(error));
+        let mut response = Response::new(Either::Left(Full::from(error)));
         *response.status_mut() = StatusCode::BAD_GATEWAY;
         response
     }))
@@ -108,7 +112,11 @@ async fn pass_on(
     client: &Client,
     steps: &Steps,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, String> {
+) -> Result<Response<Answer>, String> {
+    let is_watch = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("watch="));
     let dated = ["/nodes", "/nodeclaims"]
         .iter()
         .any(|kind| request.uri().path().ends_with(kind));
@@ -123,6 +131,9 @@ async fn pass_on(
     }
     let request = Request::from_parts(head, kube::client::Body::from(body));
     let response = client.send(request).await.map_err(|error| error.to_string())?;
+    if is_watch {
+        return Ok(response.map(Either::Right));
+    }
     let (mut head, body) = response.into_parts();
     let mut body = body
         .collect()
@@ -134,7 +145,7 @@ async fn pass_on(
         body = Bytes::from(redated(list, steps).to_string());
         head.headers.remove(CONTENT_LENGTH);
     }
-    Ok(Response::from_parts(head, Full::from(body)))
+    Ok(Response::from_parts(head, Either::Left(Full::from(body))))
 }
 
 /// The list, its objects dated by the calendar.
