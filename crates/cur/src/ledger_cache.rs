@@ -21,7 +21,7 @@ use brimful_types::{Error, ErrorKind, Result};
 
 mod entry;
 
-use entry::{Entry, Kind, Subject, Unreadable, Version, decode, encode, name};
+use entry::{Entry, Kind, Packed, Subject, Unreadable, Version, decode, encode, name};
 
 #[cfg(test)]
 pub(crate) use entry::FORM;
@@ -72,7 +72,7 @@ impl LedgerCache {
     async fn fetch<T: Kind>(&self, subject: Subject) -> Fetched<T> {
         let name = name::<T>(&subject);
         let found = in_time(self.store.whole(&name, MAX_PACKED)).await;
-        // Unpacked here, so that no two are held packed at the same time for long.
+        // Read here, so that no two are held twice at the same time.
         let found = found.map(|found| found.map(|(version, bytes)| (version, decode(&bytes))));
         Fetched { subject, found }
     }
@@ -138,8 +138,16 @@ impl Kept<'_> {
         let subject = self.subject(part.period);
         let slot = self.slots.iter_mut().find(|slot| slot.subject == subject)?;
         let entry = slot.entry.take()?;
-        let is_it = entry.version == Version::of(part) && entry.reaches_back_to(from);
-        is_it.then_some((entry.summary, entry.ledger))
+        if entry.version != Version::of(part) || !entry.reaches_back_to(from) {
+            return None;
+        }
+        match entry.ledger.unpack() {
+            Ok(ledger) => Some((entry.summary, ledger)),
+            Err(unreadable) => {
+                self.warn_of::<Entry>(&subject, unreadable);
+                None
+            }
+        }
     }
 
     /// What is wrong with the cache, each thing once, however many periods it concerns.
@@ -203,18 +211,17 @@ impl Kept<'_> {
         part: &Part,
         from: Option<Hour>,
         summary: Summary,
-        ledger: Partial,
-    ) -> (Option<Vec<u8>>, Partial) {
+        ledger: &Partial,
+    ) -> Option<Vec<u8>> {
         let keep = ledger.can_be_cut() && self.slot(part).is_some_and(|slot| slot.in_reach);
-        let entry = Entry {
+        let ledger = if keep { Packed::of(ledger)? } else { return None };
+        encode(&Entry {
             subject: self.subject(part.period),
             version: Version::of(part),
             from: from.map(Hour::index),
             summary,
             ledger,
-        };
-        let bytes = if keep { encode(&entry) } else { None };
-        (bytes, entry.ledger)
+        })
     }
 
     fn subject(&self, period: Option<BillingPeriod>) -> Subject {
@@ -257,16 +264,22 @@ impl Kept<'_> {
     }
 
     fn sound<T: Kind>(&mut self, subject: &Subject, decoded: Result<T, Unreadable>) -> Option<T> {
-        let what = match decoded {
+        match decoded {
             Ok(entry) if entry.subject() == subject => return Some(entry),
             // Last year's: its time has passed.
-            Ok(entry) if entry.subject().report == subject.report => return None,
-            Ok(_) => "is about another report",
-            Err(Unreadable::OtherVersion) => "was written by another version of Brimful",
-            Err(Unreadable::Damaged) => "is damaged",
-            Err(Unreadable::TooLarge(bytes)) => {
-                &format!("would unpack to {bytes} bytes, more than an entry may")
-            }
+            Ok(entry) if entry.subject().report == subject.report => {}
+            Ok(_) => self.warn_of::<T>(subject, Unreadable::OtherReport),
+            Err(unreadable) => self.warn_of::<T>(subject, unreadable),
+        }
+        None
+    }
+
+    fn warn_of<T: Kind>(&mut self, subject: &Subject, unreadable: Unreadable) {
+        let what = match unreadable {
+            Unreadable::OtherReport => "is about another report",
+            Unreadable::OtherVersion => "was written by another version of Brimful",
+            Unreadable::Damaged => "is damaged",
+            Unreadable::TooLarge(bytes) => &format!("would unpack to {bytes} bytes, more than an entry may"),
         };
         let message = format!(
             "{}: {} {what}: the report was read again, and it is replaced",
@@ -275,7 +288,6 @@ impl Kept<'_> {
         );
         self.warnings
             .push(Warning::new(WarningCode::CacheRebuilt, message));
-        None
     }
 }
 

@@ -193,10 +193,8 @@ struct Kind {
     rate: Money,
     compute: Money,
     is_covered: bool,
-    /// True for usage in an EC2 Instance group's scope that Compute plans paid for.
-    by_compute: bool,
-    /// True where plans have been seen not to pay for it, though they had room.
-    is_out: bool,
+    /// The place among [`Usage::groups`] of the EC2 Instance group in whose scope it is, where Compute plans paid for it.
+    by_compute: Option<usize>,
 }
 
 /// Who held what in an hour.
@@ -252,7 +250,11 @@ fn has_room(group: &GroupUse, hour: Hour) -> bool {
 
 struct Usage<'a> {
     utilization: &'a Utilization,
+    /// Those of all plans that there ever were.
+    groups: Vec<GroupId>,
     kinds: Vec<Option<Kind>>,
+    /// True where plans have been seen not to pay for it, though they had room. Each cell asks, and few are.
+    is_out: Vec<bool>,
 }
 
 impl<'a> Usage<'a> {
@@ -281,7 +283,8 @@ impl<'a> Usage<'a> {
             } else {
                 GroupId::Compute
             };
-            let is_instance_scope = group != GroupId::Compute;
+            let scope = groups.iter().position(|known| *known == group);
+            let scope = scope.filter(|_| by_compute && group != GroupId::Compute);
             let key = series.key();
             let own = rates.of(&group, &key);
             let compute = rates.of(&GroupId::Compute, &key);
@@ -302,13 +305,14 @@ impl<'a> Usage<'a> {
                 rate,
                 compute,
                 is_covered,
-                by_compute: is_instance_scope && by_compute,
-                is_out: false,
+                by_compute: scope,
             })
         };
         let mut found = Self {
             utilization,
             kinds: ledger.series.iter().map(kind).collect(),
+            groups: groups.iter().cloned().collect(),
+            is_out: Vec::new(),
         };
         found.learn(ledger);
         found
@@ -330,32 +334,30 @@ impl<'a> Usage<'a> {
         let sort_of: Vec<usize> = ledger.series.iter().map(sort_of).collect();
         let mut seen = vec![Uncovered::default(); sorts.len()];
         let groups = &self.utilization.groups;
-        let place = |id: &GroupId| groups.iter().position(|group| group.id == *id);
-        let reached = |kind: &Kind| kind.reached.iter().filter_map(place).collect();
-        // Whether each is covered, and the groups that it reaches, by place: there are millions of cells.
-        let kinds = self.kinds.iter();
-        let kinds: Vec<Option<(bool, Vec<usize>)>> = kinds
-            .map(|kind| kind.as_ref().map(|kind| (kind.is_covered, reached(kind))))
-            .collect();
+        // Whether each is covered, and the number of the few sets of groups that it reaches: there are millions of cells.
+        let kinds = || self.kinds.iter().map(Option::as_ref);
+        let sets: BTreeSet<&[GroupId]> = kinds().flatten().map(|kind| &*kind.reached).collect();
+        let sets: Vec<&[GroupId]> = sets.into_iter().collect();
+        let numbered = |kind: &Kind| Some((kind.is_covered, sets.binary_search(&&*kind.reached).ok()?));
+        let numbers: Vec<Option<(bool, usize)>> = kinds().map(|kind| kind.and_then(numbered)).collect();
         for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-            let roomy: Vec<bool> = groups
-                .iter()
-                .map(|group| has_room(group, cells[0].hour))
-                .collect();
+            let is_roomy = |group: &&GroupUse| has_room(group, cells[0].hour);
+            let roomy: BTreeSet<&GroupId> = groups.iter().filter(is_roomy).map(|group| &group.id).collect();
+            let of_set = |set: &&[GroupId]| set.iter().any(|group| roomy.contains(group));
+            let roomy: Vec<bool> = sets.iter().map(of_set).collect();
             for cell in cells {
                 let series = cell.series as usize;
-                if let Some((is_covered, reached)) = &kinds[series]
-                    && reached.iter().any(|place| roomy[*place])
+                if let Some((is_covered, set)) = numbers[series]
+                    && roomy[set]
                 {
-                    seen[sort_of[series]].note(cell, *is_covered);
+                    seen[sort_of[series]].note(cell, is_covered);
                 }
             }
         }
-        for (kind, sort) in self.kinds.iter_mut().zip(sort_of) {
-            if let Some(kind) = kind {
-                kind.is_out = !kind.is_covered && seen[sort].is_proven();
-            }
-        }
+        let is_out = |(kind, sort): (Option<&Kind>, usize)| {
+            kind.is_some_and(|kind| !kind.is_covered && seen[sort].is_proven())
+        };
+        self.is_out = kinds().zip(sort_of).map(is_out).collect();
     }
 
     fn at(&self, hour: Hour) -> AtHour<'a> {
@@ -393,10 +395,11 @@ impl<'a> Usage<'a> {
     fn out_of_reach(&self, cells: &[Cell], at: &AtHour<'_>) -> BTreeMap<GroupId, Money> {
         let mut found = BTreeMap::new();
         for cell in cells {
-            let kind = self.kinds[cell.series as usize]
-                .as_ref()
-                .filter(|kind| kind.is_out);
-            if let Some((kind, group)) = kind.and_then(|kind| Some((kind, at.spills(kind)?))) {
+            let series = cell.series as usize;
+            if self.is_out[series]
+                && let Some(kind) = &self.kinds[series]
+                && let Some(group) = at.spills(kind)
+            {
                 let rate = if *group == GroupId::Compute {
                     kind.compute
                 } else {
@@ -412,10 +415,8 @@ impl<'a> Usage<'a> {
     fn lines(&self, cells: &[Cell], at: &AtHour<'_>) -> Lines<'_> {
         let mut lines = Lines::default();
         for cell in cells {
-            let Some(kind) = self.kinds[cell.series as usize]
-                .as_ref()
-                .filter(|kind| !kind.is_out)
-            else {
+            let series = cell.series as usize;
+            let Some(kind) = self.kinds[series].as_ref().filter(|_| !self.is_out[series]) else {
                 continue;
             };
             let had_plans = || kind.reached.iter().any(|group| at.held.contains_key(group));
@@ -431,18 +432,16 @@ impl<'a> Usage<'a> {
 
     /// What Compute plans paid for in the scopes of EC2 Instance groups.
     fn paid_by_compute(&self, cells: &[Cell]) -> BTreeMap<GroupId, Money> {
-        let mut found: BTreeMap<&GroupId, Money> = BTreeMap::new();
+        let mut sums: Vec<Option<Money>> = vec![None; self.groups.len()];
         for cell in cells {
-            if let Some(kind) = self.kinds[cell.series as usize]
-                .as_ref()
-                .filter(|kind| kind.by_compute)
+            if let Some(kind) = &self.kinds[cell.series as usize]
+                && let Some(place) = kind.by_compute
             {
-                *found.entry(&kind.group).or_default() += cell.amount.at(kind.rate);
+                *sums[place].get_or_insert_default() += cell.amount.at(kind.rate);
             }
         }
-        found
-            .into_iter()
-            .map(|(group, amount)| (group.clone(), amount))
+        let sums = self.groups.iter().zip(sums);
+        sums.filter_map(|(group, sum)| Some((group.clone(), sum?)))
             .collect()
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::sums::Beyond;
 use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Usage, Used, beyond};
 use crate::symbols::Symbol;
-use brimful_savings_plans::ledger::PlanHour;
+use brimful_savings_plans::ledger::{Cell, PlanHour};
 use brimful_types::Result;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
@@ -22,8 +22,8 @@ type Index = i32;
 /// Whole picodollars.
 type Picos = i128;
 
-/// Usage in an hour: the step from the hour before, the amount and the cost.
-type InHour = (Index, i64, i64);
+/// A [`Cell`]: the step from the [`place`] of the one before, the amount and the cost.
+type CellText = (i64, i64, i64);
 
 /// A part of a ledger. Everything in it is sorted, so that equal parts are equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,8 +34,9 @@ pub struct Partial {
     rates: Vec<(Text, Text, Text, Index, Picos)>,
     prices: Vec<(Text, Text, Index, Picos)>,
     spot_list_prices: Vec<(Text, Text, Index, Picos)>,
-    /// Each series with its hours, so that all of one is added up at a time.
-    usage: Vec<(SeriesText, Vec<InHour>)>,
+    series: Vec<SeriesText>,
+    /// By hour and series, as in a ledger: those of one part are its cells as they are, and several are merged.
+    cells: Vec<CellText>,
     newest_by_region: Vec<(Text, EndsText)>,
     covered_regions: Vec<(Text, Text, Index)>,
     newest_usage: EndsText,
@@ -149,8 +150,8 @@ impl LedgerBuilder {
             has_times,
             refunds,
         } = self.counts;
-        let usage = usage_by_series(usage, text);
-        let usage = usage.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
+        let usage = usage_in_order(usage, text);
+        let (series, cells) = usage.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         Ok(Partial {
             hours: plan_hours(&hours, text),
             facts: sorted(facts.iter().map(|((arn, facts, is_fee), newest)| {
@@ -159,7 +160,8 @@ impl LedgerBuilder {
             rates: rates_text(&rates, text),
             prices: prices(&on_demand, text),
             spot_list_prices: prices(&spot_list_prices, text),
-            usage,
+            series,
+            cells,
             newest_by_region: ends_by_region(&newest_by_region, text),
             covered_regions: sorted(
                 covered_regions
@@ -263,26 +265,33 @@ fn rates_text(
     }))
 }
 
-/// All series in order, each with its hours in theirs.
-fn usage_by_series(
+/// All series in order, and their cells.
+fn usage_in_order(
     usage: Usage,
     text: impl Fn(Symbol) -> Text + Copy,
-) -> Result<Vec<(SeriesText, Vec<InHour>)>, Beyond> {
-    let (all_used, all_series) = (usage.all_used(), usage.all_series());
-    let mut series: Vec<(SeriesText, Vec<InHour>)> = Vec::with_capacity(all_series.len());
-    for (key, sums) in all_series.into_iter().zip(usage.into_sums()) {
-        let mut before = 0;
-        let stepped = sums?.map(|(hour, amount, cost)| {
-            let step = hour
-                .index()
-                .wrapping_sub(std::mem::replace(&mut before, hour.index()));
-            (step, amount.nanos(), cost)
-        });
-        let text = series_text(&all_used[key.used as usize], &key, text);
-        series.push((text, stepped.collect()));
-    }
-    series.sort_unstable_by_key(|(series, _)| *series);
-    Ok(series)
+) -> Result<(Vec<SeriesText>, Vec<CellText>), Beyond> {
+    let all_used = usage.all_used();
+    let series = usage.all_series().into_iter().zip(0..);
+    let mut series: Vec<(SeriesText, u32)> = series
+        .map(|(key, number)| (series_text(&all_used[key.used as usize], &key, text), number))
+        .collect();
+    series.sort_unstable();
+    let order: Vec<u32> = series.iter().map(|(_, number)| *number).collect();
+    let mut before = 0;
+    let cells = usage.into_cells(&order)?.into_iter().map(|cell| {
+        let place = place(&cell);
+        let step = place.wrapping_sub(std::mem::replace(&mut before, place));
+        (step, cell.amount.nanos(), cell.picos)
+    });
+    Ok((
+        series.into_iter().map(|(series, _)| series).collect(),
+        cells.collect(),
+    ))
+}
+
+/// Where a cell stands among all: by hour, then by series.
+fn place(cell: &Cell) -> i64 {
+    i64::from(cell.hour.index()) << 32 | i64::from(cell.series)
 }
 
 fn plan_hours(

@@ -1,4 +1,4 @@
-//! Usage by series and hour: sums that are added to row by row, and taken out in order at the end.
+//! Usage by series and hour: sums that are added to row by row or by whole parts, and taken out in order at the end.
 
 use rustc_hash::FxHashMap;
 
@@ -39,6 +39,9 @@ impl Sum {
 const FEW: usize = 32;
 /// A table may have so many times as many hours as have usage: then it takes no more memory than the list.
 const SPARSE: usize = 3;
+/// Cells of kept parts are added up once there are so many times as many as after the last time: parts may all be of the same
+/// hours.
+const REPEATED: usize = 4;
 
 /// One series by hour. Most usage is there every hour and stands in a table of hours side by side; what is rare, or far from
 /// all else, stays in a list, so that no row can ask for much memory.
@@ -61,19 +64,6 @@ impl Hours {
             return known.add(sum).ok_or(hour);
         }
         self.list.push((hour, sum));
-        if self.list.len() >= FEW.max(2 * self.ordered) {
-            self.order()?;
-        }
-        Ok(())
-    }
-
-    /// Adds many at once, in the order of their hours.
-    fn add_all(&mut self, mut sums: impl Iterator<Item = (Hour, Sum)>) -> Result<(), Hour> {
-        if !self.table.is_empty() {
-            return sums.try_for_each(|(hour, sum)| self.add(hour, sum));
-        }
-        self.list.reserve_exact(sums.size_hint().1.unwrap_or_default());
-        self.list.extend(sums);
         if self.list.len() >= FEW.max(2 * self.ordered) {
             self.order()?;
         }
@@ -175,7 +165,12 @@ impl Hours {
 pub(super) struct Usage {
     used: FxHashMap<Used, u32>,
     series: FxHashMap<SeriesKey, u32>,
+    /// By series.
     hours: Vec<Hours>,
+    /// Those of kept parts, part by part, but for the first ones, which have been added up.
+    cells: Vec<Cell>,
+    /// How many there were when they were last added up.
+    ordered: usize,
 }
 
 /// A sum that is beyond what can be held.
@@ -217,46 +212,36 @@ impl Usage {
         added.map_err(|hour| self.beyond(series, hour))
     }
 
-    /// Adds many hours of a series, in their order: of each its amount and its cost in picodollars.
-    pub(super) fn add_all(
-        &mut self,
-        key: SeriesKey,
-        sums: impl Iterator<Item = (Hour, Quantity, i64)>,
-    ) -> Result<(), Beyond> {
-        let number = self.number_of(key);
-        let sum = |amount: Quantity, picos| Sum {
-            nanos: amount.nanos(),
-            picos,
-        };
-        let sums = sums.map(|(hour, amount, picos)| (hour, sum(amount, picos)));
-        let added = self.hours[number as usize].add_all(sums);
-        added.map_err(|hour| self.beyond(number, hour))
-    }
-
-    /// The hours of each series, in their order: of each its amount and its cost in picodollars. Series come by number.
-    pub(super) fn into_sums(
-        mut self,
-    ) -> impl Iterator<Item = Result<impl Iterator<Item = (Hour, Quantity, i64)>, Beyond>> {
-        let hours = std::mem::take(&mut self.hours);
-        (0..).zip(hours).map(move |(number, hours)| {
-            let sums = hours.into_sums().map_err(|hour| self.beyond(number, hour))?;
-            let mut sums: Vec<(Hour, Sum)> = sums.collect();
-            sums.sort_unstable_by_key(|(hour, _)| *hour);
-            let sums = sums.into_iter();
-            Ok(sums.map(|(hour, sum)| (hour, Quantity::from_nanos(sum.nanos), sum.picos)))
-        })
+    /// Adds cells of series given by number: fastest where they come by hour, and in an hour in the order that
+    /// [`into_cells`](Self::into_cells) is told.
+    pub(super) fn add_cells(&mut self, cells: Vec<Cell>) -> Result<(), Beyond> {
+        if self.cells.is_empty() {
+            self.ordered = cells.len();
+            self.cells = cells;
+            return Ok(());
+        }
+        self.cells.extend(cells);
+        if self.cells.len() >= REPEATED * self.ordered {
+            let added = add_up(&mut self.cells);
+            added.map_err(|cell| self.beyond(cell.series, cell.hour))?;
+            self.ordered = self.cells.len();
+        }
+        Ok(())
     }
 
     /// Adds what another builder with the same symbols has counted.
     pub(super) fn merge(&mut self, other: Self) -> Result<(), Beyond> {
         let used = other.all_used();
         let used: Vec<u32> = used.into_iter().map(|used| self.number_of_used(used)).collect();
-        let series = other.all_series();
-        for (key, hours) in series.into_iter().zip(other.hours) {
-            let number = self.number_of(SeriesKey {
+        let series = other.all_series().into_iter().map(|key| {
+            self.number_of(SeriesKey {
                 used: used[key.used as usize],
                 ..key
-            });
+            })
+        });
+        let series: Vec<u32> = series.collect();
+        self.add_cells(renumbered(other.cells, |old| Some(series[old as usize])))?;
+        for (number, hours) in series.into_iter().zip(other.hours) {
             let sums = hours.into_sums().map_err(|hour| self.beyond(number, hour))?;
             for (hour, sum) in sums {
                 let added = self.hours[number as usize].add(hour, sum);
@@ -284,9 +269,31 @@ impl Usage {
         by_number(&self.series)
     }
 
-    /// The cells by hour and series, of the series in that order. There are millions of cells and some hundred hours, so each
-    /// is put where it belongs instead of being sorted in.
+    /// The cells by hour and series, of the series in that order.
     pub(super) fn into_cells(mut self, order: &[u32]) -> Result<Vec<Cell>, Beyond> {
+        let mut ranks = vec![None; self.hours.len()];
+        for (rank, old) in (0..).zip(order) {
+            ranks[*old as usize] = Some(rank);
+        }
+        let kept = std::mem::take(&mut self.cells);
+        let kept = renumbered(kept, |old| ranks[old as usize]);
+        let mut cells = self.counted(order)?;
+        if kept.is_empty() {
+            return Ok(cells);
+        }
+        if cells.is_empty() {
+            cells = kept;
+        } else {
+            cells.extend(kept);
+        }
+        let added = add_up(&mut cells);
+        added.map_err(|cell| self.beyond(order[cell.series as usize], cell.hour))?;
+        Ok(cells)
+    }
+
+    /// The cells of what was added row by row. There are millions of cells and some hundred hours, so each is put where it
+    /// belongs instead of being sorted in.
+    fn counted(&mut self, order: &[u32]) -> Result<Vec<Cell>, Beyond> {
         let mut all = std::mem::take(&mut self.hours);
         let mut counts: FxHashMap<Hour, usize> = FxHashMap::default();
         for old in order {
@@ -325,6 +332,46 @@ impl Usage {
         }
         Ok(cells)
     }
+}
+
+/// Puts cells in order, each hour of a series once.
+///
+/// # Errors
+/// A cell whose sum is beyond what can be held.
+fn add_up(cells: &mut Vec<Cell>) -> Result<(), Cell> {
+    // Stable, since that sort makes use of parts that are in order.
+    cells.sort_by_key(|cell| (cell.hour, cell.series));
+    let mut beyond = None;
+    cells.dedup_by(|more, known| {
+        let same = (more.hour, more.series) == (known.hour, known.series);
+        if same && add(known, more).is_none() {
+            beyond = Some(*more);
+        }
+        same
+    });
+    beyond.map_or(Ok(()), Err)
+}
+
+/// Adds to a cell; `None` beyond what it can hold.
+fn add(known: &mut Cell, more: &Cell) -> Option<()> {
+    let of = |cell: &Cell| Sum {
+        nanos: cell.amount.nanos(),
+        picos: cell.picos,
+    };
+    let mut sum = of(known);
+    sum.add(of(more))?;
+    (known.amount, known.picos) = (Quantity::from_nanos(sum.nanos), sum.picos);
+    Some(())
+}
+
+/// Cells of other numbers, in the same order, without those of which there is none.
+fn renumbered(mut cells: Vec<Cell>, number: impl Fn(u32) -> Option<u32>) -> Vec<Cell> {
+    cells.retain_mut(|cell| {
+        let number = number(cell.series);
+        cell.series = number.unwrap_or_default();
+        number.is_some()
+    });
+    cells
 }
 
 /// 2³² of anything do not fit in memory, so a number never wraps.

@@ -229,12 +229,18 @@ proptest! {
         rows in proptest::collection::vec(row(), 1..600),
         of_a_file in 1..200_usize,
     ) {
-        let mut sum = LedgerBuilder::new(&Arc::new(Symbols::default()), None, Detail::Usage);
+        let new = || LedgerBuilder::new(&Arc::new(Symbols::default()), None, Detail::Usage);
+        let (mut sum, mut again) = (new(), new());
         for part in rows.chunks(of_a_file) {
             let part = counted(part, 2, None).into_partial().unwrap();
             prop_assert!(sum.absorb(part).unwrap());
         }
-        prop_assert_eq!(sum.finish().unwrap(), counted(&rows, 1, None).finish().unwrap());
+        // As a refresh does: what was kept of each file is kept of all of them.
+        let sum = sum.into_partial().unwrap();
+        let whole = counted(&rows, 1, None);
+        prop_assert_eq!(&counted(&rows, 8, None).into_partial().unwrap(), &sum);
+        prop_assert!(again.absorb(sum).unwrap());
+        prop_assert_eq!(again.finish().unwrap(), whole.finish().unwrap());
     }
 }
 

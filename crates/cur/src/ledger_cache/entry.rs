@@ -1,11 +1,14 @@
 //! The two entries of a billing period, and how they are written down: what was counted of all of it, which serves while
 //! nothing has changed; and what was counted of each of its files, which spares those that have not.
 //!
-//! A line that names form and version, the SHA-256 of the rest, the rest's length, and the rest: postcard, compressed
-//! with zstd. Only what this very version of Brimful has written is read: another one may count otherwise.
+//! A line that names form and version, the SHA-256 of the rest, and the rest: postcard. What was counted is compressed
+//! within it with zstd, so that an entry of another version of the files costs no unpacking. Only what this very version of
+//! Brimful has written is read: another one may count otherwise.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::columns::{Detail, Format};
@@ -16,8 +19,8 @@ use crate::snapshot::Part;
 use brimful_types::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-pub(crate) const FORM: u32 = 4;
-/// No entry is larger once it is unpacked, in bytes; a million cells take 30 MiB.
+pub(crate) const FORM: u32 = 5;
+/// No part is larger once it is unpacked, in bytes; a million cells take 30 MiB.
 const MAX_RAW: usize = 512 << 20;
 /// Nor this many times larger than it is packed, unless it is small all the same: what somebody else has put there must
 /// not take the memory of the run.
@@ -35,7 +38,7 @@ pub(super) struct Entry {
     /// Rows that begin before this hour ([`Hour::index`]) were not counted.
     pub(super) from: Option<i32>,
     pub(super) summary: Summary,
-    pub(super) ledger: Partial,
+    pub(super) ledger: Packed,
 }
 
 /// What was counted of each file of a billing period.
@@ -53,9 +56,13 @@ pub(crate) struct File {
     /// As of an [`Entry`].
     from: Option<i32>,
     summary: Summary,
-    /// A [`Partial`], packed: a run holds one of them unpacked at a time.
-    ledger: Vec<u8>,
+    /// A run holds one of them unpacked at a time.
+    ledger: Packed,
 }
+
+/// A [`Partial`], written down and compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Packed(Vec<u8>);
 
 /// What an entry is about, whatever its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +98,8 @@ pub(crate) struct Summary {
 pub(super) enum Unreadable {
     /// Another version of Brimful wrote it.
     OtherVersion,
+    /// Whoever wrote it meant another report.
+    OtherReport,
     /// It would unpack to that many bytes, more than an entry may.
     TooLarge(u64),
     Damaged,
@@ -178,7 +187,7 @@ impl File {
             version: object.version.clone(),
             from: from.map(Hour::index),
             summary,
-            ledger: pack(ledger)?,
+            ledger: Packed::of(ledger)?,
         })
     }
 
@@ -189,7 +198,7 @@ impl File {
 
     /// What was counted; `None` if it is damaged.
     pub(crate) fn read(&self) -> Option<(&Summary, Partial)> {
-        Some((&self.summary, unpack(&self.ledger).ok()?))
+        Some((&self.summary, self.ledger.unpack().ok()?))
     }
 }
 
@@ -222,12 +231,14 @@ pub(super) fn name<T: Kind>(subject: &Subject) -> String {
     subject.name(T::EXTENSION)
 }
 
-/// Writes an entry down; `None` where it is too large.
+/// Writes an entry down; `None` where that fails.
 pub(super) fn encode(entry: &impl Kind) -> Option<Vec<u8>> {
-    let body = pack(entry)?;
     let mut bytes = header().into_bytes();
-    bytes.extend(Sha256::digest(&body));
-    bytes.extend(body);
+    let body = bytes.len() + DIGEST;
+    bytes.resize(body, 0);
+    let mut bytes = postcard::to_extend(entry, bytes).ok()?;
+    let digest = Sha256::digest(&bytes[body..]);
+    bytes[body - DIGEST..body].copy_from_slice(&digest);
     Some(bytes)
 }
 
@@ -242,35 +253,65 @@ pub(super) fn decode<T: Kind>(bytes: &[u8]) -> Result<T, Unreadable> {
             Unreadable::Damaged
         });
     };
-    unpack(body_of(rest).ok_or(Unreadable::Damaged)?)
+    body_of(rest).and_then(whole).ok_or(Unreadable::Damaged)
 }
 
-fn pack(value: &impl Serialize) -> Option<Vec<u8>> {
-    let raw = postcard::to_allocvec(value).ok()?;
-    let packed = zstd::bulk::compress(&raw, LEVEL).ok()?;
-    if raw.len() > most_raw(packed.len()) {
-        return None;
+impl Packed {
+    /// `None` where it is too large.
+    pub(super) fn of(ledger: &Partial) -> Option<Self> {
+        let raw = postcard::to_allocvec(ledger).ok()?;
+        let packed = zstd::bulk::compress(&raw, LEVEL).ok()?;
+        if raw.len() > most_raw(packed.len()) {
+            return None;
+        }
+        let mut bytes = (raw.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(packed);
+        Some(Self(bytes))
     }
-    let mut bytes = (raw.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(packed);
-    Some(bytes)
+
+    pub(super) fn unpack(&self) -> Result<Partial, Unreadable> {
+        let parts = self.0.split_first_chunk::<8>();
+        let (length, packed) = parts.ok_or(Unreadable::Damaged)?;
+        let length = u64::from_le_bytes(*length);
+        let fits = |length: &usize| *length <= most_raw(packed.len());
+        let length = usize::try_from(length)
+            .ok()
+            .filter(fits)
+            .ok_or(Unreadable::TooLarge(length))?;
+        let raw = zstd::bulk::decompress(packed, length).ok();
+        raw.and_then(|raw| whole(&raw)).ok_or(Unreadable::Damaged)
+    }
 }
 
-fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
-    let parts = bytes.split_first_chunk::<8>();
-    let (length, packed) = parts.ok_or(Unreadable::Damaged)?;
-    let length = u64::from_le_bytes(*length);
-    let fits = |length: &usize| *length <= most_raw(packed.len());
-    let length = usize::try_from(length)
-        .ok()
-        .filter(fits)
-        .ok_or(Unreadable::TooLarge(length))?;
-    let read = || {
-        let raw = zstd::bulk::decompress(packed, length).ok()?;
-        let (value, rest) = postcard::take_from_bytes(&raw).ok()?;
-        rest.is_empty().then_some(value)
-    };
-    read().ok_or(Unreadable::Damaged)
+impl Serialize for Packed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+/// In one go: byte by byte, as a `Vec<u8>` is read, takes longer than unpacking.
+impl<'de> Deserialize<'de> for Packed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Packed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Packed, E> {
+                Ok(Packed(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// A value that takes up all of these bytes.
+fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (value, rest) = postcard::take_from_bytes(bytes).ok()?;
+    rest.is_empty().then_some(value)
 }
 
 /// What follows the header, if its digest is right.
@@ -279,7 +320,7 @@ fn body_of(rest: &[u8]) -> Option<&[u8]> {
     (digest == Sha256::digest(body).as_slice()).then_some(body)
 }
 
-/// How large an entry of so many packed bytes may be.
+/// How large a part of so many packed bytes may be.
 fn most_raw(packed: usize) -> usize {
     packed.saturating_mul(MAX_RATIO).clamp(SMALL, MAX_RAW)
 }
@@ -321,7 +362,7 @@ mod tests {
                 bytes: 4,
                 missing: vec!["column".into()],
             },
-            ledger: Partial::default(),
+            ledger: Packed::of(&Partial::default()).unwrap(),
         }
     }
 
@@ -350,18 +391,14 @@ mod tests {
         let bomb = |said: u64| {
             let mut body = said.to_le_bytes().to_vec();
             body.extend(zstd::bulk::compress(&vec![0; 64 << 20], 19).unwrap());
-            let digest = Sha256::digest(&body);
-            [header().as_bytes(), digest.as_slice(), &body].concat()
+            Packed(body)
         };
         let honest = bomb(64 << 20);
-        assert!(honest.len() < 40_000, "{}", honest.len());
-        assert_eq!(decode::<Entry>(&honest), Err(Unreadable::TooLarge(64 << 20)));
-        assert_eq!(
-            decode::<Entry>(&bomb(u64::MAX)),
-            Err(Unreadable::TooLarge(u64::MAX))
-        );
+        assert!(honest.0.len() < 40_000, "{}", honest.0.len());
+        assert_eq!(honest.unpack(), Err(Unreadable::TooLarge(64 << 20)));
+        assert_eq!(bomb(u64::MAX).unpack(), Err(Unreadable::TooLarge(u64::MAX)));
         // It unpacks to no more than it says.
-        assert_eq!(decode::<Entry>(&bomb(1 << 20)), Err(Unreadable::Damaged));
+        assert_eq!(bomb(1 << 20).unpack(), Err(Unreadable::Damaged));
     }
 
     #[test]

@@ -40,9 +40,9 @@ pub(super) async fn count(
         outcome = async {
             let counted = files::count(store, request, part, from, kept, &mut read).await?;
             totals.add(&counted.summary, &name)?;
-            let (bytes, ledger) = kept.pack(part, from, counted.summary, counted.ledger);
+            let bytes = kept.pack(part, from, counted.summary, &counted.ledger);
             packed.push((part, bytes, counted.files));
-            in_window &= builder.absorb(ledger)?;
+            in_window &= builder.absorb(counted.ledger)?;
             Ok(())
         }
         .await;

@@ -1,10 +1,12 @@
 //! Adds a kept part of a ledger to what was counted, cut to the window.
 
-use super::{Amounts, ClassText, EndsText, InHour, Index, Partial, SeriesText, Text};
+use std::ops::Range;
+
+use super::{Amounts, CellText, ClassText, EndsText, Index, Partial, SeriesText, Text};
 use crate::ledger_builder::merge::{Ends, Lengths, Merge, Newest, merge_into};
 use crate::ledger_builder::{Class, FACTS, LedgerBuilder, SeriesKey, Used, beyond};
 use crate::symbols::Symbol;
-use brimful_savings_plans::ledger::PlanHour;
+use brimful_savings_plans::ledger::{Cell, PlanHour};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
@@ -48,7 +50,8 @@ impl LedgerBuilder {
                 merge_into(&mut self.counts.rates, key, Newest(hour, rate));
             }
         }
-        self.absorb_usage(std::mem::take(&mut part.usage), symbol)?;
+        let cells = std::mem::take(&mut part.cells);
+        self.absorb_usage((&part.series, cells), symbol)?;
         self.absorb_prices(&part, symbol)?;
         self.absorb_regions(&part, symbol)?;
         self.counts.timeless_rows += part.timeless_rows;
@@ -91,27 +94,36 @@ impl LedgerBuilder {
     /// in the window, as when its rows are read.
     fn absorb_usage(
         &mut self,
-        usage: Vec<(SeriesText, Vec<InHour>)>,
+        (series, cells): (&[SeriesText], Vec<CellText>),
         symbol: impl Fn(Text) -> Result<Symbol>,
     ) -> Result<()> {
-        let window = self.window.clone();
-        let keeps = |hour: Hour| window.as_ref().is_none_or(|window| window.contains(&hour));
-        for (series, hours) in usage {
-            let mut sums = stepped(hours).filter(|(hour, ..)| keeps(*hour)).peekable();
-            if sums.peek().is_none() {
-                continue;
-            }
-            let (used, [account, cluster, node_pool]) = of_series(&series, &symbol)?;
-            let key = SeriesKey {
-                used: self.counts.usage.number_of_used(used),
+        let mut cells = in_window(cells, self.window.as_ref())?;
+        let mut is_used = vec![false; series.len()];
+        for cell in &cells {
+            *is_used.get_mut(cell.series as usize).ok_or_else(damaged)? = true;
+        }
+        let mut numbers = vec![0; series.len()];
+        for ((series, number), _) in series
+            .iter()
+            .zip(&mut numbers)
+            .zip(is_used)
+            .filter(|(_, used)| *used)
+        {
+            let (used, [account, cluster, node_pool]) = of_series(series, &symbol)?;
+            let usage = &mut self.counts.usage;
+            let used = usage.number_of_used(used);
+            *number = usage.number_of(SeriesKey {
+                used,
                 account,
                 cluster,
                 node_pool,
-            };
-            let added = self.counts.usage.add_all(key, sums);
-            added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
+            });
         }
-        Ok(())
+        for cell in &mut cells {
+            cell.series = numbers[cell.series as usize];
+        }
+        let added = self.counts.usage.add_cells(cells);
+        added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))
     }
 
     fn absorb_regions(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
@@ -165,13 +177,34 @@ impl LedgerBuilder {
     }
 }
 
-/// Hour, amount and cost of each sum.
-fn stepped(hours: Vec<InHour>) -> impl Iterator<Item = (Hour, Quantity, i64)> {
-    let mut at: Index = 0;
-    hours.into_iter().map(move |(step, amount, cost)| {
-        at = at.wrapping_add(step);
-        (Hour::from_index(at), Quantity::from_nanos(amount), cost)
-    })
+/// The cells of those hours, in the memory that they came in.
+fn in_window(cells: Vec<CellText>, window: Option<&Range<Hour>>) -> Result<Vec<Cell>> {
+    let (mut at, mut is_ascending) = (None, true);
+    let cells = cells.into_iter().map(|(step, amount, picos)| {
+        let before = at.unwrap_or_default();
+        let place = step.wrapping_add(before);
+        is_ascending &= at.is_none_or(|before| before < place);
+        at = Some(place);
+        cell(place, amount, picos)
+    });
+    let cells = cells.filter(|cell| window.is_none_or(|window| window.contains(&cell.hour)));
+    let cells: Vec<Cell> = cells.collect();
+    is_ascending.then_some(cells).ok_or_else(damaged)
+}
+
+/// The cell at a [`place`](super::place).
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place is an hour and a series"
+)]
+fn cell(place: i64, amount: i64, picos: i64) -> Cell {
+    Cell {
+        hour: Hour::from_index((place >> 32) as i32),
+        series: place as u32,
+        amount: Quantity::from_nanos(amount),
+        picos,
+    }
 }
 
 fn plan_hour(amounts: &Amounts) -> PlanHour {
