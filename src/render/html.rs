@@ -114,6 +114,8 @@ struct WarningRow {
     code: &'static str,
     subject: String,
     message: String,
+    /// What a message has after its first line: mostly YAML to copy.
+    example: Option<String>,
 }
 
 /// The page of a plan, complete and self-contained, with what was changed lately, the newest first.
@@ -304,10 +306,16 @@ fn warning_row(warning: &Warning) -> WarningRow {
         .node_pool
         .as_deref()
         .map(|name| clean::name(name).into_owned());
+    let message = text(&warning.message);
+    let (message, example) = match message.split_once('\n') {
+        Some((message, example)) => (message.to_owned(), Some(example.to_owned())),
+        None => (message, None),
+    };
     WarningRow {
         code: warning.code.as_str(),
         subject: pool.or_else(plan).unwrap_or_default(),
-        message: text(&warning.message),
+        message,
+        example,
     }
 }
 
