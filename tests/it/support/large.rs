@@ -74,19 +74,19 @@ pub(crate) fn arn(plan: u32) -> String {
 }
 
 fn family(plan: u32) -> Option<&'static str> {
-    (plan % 3 != 0).then(|| FAMILIES[plan as usize % FAMILIES.len()])
+    (!plan.is_multiple_of(3)).then(|| FAMILIES[plan as usize % FAMILIES.len()])
 }
 
 /// Half the pools are committed, each of one family, most of them managed; the others launch Spot.
 fn pool(number: usize) -> Value {
-    let is_committed = number % 2 == 0;
+    let is_committed = number.is_multiple_of(2);
     let kind = if is_committed { "on-demand" } else { "spot" };
     json!({
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
         "metadata": {
             "name": format!("team-{number:03}-{kind}"),
-            "labels": {"brimful.dev/managed": (is_committed && number % 10 != 0).to_string()},
+            "labels": {"brimful.dev/managed": (is_committed && !number.is_multiple_of(10)).to_string()},
         },
         "spec": {
             "weight": if is_committed { 10 } else { 50 },

@@ -11,6 +11,8 @@ const [executablePath, file, folder] = process.argv.slice(2);
 const address = pathToFileURL(path.resolve(file)).href;
 
 const DESKTOP = { width: 1280, height: 800 };
+// What the documents show of it.
+const DETAIL = { width: 960, height: 780 };
 const PHONE = { width: 390, height: 844 };
 const VIEWS = [
   { name: "light", viewport: DESKTOP, colorScheme: "light" },
@@ -41,8 +43,15 @@ async function look(browser, view) {
   page.on("request", (request) => request.url() === address || requests.push(request.url()));
   if (view.media) await page.emulateMedia({ media: view.media });
   await page.goto(address, { waitUntil: "networkidle" });
-  const picture = (name) => page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
-  await picture(view.name);
+  const picture = (name, fullPage) => page.screenshot({ path: path.join(folder, `${name}.png`), fullPage });
+  await picture(view.name, true);
+  if (view.viewport === DESKTOP) {
+    await page.setViewportSize(DETAIL);
+    await picture(`${view.name}-top`, false);
+    await page.evaluate(() => document.getElementById("course")?.scrollIntoView());
+    await picture(`${view.name}-course`, false);
+    await page.setViewportSize(DESKTOP);
+  }
   // What is folded is read, too; paper shows nothing of it.
   if (!view.media) await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
