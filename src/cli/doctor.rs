@@ -40,6 +40,8 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     let mut checks = Vec::new();
     interrupt.enter(Stage::Report);
     let mut found = settings(&args.common, interrupt.clone(), &mut checks).await;
+    #[cfg(feature = "cluster")]
+    checks.extend(webhooks(&found.config).await);
     let read = examine_report(&found, &mut checks).await;
     let cluster = if args.manifests.nodepools.is_some() {
         checks.push(Check::skipped(Group::Kubernetes, "cluster", FROM_FILE));
@@ -134,6 +136,26 @@ fn configuration(config: &Config, path: Option<&Path>) -> Check {
         Mode::Observe => "mode observe: nothing is patched",
     };
     Check::ok(Group::Configuration, ID, format!("{place}; {mode}"))
+}
+
+/// Whether the webhooks' addresses are there; they are told nothing.
+#[cfg(feature = "cluster")]
+async fn webhooks(config: &Config) -> Vec<Check> {
+    const ID: &str = "webhook";
+    let check = |(index, host): (usize, std::result::Result<String, String>)| match host {
+        Ok(host) => {
+            let message = format!("notify.webhooks[{index}] goes to {host}; nothing was sent");
+            Check::ok(Group::Configuration, ID, message)
+        }
+        Err(why) => Check::warn(
+            Group::Configuration,
+            ID,
+            format!("notify.webhooks[{index}]: {why}"),
+        )
+        .cure("a run reads the file where it runs: in a pod, mount the Secret there (the chart's `secrets`)"),
+    };
+    let hosts = crate::notify::hosts(&config.notify).await;
+    hosts.into_iter().enumerate().map(check).collect()
 }
 
 /// Checks of a cluster that cannot be made.

@@ -153,7 +153,7 @@ mod tests {
         let said: Vec<&str> = printed.split_whitespace().skip(3).collect();
         assert_eq!(
             said[1..],
-            ["ec2Instance/m5/", "$0.865/h", "100.0", "%", "ap-southeast-2"],
+            ["ec2Instance/", "$0.865/h", "100.0", "%", "m5/", "ap-southeast-2"],
             "{printed}"
         );
     }
