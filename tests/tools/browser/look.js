@@ -22,6 +22,9 @@ const VIEWS = [
   { name: "print", viewport: { width: 718, height: 1000 }, colorScheme: "light", media: "print" },
 ];
 
+// A machine that runs all tests at a time is slow.
+const TIMEOUT = 120_000;
+
 // The user's data lie in a folder that playwright makes, and removes.
 const ARGS = [
   "--no-sandbox",
@@ -35,6 +38,7 @@ const ARGS = [
 
 async function look(browser, view) {
   const context = await browser.newContext({ viewport: view.viewport, colorScheme: view.colorScheme });
+  context.setDefaultTimeout(TIMEOUT);
   const page = await context.newPage();
   const said = [];
   const requests = [];
@@ -76,7 +80,7 @@ async function look(browser, view) {
 }
 
 (async () => {
-  const browser = await chromium.launch({ executablePath, args: ARGS });
+  const browser = await chromium.launch({ executablePath, args: ARGS, timeout: TIMEOUT });
   const seen = [];
   for (const view of VIEWS) seen.push(await look(browser, view));
   await browser.close();
