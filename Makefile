@@ -80,11 +80,19 @@ spell:
 fixtures: test-tools
 	$(PYTHON) fixtures/generator/generate.py
 
-## picture: draw the README's picture of `brimful plan` anew
-picture: need-cargo
+ON_FIXTURES = --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now 2026-11-21T18:00:00Z
+
+## picture: draw the documents' pictures anew: `brimful plan` on terminals of 80, 110 and 160 columns, and the page
+picture: need-cargo test-tools
 	$(CARGO) build --locked --quiet --bin brimful
-	python3 docs/images/picture.py 110 docs/images/plan.svg $(or $(CARGO_TARGET_DIR),target)/debug/brimful plan \
-		--cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now 2026-11-21T18:00:00Z
+	for columns in 80 110 160; do $(PYTHON) docs/images/picture.py $$columns docs/images/plan-$$columns.svg \
+		$(or $(CARGO_TARGET_DIR),target)/debug/brimful plan $(ON_FIXTURES) || exit; done
+	mkdir -p target/page/docs
+	$(or $(CARGO_TARGET_DIR),target)/debug/brimful report --quiet $(ON_FIXTURES) --html target/page/docs/page.html
+	NODE_PATH=$(TOOLS)/browser/node_modules node tests/tools/browser/look.js $(TOOLS)/bin/chromium \
+		target/page/docs/page.html target/page/docs >target/page/docs/seen.json
+	cp target/page/docs/light-top.png docs/images/page-light.png
+	cp target/page/docs/dark-course.png docs/images/page-dark.png
 
 ## build: build the release binary
 build: need-cargo

@@ -138,6 +138,17 @@ async fn deliver(config: &NotifyConfig, facts: &Facts<'_>, items: &[Item]) -> (V
     (delivered, warnings)
 }
 
+/// To which host each webhook would be sent, or why it would not. Nothing is sent, and of the address no more is shown:
+/// its path is often the secret.
+pub(crate) async fn hosts(config: &NotifyConfig) -> Vec<Result<String, String>> {
+    join_all(config.webhooks.iter().map(async |webhook| {
+        let url = reqwest::Url::parse(&address(webhook).await?);
+        let host = url.ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.ok_or_else(|| "its address names no host".to_owned())
+    }))
+    .await
+}
+
 async fn post(webhook: &Webhook, body: String) -> Result<(), String> {
     let url = address(webhook).await?;
     let client: Client = http::client()?;

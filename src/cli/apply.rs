@@ -87,7 +87,7 @@ pub(crate) async fn run(args: ApplyArgs, interrupt: Interrupt) -> Result<u8> {
     let hint = "leave it out; to try something, add --dry-run server, or set BRIMFUL_ALLOW_NOW=1";
     own_clock(&args.common, args.dry_run.is_some() || args.allow_now, hint)?;
     let context = Context::new(&args.common, interrupt.clone());
-    let context = interrupt.or(context).await?;
+    let context = interrupt.or(context).await?.about(&args.cluster);
     let how = How::of(args.dry_run.is_some(), context.config.mode);
     let cluster = interrupt.or(connect_to(&args.cluster, &interrupt)).await?;
     #[cfg(feature = "cluster")]

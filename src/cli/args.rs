@@ -85,6 +85,16 @@ impl Command {
             _ => timeout,
         }
     }
+
+    /// Whether it may change a cluster.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            #[cfg(feature = "cluster")]
+            Self::Run(_) => true,
+            Self::Apply(_) | Self::Reset(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Where the report lies, and how to print.

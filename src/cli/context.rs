@@ -64,6 +64,12 @@ impl Context {
         })
     }
 
+    /// About the cluster that the flags mean: its name by the kubeconfig serves where nothing better says it.
+    pub(crate) fn about(mut self, target: &ClusterArgs) -> Self {
+        self.config.cluster.in_kubeconfig = name_in_kubeconfig(target);
+        self
+    }
+
     /// Keeps what is counted of the report there, unless Athena is asked.
     #[cfg(feature = "cluster")]
     pub(crate) async fn keep(&mut self, place: Place) -> Result<()> {
@@ -138,6 +144,11 @@ pub(crate) fn own_clock(common: &Common, is_allowed: bool, hint: &str) -> Result
     }
     let what = "--now (or BRIMFUL_NOW) is set: a cluster is not patched by a clock that was set by hand";
     Err(Error::usage(what).hint(hint))
+}
+
+/// The name of the cluster that the flags mean, as far as the kubeconfig says it.
+pub(crate) fn name_in_kubeconfig(target: &ClusterArgs) -> Option<String> {
+    Cluster::eks_name(target.kubeconfig.as_deref(), target.context.as_deref())
 }
 
 /// A connection to the cluster that the flags mean.

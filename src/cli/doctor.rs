@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::args::{ClusterArgs, Common, DoctorArgs, ManifestArgs, Output};
-use super::context::{Context, access_by, configured, processors, start_logs, wall_clock};
+use super::context::{
+    Context, access_by, configured, name_in_kubeconfig, processors, start_logs, wall_clock,
+};
 use super::output;
 use super::progress::waiting;
 use super::signals::{Interrupt, Stage};
@@ -19,6 +21,7 @@ use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Overlays;
 use brimful_karpenter::rights::{RIGHTS, Right, TOP_UP_RIGHTS};
 use brimful_policy::guards::is_managed;
+use brimful_policy::identity::Identity;
 use brimful_policy::settings::Mode;
 use brimful_savings_plans::ledger::Granularity;
 use brimful_types::{Error, Result};
@@ -36,7 +39,9 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     let quiet = args.common.quiet;
     let mut checks = Vec::new();
     interrupt.enter(Stage::Report);
-    let found = settings(&args.common, interrupt.clone(), &mut checks).await;
+    let mut found = settings(&args.common, interrupt.clone(), &mut checks).await;
+    #[cfg(feature = "cluster")]
+    checks.extend(webhooks(&found.config).await);
     let read = examine_report(&found, &mut checks).await;
     let cluster = if args.manifests.nodepools.is_some() {
         checks.push(Check::skipped(Group::Kubernetes, "cluster", FROM_FILE));
@@ -45,6 +50,7 @@ pub(crate) async fn run(args: DoctorArgs, interrupt: Interrupt) -> Result<u8> {
     } else {
         let _spinner = waiting(quiet, "looking at the cluster");
         interrupt.enter(Stage::Cluster);
+        found.config.cluster.in_kubeconfig = name_in_kubeconfig(&args.cluster);
         live(&found.config, &args.cluster, args.r#as.as_deref(), &mut checks).await
     };
     conclude(&found, read, cluster, &mut checks).await;
@@ -132,6 +138,26 @@ fn configuration(config: &Config, path: Option<&Path>) -> Check {
     Check::ok(Group::Configuration, ID, format!("{place}; {mode}"))
 }
 
+/// Whether the webhooks' addresses are there; they are told nothing.
+#[cfg(feature = "cluster")]
+async fn webhooks(config: &Config) -> Vec<Check> {
+    const ID: &str = "webhook";
+    let check = |(index, host): (usize, std::result::Result<String, String>)| match host {
+        Ok(host) => {
+            let message = format!("notify.webhooks[{index}] goes to {host}; nothing was sent");
+            Check::ok(Group::Configuration, ID, message)
+        }
+        Err(why) => Check::warn(
+            Group::Configuration,
+            ID,
+            format!("notify.webhooks[{index}]: {why}"),
+        )
+        .cure("a run reads the file where it runs: in a pod, mount the Secret there (the chart's `secrets`)"),
+    };
+    let hosts = crate::notify::hosts(&config.notify).await;
+    hosts.into_iter().enumerate().map(check).collect()
+}
+
 /// Checks of a cluster that cannot be made.
 fn skip_cluster(why: &str, checks: &mut Vec<Check>) {
     let ids = ["karpenter-api", "karpenter-version", "right", "node-overlays"];
@@ -200,9 +226,15 @@ async fn live(
         None => state_of_cluster(&cluster, &target.namespace, checks).await,
     };
     // A plan does without Nodes and NodeClaims; whether the caller may list them is shown above.
+    let nodes = cluster.nodes().await.ok();
+    if let Some(name) = Identity::name_in_kubeconfig(&config.cluster, nodes.as_deref()) {
+        let message =
+            format!("{name}, by the ARN in the kubeconfig: neither cluster.name nor a Node says it");
+        checks.push(Check::ok(Group::Kubernetes, "cluster-name", message));
+    }
     let view = ClusterView {
         node_pools: node_pools?,
-        nodes: cluster.nodes().await.ok(),
+        nodes,
         node_claims: cluster.node_claims().await.ok(),
         pods: None,
     };

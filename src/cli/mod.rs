@@ -92,7 +92,7 @@ fn parse() -> Result<Cli, clap::Error> {
 /// there when the run has to end.
 async fn supervised(cli: Cli) -> Result<u8> {
     let timeout = cli.timeout.to_std().unwrap_or_default();
-    let interrupt = Interrupt::listen(cli.command.deadline(timeout))?;
+    let interrupt = Interrupt::listen(cli.command.deadline(timeout), cli.command.changes())?;
     let (ended, end) = oneshot::channel();
     let (runtime, listening) = (Handle::current(), interrupt.clone());
     let work = move || {

@@ -176,7 +176,8 @@ impl Operator {
     async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument, Option<String>)> {
         let mut context = interrupt
             .or(Context::new(&self.args.common, interrupt.clone()))
-            .await?;
+            .await?
+            .about(&self.args.cluster);
         if context.cache.is_none()
             && let Some(place) = &self.kept.place
         {

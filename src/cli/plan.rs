@@ -21,7 +21,10 @@ use brimful_types::{Error, ErrorKind, Result};
 const CHANGES: u8 = 2;
 
 pub(crate) async fn run(args: PlanArgs, interrupt: Interrupt) -> Result<u8> {
-    let context = Context::new(&args.common, interrupt).await?;
+    let mut context = Context::new(&args.common, interrupt).await?;
+    if args.manifests.nodepools.is_none() {
+        context = context.about(&args.cluster);
+    }
     let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context).await?;
     if let Some(name) = &args.explain {
         known_pool(name, &view)?;

@@ -14,7 +14,10 @@ use crate::render::json::PlanDocument;
 use brimful_types::{Error, ErrorKind, Result};
 
 pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
-    let context = Context::new(&args.common, interrupt).await?;
+    let mut context = Context::new(&args.common, interrupt).await?;
+    if args.manifests.nodepools.is_none() {
+        context = context.about(&args.cluster);
+    }
     let (view, known, more) = surroundings(&args.cluster, &args.manifests, &context).await?;
     let run = plan_on(&context, &known, view).await?;
     let proposal = run.propose();

@@ -19,8 +19,11 @@ pub(crate) const GIVE_BACK: Duration = Duration::from_millis(1600);
 /// By then a command is over, or is left alone.
 const END: Duration = Duration::from_millis(1800);
 
-/// What can be said of every run that is ended before its time: whatever was changed before is added where it is known.
-const UNCHANGED: &str = "nothing more was changed";
+/// What can be said of a run that is ended before its time, if it changes anything: whatever was changed before is added
+/// where it is known.
+const NO_MORE: &str = "nothing more was changed";
+/// What can be said of a run that only reads.
+const NOTHING: &str = "nothing was changed";
 
 /// What a run is waiting for, in case it waits too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +59,13 @@ pub(crate) struct Interrupt {
     stopped: watch::Receiver<Option<Stop>>,
     stage: Arc<AtomicU8>,
     timeout: Duration,
+    /// What was left unchanged.
+    unchanged: &'static str,
 }
 
 impl Interrupt {
-    /// Starts to listen, and to count the time.
-    pub(crate) fn listen(timeout: Duration) -> Result<Self> {
+    /// Starts to listen, and to count the time. `changes`: whether the command may change anything.
+    pub(crate) fn listen(timeout: Duration, changes: bool) -> Result<Self> {
         let failed = |e| Error::unexpected("cannot listen for signals").source(e);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -88,6 +93,7 @@ impl Interrupt {
             stopped,
             stage,
             timeout,
+            unchanged: if changes { NO_MORE } else { NOTHING },
         })
     }
 
@@ -112,6 +118,7 @@ impl Interrupt {
             stopped,
             stage: Arc::new(AtomicU8::new(Stage::Start as u8)),
             timeout,
+            unchanged: self.unchanged,
         }
     }
 
@@ -186,7 +193,7 @@ impl Interrupt {
 
     fn error(&self, stop: Stop) -> Error {
         if stop.why == Why::Asked {
-            return Error::new(ErrorKind::Interrupted, "interrupted").source(UNCHANGED);
+            return Error::new(ErrorKind::Interrupted, "interrupted").source(self.unchanged);
         }
         let (kind, what) = match self.stage.load(Ordering::Relaxed) {
             stage if stage == Stage::Report as u8 => (ErrorKind::Report, " while the report was read"),
@@ -198,7 +205,7 @@ impl Interrupt {
         let seconds = self.timeout.as_secs();
         let late = format!("the run's time was up after {seconds} s{what}");
         Error::new(kind, late)
-            .source(UNCHANGED)
+            .source(self.unchanged)
             .hint("-vv shows what it waits for; --timeout (BRIMFUL_TIMEOUT) gives it more time")
     }
 }
@@ -212,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_whose_time_is_up_says_what_it_waited_for() {
         for (stage, code) in [(Stage::Start, 1), (Stage::Report, 4), (Stage::Cluster, 7)] {
-            let interrupt = Interrupt::listen(Duration::from_secs(1)).unwrap();
+            let interrupt = Interrupt::listen(Duration::from_secs(1), true).unwrap();
             interrupt.enter(stage);
             assert!(interrupt.check().is_ok());
             let error = interrupt.or(pending::<Result<()>>()).await.unwrap_err();
@@ -226,7 +233,7 @@ mod tests {
     #[tokio::test]
     async fn what_must_be_finished_gets_its_grace_and_no_more() {
         let time = Duration::from_millis(100);
-        let interrupt = Interrupt::listen(time).unwrap();
+        let interrupt = Interrupt::listen(time, true).unwrap();
         let began = Instant::now();
         let quick = async {
             sleep(3 * time).await;

@@ -35,6 +35,11 @@ impl Cluster {
         Vec::new()
     }
 
+    /// None.
+    pub fn eks_name(_: Option<&Path>, _: Option<&str>) -> Option<String> {
+        None
+    }
+
     /// Refuses.
     ///
     /// # Errors

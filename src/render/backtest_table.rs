@@ -70,7 +70,7 @@ fn policies(document: &Document, width: Option<usize>) -> String {
         &[
             "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">weights", ">limits",
         ],
-        rows.collect(),
+        &rows.collect::<Vec<_>>(),
         width,
     )
 }

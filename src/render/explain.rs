@@ -92,7 +92,7 @@ impl Page {
         );
     }
 
-    fn table(&mut self, headings: &[&str], rows: Vec<Vec<String>>) {
+    fn table(&mut self, headings: &[&str], rows: &[Vec<String>]) {
         let width = self.width.map(|width| width.saturating_sub(INDENT - 1));
         for line in table(headings, rows, width).lines() {
             let _ = writeln!(self.out, "{}{line}", " ".repeat(INDENT - 1));
@@ -229,7 +229,7 @@ fn levels(page: &mut Page, hours: &[HourLevel]) {
     if is_moved {
         headings.extend([">+ CHANGE OF THE DAILY MEAN", ">= NOW"]);
     }
-    page.table(&headings, hours.iter().map(row).collect());
+    page.table(&headings, &hours.iter().map(row).collect::<Vec<_>>());
 }
 
 fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &GroupWorking) {

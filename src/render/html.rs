@@ -3,6 +3,7 @@
 //! The page is a template; here is what stands in it, as text. Whatever comes from outside is cleaned here of what
 //! acts, and escaped by the template.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use self::course::{Course, Sums, courses};
-use self::outlook::{Outlook, outlook};
+use self::outlook::{Outlook, outlooks};
 use super::clean;
 use super::headline::{Headline, unused, whole};
 use super::history::{Row, in_words};
@@ -45,8 +46,9 @@ struct Page {
     changes: Vec<ChangeRow>,
     plans: Vec<PlanRow>,
     outlooks: Vec<Outlook>,
+    groups_undrawn: usize,
     courses: Vec<Course>,
-    undrawn: usize,
+    plans_undrawn: usize,
     pools: Vec<PoolRow>,
     past: Vec<PastRow>,
     ends: Vec<EndRow>,
@@ -114,6 +116,8 @@ struct WarningRow {
     code: &'static str,
     subject: String,
     message: String,
+    /// What a message has after its first line: mostly YAML to copy.
+    example: Option<String>,
 }
 
 /// The page of a plan, complete and self-contained, with what was changed lately, the newest first.
@@ -137,7 +141,8 @@ pub(crate) fn render(
 fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal, past: &[Row]) -> Result<Page> {
     let headline = Headline::of(document, proposal.is_frozen());
     let horizon = analysis.utilization.horizon;
-    let (courses, undrawn) = courses(analysis)?;
+    let (outlooks, groups_undrawn) = outlooks(&proposal.groups, proposal.now)?;
+    let (courses, plans_undrawn) = courses(analysis)?;
     Ok(Page {
         headline: headline.sentence(),
         changes_text: headline.changes(),
@@ -160,24 +165,12 @@ fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal, past:
             .iter()
             .map(|change| change_row(change, document))
             .collect(),
-        plans: document
-            .plans
-            .iter()
-            .zip(&analysis.utilization.plans)
-            .map(|(now, past)| plan_row(now, past))
-            .collect(),
-        outlooks: proposal
-            .groups
-            .iter()
-            .filter_map(|group| outlook(group, proposal.now).transpose())
-            .collect::<Result<_>>()?,
+        plans: plan_rows(document, analysis),
+        outlooks,
+        groups_undrawn,
         courses,
-        undrawn,
-        pools: document
-            .node_pools
-            .iter()
-            .map(|pool| pool_row(pool, document))
-            .collect(),
+        plans_undrawn,
+        pools: pool_rows(document),
         past: past.iter().map(past_row).collect(),
         ends: ends(document, analysis, proposal.now),
         warnings: document.warnings.iter().map(warning_row).collect(),
@@ -228,6 +221,14 @@ fn past_row(row: &Row) -> PastRow {
     }
 }
 
+/// All plans, those with the most unused now first, and of equals the larger ones.
+fn plan_rows(document: &PlanDocument, analysis: &Analysis) -> Vec<PlanRow> {
+    let plans = document.plans.iter().zip(&analysis.utilization.plans);
+    let mut plans: Vec<(&PlanNow, &PlanUse)> = plans.collect();
+    plans.sort_by_key(|(now, _)| Reverse((unused(now), now.commitment)));
+    plans.into_iter().map(|(now, past)| plan_row(now, past)).collect()
+}
+
 fn plan_row(now: &PlanNow, past: &PlanUse) -> PlanRow {
     let complete = past.hours.iter().filter(|hour| hour.complete);
     PlanRow {
@@ -249,6 +250,14 @@ fn plan_row(now: &PlanNow, past: &PlanUse) -> PlanRow {
 fn scope(group: Option<&GroupId>, kind: PlanKind) -> String {
     let scope = group.map_or_else(|| kind.as_str().to_owned(), ToString::to_string);
     clean::name(&scope).into_owned()
+}
+
+/// All pools, those that change first: of many the page folds the last.
+fn pool_rows(document: &PlanDocument) -> Vec<PoolRow> {
+    let rows = document.node_pools.iter().map(|pool| pool_row(pool, document));
+    let mut rows: Vec<PoolRow> = rows.collect();
+    rows.sort_by_key(|row| !row.changes);
+    rows
 }
 
 fn pool_row(pool: &PoolReport, document: &PlanDocument) -> PoolRow {
@@ -304,10 +313,16 @@ fn warning_row(warning: &Warning) -> WarningRow {
         .node_pool
         .as_deref()
         .map(|name| clean::name(name).into_owned());
+    let message = text(&warning.message);
+    let (message, example) = match message.split_once('\n') {
+        Some((message, example)) => (message.to_owned(), Some(example.to_owned())),
+        None => (message, None),
+    };
     WarningRow {
         code: warning.code.as_str(),
         subject: pool.or_else(plan).unwrap_or_default(),
-        message: text(&warning.message),
+        message,
+        example,
     }
 }
 

@@ -89,7 +89,7 @@ fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
         ">HEADROOM",
         ">OUR SHARE",
     ];
-    table(&headings, rows.collect(), width)
+    table(&headings, &rows.collect::<Vec<_>>(), width)
 }
 
 fn pool_weight(pool: &PoolReport) -> String {

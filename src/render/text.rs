@@ -21,21 +21,26 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// One rule below the headings; nothing else distracts from the figures.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
+/// Where a name may be broken: behind its slashes. It has no width, and is taken out again.
+const SEAM: char = '\u{200b}';
+
 /// A table with headings; columns whose heading starts with `>` are aligned right. `width` is the terminal's, `None`
 /// in a pipe, where lines are as long as they need to be.
 #[must_use]
-pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
+    let natural = arranged(headings, rows, None);
+    let is_within = |width| natural.lines().all(|line| line.chars().count() <= width);
+    match width {
+        Some(width) if !is_within(width) => arranged(headings, rows, Some(width)),
+        _ => natural,
+    }
+}
+
+/// `width`: of a terminal on which not all of it stands side by side.
+fn arranged(headings: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(RULED);
-    match width {
-        Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        }
-        None => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
     let right = |index: usize| {
         headings
@@ -43,17 +48,30 @@ pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>, width: Option<usi
             .is_some_and(|heading| heading.starts_with('>'))
     };
     for row in rows {
-        let cells = row.into_iter().enumerate().map(|(index, text)| {
+        let cells = row.iter().enumerate().map(|(index, text)| {
             let alignment = if right(index) {
                 CellAlignment::Right
             } else {
                 CellAlignment::Left
             };
-            Cell::new(clean::name(&text)).set_alignment(alignment)
+            let text = clean::name(text);
+            let cell = if text.contains(' ') {
+                Cell::new(text)
+            } else {
+                Cell::new(text.replace('/', &format!("/{SEAM}"))).set_delimiter(SEAM)
+            };
+            cell.set_alignment(alignment)
         });
         table.add_row(cells);
     }
-    format!("{table}\n")
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 1));
+        }
+    }
+    format!("{table}\n").replace(SEAM, "")
 }
 
 /// A paragraph wrapped to `width`, every line indented; lines that begin with a blank (YAML) stay as they are.
@@ -126,5 +144,17 @@ mod tests {
             "  one two three four\n  five six\n    key: a long value that stays on its line\n"
         );
         assert_eq!(paragraph("one two", 0, None), "one two\n");
+    }
+
+    #[test]
+    fn names_too_long_for_the_terminal_are_broken_behind_a_slash_and_numbers_are_not() {
+        let row = ["ec2Instance/m5/ap-southeast-2", "$0.865/h", "100.0 %"].map(str::to_owned);
+        let printed = table(&["GROUP", ">COMMITMENT", ">FULL"], &[row.to_vec()], Some(44));
+        let said: Vec<&str> = printed.split_whitespace().skip(3).collect();
+        assert_eq!(
+            said[1..],
+            ["ec2Instance/", "$0.865/h", "100.0", "%", "m5/", "ap-southeast-2"],
+            "{printed}"
+        );
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn render(
             row.push(course);
         }
     }
-    out.push_str(&table(&headings, rows, width));
+    out.push_str(&table(&headings, &rows, width));
     if let Some(text) = incomplete(report, utilization) {
         out.push('\n');
         out.push_str(&paragraph(&text, 0, width));

@@ -5,6 +5,7 @@
 
 mod athena;
 mod aws_access;
+mod browser;
 mod chart;
 mod cli;
 mod cluster;

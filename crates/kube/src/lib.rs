@@ -80,6 +80,18 @@ impl Cluster {
         contexts.into_iter().map(|context| context.name).collect()
     }
 
+    /// Name of the EKS cluster that the context in use stands for, where the kubeconfig calls its entry by the
+    /// cluster's ARN, as `aws eks update-kubeconfig` does.
+    #[must_use]
+    pub fn eks_name(kubeconfig: Option<&Path>, context: Option<&str>) -> Option<String> {
+        let file = kubeconfig
+            .map_or_else(Kubeconfig::read, Kubeconfig::read_from)
+            .ok()?;
+        let used = context.or(file.current_context.as_deref())?;
+        let named = file.contexts.iter().find(|context| context.name == used)?;
+        name_in_arn(&named.context.as_ref()?.cluster).map(str::to_owned)
+    }
+
     /// Connects as kubectl would: `kubeconfig`, else `$KUBECONFIG` or `~/.kube/config`, with `context` or the
     /// current one; inside a cluster without any of these, the pod's service account.
     ///
@@ -307,6 +319,16 @@ impl Cluster {
     fn failed(&self, call: &Call<'_>, error: kube::Error) -> Error {
         call.failed(&self.url, error)
     }
+}
+
+/// `prod` of `arn:aws:eks:us-east-2:111122223333:cluster/prod`, in every partition.
+fn name_in_arn(arn: &str) -> Option<&str> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", partition, "eks", _, _, resource] = parts[..] else {
+        return None;
+    };
+    let name = resource.strip_prefix("cluster/")?;
+    (partition.starts_with("aws") && !name.is_empty()).then_some(name)
 }
 
 /// The configuration to connect by, as kubectl would find it.

@@ -617,3 +617,50 @@ async fn auto_mode_is_told_by_its_node_class_and_not_by_its_group() {
     assert!(is_auto_mode("nodeclasses").await);
     assert!(!is_auto_mode("nodediagnostics").await);
 }
+
+/// A kubeconfig of three contexts, of which `used` is the current one.
+fn kubeconfig(used: &str) -> tempfile::NamedTempFile {
+    let context =
+        |name: &str, cluster: &str| json!({"name": name, "context": {"cluster": cluster, "user": "me"}});
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": used,
+        "contexts": [
+            context("prod", "arn:aws:eks:us-east-2:111122223333:cluster/prod-eks"),
+            context("china", "arn:aws-cn:eks:cn-north-1:111122223333:cluster/staging"),
+            context("kind", "kind-kind"),
+        ],
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config.to_string()).unwrap();
+    file
+}
+
+#[test]
+fn the_context_in_use_names_its_cluster_where_its_entry_is_an_eks_arn() {
+    let file = kubeconfig("prod");
+    let name = |context| Cluster::eks_name(Some(file.path()), context);
+    assert_eq!(name(None).as_deref(), Some("prod-eks"));
+    assert_eq!(name(Some("china")).as_deref(), Some("staging"));
+    assert_eq!(name(Some("kind")), None);
+    assert_eq!(name(Some("nowhere")), None);
+    assert_eq!(Cluster::eks_name(Some(Path::new("/nonexistent")), None), None);
+}
+
+#[test]
+fn only_an_eks_cluster_s_arn_names_a_cluster() {
+    assert_eq!(
+        name_in_arn("arn:aws:eks:us-east-2:111122223333:cluster/prod"),
+        Some("prod")
+    );
+    for other in [
+        "",
+        "prod",
+        "arn:aws:eks:us-east-2:111122223333:cluster/",
+        "arn:aws:eks:us-east-2:111122223333:nodegroup/prod",
+        "arn:aws:ecs:us-east-2:111122223333:cluster/prod",
+    ] {
+        assert_eq!(name_in_arn(other), None, "{other}");
+    }
+}

@@ -20,14 +20,26 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The cluster's name, as far as it is known without a report: from the configuration, else from Nodes.
+    /// The cluster's name, as far as it is known without a report: from the configuration, else from Nodes, else from
+    /// the kubeconfig.
     #[must_use]
     pub fn name(config: &ClusterConfig, nodes: Option<&[Node]>) -> Option<String> {
         let configured = config.name.clone();
-        configured.or_else(|| from_nodes(nodes, |node| node.cluster_name.as_ref()))
+        configured
+            .or_else(|| from_nodes(nodes, |node| node.cluster_name.as_ref()))
+            .or_else(|| Self::name_in_kubeconfig(config, nodes).map(str::to_owned))
     }
 
-    /// From the configuration, else from Nodes; account and region also from the use of a cluster so known. The
+    /// The name by the kubeconfig, where it counts: where neither the configuration nor any Node says one. Nodes that
+    /// contradict each other leave the name open.
+    #[must_use]
+    pub fn name_in_kubeconfig<'a>(config: &'a ClusterConfig, nodes: Option<&[Node]>) -> Option<&'a str> {
+        let says = |node: &Node| node.cluster_name.as_ref().is_some_and(|name| !name.is_empty());
+        let is_said = config.name.is_some() || nodes.into_iter().flatten().any(says);
+        config.in_kubeconfig.as_deref().filter(|_| !is_said)
+    }
+
+    /// As [`Identity::name`] says; account and region also from the use of a cluster so known. The
     /// cluster's name is never guessed from the report: mistaken for another cluster, this one would subtract that
     /// one's use, and fill a full plan.
     #[must_use]
@@ -83,5 +95,50 @@ fn only(values: impl Iterator<Item = String>) -> Option<String> {
         distinct.pop_first()
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node_of(cluster: Option<&str>) -> Node {
+        let mut node = json!({"metadata": {"name": "a", "creationTimestamp": "2026-11-01T00:00:00Z"}});
+        if let Some(cluster) = cluster {
+            node["metadata"]["labels"] = json!({"alpha.eksctl.io/cluster-name": cluster});
+        }
+        Node::from_json(&node).unwrap()
+    }
+
+    fn config(name: Option<&str>) -> ClusterConfig {
+        ClusterConfig {
+            name: name.map(str::to_owned),
+            in_kubeconfig: Some("by-kubeconfig".to_owned()),
+            ..ClusterConfig::default()
+        }
+    }
+
+    #[test]
+    fn the_kubeconfig_names_a_cluster_that_nothing_else_names() {
+        let name = |configured, nodes: &[Node]| Identity::name(&config(configured), Some(nodes));
+        let (silent, labelled) = (node_of(None), node_of(Some("by-nodes")));
+        assert_eq!(
+            name(None, std::slice::from_ref(&silent)).as_deref(),
+            Some("by-kubeconfig")
+        );
+        assert_eq!(
+            Identity::name(&config(None), None).as_deref(),
+            Some("by-kubeconfig")
+        );
+        assert_eq!(name(None, &[silent, labelled]).as_deref(), Some("by-nodes"));
+        assert_eq!(name(Some("configured"), &[]).as_deref(), Some("configured"));
+    }
+
+    #[test]
+    fn nodes_that_contradict_each_other_leave_the_name_open() {
+        let nodes = [node_of(Some("prod")), node_of(Some("staging"))];
+        assert_eq!(Identity::name(&config(None), Some(&nodes)), None);
     }
 }

@@ -92,6 +92,9 @@ pub struct ClusterConfig {
     pub account: Option<String>,
     /// Region code of its nodes.
     pub region: Option<String>,
+    /// Its name by the kubeconfig's context in use; no setting.
+    #[serde(skip)]
+    pub in_kubeconfig: Option<String>,
 }
 
 /// When to fill, hold and drain.

@@ -34,8 +34,8 @@ pub(super) fn weight(page: &mut Page, inputs: &Inputs<'_>, plan: &PoolPlan) {
                 mark.to_owned(),
             ]
         };
-        let rows = rivals.iter().map(row).collect();
-        page.table(&["NODEPOOL", "ROLE", ">NOW", ">THEN", ""], rows);
+        let rows: Vec<_> = rivals.iter().map(row).collect();
+        page.table(&["NODEPOOL", "ROLE", ">NOW", ">THEN", ""], &rows);
     }
     if !apart.is_empty() {
         let apart = apart.join(", ");

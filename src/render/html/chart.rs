@@ -8,6 +8,9 @@ use plotters::prelude::{
 use brimful_types::hour::Hour;
 use brimful_types::{Error, Result};
 
+/// A chart takes up to 20 kB: of each kind so many are drawn.
+pub(super) const CHARTS: usize = 8;
+
 const SIZE: (u32, u32) = (760, 190);
 /// Each stands out from white and from near black by three to one, and none from another by red or green alone.
 pub(super) const USED: RGBColor = RGBColor(31, 119, 180);

@@ -1,19 +1,17 @@
 //! The course of the plans over the hours of the report: what was used, what went unused, what may still be delivered.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::chart::{self, INCOMPLETE, Layer, Levels, UNUSED, USED};
+use super::chart::{self, CHARTS, INCOMPLETE, Layer, Levels, UNUSED, USED};
 use super::{id, percent, scope, whole};
 use crate::analysis::Analysis;
 use brimful_savings_plans::utilization::{HourUse, PlanUse};
 use brimful_types::Result;
 use brimful_types::money::Money;
-
-/// A chart takes some 20 kB: so many plans are drawn, those with the most unused first.
-const CHARTS: usize = 8;
 
 /// A plan's use over the hours of the report.
 #[derive(Serialize)]
@@ -35,7 +33,8 @@ struct DayRow {
     utilization: String,
 }
 
-/// The plans drawn, those with the most unused first, and how many are not.
+/// The plans drawn, those that matter most, and how many are not: the most went unused of them or was paid on demand
+/// beyond them, and of equals the larger ones.
 pub(super) fn courses(analysis: &Analysis) -> Result<(Vec<Course>, usize)> {
     let plans = analysis
         .utilization
@@ -44,7 +43,10 @@ pub(super) fn courses(analysis: &Analysis) -> Result<(Vec<Course>, usize)> {
         .filter(|plan| !plan.hours.is_empty());
     let complete = |plan: &PlanUse| Sums::of(plan.hours.iter().filter(|hour| hour.complete));
     let mut plans: Vec<(Sums, &PlanUse)> = plans.map(|plan| (complete(plan), plan)).collect();
-    plans.sort_by_key(|(sums, plan)| (std::cmp::Reverse(sums.unused()), plan.plan.arn.as_str()));
+    plans.sort_by_key(|(sums, plan)| {
+        let matters = (sums.unused().max(sums.spill), sums.commitment);
+        (Reverse(matters), plan.plan.arn.as_str())
+    });
     let undrawn = plans.len().saturating_sub(CHARTS);
     plans.truncate(CHARTS);
     let courses = plans.into_iter().map(|(sums, plan)| course(sums, plan));
@@ -102,18 +104,22 @@ pub(super) struct Sums {
     hours: usize,
     commitment: Money,
     used: Money,
+    /// What was paid on demand beyond the plan, as far as it is this plan's part.
+    spill: Money,
 }
 
 impl Sums {
     pub(super) fn of<'a>(hours: impl Iterator<Item = &'a HourUse>) -> Self {
-        hours.filter_map(|hour| hour.commitment.zip(hour.used)).fold(
-            Self::default(),
-            |sums, (commitment, used)| Self {
-                hours: sums.hours + 1,
-                commitment: sums.commitment + commitment,
-                used: sums.used + used,
-            },
-        )
+        let known = hours.filter_map(|hour| {
+            let (commitment, used) = hour.commitment.zip(hour.used)?;
+            Some((commitment, used, hour.demand.unwrap_or(used)))
+        });
+        known.fold(Self::default(), |sums, (commitment, used, demand)| Self {
+            hours: sums.hours + 1,
+            commitment: sums.commitment + commitment,
+            used: sums.used + used,
+            spill: sums.spill + (demand - used),
+        })
     }
 
     fn unused(self) -> Money {

@@ -1,9 +1,11 @@
 //! Where the demand on a group of plans stands now and in the hours ahead, beside their commitments.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::chart::{self, Layer, Levels, UNUSED, USED};
+use super::chart::{self, CHARTS, Layer, Levels, UNUSED, USED};
 use super::{clean, minute};
 use brimful_policy::groups::GroupNow;
 use brimful_savings_plans::nowcast::Nowcast;
@@ -31,11 +33,26 @@ struct OutlookHour {
     high: String,
 }
 
-/// `None` where nothing is known of the group.
-pub(super) fn outlook(group: &GroupNow, now: DateTime<Utc>) -> Result<Option<Outlook>> {
-    let Some(nowcast) = &group.nowcast else {
-        return Ok(None);
-    };
+/// The groups drawn, those that matter most, and how many are not: the most stands unused of them now, or is paid on
+/// demand beyond them, and of equals the larger ones.
+pub(super) fn outlooks(groups: &[GroupNow], now: DateTime<Utc>) -> Result<(Vec<Outlook>, usize)> {
+    let known = groups
+        .iter()
+        .filter_map(|group| Some((group, group.nowcast.as_ref()?)));
+    let mut known: Vec<(&GroupNow, &Nowcast)> = known.collect();
+    known.sort_by_key(|(group, nowcast)| {
+        let matters = ((group.in_force - nowcast.demand).abs(), group.in_force);
+        Reverse(matters)
+    });
+    let undrawn = known.len().saturating_sub(CHARTS);
+    known.truncate(CHARTS);
+    let outlooks = known
+        .into_iter()
+        .map(|(group, nowcast)| outlook(group, nowcast, now));
+    Ok((outlooks.collect::<Result<_>>()?, undrawn))
+}
+
+fn outlook(group: &GroupNow, nowcast: &Nowcast, now: DateTime<Utc>) -> Result<Outlook> {
     let hours = ahead(nowcast, Hour::of(now));
     let levels = |of: fn(&Range) -> Money| -> Levels {
         hours
@@ -85,12 +102,12 @@ pub(super) fn outlook(group: &GroupNow, now: DateTime<Utc>) -> Result<Option<Out
         likely: range.likely.per_hour(),
         high: range.high.per_hour(),
     };
-    Ok(Some(Outlook {
+    Ok(Outlook {
         group: clean::name(&group.id.to_string()).into_owned(),
         chart: chart::draw(&layers, "%H:%M")?,
         summary,
         hours: hours.iter().map(row).collect(),
-    }))
+    })
 }
 
 /// Demand in one hour, $/h: it lies between low and high nine times in ten.

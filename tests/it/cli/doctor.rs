@@ -240,3 +240,28 @@ fn a_report_that_cannot_be_looked_up_hides_neither_who_asks_nor_any_pool() {
     }
     assert_eq!(status(&diagnosis, "mixed"), "warn");
 }
+
+#[test]
+fn a_webhook_s_address_is_looked_at_without_being_told_or_shown() {
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(secret.path(), "https://hooks.example.com/services/T0/B0/hush\n").expect("the address");
+    let (there, nowhere) = (secret.path().display(), "/nonexistent/url");
+    let config = format!("notify:\n  webhooks:\n    - urlFile: {there}\n    - urlFile: {nowhere}\n");
+    let ended = with_nodes().config(&config).args(["-o", "json"]).ends(0);
+    assert!(!ended.stdout.contains("hush"), "{ended:?}");
+    let diagnosis = ended.json();
+    let checks = diagnosis["checks"].as_array().expect("checks").iter();
+    let webhooks: Vec<(&str, &str)> = checks
+        .filter(|check| check["id"] == "webhook")
+        .map(|check| (text(&check["status"]), text(&check["message"])))
+        .collect();
+    let [(good, goes), (bad, why)] = webhooks[..] else {
+        panic!("{diagnosis:#}");
+    };
+    assert_eq!((good, bad), ("ok", "warn"));
+    assert_eq!(
+        goes,
+        "notify.webhooks[0] goes to hooks.example.com; nothing was sent"
+    );
+    assert!(why.contains("cannot read urlFile /nonexistent/url"), "{why}");
+}

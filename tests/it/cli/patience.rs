@@ -110,6 +110,10 @@ fn ctrl_c_ends_every_command_that_waits_for_a_cluster_or_a_bucket() {
     for command in ["plan", "apply", "reset", "history", "doctor"] {
         let (ended, took) = interrupted(on(command, &config));
         assert_eq!(ended.code, Some(130), "{command}: {ended:?}");
+        let changes = ["apply", "reset"].contains(&command);
+        let more = if changes { "more " } else { "" };
+        let says = format!("interrupted: nothing {more}was changed");
+        assert!(ended.stderr.contains(&says), "{command}: {ended:?}");
         assert!(took < Duration::from_secs(3), "{command}: {took:?}");
     }
     let bucket = Brimful::new("utilization")

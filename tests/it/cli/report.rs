@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::support::large::{self, Organization};
 use crate::support::run::{Brimful, Ended, NOW};
 
 /// Runs `report` on the fixtures' report; what it printed, and the page.
@@ -135,6 +136,38 @@ fn it_needs_nothing_beside_itself() {
         let target = target.expect("links stay within the page");
         assert!(page.contains(&format!("id=\"{target}\"")), "#{target} is nowhere");
     }
+}
+
+/// 60 plans and 500 pools: what matters most is drawn, of long tables the rest is folded.
+#[test]
+fn a_large_organization_s_page_stays_small_and_shows_what_matters() {
+    let organization = Organization::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("plan.html");
+    let run = Brimful::new("report").arg("--cur").arg(organization.report());
+    let run = run
+        .arg("--nodepools")
+        .arg(organization.pools())
+        .args(["--now", large::NOW]);
+    run.arg("--html").arg(&page).ends(0);
+    let page = fs::read_to_string(page).expect("the page");
+    assert!(page.len() < 500_000, "{} bytes", page.len());
+    let course = page.split_once("id=\"course\"").expect("the course").1;
+    let drawn: Vec<&str> = course.split("<h3>").skip(1).take(8).collect();
+    let largest = (52..60).rev().map(large::arn);
+    for (plan, arn) in drawn.iter().zip(largest) {
+        let id = arn.rsplit('/').next().expect("an id");
+        assert!(plan.starts_with(id), "{id} is not here: {}", &plan[..100]);
+    }
+    let read = text(&page);
+    assert!(
+        read.contains("Drawn are the 8 plans of which the most went unused"),
+        "{read}"
+    );
+    assert!(read.contains("52 more are not"), "{read}");
+    assert!(read.contains("Drawn are the 8 groups of plans"), "{read}");
+    assert!(read.contains(" 168 more changes "), "{read}");
+    assert!(read.contains(" 480 more NodePools "), "{read}");
 }
 
 /// Every table says what it is and heads its columns and rows; every chart has its text.

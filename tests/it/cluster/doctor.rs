@@ -423,3 +423,32 @@ fn a_built_in_pool_of_auto_mode_is_never_patched() {
     let diagnosis = world.doctor().config(config).json(0);
     assert!(text(&only(&diagnosis, "built-in")["cure"]).contains("kind: NodeClass"));
 }
+
+/// As `aws eks update-kubeconfig` writes it: the context's cluster is called by its ARN.
+#[test]
+fn the_cluster_s_name_comes_from_the_kubeconfig_s_arn_until_a_node_says_it() {
+    let server = ApiServer::exclusive();
+    install(&server);
+    create(&server, &documents(&fixture("nodepools.yaml")));
+    let path = server.admin_kubeconfig();
+    let config = std::fs::read_to_string(&path).expect("the kubeconfig");
+    let mut config: Value = serde_json::from_str(&config).expect("JSON");
+    let arn = json!("arn:aws:eks:us-east-2:111122223333:cluster/prod");
+    config["clusters"][0]["name"] = arn.clone();
+    config["contexts"][0]["context"]["cluster"] = arn;
+    std::fs::write(&path, config.to_string()).expect("the kubeconfig");
+    let doctor = || {
+        let run = Brimful::new("doctor").args(["--cur", "fixtures/cur/legacy", "--now", NOW, "--kubeconfig"]);
+        run.arg(&path).json(0)
+    };
+    let diagnosis = doctor();
+    check(&DOCTOR, &diagnosis);
+    is(
+        &diagnosis,
+        "cluster-name",
+        "ok",
+        "prod, by the ARN in the kubeconfig",
+    );
+    create(&server, &documents(&fixture("nodes.yaml")));
+    assert_eq!(of(&doctor(), "cluster-name"), Vec::<&Value>::new());
+}

@@ -17,6 +17,7 @@ pub(crate) mod faulty_s3;
 pub(crate) mod karpenter;
 pub(crate) mod kind;
 mod kubernetes;
+pub(crate) mod large;
 mod ministack;
 pub(crate) mod proxy;
 pub(crate) mod receiver;

@@ -134,6 +134,7 @@ fn planned(organization: &Organization) -> PoolPlan {
             name: Some("prod".to_owned()),
             account: Some(OWN.to_owned()),
             region: Some(REGION.to_owned()),
+            ..ClusterConfig::default()
         },
         ..Settings::default()
     };
