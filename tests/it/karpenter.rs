@@ -25,6 +25,6 @@ fn spot() -> Pool {
 
 /// Figures for the docs (`cargo test --test it karpenter:: -- --nocapture` shows them); never asserted.
 #[allow(clippy::print_stderr, reason = "a note for whoever runs it")]
-fn told(what: &str, seconds: u64) {
+pub(crate) fn told(what: &str, seconds: u64) {
     eprintln!("MEASURED {seconds:>3} s: {what}");
 }

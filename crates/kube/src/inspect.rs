@@ -150,8 +150,8 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error.
     pub async fn price_overlays(&self) -> Result<Overlays> {
-        let items = match self.list(&NODE_OVERLAYS).await {
-            Ok(items) => items,
+        let items = match self.list(&NODE_OVERLAYS, |overlay| Ok(overlay.clone())).await {
+            Ok(items) => items?,
             Err(error) => match code(&error) {
                 Some(404) => return Ok(Overlays::NotServed),
                 Some(403) => return Ok(Overlays::Forbidden),

@@ -144,11 +144,10 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error; a cluster without Karpenter and one with `karpenter.sh/v1beta1` only get their own.
     pub async fn node_pools(&self) -> Result<Vec<NodePool>> {
-        let items = match self.list(&NODE_POOLS).await {
+        let mut pools = match self.list(&NODE_POOLS, NodePool::from_json).await {
             Err(error) if code(&error) == Some(404) => return Err(self.karpenter_missing().await),
-            items => items.map_err(|error| self.failed(&NODE_POOLS.call("list"), error))?,
+            pools => pools.map_err(|error| self.failed(&NODE_POOLS.call("list"), error))??,
         };
-        let mut pools = parse(&items, NodePool::from_json)?;
         pools.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(pools)
     }
@@ -171,11 +170,8 @@ impl Cluster {
     /// # Errors
     /// A Kubernetes error.
     pub async fn nodes(&self) -> Result<Vec<Node>> {
-        let items = self
-            .list(&NODES)
-            .await
-            .map_err(|error| self.failed(&NODES.call("list"), error))?;
-        let mut nodes = parse(&items, Node::from_json)?;
+        let nodes = self.list(&NODES, Node::from_json).await;
+        let mut nodes = nodes.map_err(|error| self.failed(&NODES.call("list"), error))??;
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(nodes)
     }
@@ -185,7 +181,8 @@ impl Cluster {
     /// # Errors
     /// [`NodeClaimsError::Unavailable`] if they may not be read or are not served.
     pub async fn node_claims(&self) -> Result<Vec<NodeClaim>, NodeClaimsError> {
-        let items = self.list(&NODE_CLAIMS).await.map_err(|error| {
+        let claims = self.list(&NODE_CLAIMS, NodeClaim::from_json).await;
+        let claims = claims.map_err(|error| {
             let unavailable = matches!(code(&error), Some(403 | 404));
             let error = self.failed(&NODE_CLAIMS.call("list"), error);
             if unavailable {
@@ -194,7 +191,7 @@ impl Cluster {
                 NodeClaimsError::Failed(error)
             }
         })?;
-        let mut claims = parse(&items, NodeClaim::from_json).map_err(NodeClaimsError::Failed)?;
+        let mut claims = claims.map_err(NodeClaimsError::Failed)?;
         claims.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(claims)
     }
@@ -205,13 +202,10 @@ impl Cluster {
     /// A Kubernetes error.
     pub async fn pods(&self) -> Result<Pods> {
         let pods = self.pods_where(ListParams::default()).await?;
-        let budgets = self
-            .list(&POD_BUDGETS)
-            .await
-            .map_err(|error| self.failed(&POD_BUDGETS.call("list"), error))?;
+        let budgets = self.list(&POD_BUDGETS, PodDisruptionBudget::from_json).await;
         Ok(Pods {
             pods,
-            budgets: parse(&budgets, PodDisruptionBudget::from_json)?,
+            budgets: budgets.map_err(|error| self.failed(&POD_BUDGETS.call("list"), error))??,
         })
     }
 
@@ -224,29 +218,29 @@ impl Cluster {
         self.pods_where(params).await
     }
 
-    /// Pods are read page by page, since all of a large cluster's would take a lot of room.
     async fn pods_where(&self, params: ListParams) -> Result<Vec<Pod>> {
-        let read = |object: Value| parse_one(&object, Pod::from_json);
-        let pods = self
-            .list_as(&PODS, params, read)
-            .await
-            .map_err(|error| self.failed(&PODS.call("list"), error))?;
-        pods.into_iter().collect()
+        let pods = self.list_where(&PODS, params, Pod::from_json).await;
+        pods.map_err(|error| self.failed(&PODS.call("list"), error))?
     }
 
-    /// Every object of a resource, page by page; if a page's token expires, once more in one piece.
-    async fn list(&self, resource: &Resource) -> kube::Result<Vec<Value>> {
-        self.list_as(resource, ListParams::default(), |object| object)
-            .await
+    /// Every object of a resource, page by page; if a page's token expires, once more in one piece. Each is read as it comes:
+    /// those of a large cluster would take hundreds of MiB as they are.
+    async fn list<T>(
+        &self,
+        resource: &Resource,
+        read: impl Fn(&Value) -> Result<T>,
+    ) -> kube::Result<Result<Vec<T>>> {
+        self.list_where(resource, ListParams::default(), read).await
     }
 
-    /// The same of some of them, each read as it comes.
-    async fn list_as<T>(
+    /// The same of some of them.
+    async fn list_where<T>(
         &self,
         resource: &Resource,
         params: ListParams,
-        read: impl Fn(Value) -> T,
-    ) -> kube::Result<Vec<T>> {
+        read: impl Fn(&Value) -> Result<T>,
+    ) -> kube::Result<Result<Vec<T>>> {
+        let read = |object: Value| parse_one(&object, &read);
         let paged = ListParams {
             limit: Some(PAGE),
             ..params.clone()
@@ -255,6 +249,7 @@ impl Cluster {
             Err(error) if code(&error) == Some(410) => self.list_pages(resource, params, &read).await,
             items => items,
         }
+        .map(|items| items.into_iter().collect())
     }
 
     async fn list_pages<T>(
@@ -379,10 +374,6 @@ fn code(error: &kube::Error) -> Option<u16> {
         kube::Error::Api(status) => Some(status.code),
         _ => None,
     }
-}
-
-fn parse<T>(objects: &[Value], read: impl Fn(&Value) -> Result<T>) -> Result<Vec<T>> {
-    objects.iter().map(|object| parse_one(object, &read)).collect()
 }
 
 /// What the API server stores is valid, so an object that cannot be read is not the user's mistake.

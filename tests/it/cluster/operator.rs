@@ -6,12 +6,14 @@ use std::process::{Child, Command};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{World, documents, install};
 use crate::chart::rendered;
+use crate::karpenter::told;
 use crate::support::apiserver::ApiServer;
-use crate::support::run::{Brimful, Ended};
+use crate::support::kind::{NODE, NODE_CLAIM, NODE_POOL};
+use crate::support::run::{Brimful, Ended, NOW, fixture};
 
 /// Longer than anything here takes; what is promised is asserted beside it.
 const LONG: Duration = Duration::from_mins(1);
@@ -66,6 +68,15 @@ impl Operator {
     pub(crate) fn has(&self, line: &str) -> bool {
         let metrics = self.get("/metrics");
         metrics.is_some_and(|(_, text)| text.lines().any(|found| found == line))
+    }
+
+    /// The most memory that it has held so far, in MiB, as the kernel counts it.
+    fn peak_mib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).expect("the status of a process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a peak") / 1024
     }
 
     /// Asks it to end, as Kubernetes does.
@@ -152,6 +163,77 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     assert!(took < Duration::from_secs(30), "{took:?}");
     assert!(second.has("brimful_leader 1.0"));
     let ended = second.terminate();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// A large cluster, as its API server serves it: so many pools and Nodes, and a claim for each Node.
+fn crowd(server: &ApiServer, pools: usize, nodes: usize) {
+    let named = |kind: &str| {
+        let objects = ["nodepools.yaml", "nodes.yaml"]
+            .into_iter()
+            .flat_map(|file| documents(&fixture(file)));
+        let mut found = objects.filter(|object| object["kind"] == kind);
+        found
+            .find(|object| {
+                object["metadata"]["labels"]["karpenter.sh/nodepool"] == "general-committed"
+                    || object["metadata"]["name"] == "general-committed"
+            })
+            .expect(kind)
+    };
+    let copy = |of: &Value, name: String| {
+        let mut object = of.clone();
+        object["metadata"]["name"] = json!(name);
+        for key in ["uid", "resourceVersion", "generation", "creationTimestamp"] {
+            object["metadata"].as_object_mut().expect("metadata").remove(key);
+        }
+        object
+    };
+    let (pool, node) = (named("NodePool"), named("Node"));
+    let pool_name = |index: usize| format!("pool-{:03}", index % pools);
+    server.create_all(&NODE_POOL, (0..pools).map(|index| copy(&pool, pool_name(index))));
+    server.create_all(
+        &NODE,
+        (0..nodes).map(|index| {
+            let mut node = copy(&node, format!("node-{index:04}"));
+            node["metadata"]["labels"]["karpenter.sh/nodepool"] = json!(pool_name(index));
+            node
+        }),
+    );
+    server.create_all(&NODE_CLAIM, (0..nodes).map(|index| json!({
+        "apiVersion": "karpenter.sh/v1", "kind": "NodeClaim",
+        "metadata": {"name": format!("claim-{index:04}"), "labels": {"karpenter.sh/nodepool": pool_name(index),
+            "karpenter.sh/capacity-type": "on-demand"}},
+        "spec": {"nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
+            "requirements": [{"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]}]},
+    })));
+}
+
+#[test]
+fn five_hundred_pools_and_five_thousand_nodes_take_less_than_128_mib() {
+    // Of its own: filling it takes longer than others should wait for the shared one.
+    let server = ApiServer::start();
+    install(&server);
+    grant(&server);
+    crowd(&server, 500, 5000);
+    let token = server.service_account_token("brimful", "brimful");
+    let run = Brimful::new("run")
+        .arg("--kubeconfig")
+        .arg(server.kubeconfig_for_token(&token))
+        .arg("--cur")
+        .arg(fixture("cur/legacy"))
+        .args(["--now", NOW]);
+    let operator = Operator::start(run);
+    wait("the first run", || {
+        operator.has("brimful_runs_total{exit_code=\"0\"} 1")
+    });
+    let paused = json!({"metadata": {"annotations": {"brimful.dev/paused": "true"}}});
+    server.patch(&NODE_POOL, "pool-007", &paused);
+    let paused = "brimful_nodepool_decision{nodepool=\"pool-007\",decision=\"freeze\"} 1.0";
+    wait("another run", || operator.has(paused));
+    let peak = operator.peak_mib();
+    told(&format!("operator: {peak} MiB with 500 pools and 5000 nodes"), 0);
+    assert!(peak < 128, "{peak} MiB");
+    let ended = operator.terminate();
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 

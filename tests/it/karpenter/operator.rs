@@ -38,10 +38,10 @@ fn stands_at(closed: &Loop, weight: Option<i64>) {
         .expect("the pool");
     assert_eq!(pool["spec"]["weight"].as_i64(), weight);
     let budgets = pool["spec"]["disruption"]["budgets"].as_array();
-    let closes =
+    let protects =
         |budget: &serde_json::Value| budget["nodes"] == "0" && budget["reasons"] == json!(["Underutilized"]);
     assert!(
-        budgets.is_some_and(|budgets| budgets.iter().any(closes)),
+        budgets.is_some_and(|budgets| budgets.iter().any(protects)),
         "{pool:#}"
     );
 }

@@ -47,6 +47,9 @@ pub(crate) const ADMISSION_POLICY_BINDING: Kind = Kind::new(
     "validatingadmissionpolicybindings",
 );
 
+pub(crate) const CLUSTER_ROLE: Kind =
+    Kind::new("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
+
 impl Kind {
     /// A cluster-scoped kind.
     pub(crate) const fn new(

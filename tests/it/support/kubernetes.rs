@@ -1,5 +1,6 @@
 //! What a test would do with kubectl, as the administrator: blocking, on plain JSON.
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Error;
@@ -11,8 +12,8 @@ use serde_json::{Value, json};
 use super::apiserver::ApiServer;
 use super::block_on;
 use super::kind::{
-    ADMISSION_POLICY, ADMISSION_POLICY_BINDING, CONFIG_MAP, EVENT, Kind, NODE, NODE_CLAIM, NODE_OVERLAY,
-    NODE_POOL, POD, POD_BUDGET, last,
+    ADMISSION_POLICY, ADMISSION_POLICY_BINDING, CLUSTER_ROLE, CONFIG_MAP, EVENT, Kind, NODE, NODE_CLAIM,
+    NODE_OVERLAY, NODE_POOL, POD, POD_BUDGET, last,
 };
 
 /// The objects of a document: those of a List, none of an empty one.
@@ -78,6 +79,21 @@ impl ApiServer {
             .unwrap_or_else(|error| panic!("get {} {name}: {error}", kind.name))
             .as_ref()
             .map(value)
+    }
+
+    /// Creates many objects of a kind, some at a time.
+    pub(crate) fn create_all(&self, kind: &Kind, objects: impl Iterator<Item = Value>) {
+        let api: Api<DynamicObject> = Api::all_with(self.client(), &kind.resource());
+        let create = |object: Value| {
+            let api = api.clone();
+            async move {
+                let object: DynamicObject = serde_json::from_value(object).expect("an object");
+                api.create(&PostParams::default(), &object).await
+            }
+        };
+        let created = futures::stream::iter(objects.map(create)).buffer_unordered(16);
+        block_on(created.try_collect::<Vec<_>>())
+            .unwrap_or_else(|error| panic!("create {}: {error}", kind.plural));
     }
 
     /// All objects of a kind, in all namespaces.
@@ -170,6 +186,15 @@ impl ApiServer {
             CONFIG_MAP,
             EVENT,
         ];
+        // What a test has granted beyond the base; a binding without its role grants nothing.
+        let roles = self.list(&CLUSTER_ROLE).into_iter();
+        let granted = roles.filter(|role| role["metadata"]["name"] == "brimful-top-up");
+        for role in granted {
+            self.delete(
+                &CLUSTER_ROLE,
+                role["metadata"]["name"].as_str().unwrap_or_default(),
+            );
+        }
         for kind in kinds {
             for object in self.list(&kind) {
                 let metadata = &object["metadata"];
