@@ -41,6 +41,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Spot nodes that are given up, so that their pods move to a pool that lacks nodes: Brimful deletes their `NodeClaims`.
     pub top_up: TopUpConfig,
+    /// Whether pods are listed, which takes a right of its own. Default: where `topUp` moves nodes.
+    pub pods: Option<bool>,
     /// The part (0–1] of the plans' headroom that this cluster may take, where several clusters share the plans.
     /// Default: split with the clusters that coordinate; else this cluster's part of the use that carries a cluster tag.
     pub share: Option<Share>,
@@ -106,6 +108,12 @@ pub enum LogFormat {
 }
 
 impl Config {
+    /// Whether pods are listed.
+    #[must_use]
+    pub fn lists_pods(&self) -> bool {
+        self.pods.unwrap_or(self.top_up.is_on())
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -156,9 +164,15 @@ impl Config {
         if top_up.nodes_per_hour > 60 {
             return Err("topUp.nodesPerHour: 60 at most".into());
         }
-        if top_up.is_on() == top_up.from.is_empty() {
+        if !top_up.is_on() && !top_up.from.is_empty() {
             return Err(
-                "topUp: nodesPerHour says how many Spot nodes may be given up in an hour, and from names their NodePools: set both, or none".into(),
+                "topUp.from: say with topUp.nodesPerHour how many Spot nodes may be given up in an hour"
+                    .into(),
+            );
+        }
+        if top_up.is_on() && self.pods == Some(false) {
+            return Err(
+                "topUp: no Spot node is given up before its pods are seen: leave pods: false out".into(),
             );
         }
         self.cur.check()?;

@@ -19,7 +19,7 @@ use crate::run::{ClusterView, Run, Setup};
 use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Overlays;
-use brimful_karpenter::rights::{RIGHTS, Right, TOP_UP_RIGHTS};
+use brimful_karpenter::rights::{RIGHTS, TOP_UP_RIGHTS};
 use brimful_policy::guards::is_managed;
 use brimful_policy::identity::Identity;
 use brimful_policy::settings::Mode;
@@ -317,11 +317,9 @@ async fn examine_rights(
 ) {
     let home = target.namespace.as_str();
     let needed = |right| access::needed(right, config.mode, target.state.is_some());
-    let to_move: &[Right] = if config.top_up.is_on() {
-        &TOP_UP_RIGHTS
-    } else {
-        &[]
-    };
+    let to_move = TOP_UP_RIGHTS
+        .iter()
+        .filter(|right| config.top_up.is_on() || config.lists_pods() && right.verb == "list");
     for right in &RIGHTS
         .iter()
         .chain(to_move)

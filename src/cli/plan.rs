@@ -172,7 +172,7 @@ pub(crate) async fn look(cluster: &Cluster, config: &Config) -> Result<(ClusterV
         }
         Err(error) => return Err(error.into()),
     };
-    let pods = if config.top_up.is_on() {
+    let pods = if config.lists_pods() {
         match cluster.pods().await {
             Ok(pods) => Some(pods),
             Err(error) => {

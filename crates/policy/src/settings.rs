@@ -295,7 +295,7 @@ pub struct TopUpConfig {
     /// So many in an hour at most, one at a time. None by default.
     #[schemars(range(max = 60))]
     pub nodes_per_hour: u32,
-    /// The Spot `NodePools` whose nodes may go.
+    /// The Spot `NodePools` whose nodes may go. Default: all whose pods the pool takes that lacks nodes.
     pub from: Vec<String>,
 }
 

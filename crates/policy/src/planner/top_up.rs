@@ -22,6 +22,7 @@ use crate::top_up::{Move, TopUp};
 use brimful_karpenter::labels::DISRUPTED;
 use brimful_karpenter::{
     Arch, InstanceType, Launchable, Node, NodeCapacity, NodeClaim, NodePool, Pod, PodDisruptionBudget, Pods,
+    Role,
 };
 use brimful_types::hour::human_duration;
 
@@ -210,10 +211,10 @@ impl Planner<'_> {
         let named: Vec<&Pool<'_>> = self
             .pools
             .rivals(pool)
-            .filter(|rival| from.contains(&rival.name))
+            .filter(|rival| rival.role == Role::Spot && (from.is_empty() || from.contains(&rival.name)))
             .collect();
         if named.is_empty() {
-            return Err("none of the Spot pools in topUp.from takes its pods".to_owned());
+            return Err("it takes the pods of no Spot pool that may give up nodes (topUp.from)".to_owned());
         }
         // Whoever keeps consolidation from them wants them left alone.
         let open = named
