@@ -8,6 +8,8 @@ use crate::NodePool;
 pub const FIELD_MANAGER: &str = "brimful";
 /// The `ConfigMap` of the control state, in the namespace of `--namespace`.
 pub const STATE_CONFIG_MAP: &str = "brimful-state";
+/// The duration, in hours, of Brimful's own entry in `spec.disruption.budgets`, by which it is known: 364 days.
+pub const OWN_BUDGET_HOURS: i64 = 8736;
 /// The Lease by which one of the operator's replicas acts, in the same namespace.
 pub const LEADER_LEASE: &str = "brimful-leader";
 

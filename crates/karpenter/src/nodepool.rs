@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 
+use super::cluster::OWN_BUDGET_HOURS;
 use super::labels;
 use super::launchable::os;
 use super::requirement::Requirements;
-use super::units::quantity;
+use super::units::{duration, quantity};
 
 mod parse;
 
@@ -355,13 +356,44 @@ impl PodTerms<'_> {
 }
 
 impl Budget {
+    /// True if it is active at any time: without a schedule, or due again before its duration is over.
+    #[must_use]
+    pub fn is_always_active(schedule: Option<&str>, length: Option<&str>) -> bool {
+        let (Some(schedule), Some(length)) = (schedule, length) else {
+            return schedule.is_none() && length.is_none();
+        };
+        let is_number = |field: &&str| field.parse::<u32>().is_ok();
+        let fields: Vec<&str> = schedule.split_whitespace().collect();
+        let every = |minute: &str| minute.strip_prefix("*/").and_then(|every| every.parse().ok());
+        let minutes = match fields.as_slice() {
+            ["@hourly"] => 60,
+            ["@daily" | "@midnight"] => 24 * 60,
+            ["@weekly"] => 7 * 24 * 60,
+            ["*", "*", "*", "*", "*"] => 1,
+            [minute, "*", "*", "*", "*"] if is_number(minute) => 60,
+            [minute, "*", "*", "*", "*"] => match every(minute) {
+                Some(minutes) => minutes,
+                None => return false,
+            },
+            [minute, hour, "*", "*", "*"] if is_number(minute) && is_number(hour) => 24 * 60,
+            [minute, hour, "*", "*", day] if [minute, hour, day].into_iter().all(is_number) => 7 * 24 * 60,
+            _ => return false,
+        };
+        duration(length) >= Some(Duration::minutes(minutes))
+    }
+
+    /// True for one that Brimful writes and switches.
+    fn is_own(&self) -> bool {
+        self.duration.as_deref().and_then(duration) == Some(Duration::hours(OWN_BUDGET_HOURS))
+    }
+
     /// True if the budget lets no underutilized node go, at any time.
     fn forbids_underutilized(&self) -> bool {
         let number = self.nodes.strip_suffix('%').unwrap_or(&self.nodes);
         let concerns = |reasons: &Vec<String>| reasons.iter().any(|reason| reason == "Underutilized");
         number.parse() == Ok(0_u64)
-            && self.schedule.is_none()
-            && self.duration.is_none()
+            && !self.is_own()
+            && Self::is_always_active(self.schedule.as_deref(), self.duration.as_deref())
             && self.reasons.as_ref().is_none_or(concerns)
     }
 }

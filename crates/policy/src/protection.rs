@@ -16,10 +16,10 @@ use chrono::{DateTime, Datelike, Duration, DurationRound, TimeZone, Timelike, Ut
 use serde_json::{Value, json};
 
 use brimful_karpenter::NodePool;
+use brimful_karpenter::cluster::OWN_BUDGET_HOURS as HOURS;
+use brimful_karpenter::nodepool::Budget;
 use brimful_karpenter::units::duration;
 
-/// How long the entry holds from each time it is due, in hours: 364 days.
-const HOURS: i64 = 8736;
 /// Due every midnight.
 const ALWAYS: &str = "0 0 * * *";
 /// What consolidation calls the nodes that it would replace although they are in use.
@@ -152,7 +152,7 @@ pub fn opened(
     now: DateTime<Utc>,
 ) -> Vec<Value> {
     // A budget that is active at times only is counted as if it never were, since more may go then.
-    let waves = (excess / pace(users, nodes, without_schedule).max(1)).max(1);
+    let waves = (excess / pace(users, nodes, is_always_active).max(1)).max(1);
     let minutes = (waves * WAVE).clamp(WAVE, OPEN);
     let standing = pool.budgets.as_deref().unwrap_or_default();
     let own = standing.iter().find(|entry| is_own(entry));
@@ -166,8 +166,8 @@ pub fn opened(
     with_own(users, &from(minute + Duration::minutes(minutes)))
 }
 
-fn without_schedule(entry: &Value) -> bool {
-    entry["schedule"].is_null()
+fn is_always_active(entry: &Value) -> bool {
+    Budget::is_always_active(entry["schedule"].as_str(), entry["duration"].as_str())
 }
 
 /// How many underutilized nodes the user's budgets let go at once, of those entries that count.

@@ -249,3 +249,30 @@ fn a_pool_that_is_not_ready_or_has_a_limit_of_zero_launches_nothing() {
         "a condition that is being worked out says nothing"
     );
 }
+
+#[test]
+fn a_budget_that_is_due_again_before_it_is_over_is_always_active() {
+    let is = |schedule: &str, length: &str| Budget::is_always_active(Some(schedule), Some(length));
+    assert!(Budget::is_always_active(None, None));
+    for (schedule, length) in [
+        ("0 0 * * *", "24h"),
+        ("30 6 * * *", "1440m"),
+        ("@daily", "36h"),
+        ("15 * * * *", "1h"),
+        ("*/30 * * * *", "30m"),
+        ("0 0 * * 0", "168h"),
+        ("* * * * *", "1m"),
+    ] {
+        assert!(is(schedule, length), "{schedule} {length}");
+    }
+    for (schedule, length) in [
+        ("0 0 * * *", "23h"),
+        ("0 9 * * 1-5", "24h"),
+        ("0 0 1 * *", "700h"),
+        ("@monthly", "24h"),
+        ("*/30 * * * *", "20m"),
+        ("0 0 * * *", "day"),
+    ] {
+        assert!(!is(schedule, length), "{schedule} {length}");
+    }
+}

@@ -122,8 +122,8 @@ fn the_pace_is_that_of_the_tightest_budget_for_underutilized_nodes() {
         json!({"nodes": "0", "reasons": ["Drifted"]}),
         json!({"nodes": "0", "schedule": "0 9 * * 1-5", "duration": "8h"}),
     ];
-    assert_eq!(pace(Some(&users), 100, without_schedule), 3);
-    assert_eq!(pace(Some(&users[..1]), 11, without_schedule), 3);
-    assert_eq!(pace(None, 100, without_schedule), 10);
-    assert_eq!(pace(Some(&[]), 40, without_schedule), 40);
+    assert_eq!(pace(Some(&users), 100, is_always_active), 3);
+    assert_eq!(pace(Some(&users[..1]), 11, is_always_active), 3);
+    assert_eq!(pace(None, 100, is_always_active), 10);
+    assert_eq!(pace(Some(&[]), 40, is_always_active), 40);
 }
