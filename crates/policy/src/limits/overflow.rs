@@ -8,6 +8,7 @@ use crate::eligibility::launches_reservations;
 use crate::guards::consented;
 use crate::pools::{Pool, Pools};
 use crate::settings::{Grip, Settings};
+use brimful_karpenter::nodepool::Readiness;
 use brimful_karpenter::units::quantity;
 use brimful_karpenter::{
     CapacityType, InstanceTypes, Launchable, NodePool, Role, labels, launchable, tells_types,
@@ -19,6 +20,8 @@ use brimful_types::warning::{Warning, WarningCode};
 pub struct Lacks {
     /// Pools that come near, and what is in their way.
     pub near: Vec<String>,
+    /// True where one would do but for its readiness, which is unknown: so it is for a moment after each change of a pool.
+    pub blinks: bool,
     /// The command that makes a pool that would do.
     pub command: String,
 }
@@ -54,7 +57,7 @@ pub fn overflow<'a>(
     node: Option<Vcpu>,
     is_steered: impl Fn(&Pool<'_>) -> bool,
 ) -> Result<&'a Pool<'a>, Lacks> {
-    let mut near = Vec::new();
+    let (mut near, mut blinks) = (Vec::new(), false);
     let node = node.or_else(|| Some(smallest(pools.launchable(pool)?)));
     let others = pools.iter().filter(|other| other.name != pool.name);
     let launches = |other: &&Pool<'_>| {
@@ -63,13 +66,17 @@ pub fn overflow<'a>(
     };
     for other in others.filter(launches) {
         match in_the_way(pool, other, pools, node.unwrap_or_default(), is_steered(other)) {
-            None if other.is_unready() => near.push(format!("{} is not Ready", other.name)),
+            None if other.is_unready() => {
+                blinks |= other.ready == Some(Readiness::Unknown);
+                near.push(format!("{} is not Ready", other.name));
+            }
             None => return Ok(other),
             Some(what) => near.push(format!("{} {what}", other.name)),
         }
     }
     Err(Lacks {
         near,
+        blinks,
         command: command(pool),
     })
 }
@@ -179,7 +186,6 @@ fn command(pool: &NodePool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brimful_karpenter::nodepool::Readiness;
 
     fn find(others: &[NodePool]) -> Result<String, Vec<String>> {
         let pool = NodePool::test("committed")

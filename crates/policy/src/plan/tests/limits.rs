@@ -64,9 +64,19 @@ fn what_a_killed_run_has_set_is_not_decided_anew() {
 }
 
 #[test]
-fn without_an_overflow_pool_limits_stay_for_the_dwell_and_then_come_back() {
+fn without_an_overflow_pool_its_own_limits_come_back_at_once() {
     let mut scene = limited(1.5, "fill", 64, "2026-11-20T00:00:00Z");
     scene.pools.pop();
+    let proposal = scene.run();
+    assert_eq!(cpu_limit(&proposal), None);
+    assert!(codes(&proposal).contains(&"no-overflow"));
+}
+
+#[test]
+fn an_overflow_pool_whose_readiness_is_unknown_is_waited_for() {
+    let mut scene = limited(1.5, "fill", 64, "2026-11-20T00:00:00Z");
+    let last = scene.pools.len() - 1;
+    scene.pools[last].ready = Some(brimful_karpenter::nodepool::Readiness::Unknown);
     let first = scene.run();
     assert_eq!(cpu_limit(&first), Some("64"));
     assert!(codes(&first).contains(&"overflow-lost"));
