@@ -33,7 +33,7 @@ const NEAR: i32 = 3;
 /// A way to forecast a level from older ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Predictor {
-    /// The same hour of the last weeks, moved by what the daily mean has changed since.
+    /// The same hour of the last weeks, moved by what the hours of a day have changed since, in the median.
     HourOfWeek,
     /// The same hour of the last days, moved likewise.
     HourOfDay,
@@ -71,7 +71,7 @@ pub struct Forecast {
 pub struct Basis {
     /// The hour.
     pub hour: Hour,
-    /// What the daily mean has changed since then, $/h.
+    /// What the hours of a day have changed since then, in the median, $/h.
     pub moved: Money,
 }
 
@@ -230,6 +230,21 @@ impl Past {
         self.means.get(index).copied().flatten()
     }
 
+    /// What the day that ends with `newest` has changed against the one `back` hours before: the median of its hours'
+    /// changes, so that a burst or an outage of some hours, once over, moves nothing.
+    fn change(&self, newest: i32, back: i32) -> Option<Money> {
+        let mut changes = [Money::ZERO; HOURS];
+        let mut count = 0;
+        let day =
+            (newest - DAY + 1..=newest).filter_map(|hour| Some(self.seen(hour)? - self.seen(hour - back)?));
+        for (place, change) in changes.iter_mut().zip(day) {
+            *place = change;
+            count += 1;
+        }
+        let changes = changes.get_mut(..count).filter(|_| count + MAY_LACK >= HOURS)?;
+        Some(*changes.select_nth_unstable(count / 2).1)
+    }
+
     /// The level at `target` as it would have been forecast when `newest` was the newest hour, and from which hours.
     fn predict(&self, predictor: Predictor, target: i32, newest: i32) -> Option<(Money, Vec<Basis>)> {
         let mut hours = Vec::new();
@@ -250,7 +265,7 @@ impl Past {
         hours: &mut Vec<(i32, Money, Money)>,
     ) -> Option<Money> {
         hours.clear();
-        let change = |back: i32| Some(self.daily_mean(newest)? - self.daily_mean(newest - back)?);
+        let change = |back: i32| self.change(newest, back);
         match predictor {
             Predictor::HourOfWeek => hours.extend(
                 (1..=WEEKS)
