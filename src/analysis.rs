@@ -12,7 +12,9 @@ use brimful_cur::location::Location;
 use brimful_cur::period::BillingPeriod;
 use brimful_cur::reader::{ReadOptions, ReportData, Request};
 use brimful_cur::snapshot::Periods;
-use brimful_savings_plans::ledger::{Granularity, Ledger};
+use brimful_policy::identity::Identity;
+use brimful_savings_plans::ledger::{Granularity, Ledger, Series};
+use brimful_savings_plans::reach::out_of_reach;
 use brimful_savings_plans::savings_plan::Plan;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::{Check, Terms, Utilization};
@@ -223,6 +225,35 @@ impl Analysis {
         self.ledger.take_inventory(listed, now);
         mark_shared(&mut self.ledger, config);
         self.utilization = utilization(&self.ledger, self.utilization.horizon, self.check, config);
+    }
+}
+
+impl Analysis {
+    /// Leaves out plans that the report shows not to reach this cluster's account. `sharing.accounts` says it outright.
+    pub fn leave_out_of_reach(&mut self, identity: &Identity, config: &Config) {
+        let Some(account) = identity
+            .account
+            .as_deref()
+            .filter(|_| config.sharing.accounts.is_none())
+        else {
+            return;
+        };
+        let owns = |series: &Series| identity.owns(series);
+        let found = out_of_reach(&self.ledger, &self.utilization, account, owns);
+        for index in &found {
+            let plan = &mut self.ledger.plans[*index].plan;
+            plan.shared = false;
+            let owner = plan.owner.as_deref().unwrap_or_default();
+            let message = format!(
+                "it had room while nodes of this cluster (account {account}) stood uncovered, hour after hour: account {owner} does not share it \
+                 with this one, so it counts for nothing here; sharing.accounts says outright whose plans do"
+            );
+            self.warnings
+                .push(Warning::of_plan(WarningCode::PlanOutOfReach, &plan.arn, message));
+        }
+        if !found.is_empty() {
+            self.utilization = utilization(&self.ledger, self.utilization.horizon, self.check, config);
+        }
     }
 }
 

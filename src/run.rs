@@ -72,6 +72,7 @@ impl<'a> Run<'a> {
         }
         let (pools, nodes) = (&view.node_pools, view.nodes.as_deref());
         let identity = Identity::detect(&setup.config.cluster, pools, nodes, &analysis.ledger);
+        analysis.leave_out_of_reach(&identity, setup.config);
         let (session, peers) = Session::open(setup.config, identity, pools, setup.now).await;
         Self {
             setup,

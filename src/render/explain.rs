@@ -227,7 +227,7 @@ fn levels(page: &mut Page, hours: &[HourLevel]) {
         headings.extend([">− THIS CLUSTER THEN", ">= OTHERS"]);
     }
     if is_moved {
-        headings.extend([">+ CHANGE OF THE DAILY MEAN", ">= NOW"]);
+        headings.extend([">+ CHANGE SINCE", ">= NOW"]);
     }
     page.table(&headings, &hours.iter().map(row).collect::<Vec<_>>());
 }

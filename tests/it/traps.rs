@@ -9,6 +9,7 @@ mod damage;
 mod delivery;
 mod focus;
 mod money;
+mod payers;
 mod properties;
 mod scope;
 mod selection;

@@ -374,8 +374,8 @@ impl LedgerBuilder {
         self.add_cell(items, row, group, span.hour, cost);
     }
 
-    /// RI-covered usage takes precedence over plans. It shows how far the report reaches, and which of this cluster's
-    /// live nodes cost the plans nothing.
+    /// RI-covered usage takes precedence over plans. It shows how far the report reaches, which of this cluster's live
+    /// nodes cost the plans nothing, and what plans are asked for once a reservation has ended.
     fn add_discounted(&mut self, items: &impl LineItems, row: usize) {
         let group = self.group(LineItemType::DiscountedUsage, items, row);
         if self.groups.all[group].kind != UsageKind::OnDemandInstance {
@@ -383,7 +383,7 @@ impl LedgerBuilder {
         }
         let Some(span) = self.span(items, row) else { return };
         self.note_newest(group, span);
-        if self.keeps(span.hour) && is_tagged(items, row) {
+        if self.keeps(span.hour) && (self.detail != Detail::Plans || is_tagged(items, row)) {
             self.add_cell(items, row, group, span.hour, Money::ZERO);
         }
     }

@@ -146,7 +146,7 @@ pub struct HourLevel {
     pub spill: Money,
     /// This cluster's part of both; `None` when live Nodes do not correct the estimate.
     pub own: Option<Money>,
-    /// What the daily mean has changed since then.
+    /// What the hours of a day have changed since then, in the median.
     pub moved: Money,
 }
 

@@ -106,6 +106,33 @@ pub fn own_then(scale: &Valuation<'_>, ledger: &Ledger) -> ByScope {
     found
 }
 
+/// What of this cluster's use Reserved Instances paid for in the newest mature hour, by its tags.
+#[must_use]
+pub fn own_reserved(
+    scale: &Valuation<'_>,
+    ledger: &Ledger,
+    utilization: &Utilization,
+) -> BTreeMap<GroupId, Money> {
+    let mut found = ByScope::new();
+    add_then(&mut found, scale, ledger, |series| {
+        series.class == UsageClass::Reserved && scale.identity.owns(series)
+    });
+    let Some(hour) = newest_mature(utilization) else {
+        return BTreeMap::new();
+    };
+    let in_hour = |(scope, hours): (GroupId, BTreeMap<Hour, Money>)| Some((scope, *hours.get(&hour)?));
+    found.into_iter().filter_map(in_hour).collect()
+}
+
+/// The newest hour that is mature in every group.
+fn newest_mature(utilization: &Utilization) -> Option<Hour> {
+    let mature = utilization
+        .groups
+        .iter()
+        .filter_map(|group| group.hours.iter().rev().find(|(_, h)| h.mature));
+    mature.map(|(hour, _)| *hour).min()
+}
+
 /// Compares live Nodes with the report, in which this cluster's use is `then`.
 ///
 /// # Errors
@@ -215,11 +242,7 @@ fn check_tags(
     own: &OwnUse,
     nodes: &[&Node],
 ) -> Result<(), String> {
-    let mature = utilization
-        .groups
-        .iter()
-        .filter_map(|group| group.hours.iter().rev().find(|(_, h)| h.mature));
-    let Some(hour) = mature.map(|(hour, _)| *hour).min() else {
+    let Some(hour) = newest_mature(utilization) else {
         return Ok(());
     };
     let ran_then = nodes.iter().filter(|node| node.created <= hour.start());

@@ -4,6 +4,8 @@
 //! plans of that hour, and by those of now, in AWS's order (EC2 Instance plans, then Compute plans with what those could
 //! not hold). The difference is added to what the report states. Hours whose plans were those of now stay as they are.
 //!
+//! A Reserved Instance that has ended leaves its usage to the plans in the same way ([`reservations`]).
+//!
 //! What plans may pay for is told by the report where it can be: usage that stood uncovered beside plans with room, hour
 //! after hour, is out of their reach (another account, with sharing off or restricted; or not covered at all).
 
@@ -21,6 +23,10 @@ use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
 use chrono::Duration;
+
+use self::reservations::{Ended, scope};
+
+mod reservations;
 
 /// Commitments by group, $/h.
 pub type Commitments = BTreeMap<GroupId, Money>;
@@ -71,12 +77,14 @@ pub fn repaid(
     let mut groups = utilization.groups.clone();
     let mut overflow = Overflow::new();
     let mut is_changed = false;
+    let ended = usage.ended_reservations(ledger);
     for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
         let at = usage.at(cells[0].hour);
         if utilization.horizon.is_none_or(|horizon| at.hour.end() > horizon) {
             continue;
         }
         let out = usage.out_of_reach(cells, &at);
+        let back = usage.given_back(&ended, ledger, cells, now);
         let lines = (at.held != held).then(|| usage.lines(cells, &at));
         let paid = lines.map(|lines| (lines.demand(&at.held), lines.demand(now)));
         for group in &mut groups {
@@ -84,8 +92,8 @@ pub fn repaid(
                 Some((before, after)) => (before.of(&group.id), after.of(&group.id)),
                 None => (Money::ZERO, Money::ZERO),
             };
-            let less = of(&out, &group.id);
-            if paid.is_none() && less == Money::ZERO {
+            let (less, more) = (of(&out, &group.id), of(&back, &group.id));
+            if paid.is_none() && less == Money::ZERO && more == Money::ZERO {
                 continue;
             }
             is_changed = true;
@@ -95,7 +103,7 @@ pub fn repaid(
                 ..GroupHour::default()
             });
             let spill = (entry.spill - less).or_zero();
-            let demand = (entry.used + spill + after - before).or_zero();
+            let demand = (entry.used + spill + more + after - before).or_zero();
             if paid.is_some() {
                 entry.commitment = of(now, &group.id);
             }
@@ -253,6 +261,8 @@ struct Usage<'a> {
     /// Those of all plans that there ever were.
     groups: Vec<GroupId>,
     kinds: Vec<Option<Kind>>,
+    /// The same of what Reserved Instances pay for.
+    reserved: Vec<Option<Kind>>,
     /// True where plans have been seen not to pay for it, though they had room. Each cell asks, and few are.
     is_out: Vec<bool>,
 }
@@ -276,7 +286,8 @@ impl<'a> Usage<'a> {
                 UsageClass::OnDemand => (false, false),
                 // Another's plan pays for nothing here.
                 UsageClass::Covered(plan) => (true, ledger.plans[plan].plan.group()? == GroupId::Compute),
-                UsageClass::Spot | UsageClass::Reserved => return None,
+                UsageClass::Reserved => (true, false),
+                UsageClass::Spot => return None,
             };
             let group = if series.is_instance {
                 GroupId::paying_first(&groups, family(instance_type(&series.usage_type)), &series.region)
@@ -289,12 +300,15 @@ impl<'a> Usage<'a> {
             let own = rates.of(&group, &key);
             let compute = rates.of(&GroupId::Compute, &key);
             let known = [own, compute].into_iter().flatten().find(|rate| rate.learned);
-            let rate = known.or(own)?.rate;
+            let rate = match known {
+                Some(known) => known.rate,
+                None => rates.likely(&group, &key)?,
+            };
             let compute = match compute.filter(|rate| rate.learned) {
                 Some(learned) => learned.rate,
                 None => rate
                     .scale(DEAREST_RATIO)
-                    .min(compute.map_or(rate, |rate| rate.rate)),
+                    .min(rates.likely(&GroupId::Compute, &key).unwrap_or(rate)),
             };
             let mut reached = vec![group.clone(), GroupId::Compute];
             reached.dedup();
@@ -308,9 +322,17 @@ impl<'a> Usage<'a> {
                 by_compute: scope,
             })
         };
+        let kinds = |is_reserved: bool| {
+            let of_class = |series: &Series| (series.class == UsageClass::Reserved) == is_reserved;
+            let series = ledger.series.iter();
+            series
+                .map(|series| of_class(series).then(|| kind(series)).flatten())
+                .collect()
+        };
         let mut found = Self {
             utilization,
-            kinds: ledger.series.iter().map(kind).collect(),
+            kinds: kinds(false),
+            reserved: kinds(true),
             groups: groups.iter().cloned().collect(),
             is_out: Vec::new(),
         };
@@ -389,6 +411,49 @@ impl<'a> Usage<'a> {
             .iter()
             .filter_map(|group| group.hours.get(&hour));
         hours.all(|found| found.mature)
+    }
+
+    /// Reservations that have ended, as whole hours show it.
+    fn ended_reservations<'l>(&self, ledger: &'l Ledger) -> Ended<'l> {
+        let rate = |index: usize| {
+            let kind = self.kinds[index].as_ref().or(self.reserved[index].as_ref());
+            kind.filter(|_| !self.is_out[index]).map(|kind| kind.compute)
+        };
+        let rates: Vec<Option<Money>> = (0..ledger.series.len()).map(rate).collect();
+        Ended::of(ledger, &rates, |hour| self.is_complete(hour))
+    }
+
+    /// What reservations that have ended paid for in an hour, by the group of plans that is asked for it now.
+    fn given_back(
+        &self,
+        ended: &Ended<'_>,
+        ledger: &Ledger,
+        cells: &[Cell],
+        now: &Commitments,
+    ) -> BTreeMap<GroupId, Money> {
+        let mut found = BTreeMap::new();
+        if ended.is_empty() {
+            return found;
+        }
+        let mut by_scope = BTreeMap::new();
+        for cell in cells {
+            let index = cell.series as usize;
+            if let Some((kind, scope)) = self.reserved[index].as_ref().zip(scope(&ledger.series[index])) {
+                let (_, reserved) = by_scope
+                    .entry(scope)
+                    .or_insert((kind, (Money::ZERO, Money::ZERO)));
+                reserved.0 += cell.amount.at(kind.rate);
+                reserved.1 += cell.amount.at(kind.compute);
+            }
+        }
+        for (scope, (kind, (own, compute))) in by_scope {
+            let part = ended.asked_since(scope, cells[0].hour, compute);
+            if let Some(group) = kind.reached.iter().find(|group| now.contains_key(*group)) {
+                let reserved = if *group == GroupId::Compute { compute } else { own };
+                *found.entry(group.clone()).or_default() += reserved.share(part, compute);
+            }
+        }
+        found
     }
 
     /// What of the stated spill is out of the plans' reach, at the rates of its group.

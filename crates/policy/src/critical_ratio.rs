@@ -47,7 +47,7 @@ impl CriticalRatio {
         }
         match paid.fraction_of(listed).filter(|_| paid > Money::ZERO) {
             Some(ratio) => Self {
-                spot_ratio: ratio.clamp(LEAST_RATIO, MOST_RATIO),
+                spot_ratio: ratio.max(LEAST_RATIO),
                 learned: true,
             },
             None => Self {
@@ -57,9 +57,15 @@ impl CriticalRatio {
         }
     }
 
+    /// True while Spot costs less than on-demand: else nothing is saved by leaving a plan's pool for it.
+    #[must_use]
+    pub fn spot_saves(self) -> bool {
+        self.spot_ratio < 1.0
+    }
+
     /// The probability with which demand stays below the estimate to reckon with.
     #[must_use]
     pub fn quantile(self) -> f64 {
-        1.0 - self.spot_ratio
+        1.0 - self.spot_ratio.min(MOST_RATIO)
     }
 }

@@ -111,8 +111,8 @@ impl Level {
             level.commitment += group.commitment;
             level.demand += nowcast.demand;
             level.planned += group.planned?;
-            let excess = group.planned_in_force? - group.in_force;
-            level.excess += at_most(excess, asked);
+            let excess = group.excess()?;
+            level.excess += group.own_part(at_most(excess, asked));
             asked = Some(asked_of_next(nowcast, excess));
             level.method = nowcast.method;
             headrooms.push(group.shared(group.headroom()?));
@@ -124,9 +124,10 @@ impl Level {
     }
 }
 
-/// What of a group's scope the next group is asked for, beside what nobody pays for.
+/// What of a group's scope the next group is asked for, beside what nobody pays for, at the next group's rates.
 fn asked_of_next(nowcast: &Nowcast, excess: Money) -> Money {
-    (nowcast.overflow - excess.or_zero()).or_zero()
+    let rest = (nowcast.beyond - excess.or_zero()).or_zero();
+    nowcast.overflow.share(rest, nowcast.beyond)
 }
 
 /// A group's excess as far as it is the pool's: what the group before it holds is paid for, whatever happens to this one.
@@ -161,7 +162,8 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
         .scale(thresholds.hold)
         .max(facts.worth_filling_from.scale(0.5));
     let band = price.rate.max(level.commitment.scale(thresholds.drain));
-    let over = level.excess > band;
+    let spot_saves = facts.groups.iter().all(|group| group.ratio.spot_saves());
+    let over = level.excess > band && spot_saves;
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
     let goes_on = facts.last == Some(Decision::Fill) && level.room > to_go_on;
     let spent = spent(facts, &level);
@@ -253,13 +255,10 @@ fn rooms(
 ) -> BTreeMap<GroupId, Money> {
     let left = |place: usize, group: &GroupNow| {
         let before = place.checked_sub(1).and_then(|before| facts.groups.get(before));
-        let asked = before.and_then(|before| {
-            let excess = before.planned_in_force? - before.in_force;
-            Some(asked_of_next(before.nowcast.as_ref()?, excess))
-        });
+        let asked = before.and_then(|before| Some(asked_of_next(before.nowcast.as_ref()?, before.excess()?)));
         let room = match decision {
             // Plans that end soon are not worth filling, but still pay.
-            Decision::Drain => -at_most(group.planned_in_force? - group.in_force, asked).scale(group.share),
+            Decision::Drain => -group.own_part(at_most(group.excess()?, asked)).scale(group.share),
             _ => group.shared(group.room()?).or_zero(),
         };
         let room = match spent.map(|spent| (level.room - spent).or_zero()) {

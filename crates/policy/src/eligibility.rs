@@ -141,9 +141,9 @@ impl<'a> Eligible<'a> {
         known.is_ok() || self.launchable.unknown_types.contains(name)
     }
 
-    /// The node that the pool most likely launches next and `group` would pay: of the type that Nodes tell, else the
-    /// cheapest that it can launch, of types the report has priced, else of all. What merely occurs in the report says
-    /// nothing of this pool's pods.
+    /// The node that the pool most likely launches next and `group` would pay: of the type that Nodes tell, else the middle
+    /// one by price of those that it can launch and the report has priced (by SP rates, if by any), else the cheapest of all. What merely occurs in
+    /// the report says nothing of this pool's pods, least of all the smallest.
     #[must_use]
     pub fn next_node(&self, group: &GroupId, prices: &Prices) -> Option<(String, Price)> {
         let at_price = |name: &str, vcpu: u32| {
@@ -161,8 +161,12 @@ impl<'a> Eligible<'a> {
         };
         likely
             .or_else(|| {
-                let cheapest = self.priced(group, prices).into_iter().next();
-                cheapest.map(|(name, price)| (name.to_owned(), price))
+                let mut known = self.priced(group, prices);
+                if known.iter().any(|(_, price)| price.source.is_plan_rate()) {
+                    known.retain(|(_, price)| price.source.is_plan_rate());
+                }
+                let (name, price) = known.get(known.len() / 2)?;
+                Some(((*name).to_owned(), *price))
             })
             .or_else(assumed)
     }

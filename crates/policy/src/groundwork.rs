@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::attribution::{UseByCluster, Valuation, by_cluster, own_then};
+use super::attribution::{UseByCluster, Valuation, by_cluster, own_reserved, own_then};
 use super::coverage::{Commitments, Repaid, repaid};
 use super::critical_ratio::CriticalRatio;
 use super::groups::{InForce, in_force};
@@ -21,6 +21,7 @@ use brimful_savings_plans::nowcast::{ByScope, Nowcast, OwnUse, nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::Utilization;
 use brimful_types::hour::Hour;
+use brimful_types::money::Money;
 
 /// The groundwork of the plans that are made of one report, with the same sharing and maturity. Nothing at first; the
 /// first plan works it out, and so does each with other plans in force, or of another cluster.
@@ -48,6 +49,8 @@ pub(super) struct Known {
     pub(super) prices: Prices,
     /// This cluster's use by its tags; `None` without Nodes to compare it with.
     pub(super) own: Option<Arc<ByScope>>,
+    /// What of it Reserved Instances paid for in the newest mature hour, $/h at SP rates.
+    pub(super) reserved: BTreeMap<GroupId, Money>,
     /// Every cluster's use of the plans.
     pub(super) by_cluster: UseByCluster,
     pub(super) ratio: CriticalRatio,
@@ -106,6 +109,7 @@ impl Known {
         };
         Self {
             own: inputs.nodes.map(|_| Arc::new(own_then(&scale, ledger))),
+            reserved: own_reserved(&scale, ledger, stated),
             by_cluster: by_cluster(ledger, possibly.utilization(stated)),
             ratio: CriticalRatio::learn(ledger),
             // What may be filled rests on plans that are surely in force, what is given back on those that may be.

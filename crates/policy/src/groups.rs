@@ -54,6 +54,8 @@ pub struct GroupNow {
     pub planned: Option<Money>,
     /// The same with all plans that may be in force: what stands beyond it may be given back.
     pub planned_in_force: Option<Money>,
+    /// What of the group's demand this cluster's live Nodes are, $/h; `None` without Nodes.
+    pub own: Option<Money>,
     /// What erring about the demand costs.
     pub ratio: CriticalRatio,
     /// The part of the headroom that this cluster may take.
@@ -77,6 +79,19 @@ impl GroupNow {
     #[must_use]
     pub fn room(&self) -> Option<Money> {
         Some(self.commitment - self.planned?)
+    }
+
+    /// By how much the demand to plan for exceeds the plans that may be in force. `None` when the demand is unknown.
+    #[must_use]
+    pub fn excess(&self) -> Option<Money> {
+        Some(self.planned_in_force? - self.in_force)
+    }
+
+    /// What of an excess this cluster can give back: no more than its Nodes ask of the group. The rest is others', whatever
+    /// happens here.
+    #[must_use]
+    pub fn own_part(&self, excess: Money) -> Money {
+        self.own.map_or(excess, |own| excess.min(own))
     }
 
     /// The same, with so many hours planned for.
@@ -195,6 +210,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
             planned: None,
             planned_in_force: None,
             nowcast: nowcast.cloned(),
+            own: None,
             ratio: facts.ratio,
             share: 1.0,
             doubt: doubt(facts, use_),

@@ -282,6 +282,15 @@ pub fn propose_on(inputs: &Inputs<'_>, groundwork: &mut Groundwork) -> Proposal 
         raise_to_live(&scale, live, nodes, &mut groups.keeping);
         raise_to_live(&scale, live, nodes, &mut groups.giving_back);
     }
+    if let Some(live) = &live {
+        let asked = Asked {
+            live,
+            at_compute: live_at_compute(&scale, inputs.nodes.unwrap_or_default()),
+            reserved: &ground.reserved,
+        };
+        asked.note(&mut groups.keeping);
+        asked.note(&mut groups.giving_back);
+    }
     let workings = workings(&facts, &groups.keeping, own.as_ref(), &scale, inputs.nodes);
     let pools = Pools::new(inputs.node_pools, &types);
     let planner = Planner::new(inputs, &scale, &groups, live.as_ref(), &pools);
@@ -355,6 +364,35 @@ fn raise_to_live(
     for group in groups {
         if let Some(least) = least.get(&group.id) {
             group.uses_at_least(*least);
+        }
+    }
+}
+
+/// What this cluster's Nodes ask of the plans, $/h: by the scope of each group, at its rates and at Compute rates, and what
+/// of it Reserved Instances pay for.
+struct Asked<'a> {
+    live: &'a BTreeMap<GroupId, Money>,
+    at_compute: BTreeMap<GroupId, Money>,
+    reserved: &'a BTreeMap<GroupId, Money>,
+}
+
+impl Asked<'_> {
+    /// Notes it in the groups. Compute plans are asked for what EC2 Instance plans cannot hold of their scopes, too.
+    fn note(&self, groups: &mut [GroupNow]) {
+        let of =
+            |amounts: &BTreeMap<GroupId, Money>, id: &GroupId| amounts.get(id).copied().unwrap_or_default();
+        let beyond = |group: &GroupNow| {
+            let overflow = group.nowcast.as_ref().map(|nowcast| nowcast.overflow);
+            overflow.unwrap_or_default().min(of(&self.at_compute, &group.id))
+        };
+        let instance = groups.iter().filter(|group| group.id != GroupId::Compute);
+        let beyond: Money = instance.map(beyond).sum();
+        for group in groups {
+            let proper = (of(self.live, &group.id) - of(self.reserved, &group.id)).or_zero();
+            group.own = Some(match group.id {
+                GroupId::Compute => proper + beyond,
+                GroupId::Ec2Instance { .. } => proper,
+            });
         }
     }
 }

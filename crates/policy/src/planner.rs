@@ -23,10 +23,13 @@ use super::state::State;
 use super::weights::{PoolPosition, WeightGoal, weights};
 use crate::settings::OnMaxHold;
 use brimful_karpenter::{Node, NodePool, Role};
+use brimful_savings_plans::ledger::{Ledger, Series};
 use brimful_savings_plans::nowcast::Method;
 use brimful_savings_plans::savings_plan::GroupId;
+use brimful_savings_plans::usage::instance_type;
 use brimful_types::hour::human_duration;
 use brimful_types::money::Money;
+use brimful_types::quantity::Quantity;
 use brimful_types::warning::{Warning, WarningCode};
 
 mod finalize;
@@ -53,6 +56,8 @@ pub(super) struct Planner<'a> {
     launched: Launches<'a>,
     /// The types of all nodes, those with most vCPU first.
     common: Vec<&'a str>,
+    /// Pools and types that this cluster ran by the report, likewise; none where there are nodes.
+    reported: Vec<(&'a str, &'a str)>,
     /// The types of the nodes of a class's rivals, likewise.
     of_rivals: BTreeMap<usize, Vec<&'a str>>,
     /// Pools that are steered by their limits, with an overflow pool that comes before Spot.
@@ -94,6 +99,7 @@ impl<'a> Planner<'a> {
             nodes,
             launched: Launches::of(all, scale.prices, scale.identity.region.as_deref(), inputs.now),
             common: by_vcpu(all.iter().filter(|node| !node.deleting)),
+            reported: Vec::new(),
             of_rivals: BTreeMap::new(),
             below_overflow: BTreeSet::new(),
             warnings: Vec::new(),
@@ -102,6 +108,9 @@ impl<'a> Planner<'a> {
             .iter()
             .filter(|pool| pool.role == Role::Committed && planner.is_managed(pool));
         planner.launches = planner.launched.joint(steered.map(|pool| pool.name.as_str()));
+        if planner.common.is_empty() {
+            planner.reported = reported(inputs.ledger, scale);
+        }
         planner
     }
 
@@ -419,11 +428,23 @@ impl<'a> Planner<'a> {
     fn want(&mut self, pool: &NodePool, outcome: &Outcome, by_limits: bool) -> WeightGoal {
         let decision = outcome.decision;
         if by_limits && matches!(decision, Decision::Hold | Decision::Drain) {
-            return WeightGoal::Fill;
+            // One that has too much, and may not be drained yet, is not raised either: what goes would come back.
+            let spill = outcome.headroom.map(|headroom| (-headroom).or_zero());
+            let has_too_much = spill.is_some_and(|spill| spill > outcome.room.band);
+            return if decision == Decision::Hold && has_too_much {
+                WeightGoal::Keep
+            } else {
+                WeightGoal::Fill
+            };
         }
         let mut want = quiet_want(decision, self.is_protected(pool));
         if want == WeightGoal::Keep && self.costs_more_above(pool, outcome) {
             want = WeightGoal::Yield;
+        }
+        // Below Spot nothing is saved where Spot costs as much.
+        let spot_saves = |group: &GroupNow| group.ratio.spot_saves();
+        if want == WeightGoal::Yield && !self.groups.keeping.iter().all(spot_saves) {
+            return WeightGoal::Keep;
         }
         if decision == Decision::Fill || want == WeightGoal::Keep {
             let has_rivals = self.pools.rivals(pool).next().is_some();
@@ -499,6 +520,25 @@ impl<'a> Planner<'a> {
     fn is_managed(&self, pool: &NodePool) -> bool {
         is_managed(pool, &self.inputs.config.node_pools)
     }
+}
+
+/// This cluster's instances in the report, by its tags: their pools and types, those with most vCPU first.
+fn reported<'a>(ledger: &'a Ledger, scale: &Valuation<'_>) -> Vec<(&'a str, &'a str)> {
+    let is_own = |series: &Series| series.is_instance && scale.identity.owns(series);
+    let own: Vec<bool> = ledger.series.iter().map(is_own).collect();
+    let mut used: BTreeMap<(&str, &str), Quantity> = BTreeMap::new();
+    for cell in ledger.cells.iter().filter(|cell| own[cell.series as usize]) {
+        let series = &ledger.series[cell.series as usize];
+        let name = instance_type(&series.usage_type);
+        *used.entry((&series.node_pool, name)).or_default() += cell.amount;
+    }
+    let vcpus = |name: &str| scale.types.get(name).map_or(0, |kind| kind.vcpu);
+    let mut all: Vec<((&str, &str), f64)> = used
+        .into_iter()
+        .map(|(used, hours)| (used, hours.units() * f64::from(vcpus(used.1))))
+        .collect();
+    all.sort_by(|(one, more), (other, less)| less.total_cmp(more).then_with(|| one.cmp(other)));
+    all.into_iter().map(|(used, _)| used).collect()
 }
 
 /// Pools that are not opted in are not moved, and nothing is restored on them that Brimful has not changed.

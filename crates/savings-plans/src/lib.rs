@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod ledger;
 pub mod nowcast;
 pub mod rates;
+pub mod reach;
 pub mod region;
 pub mod replay;
 pub mod savings_plan;

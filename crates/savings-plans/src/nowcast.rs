@@ -46,6 +46,8 @@ pub struct Nowcast {
     /// What of an EC2 Instance group's scope its plans cannot hold, so that Compute plans are asked for it, $/h at Compute
     /// rates as far as those are known.
     pub overflow: Money,
+    /// The same at the group's own rates.
+    pub beyond: Money,
     /// The forecast from the report, with this cluster's part taken as it is now.
     pub forecast: Arc<Forecast>,
 }
@@ -139,16 +141,13 @@ pub fn nowcast(
             own: own.unwrap_or(&none),
             overflow,
         };
-        let beyond = forecast
-            .basis
-            .iter()
-            .map(|basis| scopes.beyond(group, basis.hour).1);
+        let basis = forecast.basis.iter().filter(|_| group.id != GroupId::Compute);
+        let beyond = basis.map(|basis| scopes.beyond(group, basis.hour).1);
+        let beyond = beyond.min().unwrap_or_default();
         let estimate = Nowcast {
             demand,
-            overflow: match group.id {
-                GroupId::Compute => Money::ZERO,
-                GroupId::Ec2Instance { .. } => scopes.at_compute(group, beyond.min().unwrap_or_default()),
-            },
+            overflow: scopes.at_compute(group, beyond),
+            beyond,
             low: forecast.at(LOW).or_zero().min(demand),
             high: forecast.at(HIGH).max(demand),
             method,

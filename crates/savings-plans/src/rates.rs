@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ledger::{Ledger, UsageKey};
 use super::savings_plan::GroupId;
+use super::usage::UsageKind;
 use brimful_types::money::Money;
 
 /// What a unit of usage costs a plan.
@@ -22,6 +23,8 @@ pub struct Rates<'a> {
     /// Of several plans of a group the highest rate counts: AWS spends the highest saving first, so what comes and
     /// goes at the margin is paid by the dearest.
     by_group: BTreeMap<GroupId, BTreeMap<&'a UsageKey, Money>>,
+    /// SP rate and on-demand price of the instances whose discount is the median of those that a group's covered rows show.
+    usual: BTreeMap<GroupId, (Money, Money)>,
 }
 
 impl<'a> Rates<'a> {
@@ -36,7 +39,33 @@ impl<'a> Rates<'a> {
             let known = by_group.entry(group).or_default().entry(key).or_insert(*rate);
             *known = (*known).max(*rate);
         }
-        Self { ledger, by_group }
+        let usual = |(group, rates): (&GroupId, &BTreeMap<&UsageKey, Money>)| {
+            let price = |key: &UsageKey| ledger.on_demand_prices.get(key).copied();
+            let instances = rates.iter().filter(|(key, _)| is_instance(key));
+            let pairs = instances.filter_map(|(key, rate)| Some((*rate, price(key)?)));
+            let mut pairs: Vec<(Money, Money)> = pairs.collect();
+            let part = |(rate, price): &(Money, Money)| rate.fraction_of(*price).unwrap_or(1.0);
+            pairs.sort_by(|one, other| part(one).total_cmp(&part(other)));
+            let middle = pairs.get(pairs.len() / 2).copied()?;
+            Some((group.clone(), middle))
+        };
+        Self {
+            usual: by_group.iter().filter_map(usual).collect(),
+            ledger,
+            by_group,
+        }
+    }
+
+    /// What others' usage of `key` most likely costs the plans of `group`, $/unit: at the rate that is known, else at the
+    /// on-demand price, less the discount that is usual in the group where it is an instance. No node is launched on this.
+    #[must_use]
+    pub fn likely(&self, group: &GroupId, key: &UsageKey) -> Option<Money> {
+        let known = self.of(group, key)?;
+        let usual = self
+            .usual
+            .get(group)
+            .filter(|_| !known.learned && is_instance(key));
+        Some(usual.map_or(known.rate, |(rate, price)| known.rate.share(*rate, *price)))
     }
 
     /// What `key` costs the plans of `group`; `None` when the report has never seen such usage.
@@ -84,4 +113,9 @@ impl<'a> Rates<'a> {
         all.into_iter()
             .filter_map(move |key| Some((key, self.of(&group, key)?)))
     }
+}
+
+/// True for EC2 instances; Lambda and Fargate have discounts of their own.
+fn is_instance(key: &UsageKey) -> bool {
+    UsageKind::of("AmazonEC2", &key.usage_type, &key.operation) == UsageKind::OnDemandInstance
 }

@@ -297,7 +297,7 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>, commitments: &ByGroup, sharing
             };
             both.filter(reached)
                 .filter_map(|group| {
-                    let rate = rates.of(&group, &key)?.rate;
+                    let rate = rates.likely(&group, &key)?;
                     Some((full.iter().position(|(id, _)| *id == group)?, rate))
                 })
                 .collect()

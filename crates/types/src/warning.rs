@@ -77,6 +77,7 @@ warning_codes! {
     OverflowAboveSpot = "overflow-above-spot": "The overflow pool of a limited pool comes before Spot.";
     OverflowLost = "overflow-lost": "The overflow pool of a limited pool is gone, not Ready or full.";
     PlanEnding = "plan-ending": "A plan ends within the next hours; its headroom is not filled.";
+    PlanOutOfReach = "plan-out-of-reach": "A plan of another account does not pay for this cluster's account, as the report shows.";
     PlanReturned = "plan-returned": "A plan's fee was refunded; it counts as ended.";
     PlanStopped = "plan-stopped": "The report has no rows of a plan any more although its term goes on.";
     PlanUnclear = "plan-unclear": "A plan's kind, region or term cannot be read; it decides nothing.";

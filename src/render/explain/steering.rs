@@ -155,7 +155,8 @@ pub(super) fn left_out(page: &mut Page, inputs: &Inputs<'_>, plan: &PoolPlan) {
         let why = if !plan.kind.covers_nodes() {
             "a plan of its kind pays for no node".to_owned()
         } else if !plan.shared {
-            "its account is not in sharing.accounts".to_owned()
+            "it does not reach this cluster's account, by sharing.accounts or by what the report shows"
+                .to_owned()
         } else if let Some(end) = plan.ends().filter(|end| *end <= now) {
             format!("it ended at {}, {} ago", rfc3339(end), human_duration(now - end))
         } else if let Some(start) = plan.start.filter(|start| *start > now) {

@@ -38,8 +38,8 @@ fn without_nodes_the_report_alone_is_the_demand() {
     ]);
     let shown = run.ends(0).stdout;
     for part in [
-        "demand now   $2.281/h, the middle of the hours above (the report at this hour of the day)\n",
-        "headroom     $2.030/h commitment − $2.281/h demand = -$0.251/h\n",
+        "demand now   $2.282/h, the middle of the hours above (the report at this hour of the day)\n",
+        "headroom     $2.030/h commitment − $2.282/h demand = -$0.252/h\n",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }

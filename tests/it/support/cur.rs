@@ -87,6 +87,11 @@ impl Row {
             .usage_type("ComputeSP:1yrNoUpfront")
     }
 
+    pub(crate) fn is_fee(&self) -> bool {
+        let line_type = self.values.get("line_item_line_item_type");
+        matches!(line_type, Some(Value::Text(text)) if text == "SavingsPlanRecurringFee")
+    }
+
     /// Usage that the plan paid.
     pub(crate) fn covered(arn: &str, hours: i32, usage_type: &str) -> Self {
         Self::ec2("SavingsPlanCoveredUsage", hours, usage_type).of_plan(arn)

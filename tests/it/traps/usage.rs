@@ -55,8 +55,9 @@ fn spill_goes_to_the_ec2_instance_group_first_and_is_counted_once() {
     let seen = seen(rows);
     // Both m5 in Ohio at the Instance plan's $0.06.
     assert_eq!(seen.hour(EC2_M5, 0).demand, usd(0.72));
-    // r5 at the Compute plan's $0.50; m5 in Virginia at its list price of $1, for no plan has shown a rate.
-    assert_eq!(seen.hour(COMPUTE, 0).demand, usd(1.0 + 0.5 + 4.0));
+    // r5 at the Compute plan's $0.50; m5 in Virginia, of which no plan has shown a rate, at half its list price of $1, as
+    // the plan pays half for r5.
+    assert_eq!(seen.hour(COMPUTE, 0).demand, usd(1.0 + 0.5 + 2.0));
     let spilled: f64 = seen
         .analysis
         .utilization
@@ -65,7 +66,7 @@ fn spill_goes_to_the_ec2_instance_group_first_and_is_counted_once() {
         .flat_map(|g| g.hours.values())
         .map(|h| h.spill.dollars())
         .sum();
-    assert!((spilled - (0.12 + 4.5)).abs() < 1e-9, "{spilled}");
+    assert!((spilled - (0.12 + 2.5)).abs() < 1e-9, "{spilled}");
 }
 
 #[test]

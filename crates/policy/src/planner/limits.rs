@@ -74,19 +74,18 @@ impl<'a> Planner<'a> {
                 ..only(true, above.flatten().or(unclear))
             };
         };
-        // What stands is not torn down for a moment's sake, but neither made tighter.
+        // What stands is not torn down for a blink, but neither made tighter. Any other lack may leave pods waiting.
         let known = self.inputs.state.node_pools.get(&pool.name);
         let since = known
             .and_then(|known| known.memory.lost_overflow)
             .unwrap_or(self.inputs.now);
-        if !has_set_limits(pool) || self.inputs.now - since >= self.inputs.config.policy.dwell.0 {
+        if !has_set_limits(pool)
+            || !lacks.blinks
+            || self.inputs.now - since >= self.inputs.config.policy.dwell.0
+        {
             return only(false, Some(no_overflow(pool, &lacks)));
         }
-        let near = if lacks.near.is_empty() {
-            "there is none any more".to_owned()
-        } else {
-            lacks.near.join("; ")
-        };
+        let near = lacks.near.join("; ");
         let left = human_duration(since + self.inputs.config.policy.dwell.0 - self.inputs.now);
         let message = format!(
             "no pool takes what it cannot at its limits now ({near}), and pods that need on-demand may wait: if that lasts {left} more, its \
@@ -176,7 +175,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The type that a pool most likely launches: the one with most vCPU of its own nodes, else of the Spot nodes whose
-    /// pods it would take, else of the cluster's.
+    /// pods it would take, else of the cluster's, else of those that the report shows it to have run.
     pub(super) fn likely(&mut self, pool: &NodePool, eligible: &Eligible<'_>) -> Option<String> {
         let fitting = |types: &[&str]| {
             types
@@ -193,7 +192,15 @@ impl<'a> Planner<'a> {
             let types = by_vcpu(nodes);
             self.of_rivals.insert(class, types);
         }
-        fitting(&self.of_rivals[&class]).or_else(|| fitting(&self.common))
+        let reported = |of_pool: Option<&str>| {
+            let all = self.reported.iter();
+            let wanted = all.filter(|(name, _)| of_pool.is_none_or(|pool| pool == *name));
+            wanted.map(|(_, kind)| *kind).collect::<Vec<_>>()
+        };
+        fitting(&self.of_rivals[&class])
+            .or_else(|| fitting(&self.common))
+            .or_else(|| fitting(&reported(Some(&pool.name))))
+            .or_else(|| fitting(&reported(None)))
     }
 
     /// Where the pool has no nodes to tell: the one that it most likely launches.

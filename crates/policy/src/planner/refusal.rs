@@ -84,6 +84,11 @@ impl Planner<'_> {
             return Refusal::Outcome(Box::new(none(reason.to_owned())));
         }
         let Some(ended) = self.last_end(pool) else {
+            if self.is_in_the_report() {
+                return Refusal::Restore(format!(
+                    "{reason}, and none did as far as the report reaches: what Brimful set is taken back"
+                ));
+            }
             let doubt = "the report shows no Savings Plan that pays, or has paid, for what it launches: is it the right report \
                          (and sharing.accounts complete)?";
             return Refusal::Outcome(Box::new(frozen(doubt.to_owned())));
@@ -112,6 +117,12 @@ impl Planner<'_> {
             Decision::Drain,
             format!("{reason} since {since}: new nodes should go to Spot"),
         )
+    }
+
+    /// True where the report tells of this cluster: then it is the right one, and a plan that it does not show is none.
+    fn is_in_the_report(&self) -> bool {
+        let owns = |series| self.scale.identity.owns(series);
+        self.inputs.ledger.series.iter().any(owns)
     }
 
     /// When the last plan that could pay for the pool ended; `None` when the report shows none that did.
