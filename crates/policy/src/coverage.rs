@@ -15,13 +15,13 @@ use std::sync::Arc;
 use brimful_savings_plans::ledger::{Cell, Ledger, Series, UsageClass};
 use brimful_savings_plans::nowcast::Overflow;
 use brimful_savings_plans::rates::Rates;
+use brimful_savings_plans::reach::Uncovered;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_savings_plans::utilization::{GroupHour, GroupUse, Utilization};
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
-use brimful_types::quantity::Quantity;
 use chrono::Duration;
 
 use self::reservations::{Ended, scope};
@@ -33,10 +33,6 @@ pub type Commitments = BTreeMap<GroupId, Money>;
 
 /// A group is full when no more than this part of its commitment is free; below twice that it may be rounding.
 const ROUNDING: f64 = 0.005;
-/// So many hours, on two days at least, are no accident.
-const PROOF_HOURS: usize = 24;
-/// So much of a usage must have stood uncovered in them.
-const PROOF_PART: f64 = 0.9;
 /// Compute rate over EC2 Instance rate where the report shows none: EC2 Instance plans save up to 72 %, Compute plans up to
 /// 66 % (AWS Savings Plans pricing).
 pub(super) const DEAREST_RATIO: f64 = 0.34 / 0.28;
@@ -217,35 +213,6 @@ impl AtHour<'_> {
     /// The group that on-demand usage is the spill of: the first that it reaches whose plans are used up.
     fn spills<'k>(&self, kind: &'k Kind) -> Option<&'k GroupId> {
         kind.reached.iter().find(|group| self.full.contains(group))
-    }
-}
-
-/// What was seen of a usage beside plans with room.
-#[derive(Debug, Clone, Default)]
-struct Uncovered {
-    newest: Option<Hour>,
-    hours: usize,
-    days: BTreeSet<i32>,
-    left: Quantity,
-    all: Quantity,
-}
-
-impl Uncovered {
-    fn note(&mut self, cell: &Cell, is_covered: bool) {
-        self.all += cell.amount;
-        if is_covered {
-            return;
-        }
-        self.left += cell.amount;
-        if self.newest != Some(cell.hour) {
-            self.newest = Some(cell.hour);
-            self.hours += 1;
-            self.days.insert(cell.hour.index().div_euclid(24));
-        }
-    }
-
-    fn is_proven(&self) -> bool {
-        self.hours >= PROOF_HOURS && self.days.len() >= 2 && self.left.units() > PROOF_PART * self.all.units()
     }
 }
 

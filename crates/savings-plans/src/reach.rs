@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ledger::{Ledger, Series, UsageClass};
+use super::ledger::{Cell, Ledger, Series, UsageClass};
 use super::savings_plan::{GroupId, Plan};
 use super::usage::{family, instance_type};
 use super::utilization::{PlanUse, Utilization};
@@ -35,11 +35,8 @@ pub fn out_of_reach(
         .filter(|(_, plan)| foreign(&plan.plan))
         .filter_map(|(index, plan)| {
             let group = plan.plan.group()?;
-            let mut seen = Uncovered::default();
-            seen.note(ledger, plan, index, |series| {
-                owns(series) && is_of(series, &group)
-            });
-            seen.is_proven().then_some(index)
+            let counts = |series: &Series| owns(series) && is_of(series, &group);
+            beside(ledger, plan, index, counts).is_proven().then_some(index)
         })
         .collect()
 }
@@ -55,9 +52,10 @@ fn is_of(series: &Series, group: &GroupId) -> bool {
         }
 }
 
-/// What of a usage stood uncovered beside a plan's room.
-#[derive(Default)]
-struct Uncovered {
+/// What of a usage stood uncovered beside room of the plans that could have paid for it.
+#[derive(Debug, Clone, Default)]
+pub struct Uncovered {
+    newest: Option<Hour>,
     hours: usize,
     days: BTreeSet<i32>,
     left: Quantity,
@@ -65,41 +63,51 @@ struct Uncovered {
 }
 
 impl Uncovered {
-    fn note(&mut self, ledger: &Ledger, plan: &PlanUse, index: usize, counts: impl Fn(&Series) -> bool) {
-        let has_room = plan.hours.iter().filter(|hour| {
-            let free = hour.unused().zip(hour.commitment);
-            hour.mature && free.is_some_and(|(free, commitment)| free > commitment.scale(ROOM))
-        });
-        let roomy: BTreeSet<Hour> = has_room.map(|hour| hour.hour).collect();
-        let counted: Vec<Option<UsageClass>> = ledger
-            .series
-            .iter()
-            .map(|series| Some(series.class).filter(|_| counts(series)))
-            .collect();
-        for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-            let hour = cells[0].hour;
-            if !roomy.contains(&hour) {
-                continue;
-            }
-            let before = self.left;
-            for cell in cells {
-                match counted[cell.series as usize] {
-                    Some(UsageClass::OnDemand) => {
-                        self.left += cell.amount;
-                        self.all += cell.amount;
-                    }
-                    Some(UsageClass::Covered(by)) if by == index => self.all += cell.amount,
-                    _ => {}
-                }
-            }
-            if self.left > before {
-                self.hours += 1;
-                self.days.insert(hour.index().div_euclid(24));
-            }
+    /// Adds usage of an hour with room. Cells come by hour.
+    pub fn note(&mut self, cell: &Cell, is_covered: bool) {
+        self.all += cell.amount;
+        if is_covered {
+            return;
+        }
+        self.left += cell.amount;
+        if self.newest != Some(cell.hour) {
+            self.newest = Some(cell.hour);
+            self.hours += 1;
+            self.days.insert(cell.hour.index().div_euclid(24));
         }
     }
 
-    fn is_proven(&self) -> bool {
+    /// True where it stood so in so many hours, on two days at least, that it is no accident.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
         self.hours >= PROOF_HOURS && self.days.len() >= 2 && self.left.units() > PROOF_PART * self.all.units()
     }
+}
+
+/// What of the usage that counts stood uncovered in the hours in which a plan had room.
+fn beside(ledger: &Ledger, plan: &PlanUse, index: usize, counts: impl Fn(&Series) -> bool) -> Uncovered {
+    let has_room = plan.hours.iter().filter(|hour| {
+        let free = hour.unused().zip(hour.commitment);
+        hour.mature && free.is_some_and(|(free, commitment)| free > commitment.scale(ROOM))
+    });
+    let roomy: BTreeSet<Hour> = has_room.map(|hour| hour.hour).collect();
+    let is_covered = |series: &Series| match series.class {
+        UsageClass::OnDemand => Some(false),
+        UsageClass::Covered(by) if by == index => Some(true),
+        _ => None,
+    };
+    let counted: Vec<Option<bool>> = ledger
+        .series
+        .iter()
+        .map(|series| is_covered(series).filter(|_| counts(series)))
+        .collect();
+    let mut seen = Uncovered::default();
+    let hours = ledger.cells.chunk_by(|a, b| a.hour == b.hour);
+    for cell in hours.filter(|cells| roomy.contains(&cells[0].hour)).flatten() {
+        let used = counted[cell.series as usize].filter(|_| cell.amount > Quantity::default());
+        if let Some(is_covered) = used {
+            seen.note(cell, is_covered);
+        }
+    }
+    seen
 }
