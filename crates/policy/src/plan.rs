@@ -277,19 +277,18 @@ pub fn propose_on(inputs: &Inputs<'_>, groundwork: &mut Groundwork) -> Proposal 
     };
     let (mut groups, more) = groups_now(&facts);
     warnings.extend(more);
-    if let Some(live) = live.as_ref().filter(|_| all.is_none()) {
-        let nodes = inputs.nodes.unwrap_or_default();
-        raise_to_live(&scale, live, nodes, &mut groups.keeping);
-        raise_to_live(&scale, live, nodes, &mut groups.giving_back);
-    }
     if let Some(live) = &live {
         let asked = Asked {
             live,
             at_compute: live_at_compute(&scale, inputs.nodes.unwrap_or_default()),
             reserved: &ground.reserved,
         };
-        asked.note(&mut groups.keeping);
-        asked.note(&mut groups.giving_back);
+        for groups in [&mut groups.keeping, &mut groups.giving_back] {
+            if all.is_none() {
+                raise_to_live(live, &asked.at_compute, groups);
+            }
+            asked.note(groups);
+        }
     }
     let workings = workings(&facts, &groups.keeping, own.as_ref(), &scale, inputs.nodes);
     let pools = Pools::new(inputs.node_pools, &types);
@@ -348,13 +347,11 @@ fn with_peers<'a>(
 /// Raises each group's demand to what live Nodes alone cost it: what its EC2 Instance plans cannot pay goes to the Compute
 /// plans.
 fn raise_to_live(
-    scale: &Valuation<'_>,
     live: &BTreeMap<GroupId, Money>,
-    nodes: &[Node],
+    at_compute: &BTreeMap<GroupId, Money>,
     groups: &mut [GroupNow],
 ) {
     let mut least = live.clone();
-    let at_compute = live_at_compute(scale, nodes);
     for group in groups.iter().filter(|group| group.id != GroupId::Compute) {
         let own = live.get(&group.id).copied().unwrap_or_default();
         let beyond = (own - group.in_force).or_zero();

@@ -89,6 +89,7 @@ impl<'a> Planner<'a> {
                 nodes.entry(pool).or_default().push(node);
             }
         }
+        let common = by_vcpu(all.iter().filter(|node| !node.deleting));
         let mut planner = Self {
             inputs,
             scale,
@@ -98,8 +99,11 @@ impl<'a> Planner<'a> {
             pools,
             nodes,
             launched: Launches::of(all, scale.prices, scale.identity.region.as_deref(), inputs.now),
-            common: by_vcpu(all.iter().filter(|node| !node.deleting)),
-            reported: Vec::new(),
+            reported: match common.as_slice() {
+                [] => reported(inputs.ledger, scale),
+                _ => Vec::new(),
+            },
+            common,
             of_rivals: BTreeMap::new(),
             below_overflow: BTreeSet::new(),
             warnings: Vec::new(),
@@ -108,9 +112,6 @@ impl<'a> Planner<'a> {
             .iter()
             .filter(|pool| pool.role == Role::Committed && planner.is_managed(pool));
         planner.launches = planner.launched.joint(steered.map(|pool| pool.name.as_str()));
-        if planner.common.is_empty() {
-            planner.reported = reported(inputs.ledger, scale);
-        }
         planner
     }
 
