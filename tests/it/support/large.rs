@@ -1,14 +1,15 @@
 //! A large organization: 60 Savings Plans, and a cluster of 500 `NodePools`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::cur::{Bucket, Row};
+use super::run::Brimful;
 
 /// The clock of this organization: its report's last hours are still young.
-pub(crate) const NOW: &str = "2026-11-11T12:00:00Z";
+const NOW: &str = "2026-11-11T12:00:00Z";
 
 const HOURS: i32 = 240;
 const PLANS: u32 = 60;
@@ -36,12 +37,15 @@ impl Organization {
         }
     }
 
-    pub(crate) fn report(&self) -> &Path {
-        self.report.path()
-    }
-
-    pub(crate) fn pools(&self) -> PathBuf {
-        self.folder.path().join("nodepools.json")
+    /// The page of `brimful report`.
+    pub(crate) fn page(&self) -> PathBuf {
+        let page = self.folder.path().join("plan.html");
+        let run = Brimful::new("report").arg("--cur").arg(self.report.path());
+        let run = run
+            .arg("--nodepools")
+            .arg(self.folder.path().join("nodepools.json"));
+        run.args(["--now", NOW, "--html"]).arg(&page).ends(0);
+        page
     }
 }
 
