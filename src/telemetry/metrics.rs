@@ -70,11 +70,29 @@ impl Page {
         page
     }
 
-    /// In Prometheus' text format.
+    /// In Prometheus' text format 0.0.4, which a Pushgateway and node-exporter read: there a counter is announced by the
+    /// name of its values, else it loses type and help.
     ///
     /// # Errors
     /// Never, as long as memory is left.
     pub(crate) fn text(&self) -> Result<String> {
+        let mut text = self.open_metrics()?;
+        for metric in &self.metrics {
+            if let Values::Counter(_) = metric.values {
+                let name = metric.full_name();
+                for word in ["HELP", "TYPE"] {
+                    text = text.replace(&format!("# {word} {name} "), &format!("# {word} {name}_total "));
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    /// In the format of `OpenMetrics`.
+    ///
+    /// # Errors
+    /// Never, as long as memory is left.
+    pub(super) fn open_metrics(&self) -> Result<String> {
         let mut registry = Registry::with_prefix(PREFIX);
         for metric in &self.metrics {
             match &metric.values {
@@ -393,6 +411,25 @@ mod tests {
             );
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_counter_is_announced_as_each_format_has_it() {
+        let mut runs = Runs::default();
+        runs.note(0, None, DateTime::UNIX_EPOCH, chrono::Duration::zero());
+        let page = Page::of(&runs, None);
+        let (text, open_metrics) = (page.text().unwrap(), page.open_metrics().unwrap());
+        assert!(text.contains("# HELP brimful_runs_total Runs since"), "{text}");
+        assert!(text.contains("# TYPE brimful_runs_total counter\n"), "{text}");
+        assert!(
+            open_metrics.contains("# HELP brimful_runs Runs since"),
+            "{open_metrics}"
+        );
+        assert!(
+            open_metrics.contains("# TYPE brimful_runs counter\n"),
+            "{open_metrics}"
+        );
+        assert_eq!(text.replace("_total", ""), open_metrics.replace("_total", ""));
     }
 
     #[test]

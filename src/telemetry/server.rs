@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::{Page, Runs};
 use crate::render::json::PlanDocument;
 
-/// Prometheus' text format with an end mark.
+/// Prometheus' newer text format, with an end mark.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the server shows, shared with the loop that runs.
@@ -119,7 +119,7 @@ async fn page(State(health): State<Health>) -> Response {
 }
 
 async fn metrics(State(health): State<Health>) -> Response {
-    match health.metrics().text() {
+    match health.metrics().open_metrics() {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }

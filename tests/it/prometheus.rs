@@ -1,12 +1,14 @@
-//! Alerts and dashboard on Prometheus' own code: promtool.
+//! Alerts on promtool, which has a clock of its own; the dashboard on a Prometheus that scrapes a running operator.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::cluster::operator::{Operator, grant, wait};
 use crate::cluster::world::World;
+use crate::support::monitoring::{Prometheus, of_text, with_labels};
 use crate::support::tools;
 
 fn root() -> &'static Path {
@@ -81,43 +83,66 @@ fn queries() -> Vec<(String, String)> {
     targets.collect()
 }
 
-/// A test in promtool's words: on these metrics, each for an hour, every query has an answer.
-fn has_answers(metrics: &str, queries: &[(String, String)]) -> Value {
-    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
-    let series: Vec<Value> = lines
-        .map(|line| {
-            let (series, value) = line.rsplit_once(' ').expect("a value");
-            json!({"series": series, "values": format!("{value}x60")})
-        })
-        .collect();
-    let tries: Vec<Value> = queries
-        .iter()
-        .map(|(_, query)| {
-            let is_there = format!("count({query}) > bool 0");
-            json!({"expr": is_there, "eval_time": "1h", "exp_samples": [{"labels": "{}", "value": 1}]})
-        })
-        .collect();
-    json!({"evaluation_interval": "1m", "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tries}]})
-}
-
 #[test]
-fn every_query_of_the_dashboard_has_an_answer_on_metrics_of_a_run() {
+fn the_metrics_file_has_types_and_help_and_names_as_they_should_be() {
     let world = World::new();
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("brimful.prom");
     world.run("apply").arg("--metrics-file").arg(&file).ends(0);
-    let metrics = fs::read_to_string(&file).expect("the metrics file");
-    let mut queries = queries();
+    let checked = Command::new(tools::path("bin/promtool"))
+        .args(["check", "metrics"])
+        .stdin(File::open(&file).expect("the file"))
+        .output()
+        .expect("promtool starts");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[test]
+fn a_scrape_of_the_operator_answers_every_query_of_the_dashboard_and_of_the_rules() {
+    let world = World::new();
+    grant(&world.server);
+    let operator = Operator::start(world.run("run"));
+    wait("the first run", || {
+        operator.has("brimful_runs_total{exit_code=\"0\"} 1")
+    });
+    let rules = root().join("charts/brimful/files/rules.yaml");
+    let prometheus = Prometheus::start(&[operator.address()], &[&rules]);
+    let target = || prometheus.api("targets?state=active")["activeTargets"][0].clone();
+    wait("a scrape", || target()["lastScrapeDuration"].as_f64() > Some(0.0));
+    let target = target();
+    assert_eq!(target["health"], "up", "{target:#}");
+
+    let queries = queries();
     assert!(queries.len() > 8, "{queries:?}");
-    let test = folder.path().join("dashboard.json"); // JSON is YAML, too
-    let try_out = |queries: &[(String, String)]| {
-        fs::write(&test, has_answers(&metrics, queries).to_string()).expect("a test");
-        promtool(&["test", "rules", &test.display().to_string()])
+    // At once, but for what has grown, which two scrapes tell.
+    for (title, query) in &queries {
+        wait(title, || !prometheus.query(query).is_empty());
+    }
+    assert!(prometheus.query("brimful_no_such_metric").is_empty());
+
+    let here = format!("instance={}", operator.address());
+    // What it has patched is a change in the cluster, after which it may run again.
+    wait("every metric as it is served", || {
+        let scraped = prometheus.query("{__name__=~'brimful_.+'}");
+        let (_, text) = operator.get("/metrics").expect("metrics");
+        with_labels(&scraped, &["job=brimful", &here]) == of_text(&text)
+    });
+
+    let read: Value = serde_saphyr::from_str(&read("charts/brimful/files/rules.yaml")).expect("YAML");
+    let rules = || prometheus.api("rules")["groups"][0]["rules"].clone();
+    let each = |rules: &Value, key: &str| -> Vec<Value> {
+        let rules = rules.as_array().into_iter().flatten();
+        rules.map(|rule| rule[key].clone()).collect()
     };
-    let (is_well, said) = try_out(&queries);
-    assert!(is_well, "{said}");
-    // What is not there is noticed.
-    queries.push(("none".to_owned(), "brimful_no_such_metric".to_owned()));
-    let (is_well, said) = try_out(&queries);
-    assert!(!is_well && said.contains("brimful_no_such_metric"), "{said}");
+    wait("every rule is tried", || {
+        !each(&rules(), "health").contains(&json!("unknown"))
+    });
+    let rules = rules();
+    assert_eq!(each(&rules, "name"), each(&read["groups"][0]["rules"], "alert"));
+    assert!(
+        each(&rules, "health").iter().all(|health| health == "ok"),
+        "{rules:#}"
+    );
+    let ended = operator.terminate();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }

@@ -115,10 +115,16 @@ actionlint() {
   build actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 }
 
-promtool() {
-  say "building promtool $(module_version prometheus github.com/prometheus/prometheus) (a minute or two, once)"
+# prometheus NAME: one of Prometheus' programs.
+prometheus() {
+  say "building $1 $(module_version prometheus github.com/prometheus/prometheus) (a minute or two, once)"
   # Without the many ways to find targets, which make most of it.
-  build promtool prometheus github.com/prometheus/prometheus/cmd/promtool "" remove_all_sd
+  build "$1" prometheus "github.com/prometheus/prometheus/cmd/$1" "" remove_all_sd
+}
+
+pushgateway() {
+  say "building pushgateway $(module_version pushgateway github.com/prometheus/pushgateway) (some seconds, once)"
+  build pushgateway pushgateway github.com/prometheus/pushgateway
 }
 
 # crds MODULE FOLDER TARGET: the CRDs as Karpenter ships them, out of a folder of its own Go module.
@@ -204,6 +210,9 @@ step karpenter "$tools/bin/karpenter" \
   "$here/karpenter/go.mod" "$here/karpenter/go.sum" -- karpenter
 step helm "$tools/bin/helm" "$here/helm/go.mod" "$here/helm/go.sum" -- helm
 step actionlint "$tools/bin/actionlint" "$here/actionlint/go.mod" "$here/actionlint/go.sum" -- actionlint
-step promtool "$tools/bin/promtool" "$here/prometheus/go.mod" "$here/prometheus/go.sum" -- promtool
+for name in promtool prometheus; do
+  step "$name" "$tools/bin/$name" "$here/prometheus/go.mod" "$here/prometheus/go.sum" -- prometheus "$name"
+done
+step pushgateway "$tools/bin/pushgateway" "$here/pushgateway/go.mod" "$here/pushgateway/go.sum" -- pushgateway
 step chromium "$tools/bin/chromium" -- chromium_browser
 step browser "$tools/browser/node_modules" "$here/browser/package.json" "$here/browser/package-lock.json" -- browser_driver

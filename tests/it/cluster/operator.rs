@@ -1,7 +1,7 @@
 //! `brimful run` on a real kube-apiserver, with the rights that the chart grants an operator.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::process::{Child, Command};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use crate::chart::rendered;
 use crate::karpenter::told;
 use crate::support::apiserver::ApiServer;
 use crate::support::kind::{NODE, NODE_CLAIM, NODE_POOL};
+use crate::support::monitoring::get;
 use crate::support::run::{Brimful, Ended, NOW, fixture};
 
 /// Longer than anything here takes; what is promised is asserted beside it.
@@ -50,19 +51,14 @@ impl Operator {
         }
     }
 
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Status code and body.
-    fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let code = answer.split(' ').nth(1)?.parse().ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        Some((code, body.to_owned()))
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
+        get(&self.address, path)
     }
 
     pub(crate) fn has(&self, line: &str) -> bool {

@@ -1,18 +1,22 @@
 //! Metrics and traces of a run arrive where they are wanted, and whoever does not take them fails no run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value as Number};
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use prost::Message as _;
 
 use super::world::World;
+use crate::support::monitoring::{Prometheus, Pushgateway, Series, of_text, with_labels};
 use crate::support::receiver::{Answer, Received, Receiver};
 use crate::support::run::NOW;
+
+/// All of Brimful's metrics.
+const ALL: &str = "{__name__=~'brimful_.+'}";
 
 /// An attribute as text.
 fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
@@ -24,108 +28,106 @@ fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     }
 }
 
-/// Who speaks, and values by name and labels as Prometheus' text has them.
-fn metrics(received: &Received) -> (Option<String>, BTreeMap<String, f64>) {
-    assert_eq!(received.content_type, "application/x-protobuf");
-    let request = ExportMetricsServiceRequest::decode(received.body.as_slice()).expect("OTLP metrics");
-    let [of_resource] = request.resource_metrics.as_slice() else {
-        panic!("{request:#?}");
-    };
-    let resource = of_resource.resource.as_ref().expect("a resource");
-    let mut values = BTreeMap::new();
-    for metric in of_resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
-        let (end, points) = match metric.data.as_ref().expect("data") {
-            Data::Gauge(gauge) => ("", &gauge.data_points),
-            Data::Sum(sum) => ("_total", &sum.data_points),
-            other => panic!("{other:?}"),
-        };
-        for point in points {
-            let labels: BTreeSet<String> = point
-                .attributes
-                .iter()
-                .map(|one| {
-                    format!(
-                        "{}={}",
-                        one.key,
-                        attribute(&point.attributes, &one.key).unwrap_or_default()
-                    )
-                })
-                .collect();
-            #[allow(clippy::cast_precision_loss, reason = "small counts")]
-            let value = match point.value.as_ref().expect("a value") {
-                Number::AsDouble(value) => *value,
-                Number::AsInt(value) => *value as f64,
-            };
-            values.insert(format!("{}{end} {labels:?}", metric.name), value);
-        }
-    }
-    (attribute(&resource.attributes, "service.name"), values)
-}
-
-/// The same of Prometheus' text.
-fn of_text(text: &str) -> BTreeMap<String, f64> {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let parsed = lines.map(|line| {
-        let (series, value) = line.rsplit_once(' ').expect("a value");
-        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        let labels = labels
-            .trim_end_matches('}')
-            .split(',')
-            .filter(|label| !label.is_empty());
-        let labels: BTreeSet<String> = labels.map(|label| label.replace('"', "")).collect();
-        (format!("{name} {labels:?}"), value.parse().expect("a number"))
-    });
-    parsed.collect()
-}
-
 fn spans(received: &Received) -> Vec<Span> {
     let request = ExportTraceServiceRequest::decode(received.body.as_slice()).expect("OTLP traces");
     let scopes = request.resource_spans.into_iter().flat_map(|of| of.scope_spans);
     scopes.flat_map(|scope| scope.spans).collect()
 }
 
-/// What came on a path; nothing else came.
-fn by_path(receiver: &Receiver) -> BTreeMap<String, Vec<Received>> {
-    let mut by_path: BTreeMap<String, Vec<Received>> = BTreeMap::new();
-    for one in receiver.take() {
-        by_path.entry(one.path.clone()).or_default().push(one);
-    }
-    by_path
+/// Everything that Brimful wrote into a file.
+fn written(file: &Path) -> Series {
+    let series = of_text(&fs::read_to_string(file).expect("the metrics file"));
+    assert!(series.len() > 30, "{series:#?}");
+    series
+}
+
+fn of_metric(series: &Series, name: &str) -> Series {
+    let found = series.iter().filter(|((of, _), _)| of == name);
+    found.map(|(key, value)| (key.clone(), *value)).collect()
 }
 
 #[test]
-fn the_gateway_gets_the_file_and_otlp_the_same_values_and_a_span_for_each_phase() {
+fn the_gateway_has_what_the_file_has_and_keeps_the_last_success_over_a_run_that_fails() {
+    const GROUP: &[&str] = &["job=brimful", "instance="];
     let world = World::new();
-    let (gateway, collector) = (Receiver::start(), Receiver::start());
+    let gateway = Pushgateway::start();
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("brimful.prom");
-    let config = format!(
-        "telemetry:\n  pushgateway: {}/\n  otlp: {}\n",
-        gateway.endpoint(),
-        collector.endpoint()
-    );
-    let run = |now: &str| {
+    let run = |path: &str, now: &str, file: &Path| {
+        let config = format!("telemetry: {{pushgateway: '{}{path}'}}", gateway.endpoint());
         let run = world.run_at("apply", now).config(&config);
-        run.arg("--metrics-file").arg(&file)
+        run.arg("--metrics-file").arg(file)
     };
-    run(NOW).ends(0);
-    let text = std::fs::read_to_string(&file).expect("the metrics file");
-    let pushed = gateway.take();
-    assert_eq!(pushed.len(), 1);
-    assert_eq!(
-        (pushed[0].method.as_str(), pushed[0].path.as_str()),
-        ("PUT", "/metrics/job/brimful")
-    );
-    assert!(pushed[0].content_type.starts_with("text/plain"));
-    assert_eq!(of_text(pushed[0].text()), of_text(&text));
+    run("/", NOW, &file).ends(0);
+    let first = written(&file);
+    assert_eq!(with_labels(&gateway.series(), GROUP), first);
+    let text = gateway.text();
+    assert!(text.contains("# TYPE brimful_runs_total counter\n"), "{text}");
+    let patches = "brimful_nodepool_patches_total";
+    assert!(!of_metric(&first, patches).is_empty(), "{first:#?}");
 
-    let sent = by_path(&collector);
-    assert_eq!(sent.keys().collect::<Vec<_>>(), ["/v1/metrics", "/v1/traces"]);
-    let (service, values) = metrics(&sent["/v1/metrics"][0]);
-    assert_eq!(service.as_deref(), Some("brimful"));
-    assert_eq!(values, of_text(&text));
-    assert!(values.len() > 30, "{values:#?}");
-    let spans = spans(&sent["/v1/traces"][0]);
+    // All is done: what told of patches goes.
+    run("/", NOW, &file).ends(0);
+    let second = written(&file);
+    assert!(of_metric(&second, patches).is_empty(), "{second:#?}");
+    assert_eq!(with_labels(&gateway.series(), GROUP), second);
+
+    // A run that did not end well adds to what is there, so that the last success stays. A file of its own: from the
+    // other it would learn of that.
+    let fresh = folder.path().join("fresh.prom");
+    run("/", "2026-11-26T18:00:00Z", &fresh).ends(5);
+    let (third, after) = (written(&fresh), with_labels(&gateway.series(), GROUP));
+    let (success, runs) = ("brimful_run_last_success_timestamp_seconds", "brimful_runs_total");
+    assert!(of_metric(&third, success).is_empty(), "{third:#?}");
+    assert_eq!(of_metric(&after, success), of_metric(&second, success));
+    assert_eq!(of_metric(&after, runs), of_metric(&third, runs));
+
+    // Another cluster, by a group of its own.
+    run("/metrics/job/brimful/cluster/prod", NOW, &file).ends(0);
+    let both = gateway.series();
+    let prod = with_labels(&both, &["job=brimful", "instance=", "cluster=prod"]);
+    assert_eq!(prod, written(&file));
+    assert_eq!(with_labels(&both, GROUP).len(), after.len() + prod.len());
+
+    for (path, why) in [
+        (
+            "/hush-hush",
+            "404 Not Found: the address is wrong, or no longer valid",
+        ),
+        ("/metrics/job/brimful/hush-hush", "400 Bad Request"),
+    ] {
+        let ended = run(path, NOW, &file).ends(0);
+        let told = format!("telemetry.pushgateway: the metrics were not taken: it answers {why}");
+        assert!(ended.stderr.contains(&told), "{told}: {ended:?}");
+        assert!(!ended.stderr.contains("hush"), "{ended:?}");
+    }
+    assert_eq!(with_labels(&gateway.series(), GROUP), with_labels(&both, GROUP));
+}
+
+#[test]
+fn prometheus_has_by_otlp_what_the_file_has_and_a_trace_has_a_span_for_each_phase() {
+    let world = World::new();
+    let (prometheus, collector) = (Prometheus::start(&[], &[]), Receiver::start());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("brimful.prom");
+    world
+        .run("apply")
+        .config(&format!("telemetry: {{otlp: '{}'}}", collector.endpoint()))
+        .env(
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            format!("{}/v1/metrics", prometheus.otlp()),
+        )
+        .arg("--metrics-file")
+        .arg(&file)
+        .ends(0);
+    let taken = prometheus.query(ALL);
+    assert_eq!(with_labels(&taken, &["job=brimful"]), written(&file));
+    let [traces] = collector.take().try_into().expect("nothing but a trace");
+    assert_eq!(
+        (traces.path.as_str(), traces.content_type.as_str()),
+        ("/v1/traces", "application/x-protobuf")
+    );
+    let spans = spans(&traces);
     let root = spans
         .iter()
         .find(|span| span.parent_span_id.is_empty())
@@ -162,26 +164,43 @@ fn the_gateway_gets_the_file_and_otlp_the_same_values_and_a_span_for_each_phase(
     assert_eq!(phases.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(spans.len(), 1 + expected.len());
 
-    // A run that did not end well adds to what is there, so that the last success stays.
-    run("2026-11-26T18:00:00Z").ends(5);
-    assert_eq!(gateway.take()[0].method, "POST");
+    // Its address alone: it takes no traces.
+    let ended = world
+        .run("apply")
+        .config(&format!("telemetry: {{otlp: '{}'}}", prometheus.otlp()))
+        .arg("--metrics-file")
+        .arg(&file)
+        .ends(0);
+    let said = &ended.stderr;
+    assert!(said.contains("OTLP: the trace was not taken"), "{said}");
+    assert!(!said.contains("OTLP: the metrics"), "{said}");
+    let runs = "brimful_run_last_timestamp_seconds";
+    assert_eq!(
+        with_labels(&prometheus.query(runs), &["job=brimful"]),
+        of_metric(&written(&file), runs)
+    );
 }
 
 #[test]
 fn the_standard_variables_go_before_the_configuration_and_an_error_has_a_trace_too() {
     let world = World::new();
-    let (configured, collector) = (Receiver::start(), Receiver::start());
-    let config = format!("telemetry: {{otlp: '{}'}}", configured.endpoint());
-    world
+    let (prometheus, configured) = (Prometheus::start(&[], &[]), Receiver::start());
+    let config = format!(
+        "telemetry: {{otlp: '{}'}}\ncluster: {{name: prod}}\n",
+        configured.endpoint()
+    );
+    let ended = world
         .run("apply")
         .config(&config)
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", prometheus.otlp())
         .env("OTEL_SERVICE_NAME", "savings")
         .env("OTEL_TRACES_EXPORTER", "none")
         .ends(0);
-    let sent = by_path(&collector);
-    assert_eq!(sent.keys().collect::<Vec<_>>(), ["/v1/metrics"]);
-    assert_eq!(metrics(&sent["/v1/metrics"][0]).0.as_deref(), Some("savings"));
+    assert!(!ended.stderr.contains("OTLP"), "{ended:?}");
+    let taken = prometheus.query(ALL);
+    let labels = ["job=savings", "k8s_cluster_name=prod"];
+    assert_eq!(with_labels(&taken, &labels).len(), taken.len(), "{taken:#?}");
+    assert!(taken.len() > 30, "{taken:#?}");
     assert!(configured.take().is_empty());
 
     world
@@ -189,8 +208,8 @@ fn the_standard_variables_go_before_the_configuration_and_an_error_has_a_trace_t
         .config(&config)
         .args(["--namespace", "nowhere"])
         .ends(7);
-    let sent = by_path(&configured);
-    let spans = spans(&sent["/v1/traces"][0]);
+    let [traces] = configured.take().try_into().expect("nothing but a trace");
+    let spans = spans(&traces);
     let root = spans.iter().find(|span| span.name == "run").expect("a root");
     assert_eq!(attribute(&root.attributes, "exit_code").as_deref(), Some("7"));
     assert_eq!(

@@ -93,3 +93,24 @@ pub(crate) fn ministack() -> Vec<OsString> {
     let python = tools::python().into_os_string();
     vec![python, "-m".into(), "ministack".into()]
 }
+
+/// Prometheus with the configuration in the folder that it runs in, where it keeps its data, too.
+pub(crate) fn prometheus(address: &str) -> Vec<OsString> {
+    vec![
+        tools::path("bin/prometheus").into_os_string(),
+        "--config.file=prometheus.yml".into(),
+        "--storage.tsdb.path=data".into(),
+        format!("--web.listen-address={address}").into(),
+        "--web.enable-otlp-receiver".into(),
+        "--log.level=warn".into(),
+    ]
+}
+
+/// A Pushgateway, which keeps everything in memory.
+pub(crate) fn pushgateway(address: &str) -> Vec<OsString> {
+    vec![
+        tools::path("bin/pushgateway").into_os_string(),
+        format!("--web.listen-address={address}").into(),
+        "--log.level=warn".into(),
+    ]
+}

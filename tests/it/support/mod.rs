@@ -1,4 +1,4 @@
-//! Real servers for the tests, all on loopback: a kube-apiserver with Karpenter's CRDs, an S3 server.
+//! Real servers for the tests, all on loopback: a kube-apiserver with Karpenter's CRDs, an S3 server, Prometheus.
 //!
 //! Everything here blocks, so that a test is a plain `#[test]` around a run of the binary. Code that needs
 //! more asks a server for its client and runs futures with [`block_on`]; not from within another runtime.
@@ -19,6 +19,7 @@ pub(crate) mod kind;
 mod kubernetes;
 pub(crate) mod large;
 mod ministack;
+pub(crate) mod monitoring;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod recorded;
