@@ -2,19 +2,27 @@
 //! `apply` and `doctor` compose it here and nowhere else; the simulator hands its own world to the same
 //! [`propose`](brimful_policy::plan::propose).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use crate::analysis::{Analysis, sharing};
 use crate::config::Config;
 use crate::coordination::Session;
+use crate::render::consents::ConsentsRow;
 use crate::source::{self, AwsAccess};
-use brimful_karpenter::{Node, NodeClaim, NodePool, Pods};
+use brimful_karpenter::{Node, NodeClaim, NodePool, Pods, Role};
+use brimful_policy::guards::is_managed;
 use brimful_policy::identity::Identity;
 use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, Proposal, propose};
 use brimful_policy::state::State;
 use brimful_policy::unpriced::unpriced;
+use brimful_simulation::backtest::history::History;
+use brimful_simulation::backtest::worth_of_consents;
+use brimful_simulation::policies::Consents;
 use brimful_types::warning::{Warning, WarningCode};
+use brimful_types::{Error, Result};
 
 /// The cluster as it stands.
 #[derive(Debug, Clone, Default)]
@@ -126,6 +134,37 @@ impl<'a> Run<'a> {
         self.peers = peers;
         proposal
     }
+}
+
+/// What further consents would have saved on the report's own past.
+///
+/// # Errors
+/// The report holds too little for a replay.
+pub(crate) async fn consents(
+    config: &Config,
+    analysis: &Analysis,
+    view: &ClusterView,
+    threads: usize,
+) -> Result<Vec<ConsentsRow>> {
+    let (pools, nodes) = (&view.node_pools, view.nodes.as_deref());
+    let identity = Identity::detect(&config.cluster, pools, nodes, &analysis.ledger);
+    let steerable = steerable(pools, config);
+    let history = History::of(&analysis.ledger, &analysis.utilization, &identity, &steerable)?;
+    let settings = config.settings();
+    let replay = move || {
+        let (days, worths) = worth_of_consents(&history, &settings, threads)?;
+        Ok(ConsentsRow::all(&worths, Consents::of(&settings), days))
+    };
+    let replayed = tokio::task::spawn_blocking(replay).await;
+    replayed.map_err(|error| Error::unexpected("the replay broke off").source(error))?
+}
+
+/// Committed pools that may be steered.
+pub(crate) fn steerable(node_pools: &[NodePool], config: &Config) -> BTreeSet<String> {
+    let is_committed =
+        |pool: &&NodePool| pool.role() == Role::Committed && is_managed(pool, &config.node_pools);
+    let committed = node_pools.iter().filter(is_committed);
+    committed.map(|pool| pool.name.clone()).collect()
 }
 
 /// Brings AWS's own list of plans together with the report. A refusal is a warning: the report alone counts then.

@@ -61,6 +61,7 @@ impl How {
 pub(super) struct Done {
     proposal: Proposal,
     analysis: Analysis,
+    view: ClusterView,
     warnings: Vec<Warning>,
     applied: Vec<Applied>,
     /// What became of the Spot node that was to move, if one was.
@@ -78,6 +79,7 @@ pub(super) struct Done {
 pub(super) struct Shown {
     pub(super) document: PlanDocument,
     pub(super) analysis: Analysis,
+    pub(super) view: ClusterView,
     pub(super) proposal: Proposal,
     /// What was changed so far.
     pub(super) history: History,
@@ -198,6 +200,7 @@ impl Done {
         Ok(Shown {
             document,
             analysis: self.analysis,
+            view: self.view,
             proposal: self.proposal,
             history: self.history,
         })

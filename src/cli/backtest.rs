@@ -1,6 +1,5 @@
 //! `brimful backtest`: what each way of acting would have cost. Needs the report only, and changes nothing.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::args::{BacktestArgs, Output};
@@ -9,13 +8,12 @@ use super::output;
 use super::progress::ScanProgress;
 use super::signals::Interrupt;
 use crate::analysis::{Analysis, sharing};
-use crate::config::Config;
 use crate::render::backtest::{Document, Inputs};
 use crate::render::backtest_table::render;
 use crate::render::picture;
+use crate::run::steerable;
 use brimful_cur::columns::Detail;
-use brimful_karpenter::{NodePool, Role, manifest};
-use brimful_policy::guards::is_managed;
+use brimful_karpenter::manifest;
 use brimful_policy::identity::Identity;
 use brimful_savings_plans::replay::replay;
 use brimful_simulation::backtest::Backtest;
@@ -36,7 +34,7 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
     let analysis = context.history(Detail::Accounts, &context.config, None).await?;
     usable(&analysis)?;
     let identity = Identity::detect(&context.config.cluster, &node_pools, None, &analysis.ledger);
-    let committed = committed(&node_pools, &context.config);
+    let committed = steerable(&node_pools, &context.config);
     let history = History::of(&analysis.ledger, &analysis.utilization, &identity, &committed)?;
     let (history, backtest) = play(&context, history).await?;
     if let Some(path) = &args.picture {
@@ -54,14 +52,6 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
         warnings: analysis.warnings,
     });
     show(&document, args.format.output, context.quiet)
-}
-
-/// Pools that could have been steered.
-fn committed(node_pools: &[NodePool], config: &Config) -> BTreeSet<String> {
-    let is_committed =
-        |pool: &&NodePool| pool.role() == Role::Committed && is_managed(pool, &config.node_pools);
-    let committed = node_pools.iter().filter(is_committed);
-    committed.map(|pool| pool.name.clone()).collect()
 }
 
 /// Minutes of work on a large history: not on a thread that waits for signals.

@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
 use crate::render::doctor_table;
-use crate::run::{ClusterView, Run, Setup};
+use crate::run::{ClusterView, Run, Setup, consents};
 use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Overlays;
@@ -24,6 +24,7 @@ use brimful_policy::guards::is_managed;
 use brimful_policy::identity::Identity;
 use brimful_policy::settings::Mode;
 use brimful_savings_plans::ledger::Granularity;
+use brimful_simulation::policies::Consents;
 use brimful_types::{Error, Result};
 
 mod read;
@@ -136,6 +137,28 @@ fn configuration(config: &Config, path: Option<&Path>) -> Check {
         Mode::Observe => "mode observe: nothing is patched",
     };
     Check::ok(Group::Configuration, ID, format!("{place}; {mode}"))
+}
+
+/// What further consents would save, as far as the report's past tells it.
+async fn further_consents(run: &Run<'_>, config: &Config) -> Check {
+    const ID: &str = "consents";
+    match consents(config, &run.analysis, &run.view, processors()).await {
+        Ok(rows) if rows.is_empty() => Check::ok(Group::NodePools, ID, "all are given"),
+        Ok(rows) => {
+            let given = Consents::of(&config.settings()).names().join(", ");
+            let further: Vec<String> = rows
+                .iter()
+                .map(|row| format!("with {} {}", row.further(), row.worth()))
+                .collect();
+            let message = format!(
+                "{given} may be changed; replayed on the report's past, Brimful {}",
+                further.join("; ")
+            );
+            Check::ok(Group::NodePools, ID, message)
+                .cure("grips and topUp in the configuration; `brimful backtest` tells more")
+        }
+        Err(why) => Check::skipped(Group::NodePools, ID, why.to_string()),
+    }
 }
 
 /// Whether the webhooks' addresses are there; they are told nothing.
@@ -388,6 +411,9 @@ async fn conclude(found: &Found, read: Option<Analysis>, cluster: Result<Pools>,
     ));
     if is_read {
         checks.extend(report::checks(&run.analysis, &proposal, &found.config, found.now));
+    }
+    if is_read && has_pools {
+        checks.push(further_consents(&run, &found.config).await);
     }
     if has_pools {
         checks.extend(pools::checks(&found.config, found.now, |config| {

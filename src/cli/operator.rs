@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 
-use super::apply::{How, once};
+use super::apply::{How, Shown, once};
 use super::args::{Common, OperatorArgs};
 use super::context::{Context, configuration, connect_to, own_clock, wall_clock};
 use super::history::lately;
@@ -19,8 +20,10 @@ use super::signals::Interrupt;
 use super::state_store::holder;
 use crate::cluster::{Cluster, Leadership};
 use crate::config::Config;
+use crate::render::consents::ConsentsRow;
 use crate::render::html;
 use crate::render::json::{ApplyResult, PlanDocument};
+use crate::run::consents;
 use crate::telemetry::{self, Health, serve};
 use brimful_cur::location::Place;
 use brimful_karpenter::cluster::LEADER_LEASE;
@@ -58,6 +61,7 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
         health,
         warned: BTreeSet::new(),
         kept,
+        consents: (None, Vec::new()),
         config,
     };
     operator.work(election, &interrupt).await;
@@ -103,6 +107,8 @@ struct Operator {
     /// The warnings of the newest run: only new ones are logged.
     warned: BTreeSet<Warning>,
     kept: Kept,
+    /// What further consents would save, and up to which hour's report.
+    consents: (Option<DateTime<Utc>>, Vec<ConsentsRow>),
     /// As it was at the start: where metrics and traces are sent.
     config: Config,
 }
@@ -173,7 +179,7 @@ impl Operator {
         let _ = interrupt.or(pushed).await;
     }
 
-    async fn apply(&self, interrupt: Interrupt) -> Result<(u8, PlanDocument, Option<String>)> {
+    async fn apply(&mut self, interrupt: Interrupt) -> Result<(u8, PlanDocument, Option<String>)> {
         let mut context = interrupt
             .or(Context::new(&self.args.common, interrupt.clone()))
             .await?
@@ -189,9 +195,24 @@ impl Operator {
         let shown = done.into_shown()?;
         // Weights are set without a page, too.
         let past = lately(&shown.history, &shown.analysis, &context.config);
-        let page = html::render(&shown.document, &shown.analysis, &shown.proposal, &past);
+        self.replay(&context, &shown).await;
+        let consents = &self.consents.1;
+        let page = html::render(&shown.document, &shown.analysis, &shown.proposal, &past, consents);
         let page = page.inspect_err(|error| tracing::warn!("{error:#}")).ok();
         Ok((code, shown.document, page))
+    }
+
+    /// Replays what each report's past tells of further consents, once. A report that is too short tells nothing.
+    async fn replay(&mut self, context: &Context, shown: &Shown) {
+        let horizon = shown.analysis.utilization.horizon;
+        if horizon == self.consents.0 {
+            return;
+        }
+        let replayed = consents(&context.config, &shown.analysis, &shown.view, context.threads);
+        let replayed = async { Ok(replayed.await.unwrap_or_default()) };
+        if let Ok(rows) = context.interrupt.or(replayed).await {
+            self.consents = (horizon, rows);
+        }
     }
 
     /// One line for each change, and for each warning that the run before did not have.

@@ -11,6 +11,7 @@ use super::signals::Interrupt;
 use crate::render::headline::Headline;
 use crate::render::html;
 use crate::render::json::PlanDocument;
+use crate::run::consents;
 use brimful_types::{Error, ErrorKind, Result};
 
 pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
@@ -29,7 +30,11 @@ pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
     };
     let history = &read.as_ref().unwrap_or(&known).history;
     let past = lately(history, &run.analysis, &context.config);
-    let page = html::render(&document, &run.analysis, &proposal, &past)?;
+    // What a short report cannot tell is left out.
+    let further = consents(&context.config, &run.analysis, &run.view, context.threads)
+        .await
+        .unwrap_or_default();
+    let page = html::render(&document, &run.analysis, &proposal, &past, &further)?;
     let place = args.html.display();
     fs::write(&args.html, page).map_err(|error| {
         Error::usage(format!("cannot write the page to {place}"))

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::consents::{ConsentsRow, per_month, rounded};
 use crate::analysis::Source;
 use brimful_simulation::backtest::Backtest;
 use brimful_simulation::backtest::history::{History, Past};
@@ -9,12 +10,9 @@ use brimful_simulation::backtest::steerable::Own;
 use brimful_simulation::backtest::thresholds::Tried;
 use brimful_simulation::backtest::trace::{DELIVERED_EVERY, LAG};
 use brimful_simulation::billing::Bill;
+use brimful_simulation::policies::Kind;
 use brimful_types::hour::{human_duration, rfc3339};
 use brimful_types::warning::Warning;
-
-/// Hours in a month.
-const MONTH: f64 = 730.0;
-const HOURS_A_DAY: f64 = 24.0;
 
 /// `brimful backtest -o json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +31,8 @@ pub(crate) struct Document {
     pub trust: Trust,
     /// Policies, then foresight.
     pub policies: Vec<PolicyRow>,
+    /// What further consents would have saved.
+    pub consents: Vec<ConsentsRow>,
     /// Brimful with other thresholds.
     pub thresholds: ThresholdsRow,
     /// What was simulated or assumed, in sentences.
@@ -85,7 +85,7 @@ pub(crate) struct Trust {
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub(crate) struct PolicyRow {
-    pub policy: &'static str,
+    pub policy: String,
     pub commitment: f64,
     pub unused: f64,
     /// Unused commitment that foresight would have used.
@@ -103,6 +103,10 @@ pub(crate) struct PolicyRow {
     pub regret: f64,
     pub weight_changes_per_day: Option<f64>,
     pub limit_changes_per_day: Option<f64>,
+    /// Patches, for whatever change.
+    pub patches_per_day: Option<f64>,
+    /// Spot nodes moved over.
+    pub moves_per_day: Option<f64>,
 }
 
 /// Brimful with other thresholds.
@@ -110,7 +114,7 @@ pub(crate) struct PolicyRow {
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub(crate) struct ThresholdsRow {
-    pub policy: &'static str,
+    pub policy: String,
     pub configured: Choice,
     pub best: Choice,
     /// True if the best is as good as the best of each week.
@@ -172,6 +176,7 @@ impl Document {
                 application_order_error: facts.application_order_error.map(rounded),
             },
             policies: policies(backtest),
+            consents: ConsentsRow::all(&backtest.worths, backtest.given, backtest.days),
             thresholds: thresholds(backtest),
             assumptions: assumptions(history, &model),
             model,
@@ -183,10 +188,6 @@ impl Document {
 /// The first hour of a day, counted from the first.
 fn at(days: usize) -> i32 {
     i32::try_from(days * 24).unwrap_or(i32::MAX)
-}
-
-fn rounded(number: f64) -> f64 {
-    (number * 1e6).round() / 1e6
 }
 
 #[allow(clippy::cast_precision_loss, reason = "hours of some months")]
@@ -211,6 +212,7 @@ fn model(history: &History, cluster: Option<String>, hours: &[Past]) -> Model {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "days and changes of some months")]
 fn policies(backtest: &Backtest) -> Vec<PolicyRow> {
     let best = &backtest.foresight.bill;
     let alone = backtest.played.first().map_or(0.0, |played| played.run.bill.cost);
@@ -223,9 +225,9 @@ fn policies(backtest: &Backtest) -> Vec<PolicyRow> {
         .map(|(kind, run)| {
             let (bill, effort) = (&run.bill, &run.effort);
             let monthly = |amount: f64| rounded(per_month(amount, backtest.days));
-            let made = |changes: f64| kind.map(|_| rounded(changes));
+            let made = |changes: usize| kind.map(|_| rounded(changes as f64 / backtest.days as f64));
             PolicyRow {
-                policy: kind.map_or("foresight", |kind| kind.name()),
+                policy: kind.map_or_else(|| "foresight".to_owned(), Kind::name),
                 commitment: rounded(bill.commitment),
                 unused: rounded(bill.unused),
                 avoidable_unused: rounded(bill.unused - best.unused),
@@ -237,14 +239,11 @@ fn policies(backtest: &Backtest) -> Vec<PolicyRow> {
                 regret: rounded((bill.cost - best.cost) / bill.commitment.max(1e-9)),
                 weight_changes_per_day: made(effort.weights),
                 limit_changes_per_day: made(effort.limits),
+                patches_per_day: made(effort.patches),
+                moves_per_day: made(effort.moves),
             }
         })
         .collect()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "days of some months")]
-fn per_month(amount: f64, days: usize) -> f64 {
-    amount / (days.max(1) as f64 * HOURS_A_DAY) * MONTH
 }
 
 fn thresholds(backtest: &Backtest) -> ThresholdsRow {

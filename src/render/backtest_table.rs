@@ -31,12 +31,22 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
     out += "\n";
     out += &paragraph(
         "Unused commitment and spill that foresight would have avoided (negative: it accepts more), and cost beyond foresight's: % of \
-         the commitment. $/month: commitment, on demand and Spot; saved: against leaving the cluster alone. Changes of weights and limits: \
-         a day.",
+         the commitment. $/month: commitment, on demand and Spot; saved: against leaving the cluster alone. Patches, and Spot nodes moved \
+         over: a day.",
         0,
         width,
     );
     out += "\n";
+    if !document.consents.is_empty() {
+        let _ = writeln!(
+            out,
+            "{HEADING}further consents{HEADING:#}, against what is configured"
+        );
+        for row in &document.consents {
+            out += &paragraph(&format!("with {}: {}", row.further(), row.worth()), 2, width);
+        }
+        out += "\n";
+    }
     let _ = writeln!(out, "{HEADING}thresholds{HEADING:#}");
     let verdict = paragraph(&verdict_in_words(&document.thresholds), 2, width);
     // A text is laid out first and coloured then: colours that it brings along are not let through.
@@ -56,34 +66,36 @@ fn policies(document: &Document, width: Option<usize>) -> String {
     let changes = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.1}"));
     let rows = document.policies.iter().map(|row| {
         vec![
-            title(row.policy).to_owned(),
+            title(&row.policy),
             part(row.avoidable_unused),
             part(row.avoidable_spill),
             format!("${:.0}", row.total_per_month),
             format!("${:.0}", row.saved_per_month),
             percent(Some(row.regret)),
-            changes(row.weight_changes_per_day),
-            changes(row.limit_changes_per_day),
+            changes(row.patches_per_day),
+            changes(row.moves_per_day),
         ]
     });
     table(
         &[
-            "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">weights", ">limits",
+            "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">patches", ">moves",
         ],
         &rows.collect::<Vec<_>>(),
         width,
     )
 }
 
-fn title(policy: &str) -> &str {
-    match policy {
+fn title(policy: &str) -> String {
+    let known = match policy {
         "leave-alone" => "leave alone (Spot first)",
         "naive" => "naive: flip at 100 % of the report",
         "live" => "one threshold on live nodes, 95 %",
         "static" => "static weight and limit",
-        "brimful-weights" => "Brimful, weights",
-        "brimful-limits" => "Brimful, limits",
         other => other,
+    };
+    match known.strip_prefix("brimful-") {
+        Some(consents) => format!("Brimful: {}", consents.replace('-', ", ")),
+        None => known.to_owned(),
     }
 }
 

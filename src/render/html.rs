@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use self::course::{Course, Sums, courses};
 use self::outlook::{Outlook, outlooks};
 use super::clean;
+use super::consents::ConsentsRow;
 use super::headline::{Headline, unused, whole};
 use super::history::{Row, in_words};
 use super::json::{Change, PlanDocument, PlanNow, PoolReport};
@@ -51,6 +52,7 @@ struct Page {
     plans_undrawn: usize,
     pools: Vec<PoolRow>,
     past: Vec<PastRow>,
+    consents: Vec<ConsentRow>,
     ends: Vec<EndRow>,
     warnings: Vec<WarningRow>,
     codes: Vec<(&'static str, &'static str)>,
@@ -102,6 +104,13 @@ struct PastRow {
     reason: String,
 }
 
+/// What further consents would save.
+#[derive(Serialize)]
+struct ConsentRow {
+    names: String,
+    worth: String,
+}
+
 #[derive(Serialize)]
 struct EndRow {
     id: String,
@@ -120,7 +129,8 @@ struct WarningRow {
     example: Option<String>,
 }
 
-/// The page of a plan, complete and self-contained, with what was changed lately, the newest first.
+/// The page of a plan, complete and self-contained, with what was changed lately, the newest first, and what further
+/// consents would save.
 ///
 /// # Errors
 /// A chart or the page cannot be drawn, which is a defect.
@@ -129,8 +139,12 @@ pub(crate) fn render(
     analysis: &Analysis,
     proposal: &Proposal,
     past: &[Row],
+    consents: &[ConsentsRow],
 ) -> Result<String> {
-    let page = page(document, analysis, proposal, past)?;
+    let page = Page {
+        consents: consents.iter().map(consent_row).collect(),
+        ..page(document, analysis, proposal, past)?
+    };
     let mut templates = Environment::new();
     templates
         .add_template("page.html", include_str!("page.html"))
@@ -172,10 +186,18 @@ fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal, past:
         plans_undrawn,
         pools: pool_rows(document),
         past: past.iter().map(past_row).collect(),
+        consents: Vec::new(),
         ends: ends(document, analysis, proposal.now),
         warnings: document.warnings.iter().map(warning_row).collect(),
         codes: codes(&document.warnings),
     })
+}
+
+fn consent_row(row: &ConsentsRow) -> ConsentRow {
+    ConsentRow {
+        names: row.further(),
+        worth: row.worth(),
+    }
 }
 
 fn change_row(change: &Change, document: &PlanDocument) -> ChangeRow {

@@ -3,6 +3,7 @@
 pub(crate) mod backtest;
 pub(crate) mod backtest_table;
 pub(crate) mod clean;
+pub(crate) mod consents;
 pub(crate) mod doctor_table;
 pub(crate) mod explain;
 pub(crate) mod headline;

@@ -9,7 +9,6 @@ use plotters::prelude::{
 
 use brimful_simulation::backtest::Backtest;
 use brimful_simulation::backtest::history::History;
-use brimful_simulation::policies::Kind;
 use brimful_simulation::trace::STEPS_PER_HOUR;
 use brimful_types::{Error, Result};
 
@@ -135,8 +134,9 @@ fn curves(history: &History, backtest: &Backtest, others: &[f64], commitment: Ve
     let reported = history.hours[first..first + others.len()]
         .iter()
         .map(|hour| hour.demand);
-    let limits = backtest.played.iter().find(|played| played.kind == Kind::Limits);
-    let limits = limits.map_or(&[] as &[usize], |played| &played.run.on_demand);
+    let configured = backtest.verdict.tried[0].candidate.kind;
+    let brimful = backtest.played.iter().find(|played| played.kind == configured);
+    let brimful = brimful.map_or(&[] as &[usize], |played| &played.run.on_demand);
     let use_with = |on_demand: &[usize]| {
         let by_hour = on_demand.chunks(STEPS_PER_HOUR).zip(others);
         by_hour
@@ -152,7 +152,7 @@ fn curves(history: &History, backtest: &Backtest, others: &[f64], commitment: Ve
     vec![
         curve("as it was", GREY, 1, reported.collect()),
         curve("foresight", PURPLE, 1, use_with(&backtest.foresight.on_demand)),
-        curve("Brimful, limits", BLUE, 2, use_with(limits)),
+        curve("Brimful", BLUE, 2, use_with(brimful)),
         curve("commitment", ORANGE, 2, commitment),
     ]
 }

@@ -154,6 +154,8 @@ pub(crate) static BACKTEST: LazyLock<Validator> = LazyLock::new(|| {
         ("regret", number()),
         ("weightChangesPerDay", unknown_or(money())),
         ("limitChangesPerDay", unknown_or(money())),
+        ("patchesPerDay", unknown_or(money())),
+        ("movesPerDay", unknown_or(money())),
     ]);
     let choice = || {
         object(&[
@@ -200,6 +202,10 @@ pub(crate) static BACKTEST: LazyLock<Validator> = LazyLock::new(|| {
         ("model", model),
         ("trust", object(&[("applicationOrderError", unknown_or(money()))])),
         ("policies", list(policy)),
+        (
+            "consents",
+            list(object(&[("consents", list(text())), ("savedPerMonth", number())])),
+        ),
         ("thresholds", thresholds),
         ("assumptions", list(text())),
         ("warnings", warnings()),

@@ -2,14 +2,25 @@
 
 use super::billing::Bill;
 use super::cluster::Cluster;
-use super::figures::{Change, Effort, Figures};
 use super::node_pools::Pool;
-use super::oracle::{free_migration, oracle};
-use super::policies::{Kind, Reads, Scene};
+use super::policies::{Kind, Scene};
 use super::report::{History, Report, tariff};
-use super::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, Trace, cluster_name, time_of};
+use super::trace::{STEPS_PER_DAY, Trace, cluster_name, time_of};
 use brimful_policy::settings::Settings;
 use brimful_types::Result;
+
+/// What a policy changed, in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Changes of the committed pools' weights.
+    pub weights: usize,
+    /// Changes of how many nodes their limits allow.
+    pub limits: usize,
+    /// Patches, for whatever change.
+    pub patches: usize,
+    /// Spot nodes moved over.
+    pub moves: usize,
+}
 
 /// What became of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,19 +35,11 @@ pub struct Run {
     pub on_demand: Vec<usize>,
 }
 
-/// Runs a policy as it comes over the first `days` of the month.
-///
-/// # Errors
-/// The model could not carry a change out.
-pub fn run(trace: &Trace, kind: Kind, days: usize) -> Result<Run> {
-    run_configured(trace, kind, &Settings::default(), days)
-}
-
 /// Runs a policy with a configuration over the first `days` of the month.
 ///
 /// # Errors
-/// As [`run`].
-pub fn run_configured(trace: &Trace, kind: Kind, config: &Settings, days: usize) -> Result<Run> {
+/// The model could not carry a change out.
+pub fn run(trace: &Trace, kind: Kind, config: &Settings, days: usize) -> Result<Run> {
     let mut play = Play::new(trace, kind)?;
     let mut policy = kind.policy(trace.clusters.len(), config);
     for step in 0..trace.warm_up {
@@ -49,8 +52,7 @@ pub fn run_configured(trace: &Trace, kind: Kind, config: &Settings, days: usize)
         effort: Effort::default(),
         on_demand: Vec::new(),
     };
-    let mut desk = Desk::new(policy.reads(), config.clone());
-    let mut changes = Vec::new();
+    let mut desk = Desk::new(policy.reads_reports(), config.clone());
     for step in trace.warm_up..trace.warm_up + days * STEPS_PER_DAY {
         desk.receive(&play, step);
         for (index, cluster) in play
@@ -60,7 +62,8 @@ pub fn run_configured(trace: &Trace, kind: Kind, config: &Settings, days: usize)
             .filter(|_| trace.can_run[step])
         {
             cluster.refresh();
-            let before = cluster.pool(Pool::Committed).clone();
+            let before = cluster.pool(Pool::Committed);
+            let (terms, revision) = (before.terms, before.revision());
             let scene = Scene {
                 now: time_of(step),
                 report: desk.report.as_mut(),
@@ -68,35 +71,31 @@ pub fn run_configured(trace: &Trace, kind: Kind, config: &Settings, days: usize)
             };
             policy.act(scene, index, cluster)?;
             let after = cluster.pool(Pool::Committed);
-            let change = Change {
-                step,
-                cluster: index,
-                weight: (after.terms.weight - before.terms.weight).signum(),
-                limits: after.seen().limits != before.seen().limits,
-            };
-            changes.extend((change.weight != 0 || change.limits).then_some(change));
+            found.effort.weights += usize::from(after.terms.weight != terms.weight);
+            found.effort.limits += usize::from(after.terms.most != terms.most);
+            found.effort.patches += after.revision() - revision;
         }
         let bill = play.pass(step);
         found.bill.add(&bill);
         found.days[(step - trace.warm_up) / STEPS_PER_DAY].add(&bill);
         found.on_demand.push(play.on_demand());
     }
-    found.effort = Effort::of(&changes, trace.clusters.len(), trace.warm_up, days);
+    found.effort.moves = play.clusters.iter().map(Cluster::moved).sum();
     Ok(found)
 }
 
 /// The newest report that a policy has at hand.
 struct Desk {
-    reads: Reads,
+    reads_reports: bool,
     config: Settings,
     received: usize,
     report: Option<Report>,
 }
 
 impl Desk {
-    fn new(reads: Reads, config: Settings) -> Self {
+    fn new(reads_reports: bool, config: Settings) -> Self {
         Self {
-            reads,
+            reads_reports,
             config,
             received: 0,
             report: None,
@@ -107,14 +106,12 @@ impl Desk {
     fn receive(&mut self, play: &Play<'_>, step: usize) {
         let trace = play.trace;
         let arrived = trace.deliveries.partition_point(|delivery| delivery.step <= step);
-        let told = (self.reads == Reads::Truth).then(|| trace.others[step / STEPS_PER_HOUR]);
-        let moves = told.is_some() && step.is_multiple_of(STEPS_PER_HOUR);
-        if self.reads == Reads::Nothing || arrived == 0 || (arrived == self.received && !moves) {
+        if !self.reads_reports || arrived == self.received {
             return;
         }
         self.received = arrived;
         let delivery = trace.deliveries[arrived - 1];
-        self.report = Some(Report::new(trace, &play.history, delivery, &self.config, told));
+        self.report = Some(Report::new(trace, &play.history, delivery, &self.config));
     }
 }
 
@@ -152,37 +149,5 @@ impl<'a> Play<'a> {
 
     fn on_demand(&self) -> usize {
         self.clusters.iter().map(Cluster::on_demand).sum()
-    }
-}
-
-/// What all policies of a trace are measured against.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Yardstick {
-    /// The best sequence of the same actions.
-    pub oracle: Bill,
-    /// Nodes that move at will.
-    pub free: Bill,
-    /// Nothing done.
-    pub alone: Bill,
-}
-
-impl Yardstick {
-    /// Measures a trace over the first `days` of the month.
-    ///
-    /// # Errors
-    /// As [`run`].
-    pub fn new(trace: &Trace, days: usize) -> Result<Self> {
-        let steps = days * STEPS_PER_DAY;
-        Ok(Self {
-            oracle: oracle(trace, steps),
-            free: free_migration(trace, steps),
-            alone: run(trace, Kind::LeaveAlone, days)?.bill,
-        })
-    }
-
-    /// Measures a run.
-    #[must_use]
-    pub fn measure(&self, run: &Run) -> Figures {
-        Figures::of(&run.bill, run.effort, &self.oracle, &self.free, &self.alone)
     }
 }

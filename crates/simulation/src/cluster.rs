@@ -2,11 +2,12 @@
 //!
 //! The rules are those that `docs/karpenter-behaviour.md` measured; how fast nodes move is a parameter.
 
-use brimful_karpenter::{Node, NodeCapacity, NodePool};
+use brimful_karpenter::nodepool::ExpireAfter;
+use brimful_karpenter::{Node, NodeCapacity, NodeClaim, NodePool, Pod, Pods};
 use brimful_types::Result;
 use brimful_types::hour::rfc3339;
 use chrono::Duration;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::node_pools::{INSTANCE_TYPE, NODE_MEMORY, NODE_VCPU, Pool, Stored};
 use super::trace::{Workload, time_of};
@@ -40,23 +41,19 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// The losses of a step for so many nodes.
+    /// The losses of a step for so many nodes, of which `open` on demand are not protected from consolidation. When the
+    /// workload shrinks, those go first: the dearest (Karpenter from 1.14 on, `disruption/consolidation.go`); those that
+    /// are protected go last.
     #[must_use]
-    pub fn of(work: &Workload, step: usize, on_demand: usize, spot: usize) -> Self {
+    pub fn of(work: &Workload, step: usize, on_demand: usize, open: usize, spot: usize) -> Self {
         let below = |ends: &Vec<usize>, count: usize| ends.partition_point(|slot| *slot < count);
         let on_demand_ended = below(&work.on_demand_ends[step], on_demand);
         let spot_ended = below(&work.spot_ends[step], spot);
         let (on_demand, spot) = (on_demand - on_demand_ended, spot - spot_ended);
         let needed = work.nodes[step];
         let excess = (on_demand + spot).saturating_sub(needed);
-        let weight = on_demand as f64 * work.dearest_first;
-        let share = if excess == 0 {
-            0.0
-        } else {
-            weight / (weight + spot as f64)
-        };
-        let wanted = (excess as f64 * share + work.rounding[step]) as usize;
-        let on_demand_spare = wanted.clamp(excess.saturating_sub(spot), excess.min(on_demand));
+        let first = excess.min(open).min(on_demand);
+        let on_demand_spare = first.max(excess.saturating_sub(spot));
         Self {
             on_demand_ended,
             spot_ended,
@@ -84,7 +81,10 @@ pub struct Cluster {
     /// The same nodes as objects, pool after pool.
     nodes: Vec<Node>,
     template: Node,
+    /// What runs on a node.
+    pod: Pod,
     launched: usize,
+    moved: usize,
 }
 
 impl Cluster {
@@ -118,7 +118,9 @@ impl Cluster {
             counts: [0; 3],
             nodes: Vec::new(),
             template,
+            pod: pod()?,
             launched: 0,
+            moved: 0,
         };
         for _ in 0..nodes {
             cluster.launch(Pool::Spot, 0);
@@ -156,6 +158,58 @@ impl Cluster {
         self.pools.iter().map(|pool| pool.seen().clone()).collect()
     }
 
+    /// All `NodeClaims`: one a node, of its name.
+    #[must_use]
+    pub fn node_claims(&self) -> Vec<NodeClaim> {
+        let claim = |node: &Node| NodeClaim {
+            name: node.name.clone(),
+            uid: None,
+            resource_version: None,
+            node_pool: node.node_pool.clone(),
+            node_name: Some(node.name.clone()),
+            instance_type: node.instance_type.clone(),
+            machine: None,
+            drifted: false,
+            launched: true,
+            registered: true,
+            deleting: false,
+            created: node.created,
+            expire_after: ExpireAfter::Never,
+            held_by: None,
+        };
+        self.nodes.iter().map(claim).collect()
+    }
+
+    /// What runs: a pod on each node.
+    #[must_use]
+    pub fn pods(&self) -> Pods {
+        let on = |node: &Node| {
+            let mut pod = self.pod.clone();
+            pod.name.clone_from(&node.name);
+            pod.node = Some(node.name.clone());
+            pod.created = node.created;
+            pod
+        };
+        Pods {
+            pods: self.nodes.iter().map(on).collect(),
+            budgets: Vec::new(),
+        }
+    }
+
+    /// Nodes whose claims were deleted so far.
+    #[must_use]
+    pub fn moved(&self) -> usize {
+        self.moved
+    }
+
+    /// Deletes a claim: its node leaves, and what ran there is launched anew.
+    pub fn delete_claim(&mut self, name: &str) {
+        if let Some(place) = self.nodes.iter().position(|node| node.name == name) {
+            self.remove(place);
+            self.moved += 1;
+        }
+    }
+
     /// Patches the pool of that name.
     ///
     /// # Errors
@@ -168,7 +222,14 @@ impl Cluster {
     /// One step: nodes end, the workload moves, what is missing is launched, and consolidation does its part.
     pub fn step(&mut self, work: &Workload, step: usize, has_spot: bool) {
         let (on_demand, spot) = (self.on_demand(), self.count(Pool::Spot));
-        let losses = Losses::of(work, step, on_demand, spot);
+        let now = time_of(step);
+        let is_protected = self.pool(Pool::Committed).is_protected(now);
+        let open = if is_protected {
+            self.count(Pool::Overflow)
+        } else {
+            on_demand
+        };
+        let losses = Losses::of(work, step, on_demand, open, spot);
         for slot in work.spot_ends[step][..losses.spot_ended].iter().rev() {
             self.remove(on_demand + slot);
         }
@@ -176,15 +237,19 @@ impl Cluster {
             self.remove(*slot);
         }
         for turn in 0..losses.on_demand_spare {
-            let left = self.on_demand();
-            self.remove(some(step, turn, left));
+            let kept = self.count(Pool::Committed) * usize::from(is_protected);
+            let (first, open) = match self.on_demand() - kept {
+                0 => (0, kept),
+                open => (kept, open),
+            };
+            self.remove(first + some(step, turn, open));
         }
         for turn in 0..losses.spot_spare {
             let (before, left) = (self.on_demand(), self.count(Pool::Spot));
             self.remove(before + some(step, turn, left));
         }
         for _ in 0..pace(self.on_demand()) {
-            let Some(pool) = self.candidate(has_spot) else {
+            let Some(pool) = self.candidate(is_protected, has_spot) else {
                 break;
             };
             let first = self.first_of(pool);
@@ -199,10 +264,10 @@ impl Cluster {
 
     /// The on-demand pool of which consolidation would replace a node by Spot: the replacement comes from where new
     /// nodes come from, once the node's own capacity is free.
-    fn candidate(&self, has_spot: bool) -> Option<Pool> {
+    fn candidate(&self, is_protected: bool, has_spot: bool) -> Option<Pool> {
         [Pool::Overflow, Pool::Committed].into_iter().find(|pool| {
             let mut counts = self.counts;
-            if counts[*pool as usize] == 0 || self.pools[*pool as usize].terms.protected {
+            if counts[*pool as usize] == 0 || *pool == Pool::Committed && is_protected {
                 return false;
             }
             counts[*pool as usize] -= 1;
@@ -273,6 +338,17 @@ impl Cluster {
             self.pool(Pool::Committed).terms.most
         )
     }
+}
+
+/// A pod that fills a node, but for what Kubernetes itself takes.
+fn pod() -> Result<Pod> {
+    Pod::from_json(&json!({
+        "metadata": {
+            "name": "", "creationTimestamp": rfc3339(time_of(0)),
+            "ownerReferences": [{ "kind": "ReplicaSet", "controller": true }],
+        },
+        "spec": { "containers": [{ "resources": { "requests": { "cpu": "3500m" } } }] },
+    }))
 }
 
 /// One of so many, now this and now that.

@@ -17,7 +17,6 @@ pub mod billing;
 pub mod closed_loop;
 pub mod cluster;
 pub mod dice;
-pub mod figures;
 pub mod node_pools;
 pub mod oracle;
 pub mod parallel;

@@ -1,5 +1,6 @@
 //! The cluster's three `NodePools` as the API server would hold them.
 
+use chrono::{DateTime, Datelike, Duration, TimeZone, Utc};
 use serde_json::{Value, json};
 
 use brimful_karpenter::NodePool;
@@ -61,7 +62,7 @@ pub const HIGH: i32 = 20;
 pub struct Object {
     /// What the API server holds.
     pub held: Value,
-    revision: u64,
+    revision: usize,
     /// What the program reads; its `resources` are no part of the object and follow the nodes.
     pub seen: NodePool,
 }
@@ -101,6 +102,46 @@ impl Object {
             .map(|(name, amount)| (name.to_owned(), amount));
         self.seen.resources = named.collect();
     }
+
+    /// How many of so many nodes may be disrupted at once for that reason.
+    #[must_use]
+    pub fn allows(&self, reason: &str, nodes: usize, now: DateTime<Utc>) -> usize {
+        let default = [json!({ "nodes": "10%" })];
+        let written = self.held["spec"]["disruption"]["budgets"].as_array();
+        let entries = written.map_or(default.as_slice(), Vec::as_slice);
+        let concerns = |entry: &&Value| {
+            let reasons = entry["reasons"].as_array();
+            reasons.is_none_or(|reasons| reasons.iter().any(|one| one == reason)) && is_active(entry, now)
+        };
+        let most = |entry: &Value| {
+            let text = entry["nodes"].as_str().unwrap_or("10%");
+            match text.strip_suffix('%') {
+                Some(percent) => (percent.parse::<usize>().unwrap_or(0) * nodes).div_ceil(100),
+                None => text.parse().unwrap_or(0),
+            }
+        };
+        entries.iter().filter(concerns).map(most).min().unwrap_or(nodes)
+    }
+}
+
+/// Whether a budget's schedule was last due less than its duration ago. Of cron only what is met here: every midnight,
+/// or once a year.
+fn is_active(entry: &Value, now: DateTime<Utc>) -> bool {
+    let Some(schedule) = entry["schedule"].as_str() else {
+        return true;
+    };
+    let hours = entry["duration"].as_str().and_then(|text| text.strip_suffix('h'));
+    let length = Duration::hours(hours.and_then(|hours| hours.parse().ok()).unwrap_or(0));
+    let field: Vec<Option<u32>> = schedule.split(' ').map(|word| word.parse().ok()).collect();
+    let due = |year, month, day| {
+        let time = Utc.with_ymd_and_hms(year, month, day, field[1].unwrap_or(0), field[0].unwrap_or(0), 0);
+        time.single().filter(|time| *time <= now)
+    };
+    let last = match (field[2], field[3]) {
+        (Some(day), Some(month)) => (0..9).find_map(|back| due(now.year() - back, month, day)),
+        _ => due(now.year(), now.month(), now.day()),
+    };
+    last.is_some_and(|last| now - last < length)
 }
 
 /// One pool, as the API server and as the program sees it.
@@ -118,8 +159,6 @@ pub struct Terms {
     pub weight: i32,
     /// The most nodes that the limits allow.
     pub most: usize,
-    /// True when consolidation leaves its nodes alone.
-    pub protected: bool,
 }
 
 impl Terms {
@@ -130,7 +169,6 @@ impl Terms {
         Self {
             weight: pool.effective_weight(),
             most,
-            protected: pool.protected_from_consolidation(),
         }
     }
 }
@@ -181,6 +219,12 @@ impl Stored {
         &self.object.seen
     }
 
+    /// It grows by one with every patch.
+    #[must_use]
+    pub fn revision(&self) -> usize {
+        self.object.revision
+    }
+
     /// A merge patch (RFC 7386), as the API server carries it out.
     ///
     /// # Errors
@@ -189,6 +233,13 @@ impl Stored {
         self.object.patch(patch)?;
         self.terms = Terms::of(&self.object.seen);
         Ok(())
+    }
+
+    /// True while consolidation leaves its nodes alone.
+    #[must_use]
+    pub fn is_protected(&self, now: DateTime<Utc>) -> bool {
+        self.object.held["spec"]["disruption"]["consolidationPolicy"] == "WhenEmpty"
+            || self.object.allows("Underutilized", 1, now) == 0
     }
 
     /// Tells in the status how many nodes the pool has.

@@ -11,14 +11,17 @@ struct Plan {
     value: Vec<Vec<f64>>,
 }
 
-/// The counts of on-demand nodes that a step can end with.
+/// The counts of on-demand nodes that a step can end with, protected from consolidation or not.
 fn reachable(work: &Workload, step: usize, on_demand: usize, has_spot: bool) -> (usize, usize) {
-    let losses = Losses::of(work, step, on_demand, work.nodes[step - 1] - on_demand);
-    let left = losses.on_demand_left(on_demand);
+    let spot = work.nodes[step - 1] - on_demand;
+    let losses = |open, spot| Losses::of(work, step, on_demand, open, spot);
+    // One node may move over before a step, as many as a run of the program moves.
+    let (open, kept) = (losses(on_demand, spot), losses(0, spot.saturating_sub(1)));
+    let (least, most) = (open.on_demand_left(on_demand), kept.on_demand_left(on_demand));
     if !has_spot {
-        return (left + losses.missing, left + losses.missing);
+        return (least + open.missing, most + kept.missing);
     }
-    (left - pace(left).min(left), left + losses.missing)
+    (least - pace(least).min(least), most + kept.missing)
 }
 
 impl Plan {

@@ -4,14 +4,13 @@ use super::cluster::Cluster;
 use super::node_pools::{HIGH, LOW, NODE_VCPU, Pool};
 use super::report::Report;
 use super::trace::{Prices, STEPS_PER_HOUR, Trace};
-use brimful_policy::settings::{Settings, Share};
+use brimful_policy::settings::{Grip, Grips, Settings, TopUpConfig};
 use brimful_savings_plans::ledger::UsageClass;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::utilization::GroupHour;
 use brimful_types::Result;
 use brimful_types::hour::Hour;
-use brimful_types::span::Span;
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 mod brimful;
@@ -47,22 +46,102 @@ pub trait Policy {
         Ok(())
     }
 
-    /// What it reads.
-    fn reads(&self) -> Reads {
-        Reads::Reports
+    /// True if it acts on reports, and not on anything else.
+    fn reads_reports(&self) -> bool {
+        true
     }
 }
 
-/// What a policy knows of the plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
-    /// Nothing.
-    Nothing,
-    /// The reports.
-    Reports,
-    /// Reports in which others' use is always what it is now: no forecast can err.
-    Truth,
+/// What a user consents to beside weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Consents {
+    /// That protection from consolidation is switched.
+    pub disruption: bool,
+    /// That limits are set.
+    pub limits: bool,
+    /// That Spot nodes move over.
+    pub top_up: bool,
 }
+
+impl Consents {
+    /// Weights only.
+    pub const NONE: Self = Self {
+        disruption: false,
+        limits: false,
+        top_up: false,
+    };
+    /// Everything.
+    pub const ALL: Self = Self {
+        disruption: true,
+        limits: true,
+        top_up: true,
+    };
+
+    /// Each with one consent more, and with all.
+    #[must_use]
+    pub fn further(self) -> Vec<Self> {
+        let each = [
+            Self {
+                disruption: true,
+                ..self
+            },
+            Self { limits: true, ..self },
+            Self { top_up: true, ..self },
+            Self::ALL,
+        ];
+        let mut further: Vec<Self> = each.into_iter().filter(|one| *one != self).collect();
+        further.dedup();
+        further
+    }
+
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let grips = settings.chosen_grips();
+        Self {
+            disruption: grips.allow(Grip::Disruption),
+            limits: grips.allow(Grip::Limits),
+            top_up: settings.top_up.is_on(),
+        }
+    }
+
+    /// As the configuration calls them: `weight, disruption, topUp`.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let named = [
+            (true, "weight"),
+            (self.disruption, "disruption"),
+            (self.limits, "limits"),
+            (self.top_up, "topUp"),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(is_given, name)| is_given.then_some(name))
+            .collect()
+    }
+
+    /// The configuration that gives them.
+    fn configure(self, settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
+        let mut names = self.names();
+        names.retain(|name| *name != "topUp");
+        settings.grips = Grips::parse(&names.join(",")).unwrap_or_default();
+        settings.limits.manage = false;
+        let configured = settings.top_up.nodes_per_hour;
+        settings.top_up = TopUpConfig {
+            nodes_per_hour: match (self.top_up, configured) {
+                (false, _) => 0,
+                (true, 0) => NODES_PER_HOUR,
+                (true, configured) => configured,
+            },
+            from: Vec::new(),
+        };
+        settings
+    }
+}
+
+/// Spot nodes that move over in an hour where the configuration does not say.
+const NODES_PER_HOUR: u32 = 6;
 
 /// The policies to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,78 +154,51 @@ pub enum Kind {
     Live,
     /// Weight above Spot, and limits of what was free on average before the month.
     Static,
-    /// Brimful on a pool that is protected from consolidation.
-    WeightOnly,
-    /// Brimful with `limits.manage` on an unprotected pool.
-    Limits,
-    /// Diagnosis: weight-only, told what others use now.
-    WeightsTold,
-    /// Diagnosis: limits, told what others use now.
-    LimitsTold,
-    /// Diagnosis: limits, told, and no dwell time.
-    LimitsToldNimble,
-    /// Diagnosis: limits, told, no dwell time, and a band of one node.
-    LimitsToldNarrow,
-    /// Diagnosis: limits without a dwell time.
-    LimitsNimble,
-    /// Diagnosis: limits and a band of one node.
-    LimitsNarrow,
-    /// Diagnosis: limits, and an equal `share` for each cluster.
-    LimitsEqualShare,
+    /// Brimful, with what its user consents to. The user of one that may neither switch protection nor set limits has
+    /// protected the pool from consolidation.
+    Brimful(Consents),
 }
 
 impl Kind {
-    /// Those that tell where Brimful's regret comes from.
-    pub const DIAGNOSES: [Self; 7] = [
-        Self::WeightsTold,
-        Self::LimitsTold,
-        Self::LimitsToldNimble,
-        Self::LimitsToldNarrow,
-        Self::LimitsNimble,
-        Self::LimitsNarrow,
-        Self::LimitsEqualShare,
-    ];
+    /// Brimful that may change weights only.
+    pub const WEIGHTS: Self = Self::Brimful(Consents::NONE);
 
-    /// Those to compare.
-    pub const ALL: [Self; 6] = [
-        Self::LeaveAlone,
-        Self::Naive,
-        Self::Live,
-        Self::Static,
-        Self::WeightOnly,
-        Self::Limits,
-    ];
-
-    /// Its name on the command line.
+    /// Those to compare: simple rules, and Brimful with weights only, as configured, and with each further consent.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn compared(settings: &Settings) -> Vec<Self> {
+        let configured = Consents::of(settings);
+        let mut kinds = vec![
+            Self::LeaveAlone,
+            Self::Naive,
+            Self::Live,
+            Self::Static,
+            Self::WEIGHTS,
+        ];
+        for consents in [configured].into_iter().chain(configured.further()) {
+            let kind = Self::Brimful(consents);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
+
+    /// Its name for programs.
+    #[must_use]
+    pub fn name(self) -> String {
         match self {
-            Self::LeaveAlone => "leave-alone",
-            Self::Naive => "naive",
-            Self::Live => "live",
-            Self::Static => "static",
-            Self::WeightOnly => "brimful-weights",
-            Self::Limits => "brimful-limits",
-            Self::WeightsTold => "weights-told",
-            Self::LimitsTold => "limits-told",
-            Self::LimitsToldNimble => "limits-told-no-dwell",
-            Self::LimitsToldNarrow => "limits-told-no-dwell-narrow",
-            Self::LimitsNimble => "limits-no-dwell",
-            Self::LimitsNarrow => "limits-narrow",
-            Self::LimitsEqualShare => "limits-equal-share",
+            Self::LeaveAlone => "leave-alone".to_owned(),
+            Self::Naive => "naive".to_owned(),
+            Self::Live => "live".to_owned(),
+            Self::Static => "static".to_owned(),
+            Self::Brimful(consents) => format!("brimful-{}", consents.names().join("-")),
         }
     }
 
-    /// True if the committed pool is protected from consolidation.
+    /// True if the committed pool is protected from consolidation by its user.
     #[must_use]
     pub fn protects(self) -> bool {
-        matches!(self, Self::WeightOnly | Self::WeightsTold)
-    }
-
-    /// True for the real policy code.
-    #[must_use]
-    pub fn is_brimful(self) -> bool {
-        !matches!(self, Self::LeaveAlone | Self::Naive | Self::Live | Self::Static)
+        matches!(self, Self::Brimful(given) if !given.disruption && !given.limits)
     }
 
     /// A policy that has not acted yet, for so many clusters; Brimful's own go by `config`.
@@ -157,40 +209,16 @@ impl Kind {
             Self::Naive => Box::new(Naive),
             Self::Live => Box::new(Live),
             Self::Static => Box::new(Static),
-            _ => Box::new(self.brimful(clusters, config.clone())),
+            Self::Brimful(consents) => Box::new(Brimful::new(clusters, &consents.configure(config))),
         }
-    }
-}
-
-impl Kind {
-    fn brimful(self, clusters: usize, mut config: Settings) -> Brimful {
-        let told = matches!(
-            self,
-            Self::WeightsTold | Self::LimitsTold | Self::LimitsToldNimble | Self::LimitsToldNarrow
-        );
-        let is_nimble = matches!(
-            self,
-            Self::LimitsNimble | Self::LimitsToldNimble | Self::LimitsToldNarrow
-        );
-        config.limits.manage = !self.protects();
-        if is_nimble {
-            config.policy.dwell = Span(Duration::zero());
-        }
-        if matches!(self, Self::LimitsNarrow | Self::LimitsToldNarrow) {
-            config.policy.thresholds.drain = 0.001; // less than a node, which then counts
-        }
-        if self == Self::LimitsEqualShare {
-            config.share = Some(Share(1.0 / clusters as f64));
-        }
-        Brimful::new(clusters, &config, told)
     }
 }
 
 struct LeaveAlone;
 
 impl Policy for LeaveAlone {
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn reads_reports(&self) -> bool {
+        false
     }
 }
 
@@ -264,7 +292,7 @@ impl Policy for Static {
         Ok(())
     }
 
-    fn reads(&self) -> Reads {
-        Reads::Nothing
+    fn reads_reports(&self) -> bool {
+        false
     }
 }

@@ -64,20 +64,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// What a delivery holds: the hours that decisions look back on. With `told`, others' use is that amount in every
-    /// hour ($/h at SP rates), as if the report knew what it is now.
+    /// What a delivery holds: the hours that decisions look back on.
     #[must_use]
-    pub fn new(
-        trace: &Trace,
-        history: &History,
-        delivery: Delivery,
-        config: &Settings,
-        told: Option<f64>,
-    ) -> Self {
+    pub fn new(trace: &Trace, history: &History, delivery: Delivery, config: &Settings) -> Self {
         let now = time_of(delivery.step);
         let lookback = config.lookback.0.num_hours() as usize;
         let arrival = delivery.step / STEPS_PER_HOUR;
-        let mut writer = Writer::new(trace, told);
+        let mut writer = Writer::new(trace);
         for hour in arrival.saturating_sub(lookback)..delivery.reaches {
             writer.hour(history, delivery, hour);
         }
@@ -217,7 +210,6 @@ struct Writer<'a> {
     trace: &'a Trace,
     plans: Vec<PlanLedger>,
     bought_by: i32,
-    told: Option<f64>,
     usage: BTreeMap<(Who, UsageClass), Vec<Row>>,
 }
 
@@ -234,14 +226,13 @@ pub fn dollars(amount: f64) -> Money {
 }
 
 impl<'a> Writer<'a> {
-    fn new(trace: &'a Trace, told: Option<f64>) -> Self {
+    fn new(trace: &'a Trace) -> Self {
         let terms = trace.plans.iter().enumerate();
         let plans = terms.map(|(index, term)| plan(index, None, term.from, term.to));
         Self {
             trace,
             plans: plans.collect(),
             bought_by: i32::MAX,
-            told,
             usage: BTreeMap::new(),
         }
     }
@@ -253,7 +244,7 @@ impl<'a> Writer<'a> {
         let here = 1.0 - late.lacking * (1.0 - age / late.hours).max(0.0);
         let restated = late.restated.filter(|(_, until)| age < *until);
         let late_part = restated.map_or(0.0, |(part, _)| part);
-        let others = self.told.unwrap_or(self.trace.others[hour] * (1.0 - late_part));
+        let others = self.trace.others[hour] * (1.0 - late_part);
         let prices = self.trace.prices;
         let rate = prices.savings_plan;
         let run = &history.0[hour];

@@ -62,11 +62,6 @@ pub struct Workload {
     pub on_demand_ends: Vec<Vec<usize>>,
     /// The same for Spot nodes.
     pub spot_ends: Vec<Vec<usize>>,
-    /// Which way a fraction of a node is rounded when the workload shrinks, in [0, 1), by step.
-    pub rounding: Vec<f64>,
-    /// How many times likelier an on-demand node goes than a Spot node when the workload shrinks. Karpenter from 1.14
-    /// on tries the dearest first (`disruption/consolidation.go`).
-    pub dearest_first: f64,
 }
 
 /// One delivery of the report.

@@ -119,6 +119,7 @@ impl Carried {
             stopped: stop.map(|stop| stopped(stop, &patched, self.unknown.as_deref())),
             proposal,
             analysis: run.analysis,
+            view: run.view,
             warnings,
             applied: self.applied,
             moved: None,

@@ -34,8 +34,11 @@ fn a_backtest_for_programs_says_the_same_and_its_picture_shows_the_plans() {
         "naive",
         "live",
         "static",
-        "brimful-weights",
-        "brimful-limits",
+        "brimful-weight",
+        "brimful-weight-disruption",
+        "brimful-weight-limits",
+        "brimful-weight-topUp",
+        "brimful-weight-disruption-limits-topUp",
         "foresight",
     ];
     assert_eq!(names, all);
@@ -47,14 +50,34 @@ fn a_backtest_for_programs_says_the_same_and_its_picture_shows_the_plans() {
         let days = document["replayed"]["days"].as_f64().expect("days");
         assert!((part / (days * 24.0) - month).abs() < 1e-3, "{row}");
     }
-    assert!(number(&policies[6], "regret").abs() < f64::EPSILON);
+    assert!(number(&policies[9], "regret").abs() < f64::EPSILON);
+    // What a further consent is worth is the difference to what is configured, which is the weight.
+    for further in document["consents"].as_array().expect("consents") {
+        let names: Vec<&str> = further["consents"]
+            .as_array()
+            .expect("names")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let policy = format!("brimful-{}", names.join("-"));
+        let row = policies
+            .iter()
+            .find(|row| row["policy"] == policy.as_str())
+            .expect("its row");
+        let worth = number(row, "savedPerMonth") - number(&policies[4], "savedPerMonth");
+        assert!(
+            (worth - number(further, "savedPerMonth")).abs() < 1e-3,
+            "{further}"
+        );
+    }
+    assert_eq!(document["consents"].as_array().map(Vec::len), Some(4));
     assert_eq!(document["trust"]["applicationOrderError"], 0.0);
     let svg = std::fs::read_to_string(&picture).expect("the picture");
     for label in [
         "<svg",
         "commitment",
         "foresight",
-        "Brimful, limits",
+        "\nBrimful\n",
         "as it was",
         "everybody else",
     ] {

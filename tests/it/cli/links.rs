@@ -149,7 +149,7 @@ fn the_readme_is_short_and_its_first_number_is_the_backtests() {
     };
     let sentence = format!(
         "save {} a month of the {}",
-        of("Brimful, weights"),
+        of("Brimful: weight  "),
         of("foresight")
     );
     assert!(readme.contains(&sentence), "{sentence}");

@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::history::History;
 use self::thresholds::{Verdict, candidates, verdict};
-use crate::closed_loop::{Run, run_configured};
+use crate::closed_loop::{Run, run};
 use crate::oracle;
 use crate::parallel::in_parallel;
-use crate::policies::Kind;
+use crate::policies::{Consents, Kind};
 use crate::trace::{STEPS_PER_DAY, Trace};
 use brimful_policy::settings::Settings;
 use brimful_types::{Error, Result};
@@ -54,10 +54,14 @@ pub struct Backtest {
     pub days: usize,
     /// What they met.
     pub trace: Trace,
-    /// Policies as [`Kind::ALL`] lists them.
+    /// Policies as [`Kind::compared`] lists them.
     pub played: Vec<Played>,
     /// The best sequence of the same actions.
     pub foresight: Run,
+    /// What is consented to by the configuration.
+    pub given: Consents,
+    /// Brimful with further consents.
+    pub worths: Vec<Worth>,
     /// Brimful with other thresholds.
     pub verdict: Verdict,
 }
@@ -67,6 +71,35 @@ pub struct Backtest {
 struct Job<'a> {
     kind: Kind,
     config: &'a Settings,
+}
+
+/// A history laid out for policies to act in.
+#[derive(Debug)]
+struct Stage {
+    warm_up_days: usize,
+    days: usize,
+    trace: Trace,
+}
+
+impl Stage {
+    fn new(history: &History) -> Result<Self> {
+        let whole = history.hours.len() / 24;
+        if whole < LEAST_DAYS {
+            let what = format!(
+                "the report holds {whole} whole days of complete hours: a backtest needs {LEAST_DAYS}, better 30"
+            );
+            return Err(
+                Error::report(what).hint("look further back with --since, or wait for more of the report")
+            );
+        }
+        let warm_up_days = ((whole as f64 * WARM_UP_PART) as usize).clamp(1, MOST_WARM_UP);
+        let days = whole - warm_up_days;
+        Ok(Self {
+            trace: trace::trace(history, warm_up_days, days),
+            warm_up_days,
+            days,
+        })
+    }
 }
 
 impl Backtest {
@@ -80,29 +113,20 @@ impl Backtest {
         threads: usize,
         done: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Self> {
-        let whole = history.hours.len() / 24;
-        if whole < LEAST_DAYS {
-            let what = format!(
-                "the report holds {whole} whole days of complete hours: a backtest needs {LEAST_DAYS}, better 30"
-            );
-            return Err(
-                Error::report(what).hint("look further back with --since, or wait for more of the report")
-            );
-        }
-        let warm_up_days = ((whole as f64 * WARM_UP_PART) as usize).clamp(1, MOST_WARM_UP);
-        let days = whole - warm_up_days;
-        let trace = trace::trace(history, warm_up_days, days);
+        let stage = Stage::new(history)?;
+        let given = Consents::of(config);
         let candidates = candidates(config);
-        let policies = Kind::ALL.into_iter().map(|kind| Job { kind, config });
+        let kinds = Kind::compared(config);
+        let policies = kinds.iter().map(|kind| Job { kind: *kind, config });
         // The first candidate is the configuration itself, which one of the policies plays.
         let thresholds = candidates.iter().skip(1).map(|candidate| Job {
             kind: candidate.kind,
             config: &candidate.config,
         });
         let jobs: Vec<Job<'_>> = policies.chain(thresholds).collect();
-        let mut runs = play(&trace, days, &jobs, threads, done)?;
-        let tried = runs.split_off(Kind::ALL.len());
-        let played: Vec<Played> = Kind::ALL
+        let mut runs = play(&stage, &jobs, threads, done)?;
+        let tried = runs.split_off(kinds.len());
+        let played: Vec<Played> = kinds
             .into_iter()
             .zip(runs)
             .map(|(kind, run)| Played { kind, run })
@@ -111,14 +135,69 @@ impl Backtest {
         let of_candidates = configured.map(|played| &played.run).chain(&tried);
         let verdict = verdict(candidates.iter().cloned().zip(of_candidates).collect());
         Ok(Self {
-            warm_up_days,
-            days,
-            foresight: foresight(&trace, days),
+            warm_up_days: stage.warm_up_days,
+            days: stage.days,
+            foresight: foresight(&stage.trace, stage.days),
+            worths: worths(&played, given),
+            given,
             verdict,
-            trace,
+            trace: stage.trace,
             played,
         })
     }
+}
+
+/// What further consents would have saved, against those that are given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Worth {
+    /// With one consent more, or with all.
+    pub consents: Consents,
+    /// $ over the replayed days; negative where it would have cost more.
+    pub saved: f64,
+}
+
+/// Tells it, without the rest of a backtest; the days are those that were replayed.
+///
+/// # Errors
+/// As [`Backtest::run`].
+pub fn worth_of_consents(
+    history: &History,
+    config: &Settings,
+    threads: usize,
+) -> Result<(usize, Vec<Worth>)> {
+    let stage = Stage::new(history)?;
+    let given = Consents::of(config);
+    let kinds: Vec<Kind> = [given]
+        .into_iter()
+        .chain(given.further())
+        .map(Kind::Brimful)
+        .collect();
+    let jobs: Vec<Job<'_>> = kinds.iter().map(|kind| Job { kind: *kind, config }).collect();
+    let runs = play(&stage, &jobs, threads, &|_, _| ())?;
+    let played: Vec<Played> = kinds
+        .into_iter()
+        .zip(runs)
+        .map(|(kind, run)| Played { kind, run })
+        .collect();
+    Ok((stage.days, worths(&played, given)))
+}
+
+fn worths(played: &[Played], given: Consents) -> Vec<Worth> {
+    let cost = |consents: Consents| {
+        let of = played
+            .iter()
+            .find(|played| played.kind == Kind::Brimful(consents));
+        of.map(|played| played.run.bill.cost)
+    };
+    let further = given.further().into_iter();
+    further
+        .filter_map(|consents| {
+            Some(Worth {
+                consents,
+                saved: cost(given)? - cost(consents)?,
+            })
+        })
+        .collect()
 }
 
 fn foresight(trace: &Trace, days: usize) -> Run {
@@ -132,15 +211,14 @@ fn foresight(trace: &Trace, days: usize) -> Run {
 
 /// Carries all jobs out; the results are in their order, whatever the number of threads.
 fn play(
-    trace: &Trace,
-    days: usize,
+    stage: &Stage,
     jobs: &[Job<'_>],
     threads: usize,
     done: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Vec<Run>> {
     let over = AtomicU64::new(0);
     let runs = in_parallel(jobs, threads, |job| {
-        let run = run_configured(trace, job.kind, &acting(job.config), days);
+        let run = run(&stage.trace, job.kind, &acting(job.config), stage.days);
         done(over.fetch_add(1, Ordering::Relaxed) + 1, jobs.len() as u64);
         run
     });
@@ -153,6 +231,7 @@ fn acting(settings: &Settings) -> Settings {
         policy: settings.policy.clone(),
         maturity: settings.maturity,
         lookback: settings.lookback,
+        top_up: settings.top_up.clone(),
         ..Settings::default()
     }
 }

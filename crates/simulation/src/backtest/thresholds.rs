@@ -4,8 +4,8 @@ use chrono::Duration;
 
 use crate::billing::Bill;
 use crate::closed_loop::Run;
-use crate::policies::Kind;
-use brimful_policy::settings::{Grip, PolicyConfig, Settings, Thresholds};
+use crate::policies::{Consents, Kind};
+use brimful_policy::settings::{PolicyConfig, Settings, Thresholds};
 use brimful_types::span::Span;
 
 /// Days of a week; a last one of fewer than half of them tells nothing.
@@ -17,7 +17,7 @@ const EQUAL: f64 = 0.0025;
 /// Thresholds to try.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// How Brimful acts: with limits where the configuration manages them.
+    /// Brimful, by what the configuration consents to.
     pub kind: Kind,
     /// The configuration, with these thresholds.
     pub config: Settings,
@@ -40,11 +40,7 @@ impl Candidate {
 /// The configured thresholds first, then their neighbours.
 #[must_use]
 pub fn candidates(config: &Settings) -> Vec<Candidate> {
-    let kind = if config.chosen_grips().allow(Grip::Limits) {
-        Kind::Limits
-    } else {
-        Kind::WeightOnly
-    };
+    let kind = Kind::Brimful(Consents::of(config));
     let with = |change: &dyn Fn(&mut PolicyConfig)| {
         let mut config = config.clone();
         change(&mut config.policy);
@@ -58,8 +54,8 @@ pub fn candidates(config: &Settings) -> Vec<Candidate> {
     };
     let drains = |factor: f64| with(&move |policy| policy.thresholds.drain *= factor);
     let ahead = |hours: i64| with(&move |policy| policy.lookahead = Span(Duration::hours(hours)));
-    let mut candidates = vec![with(&|_| ()), scaled(2.0), scaled(4.0), drains(0.5), drains(2.0)];
-    let others = [4, 8, 16, 24].into_iter().map(Duration::hours);
+    let mut candidates = vec![with(&|_| ()), scaled(2.0), drains(0.5), drains(2.0)];
+    let others = [8, 24].into_iter().map(Duration::hours);
     candidates.extend(
         others
             .filter(|hours| *hours != config.policy.lookahead.0)

@@ -28,7 +28,6 @@ pub fn trace(history: &History, warm_up_days: usize, days: usize) -> Trace {
         let mut dice = Dice::new(SEED, stream);
         (0..steps).map(|_| dice.ends(slots, per_step)).collect()
     };
-    let mut rounding = Dice::new(SEED, 3);
     Trace {
         steps,
         warm_up: warm_up_days * STEPS_PER_DAY,
@@ -43,8 +42,6 @@ pub fn trace(history: &History, warm_up_days: usize, days: usize) -> Trace {
         clusters: vec![Workload {
             on_demand_ends: ends(1),
             spot_ends: ends(2),
-            rounding: (0..steps).map(|_| rounding.unit()).collect(),
-            dearest_first: 1.0,
             nodes,
         }],
         deliveries: (1..=hours / DELIVERED_EVERY)

@@ -1,6 +1,6 @@
 //! Brimful itself: what `apply` does in one run, with the clock, the report and the cluster handed in.
 
-use super::{Policy, Reads, Scene};
+use super::{Policy, Scene};
 use crate::cluster::Cluster;
 use crate::trace::cluster_name;
 use brimful_policy::patch::patch;
@@ -8,6 +8,7 @@ use brimful_policy::peers::{Note, Peers, Reader, file_name};
 use brimful_policy::plan::{Inputs, propose_on};
 use brimful_policy::settings::Settings;
 use brimful_policy::state::State;
+use brimful_policy::top_up::TopUp;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::utilization::stale;
 use brimful_types::Result;
@@ -18,13 +19,12 @@ use brimful_types::Result;
 pub struct Brimful {
     clusters: Vec<(Settings, State)>,
     notes: Vec<Note>,
-    told: bool,
 }
 
 impl Brimful {
-    /// For so many clusters, that have not been steered yet; `told` what others use now, or not.
+    /// For so many clusters, that have not been steered yet.
     #[must_use]
-    pub fn new(clusters: usize, config: &Settings, told: bool) -> Self {
+    pub fn new(clusters: usize, config: &Settings) -> Self {
         let clusters = (0..clusters).map(|index| {
             let mut config = config.clone();
             config.cluster.name = Some(cluster_name(index));
@@ -33,16 +33,11 @@ impl Brimful {
         Self {
             clusters: clusters.collect(),
             notes: Vec::new(),
-            told,
         }
     }
 }
 
 impl Policy for Brimful {
-    fn reads(&self) -> Reads {
-        if self.told { Reads::Truth } else { Reads::Reports }
-    }
-
     fn act(&mut self, scene: Scene<'_>, index: usize, cluster: &mut Cluster) -> Result<()> {
         let Some(report) = scene.report else { return Ok(()) };
         let (config, state) = &mut self.clusters[index];
@@ -56,6 +51,12 @@ impl Policy for Brimful {
             pools: &node_pools,
         };
         let peers = Peers::judge(reader, &self.notes, scene.now, config.peer_max_age.0);
+        // Asked for by nobody else: most of the work of a step in which nothing changes.
+        let (node_claims, pods) = if config.top_up.is_on() {
+            (cluster.node_claims(), Some(cluster.pods()))
+        } else {
+            (Vec::new(), None)
+        };
         let inputs = Inputs {
             now: scene.now,
             config,
@@ -64,8 +65,8 @@ impl Policy for Brimful {
             sharing: &Sharing::Open,
             node_pools: &node_pools,
             nodes: Some(cluster.nodes()),
-            node_claims: Some(&[]),
-            pods: None,
+            node_claims: Some(&node_claims),
+            pods: pods.as_ref(),
             state,
             peers: &peers,
             doubt: doubt.as_deref(),
@@ -87,6 +88,12 @@ impl Policy for Brimful {
             });
         }
         *state = proposal.state;
+        for pool in &proposal.pools {
+            if let Some(TopUp::Moves(one)) = &pool.top_up {
+                cluster.delete_claim(&one.claim);
+                state.moved.note(&pool.pool.name, scene.now);
+            }
+        }
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ fn month(scenario: Scenario) -> (Trace, report::History, Report) {
 /// What the newest report tells of it.
 fn reported(trace: &Trace, history: &report::History) -> Report {
     let delivery = *trace.deliveries.iter().rfind(|one| one.step < WARM_UP).unwrap();
-    Report::new(trace, history, delivery, &Settings::default(), None)
+    Report::new(trace, history, delivery, &Settings::default())
 }
 
 fn identity(name: Option<&str>) -> Identity {
@@ -137,10 +137,10 @@ fn nobody_beats_foresight_and_the_number_of_threads_changes_nothing() {
         assert!(bill.unused <= bill.commitment && close(bill.commitment, 14.0 * 72.0, 1e-6));
     }
     let of = |kind| one.played.iter().find(|played| played.kind == kind).unwrap();
-    assert!(of(Kind::LeaveAlone).run.effort.weights < f64::EPSILON);
-    assert!(of(Kind::Limits).run.bill.cost < of(Kind::LeaveAlone).run.bill.cost);
+    assert_eq!(of(Kind::LeaveAlone).run.effort.patches, 0);
+    assert!(of(Kind::WEIGHTS).run.bill.cost < of(Kind::LeaveAlone).run.bill.cost);
     // The configured thresholds are tried first; this is what `plan` would do.
-    assert_eq!(one.verdict.tried[0].bill, of(Kind::WeightOnly).run.bill);
+    assert_eq!(one.verdict.tried[0].bill, of(Kind::WEIGHTS).run.bill);
 }
 
 #[test]

@@ -147,7 +147,6 @@ impl Recipe {
             })
             .collect();
         let slots = nodes.iter().copied().max().unwrap_or(0);
-        let mut rounding = Dice::new(seed, stream + 2);
         let mut on_demand = Dice::new(seed, stream + 3);
         let mut spot = Dice::new(seed, stream + 4);
         let per_step = |hourly: f64| hourly / STEPS_PER_HOUR as f64;
@@ -159,8 +158,6 @@ impl Recipe {
             spot_ends: (0..STEPS)
                 .map(|step| spot.ends(slots, per_step(self.churn + interruptions(step))))
                 .collect(),
-            rounding: (0..STEPS).map(|_| rounding.unit()).collect(),
-            dearest_first: 1.0,
             nodes,
         }
     }

@@ -3,7 +3,7 @@
 use brimful_karpenter::NodePool;
 use brimful_simulation::node_pools::Object;
 use brimful_types::Result;
-use chrono::{DateTime, Datelike, Duration, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::SIZES;
@@ -48,7 +48,6 @@ pub struct Pool {
     object: Object,
     /// vCPU that its limits allow.
     pub limit: u32,
-    budgets: Option<Vec<Value>>,
     /// True if only empty nodes may go.
     pub when_empty: bool,
 }
@@ -91,7 +90,6 @@ impl Pool {
             spec,
             object: Object::new(object)?,
             limit: u32::MAX,
-            budgets: None,
             when_empty: false,
         };
         pool.look();
@@ -107,7 +105,6 @@ impl Pool {
     fn look(&mut self) {
         let spec = &self.object.held["spec"];
         self.limit = spec["limits"]["cpu"].as_str().map_or(u32::MAX, vcpu);
-        self.budgets = spec["disruption"]["budgets"].as_array().cloned();
         self.when_empty = spec["disruption"]["consolidationPolicy"] == "WhenEmpty";
     }
 
@@ -139,20 +136,7 @@ impl Pool {
     /// How many of so many nodes may be disrupted at once for that reason.
     #[must_use]
     pub fn allows(&self, reason: &str, nodes: usize, now: DateTime<Utc>) -> usize {
-        let default = [json!({ "nodes": "10%" })];
-        let entries = self.budgets.as_deref().unwrap_or(&default);
-        let concerns = |entry: &&Value| {
-            let reasons = entry["reasons"].as_array();
-            reasons.is_none_or(|reasons| reasons.iter().any(|one| one == reason)) && is_active(entry, now)
-        };
-        let most = |entry: &Value| {
-            let text = entry["nodes"].as_str().unwrap_or("10%");
-            match text.strip_suffix('%') {
-                Some(percent) => (percent.parse::<usize>().unwrap_or(0) * nodes).div_ceil(100),
-                None => text.parse().unwrap_or(0),
-            }
-        };
-        entries.iter().filter(concerns).map(most).min().unwrap_or(nodes)
+        self.object.allows(reason, nodes, now)
     }
 }
 
@@ -162,24 +146,4 @@ fn vcpu(text: &str) -> u32 {
         Some(thousandths) => thousandths.parse::<u32>().unwrap_or(0) / 1000,
         None => text.parse().unwrap_or(0),
     }
-}
-
-/// Whether a budget's schedule was last due less than its duration ago. Of cron only what is met here: every midnight,
-/// or once a year.
-fn is_active(entry: &Value, now: DateTime<Utc>) -> bool {
-    let Some(schedule) = entry["schedule"].as_str() else {
-        return true;
-    };
-    let hours = entry["duration"].as_str().and_then(|text| text.strip_suffix('h'));
-    let length = Duration::hours(hours.and_then(|hours| hours.parse().ok()).unwrap_or(0));
-    let field: Vec<Option<u32>> = schedule.split(' ').map(|word| word.parse().ok()).collect();
-    let due = |year, month, day| {
-        let time = Utc.with_ymd_and_hms(year, month, day, field[1].unwrap_or(0), field[0].unwrap_or(0), 0);
-        time.single().filter(|time| *time <= now)
-    };
-    let last = match (field[2], field[3]) {
-        (Some(day), Some(month)) => (0..9).find_map(|back| due(now.year() - back, month, day)),
-        _ => due(now.year(), now.month(), now.day()),
-    };
-    last.is_some_and(|last| now - last < length)
 }
