@@ -2,6 +2,7 @@
 //! `docs/karpenter-behaviour.md`; where a newer Karpenter behaves otherwise, the test fails and the policy is to be
 //! thought over.
 
+mod all_grips;
 mod closed_loop;
 mod consolidation;
 mod launches;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::launches::pod;
@@ -15,13 +16,11 @@ use crate::support::karpenter::{Karpenter, Pool, prices};
 use crate::support::run::{Brimful, entry, text};
 use crate::support::s3::S3;
 
-/// Ten days of history come before the loop; hours count from the month's first.
+/// Ten days of history come before the loop; hours count from the calendar's origin.
 const START: i32 = 240;
-/// The month's end.
-const END: i32 = 720;
 /// Hours in a step, and in a long one.
-const STEP: i32 = 2;
-const DAY: i32 = 24;
+pub(super) const STEP: i32 = 2;
+pub(super) const DAY: i32 = 24;
 /// The report's newest hour began so long ago; an hour must then be a day old to count (`cur.maturity`).
 const LAG: i32 = 5;
 
@@ -33,7 +32,7 @@ pub(super) struct Loop {
     calendar: Calendar,
     biller: Biller,
     /// `m5.xlarge` of another cluster that uses the same plan.
-    others: u32,
+    pub(super) others: u32,
     hour: i32,
     applies: u32,
 }
@@ -46,6 +45,11 @@ impl Loop {
 
     /// The same with another committed pool.
     pub(super) fn with(committed: &Pool, bucket: &str) -> Self {
+        Self::since(at(0), committed, bucket)
+    }
+
+    /// The same in a calendar that begins at `origin`, a full hour.
+    pub(super) fn since(origin: DateTime<Utc>, committed: &Pool, bucket: &str) -> Self {
         let karpenter = Karpenter::start();
         install(&karpenter.server);
         let managed = committed.clone().weight(20);
@@ -56,12 +60,12 @@ impl Loop {
         karpenter.scale("web", 4);
         karpenter.settle();
         let token = karpenter.server.service_account_token("brimful", "brimful");
-        let calendar = Calendar::new(karpenter.server.client_for_token(&token), at(0));
+        let calendar = Calendar::new(karpenter.server.client_for_token(&token), origin);
         S3::shared().create_bucket(bucket);
         let mut closed = Self {
             karpenter,
             calendar,
-            biller: Biller::new(COMMITMENT, prices()),
+            biller: Biller::new(COMMITMENT, prices(), origin),
             others: 4,
             hour: 0,
             applies: 0,
@@ -70,8 +74,13 @@ impl Loop {
         closed
     }
 
+    /// What time it is.
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        self.biller.time(self.hour)
+    }
+
     /// Bills so many hours of what runs now.
-    fn pass(&mut self, hours: i32) {
+    pub(super) fn pass(&mut self, hours: i32) {
         let machine = |instance_type: &str, spot: bool, cluster: &str, pool: &str| Machine {
             instance_type: instance_type.to_owned(),
             spot,
@@ -103,8 +112,9 @@ impl Loop {
         self.pass_and_apply(hours, config, bucket, pods)
     }
 
-    fn pass_and_apply(&mut self, hours: i32, config: &str, bucket: &str, pods: usize) -> Value {
-        self.calendar.turn_to(at(self.hour));
+    /// The same of so many hours.
+    pub(super) fn pass_and_apply(&mut self, hours: i32, config: &str, bucket: &str, pods: usize) -> Value {
+        self.calendar.turn_to(self.time());
         self.karpenter.scale("web", pods);
         self.karpenter.settle();
         self.pass(hours);
@@ -115,21 +125,35 @@ impl Loop {
 
     /// Writes the report as it is by now.
     pub(super) fn deliver(&self, bucket: &str) {
-        self.calendar.turn_to(at(self.hour));
-        let report = Bucket::of(self.biller.rows(self.hour - LAG, END));
+        self.deliver_at(self.time(), bucket);
+    }
+
+    /// The same where it is `now`, within the hour.
+    pub(super) fn deliver_at(&self, now: DateTime<Utc>, bucket: &str) {
+        self.calendar.turn_to(now);
+        let report = Bucket::by_month(self.biller.rows(self.hour - LAG, now));
         report.write_status("READY");
         S3::shared().put_dir(report.path(), bucket, "");
     }
 
     /// A command with the report, by the calendar's clock, as Brimful's `ServiceAccount`.
     pub(super) fn run(&self, command: &str, bucket: &str) -> Brimful {
-        Brimful::new(command)
-            .arg("--kubeconfig")
-            .arg(self.calendar.kubeconfig(&self.karpenter.folder()))
+        self.run_at(self.time(), command, bucket)
+    }
+
+    /// The same where it is `now`.
+    pub(super) fn run_at(&self, now: DateTime<Utc>, command: &str, bucket: &str) -> Brimful {
+        self.in_cluster(command)
             .envs(S3::shared().env())
             .arg("--cur")
             .arg(format!("s3://{bucket}"))
-            .args(["--now", &brimful_types::hour::rfc3339(at(self.hour))])
+            .args(["--now", &brimful_types::hour::rfc3339(now)])
+    }
+
+    /// A command without report and clock, as Brimful's `ServiceAccount`.
+    pub(super) fn in_cluster(&self, command: &str) -> Brimful {
+        let kubeconfig = self.calendar.kubeconfig(&self.karpenter.folder());
+        Brimful::new(command).arg("--kubeconfig").arg(kubeconfig)
     }
 
     /// Days without a change of the workload, until the decision is `wanted`; how many it took.
@@ -148,7 +172,7 @@ impl Loop {
         );
     }
 
-    fn covered(&self) -> BTreeSet<String> {
+    pub(super) fn covered(&self) -> BTreeSet<String> {
         self.karpenter.nodes_of(COMMITTED)
     }
 

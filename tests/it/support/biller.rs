@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::cur::{COMPUTE, Row};
+use chrono::{DateTime, Datelike as _, Duration, Months, TimeZone as _, Utc};
+
+use super::cur::{COMPUTE, Row, at};
 
 /// $/h of an instance type.
 #[derive(Debug, Clone, Copy)]
@@ -30,18 +32,21 @@ struct Hour {
     spot: BTreeMap<Machine, f64>,
 }
 
-/// Bills to the plan's owner. Hours count as in [`super::cur::at`].
+/// Bills to the plan's owner.
 pub(crate) struct Biller {
     commitment: f64,
     prices: BTreeMap<String, Prices>,
+    /// The hour from which hours count.
+    origin: DateTime<Utc>,
     hours: BTreeMap<i32, Hour>,
 }
 
 impl Biller {
-    pub(crate) fn new(commitment: f64, prices: BTreeMap<String, Prices>) -> Self {
+    pub(crate) fn new(commitment: f64, prices: BTreeMap<String, Prices>, origin: DateTime<Utc>) -> Self {
         Self {
             commitment,
             prices,
+            origin,
             hours: BTreeMap::new(),
         }
     }
@@ -93,9 +98,17 @@ impl Biller {
             .sum()
     }
 
-    /// The month's rows as AWS delivers them when hour `newest` is the last with usage; the fees of later hours are
-    /// there already, unused. `end` is the first hour of the next month.
-    pub(crate) fn rows(&self, newest: i32, end: i32) -> Vec<Row> {
+    /// When an hour begins.
+    pub(crate) fn time(&self, hour: i32) -> DateTime<Utc> {
+        self.origin + Duration::hours(hour.into())
+    }
+
+    /// All rows as AWS delivers them at `now`, when hour `newest` is the last with usage; the fees of later hours are
+    /// there already, unused, until the month ends.
+    pub(crate) fn rows(&self, newest: i32, now: DateTime<Utc>) -> Vec<Row> {
+        let first = Utc.with_ymd_and_hms(now.year(), now.month(), 1, 0, 0, 0);
+        let end = first.single().expect("a month begins") + Months::new(1);
+        let end = i32::try_from((end - self.origin).num_hours()).expect("hours of a few months");
         let mut rows = Vec::new();
         for (hour, billed) in self.hours.range(..=newest) {
             self.rows_of(*hour, billed, &mut rows);
@@ -103,7 +116,10 @@ impl Biller {
         rows.extend(
             (newest + 1..end).map(|hour| Row::fee(COMPUTE, hour).commitment(self.commitment).used(0.0)),
         );
-        rows
+        let later = (self.origin - at(0)).num_hours();
+        rows.into_iter()
+            .map(|row| row.later(later).term_later(later))
+            .collect()
     }
 
     fn rows_of(&self, hour: i32, billed: &Hour, rows: &mut Vec<Row>) {

@@ -36,6 +36,13 @@ impl Steps {
     }
 }
 
+/// The clock of the API server, which dates objects to the second, and of Karpenter.
+#[allow(clippy::disallowed_methods, reason = "their clocks are real")]
+pub(crate) fn wall_clock() -> DateTime<Utc> {
+    let wall = Utc::now();
+    wall.with_nanosecond(0).unwrap_or(wall)
+}
+
 /// The front, served until the process ends.
 pub(crate) struct Calendar {
     address: SocketAddr,
@@ -56,11 +63,8 @@ impl Calendar {
     }
 
     /// From now on it is `time`, until the next turn.
-    #[allow(clippy::disallowed_methods, reason = "what the API server dates objects by")]
     pub(crate) fn turn_to(&self, time: DateTime<Utc>) {
-        // The API server dates objects to the second.
-        let wall = Utc::now();
-        let wall = wall.with_nanosecond(0).unwrap_or(wall);
+        let wall = wall_clock();
         let mut steps = self.steps.0.lock().unwrap_or_else(PoisonError::into_inner);
         steps.push((wall, time));
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
-use chrono::{DateTime, Duration, TimeZone, Utc};
+use chrono::{DateTime, Duration, SecondsFormat, TimeZone, Utc};
 
 pub(crate) use bucket::{Bucket, Layout, STATUS};
 pub(crate) use file::{File, Plans, Times};
@@ -29,6 +29,9 @@ pub(crate) const COMPUTE_2: &str =
 /// An EC2 Instance plan for m5 in us-east-2, when its fees say so: [`Row::for_m5_in_ohio`].
 pub(crate) const EC2_M5: &str =
     "arn:aws:savingsplans::111122223333:savingsplan/e0000000-0000-0000-0000-000000000001";
+
+/// Where rows say when their plan begins and ends.
+const TERM: [&str; 2] = ["savings_plan_start_time", "savings_plan_end_time"];
 
 /// `hours` after the tests' month begins, which is November 2026; October when negative.
 pub(crate) fn at(hours: i32) -> DateTime<Utc> {
@@ -129,8 +132,19 @@ impl Row {
             .text("savings_plan_offering_type", "ComputeSavingsPlans")
             .text("savings_plan_payment_option", "No Upfront")
             .text("savings_plan_region", "Any")
-            .text("savings_plan_start_time", "2026-01-01T00:00:00.000Z")
-            .text("savings_plan_end_time", "2027-01-01T00:00:00.000Z")
+            .text(TERM[0], "2026-01-01T00:00:00.000Z")
+            .text(TERM[1], "2027-01-01T00:00:00.000Z")
+    }
+
+    /// The term of the row's plan, if it has one, begins and ends so many hours later.
+    pub(crate) fn term_later(mut self, hours: i64) -> Self {
+        for column in TERM {
+            if let Some(Value::Text(time)) = self.values.get_mut(column) {
+                let later = time.parse::<DateTime<Utc>>().unwrap() + Duration::hours(hours);
+                *time = later.to_rfc3339_opts(SecondsFormat::Millis, true);
+            }
+        }
+        self
     }
 
     /// Makes the plan an EC2 Instance plan.

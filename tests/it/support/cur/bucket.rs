@@ -1,5 +1,6 @@
 //! The layouts in which AWS delivers reports, in a temporary directory.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +80,20 @@ impl Bucket {
     /// A legacy report of one file for November 2026.
     pub(crate) fn of(rows: impl IntoIterator<Item = Row>) -> Self {
         Self::written(File::legacy(), rows)
+    }
+
+    /// A legacy report of one file for each month.
+    pub(crate) fn by_month(rows: impl IntoIterator<Item = Row>) -> Self {
+        let bucket = Self::new(Layout::Legacy);
+        let mut months: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            let month = row.start.format("%Y-%m").to_string();
+            months.entry(month).or_default().push(row);
+        }
+        for (month, rows) in &months {
+            bucket.deliver(month, "1", &[rows]);
+        }
+        bucket
     }
 
     /// One file of that form for November 2026.
