@@ -220,7 +220,7 @@ pub(super) fn changes<'a>(facts: &'a Facts<'_>) -> impl Iterator<Item = Notice> 
     });
     let made = made.filter_map(move |one| {
         let plan = plans.get(one.node_pool.as_str())?;
-        (!plan.only_renews()).then(|| Notice::Change {
+        (!plan.is_routine()).then(|| Notice::Change {
             node_pool: one.node_pool.clone(),
             decision: plan.outcome.decision,
             change: one.message.clone(),

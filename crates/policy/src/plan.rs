@@ -144,12 +144,24 @@ impl PoolPlan {
     }
 
     /// True when all that it does is to keep a pool open to consolidation for longer, or to open it again after a time that
-    /// was cut to the pace of its budgets: nothing new to tell.
-    #[must_use]
-    pub fn only_renews(&self) -> bool {
+    /// was cut to the pace of its budgets.
+    fn only_renews(&self) -> bool {
         self.changes_budgets_only()
             && self.protection.is_some_and(|protection| !protection.proposed)
             && set_budgets(&self.pool).is_some_and(|set| was_opened(&set))
+    }
+
+    /// True for what is no news in history, Events and notifications: being open is renewed, or a pool that its limits
+    /// bound is packed when it is full and protected when it lacks a node, many times a day.
+    #[must_use]
+    pub fn is_routine(&self) -> bool {
+        let packs = || {
+            self.by_limits
+                && self.changes_budgets_only()
+                && self.outcome.decision != Decision::Drain
+                && set_budgets(&self.pool).is_some()
+        };
+        self.only_renews() || packs()
     }
 
     /// What becomes of the budgets, in words.

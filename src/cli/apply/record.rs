@@ -20,8 +20,8 @@ pub(super) fn history(done: &Done, known: &Known, now: DateTime<Utc>, how: How) 
         let mut plans = done.proposal.pools.iter();
         let plan = plans.find(|plan| plan.pool.name == one.node_pool);
         let Some(fate) = fate(one.result) else { continue };
-        // Every ten minutes the same would be reported.
-        if fate == Fate::Patched && plan.is_some_and(PoolPlan::only_renews) {
+        // Else every ten minutes the same would be reported.
+        if fate == Fate::Patched && plan.is_some_and(PoolPlan::is_routine) {
             continue;
         }
         let message = (fate != Fate::Patched).then_some(one.message.as_str());
@@ -86,7 +86,7 @@ pub(super) fn events<'a>(done: &'a Done, before: &State, how: How) -> Vec<(&'a N
                 (true, format!("{set}Refused"), one.message.clone())
             }
             Some(_) if how == How::Observe => (false, format!("WouldSet{set}"), pool.outcome.reason.clone()),
-            Some(_) if pool.only_renews() => continue,
+            Some(_) if pool.is_routine() => continue,
             Some(_) if pool.restore => (false, "Restored".to_owned(), pool.outcome.reason.clone()),
             Some(_) => (false, format!("{set}Set"), pool.outcome.reason.clone()),
             None if newly_frozen => (true, "Frozen".to_owned(), pool.outcome.reason.clone()),

@@ -172,19 +172,17 @@ fn the_readme_is_short_and_its_first_number_is_the_backtests() {
     let of = |policy: &str| mean("| scenario | leave-alone", policy);
     let (alone, fixed) = (of("leave-alone"), of("static"));
     let (weight, switched) = (of("weight"), of("weight+disruption"));
-    let topped_up = mean(
-        "| scenario | weight | weight+disruption | all | weight+",
-        "weight+disruption+top-up",
-    );
+    let of = |policy: &str| mean("| scenario | weight | weight+disruption | all | weight+", policy);
+    let (limited, topped_up) = (of("all"), of("all+top-up"));
     let sentence = format!(
         "costs {fixed} % of the commitment in [simulated months](docs/control.md), doing nothing {alone} %; Brimful: {weight} % by \
-         weights, {switched} % with protection switched, {topped_up} % with [top-up]"
+         weights, {switched} % with protection switched, {limited} % with limits as well, {topped_up} % with [top-up]"
     );
     assert!(readme.contains(&sentence), "{sentence}");
     let faq = fs::read_to_string(root().join("docs/faq.md")).expect("the FAQ");
     let sentence = format!(
         "costs {fixed} % of the commitment beyond the bound, doing nothing {alone} %, Brimful {weight} % by weights and {switched} % with \
-         protection switched, {topped_up} % with [top-up]"
+         protection switched, {limited} % with limits as well, {topped_up} % with [top-up]"
     );
     assert!(faq.contains(&sentence), "{sentence}");
 }

@@ -36,7 +36,7 @@ impl Planner<'_> {
         record.is_some_and(|record| self.inputs.now - record.time < dwell && record.decision != decision)
     }
 
-    /// Protects every pool that has no more than it should, and opens those that have.
+    /// Protects every pool that lacks nodes, and opens those that are full or have too much.
     pub(super) fn set_protection(
         &self,
         plans: &mut BTreeMap<String, PoolPlan>,
@@ -102,20 +102,21 @@ pub(super) fn unswitched(pool: &NodePool, restore: bool, gives_up: bool) -> Opti
     pool.budgets.clone()
 }
 
-/// How many nodes a full pool has beyond what it should have and one more. Without live Nodes the excess would not
-/// shrink as they go: then only a limit, which stands still, tells when to stop.
+/// How many nodes consolidation may take from a pool, if any.
+///
+/// Where limits keep the pool from growing, it is open as soon as no further node fits: its weight stays above Spot, so
+/// what consolidation takes is launched here again, and protected without end its nodes would only empty as pods go.
+/// Elsewhere new nodes of a full pool go to Spot, and consolidation would follow them: there it is open while it has more
+/// than it should and one node. Without live Nodes that excess would not shrink as they go.
 fn excess(plan: &PoolPlan, member: &Member, wanted: Vcpu) -> Option<i64> {
     if !matches!(plan.outcome.decision, Decision::Hold | Decision::Drain) {
         return None;
     }
-    let target = if plan.by_limits {
-        Vcpu::of(&plan.limits)?
-    } else if member.live || member.has_ended() {
-        wanted
-    } else {
-        return None;
-    };
     let node = member.mix.node().max(1);
-    let beyond = member.running.0 - target.0;
-    (beyond > node).then_some(beyond / node)
+    if plan.by_limits {
+        let beyond = member.running.0 - Vcpu::of(&plan.limits)?.0;
+        return (beyond > -node).then_some((beyond / node).max(1));
+    }
+    let beyond = member.running.0 - wanted.0;
+    (beyond > node && (member.live || member.has_ended())).then_some(beyond / node)
 }

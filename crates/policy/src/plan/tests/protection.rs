@@ -96,6 +96,27 @@ fn a_pool_with_more_than_it_should_have_is_open_until_it_has_given_it_back() {
 }
 
 #[test]
+fn a_full_pool_is_packed_where_limits_bound_it_and_protected_where_only_its_weight_does() {
+    let is_protected = |grips: &str, nodes: usize| {
+        let mut scene = switched(1.5, nodes);
+        let pool = scene.pools.remove(0).annotation(GRIPS, grips);
+        scene.pools.push(pool);
+        let overflow = NodePool::test("overflow").committed().families(&["m5"]);
+        scene.pools.push(overflow);
+        planned(&scene).protection.unwrap().proposed
+    };
+    // $2.0/h pay for 33 m5.large.
+    for (nodes, by_limits) in [(30, true), (33, false)] {
+        assert_eq!(
+            is_protected("weight,disruption,limits", nodes),
+            by_limits,
+            "{nodes} nodes"
+        );
+        assert!(is_protected("weight,disruption", nodes), "{nodes} nodes");
+    }
+}
+
+#[test]
 fn being_open_is_renewed_without_a_word_and_without_moving_the_dwell_time() {
     let mut scene = over_full();
     carried_out(&mut scene);
@@ -103,7 +124,7 @@ fn being_open_is_renewed_without_a_word_and_without_moving_the_dwell_time() {
     scene.now = at("2026-11-21T18:10:00Z");
     let renewed = planned(&scene);
     assert!(
-        renewed.only_renews() && renewed.changes(),
+        renewed.is_routine() && renewed.changes(),
         "{}",
         renewed.outcome.reason
     );
