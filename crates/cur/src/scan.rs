@@ -319,6 +319,7 @@ impl Work {
         let (bytes, count) = fetched.map_err(|e| Error::unexpected("a read was cancelled").source(e))??;
         self.bytes.fetch_add(count, Ordering::Relaxed);
         let file = &self.files[file];
+        tracing::debug!("{}: row group {group}: {count} bytes are there", file.name);
         let Some(columns) = &file.columns else {
             return Ok(Ok(()));
         };
