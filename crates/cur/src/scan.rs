@@ -25,8 +25,8 @@ use super::symbols::Symbols;
 use brimful_types::hour::Hour;
 use brimful_types::{Error, ErrorKind, Result};
 
-/// Footers read at the same time.
-const FOOTERS: usize = 8;
+/// Footers read at the same time: all of most reports, before anything else is in memory.
+const FOOTERS: usize = 32;
 
 /// Bytes of row groups in memory, of all workers together, up to which others are fetched ahead.
 const AHEAD: u64 = 64 << 20;
