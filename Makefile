@@ -11,6 +11,10 @@ SEEDS ?= 2
 ROWS ?= 10000000
 STYLE ?= legacy
 MAKE_OF_FILES ?= arrow
+# Of `make bench`: `s3` for what is read from an S3 server alone, and the links to it: milliseconds, Gbit/s (0: no limit).
+ONLY ?= all
+DELAY ?= 0
+GBIT ?= 0
 # The demo needs neither AWS nor a cluster, so it is built with neither, which takes a few minutes from nothing. CI runs
 # the binary that its tests were built with (DEMO_BUILD=true DEMO=target/debug/brimful).
 DEMO_BUILD ?= $(CARGO) build --locked --quiet --no-default-features --features demo --profile demo
@@ -103,7 +107,7 @@ bench: test-tools build
 	$(CARGO) build --locked --release --quiet --example questions
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	PYTHON=$(PYTHON) BRIMFUL=target/release/brimful QUESTIONS=target/release/examples/questions \
-		benches/run.sh --rows $(ROWS) --style $(STYLE) --make $(MAKE_OF_FILES)
+		benches/run.sh --rows $(ROWS) --style $(STYLE) --make $(MAKE_OF_FILES) --only $(ONLY) --delay $(DELAY) --gbit $(GBIT)
 
 ## bench-build: measure what building takes: crates by room, a rule edited to its tests, the release binary (about 15 minutes)
 bench-build: need-cargo

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Time and memory of Brimful's scan and of `brimful utilization` beside query engines, on a generated month.
 
-    PYTHON=… BRIMFUL=… QUESTIONS=… benches/run.sh [--rows 10000000] [--style legacy|cur2] [--make arrow|parquet-mr] [--runs 5] [--threads 1,2] [--data DIR]
+    PYTHON=… BRIMFUL=… QUESTIONS=… benches/run.sh [--rows 10000000] [--style legacy|cur2] [--make arrow|parquet-mr] [--runs 5] [--threads 1,2]
+        [--only all|s3] [--delay 0,20] [--gbit 0,10]
 
 First the questions of questions.rs, by the page scan, by the plain scan of the
 arrow crate, by unpacking alone and by the engines of peers.py; then what
 `utilization` and `plan` read, beside DuckDB; then `plan` on the fixtures; then
-`utilization` from an S3 server.
+both from an S3 server, over each of the links asked for: a delay of every
+request in milliseconds, and Gbit/s (0: as they come).
 
 The contenders take turns (A B A B), so that a busy machine slows both alike;
 compare CPU seconds and ratios rather than single wall times. Ends with 1 when
@@ -164,11 +166,9 @@ def ledger(binary: str, home: Path, files: Sequence[str], style: str, threads: s
     # No look-ups outside the machine, whatever the user's own AWS settings are.
     offline = {**OFFLINE, "BRIMFUL_THREADS": threads}
     oracle = [sys.executable, str(ORACLE), "--style", style, "--questions", "--threads", threads]
-    fixtures = ROOT / "fixtures"
-    cluster = ["--nodepools", str(fixtures / "nodepools.yaml"), "--nodes", str(fixtures / "nodes.yaml"), "--now", AFTER]
     contenders = [
         Contender("brimful utilization", [binary, "utilization", "--cur", str(home), "-o", "json"], offline),
-        Contender("brimful plan", [binary, "plan", "--quiet", "--cur", str(home), *cluster, "-o", "json"], offline),
+        Contender("brimful plan", [binary, "plan", "--quiet", "--cur", str(home), *cluster_files(), "-o", "json"], offline),
         Contender("duckdb, plans only", [*oracle, "--only", "plans", *files]),
         Contender("duckdb, whole ledger", [*oracle, "--only", "plans,ondemand,spot,rates", *files]),
     ]
@@ -187,19 +187,48 @@ def footers(files: Sequence[str]) -> int:
     return total
 
 
-def over_s3(binary: str, home: Path, files: Sequence[str], threads: str, runs: int) -> bool:
-    """`utilization` of the report on an S3 server beside that on disk. True when the ledgers are the same."""
-    outputs = []
-    with s3_server.serving(home) as (address, environment):
-        for count in threads.split(","):
-            common = {**OFFLINE, "BRIMFUL_THREADS": count}
-            command = lambda cur: [binary, "utilization", "--cur", cur, "-o", "json"]
-            contenders = [
-                Contender("utilization over S3", command(address), {**common, **environment}),
-                Contender("utilization on disk", command(str(home)), common),
-            ]
-            outputs = time_all(contenders, runs)
-            table(contenders, count)
+def cluster_files() -> list[str]:
+    """What `plan` needs beside the report."""
+    fixtures = ROOT / "fixtures"
+    return ["--nodepools", str(fixtures / "nodepools.yaml"), "--nodes", str(fixtures / "nodes.yaml"), "--now", AFTER]
+
+
+def first_row_group(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Seconds from the start until all of a row group is there and its rows can be counted, by what -v tells."""
+    began = time.perf_counter()
+    with subprocess.Popen([*command, "-v"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as process:
+        took = next((time.perf_counter() - began for line in process.stderr if ": row group " in line), None)
+        process.stderr.read()
+    if process.returncode != 0 or took is None:
+        sys.exit("run.py: no row group is told of")
+    return took
+
+
+def over_s3(binary: str, home: Path, files: Sequence[str], links: Sequence[tuple[float, float]], threads: str, runs: int) -> bool:
+    """`utilization` and `plan` of the report on an S3 server beside those on disk. True when the ledgers are the same."""
+    utilization = lambda cur: [binary, "utilization", "--cur", cur, "-o", "json"]
+    plan = lambda cur: [binary, "plan", "--quiet", "--cur", cur, *cluster_files(), "-o", "json"]
+    with s3_server.serving(home) as (address, server):
+        for delay, gbit in links:
+            print(f"every request {delay:g} ms late, " + (f"{gbit:g} Gbit/s" if gbit else "no limit"))
+            with s3_server.front(server, delay, gbit) as front:
+                for count in threads.split(","):
+                    common = {**OFFLINE, "BRIMFUL_THREADS": count}
+                    remote = {**common, **front.environment}
+                    contenders = [
+                        Contender("utilization over S3", utilization(address), remote),
+                        Contender("utilization on disk", utilization(str(home)), common),
+                        Contender("plan over S3", plan(address), remote),
+                        Contender("plan on disk", plan(str(home)), common),
+                    ]
+                    outputs = time_all(contenders, runs)
+                    table(contenders[:2], count)
+                    table(contenders[2:], count)
+                    front.requests()
+                    first = min(first_row_group(utilization(address), remote) for _ in range(runs))
+                    requests = len(front.requests()) / runs
+                    gigabytes = json.loads(outputs["utilization over S3"].read_text())["source"]["bytesRead"] / 1e9
+                    print(f"{'':10}utilization: {requests:.0f} requests, {requests / gigabytes:.0f} for each GB; the first row group is there after {first:.2f} s")
     s3, disk = (json.loads(outputs[f"utilization {where}"].read_text()) for where in ("over S3", "on disk"))
     # On disk, exactly the chunks are read, and so much of each file's end (FOOTER_GUESS in cur/parquet_file.rs).
     guessed = sum(min(128 << 10, os.path.getsize(f)) for f in files)
@@ -220,6 +249,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--since", default="2025-01-30T00:00:00", help="the questions once more, for hours from then on")
+    parser.add_argument("--only", choices=("all", "s3"), default="all", help="only what is read from an S3 server")
+    parser.add_argument("--delay", default="0", help="milliseconds by which every request to S3 is late, one or several: 0,20")
+    parser.add_argument("--gbit", default="0", help="what the link to S3 carries, one or several, without a limit when 0: 0,10,1")
     args = parser.parse_args()
     binary, program = (os.environ.get(name) or sys.exit(f"run.py: set {name}") for name in ("BRIMFUL", "QUESTIONS"))
     home = month(args.rows, args.style, args.make)
@@ -228,24 +260,29 @@ def main() -> None:
 
     print(f"{args.rows} rows of {args.style} by {args.make}, {len(files)} files, {sum(os.path.getsize(f) for f in files) / 1e9:.2f} GB; median of {args.runs} after a warm-up")
     heads = f"{'':34}{'wall s':>9}{'inside s':>10}{'cpu s':>8}{'peak MiB':>10}{'time ratio':>12}{'cpu ratio':>11}"
-    for title, since in (("the questions", None), (f"the questions, from {args.since} on", args.since)):
-        print(f"\n{title}\n{heads}")
+    ours = None
+    if args.only == "all":
+        for title, since in (("the questions", None), (f"the questions, from {args.since} on", args.since)):
+            print(f"\n{title}\n{heads}")
+            for threads in args.threads.split(","):
+                same &= questions(program, Path(files[0]).parent, threads, args.runs, since)
+        print(f"\nthe ledger\n{heads}")
         for threads in args.threads.split(","):
-            same &= questions(program, Path(files[0]).parent, threads, args.runs, since)
-    print(f"\nthe ledger\n{heads}")
-    for threads in args.threads.split(","):
-        ours = ledger(binary, home, files, args.style, threads, args.runs)
-    print()
-    time_plan(binary, args.runs)
+            ours = ledger(binary, home, files, args.style, threads, args.runs)
+        print()
+        time_plan(binary, args.runs)
     print(f"\nfrom an S3 server on the same machine\n{heads}")
-    same &= over_s3(binary, home, files, args.threads, args.runs)
+    links = [(float(delay), float(gbit)) for delay in args.delay.split(",") for gbit in args.gbit.split(",")]
+    same &= over_s3(binary, home, files, links, args.threads, args.runs)
     # Only now, with the timing done, may this process grow.
-    exact = subprocess.run([sys.executable, str(ORACLE), "--style", args.style, "--only", "plans", *files], check=True, capture_output=True, text=True)
-    wrong = differences(json.loads(ours.read_text()), json.loads(exact.stdout))
-    if wrong:
-        print(f"the answers differ in {len(wrong)} hours, for example:", *wrong[:5], sep="\n  ")
-    else:
-        print("brimful's ledger and DuckDB's agree in every plan and hour")
+    wrong = []
+    if ours:
+        exact = subprocess.run([sys.executable, str(ORACLE), "--style", args.style, "--only", "plans", *files], check=True, capture_output=True, text=True)
+        wrong = differences(json.loads(ours.read_text()), json.loads(exact.stdout))
+        if wrong:
+            print(f"the answers differ in {len(wrong)} hours, for example:", *wrong[:5], sep="\n  ")
+        else:
+            print("brimful's ledger and DuckDB's agree in every plan and hour")
     if wrong or not same:
         sys.exit(1)
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 BUCKET = "report"
@@ -36,6 +37,62 @@ def command(ports: Sequence[int]) -> list[str]:
         " -s3.port.lance=0 -s3.iam=false -iam=false -volume.max=1000 -master.volumeSizeLimitMB=1024"
     )
     return [str(Path(sys.executable).with_name("weed")), *line.split()]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One that the front has passed on and that was answered."""
+
+    came: float
+    answered: float
+    bytes: int
+    method: str
+    path: str
+    range: str
+
+
+@dataclass
+class Front:
+    """A way to the server, as far and as narrow as it was asked for: see s3_front.py."""
+
+    environment: Mapping[str, str]
+    log: Path
+    read: int = 0
+
+    def requests(self) -> list[Request]:
+        """Those since the last call."""
+        time.sleep(0.1)  # the last ones are noted once their connections are closed
+        lines = self.log.read_text().splitlines()
+        lines, self.read = lines[self.read :], len(lines)
+        return [Request(float(came), float(answered), int(count), *rest) for came, answered, count, *rest in map(str.split, lines)]
+
+
+@contextmanager
+def front(server: Mapping[str, str], delay: float, gbit: float) -> Iterator[Front]:
+    """A front of a running server that delays every request by milliseconds and carries no more than Gbit/s."""
+    (port,) = free_ports(1)
+    behind = server["AWS_ENDPOINT_URL_S3"].rpartition(":")[2]
+    with tempfile.TemporaryDirectory(prefix="brimful-bench-") as place:
+        log = Path(place) / "log"
+        line = [sys.executable, str(Path(__file__).with_name("s3_front.py")), str(port), behind]
+        process = subprocess.Popen([*line, "--delay", str(delay), "--gbit", str(gbit), "--log", str(log)])
+        try:
+            await_port(port)
+            yield Front({**server, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}, log)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def await_port(port: int) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            if time.monotonic() > give_up:
+                sys.exit("s3_server.py: its front does not answer")
+            time.sleep(0.05)
 
 
 @contextmanager

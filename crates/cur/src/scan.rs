@@ -25,8 +25,8 @@ use super::symbols::Symbols;
 use brimful_types::hour::Hour;
 use brimful_types::{Error, ErrorKind, Result};
 
-/// Footers read at the same time.
-const FOOTERS: usize = 8;
+/// Footers read at the same time: all of most reports, before anything else is in memory.
+const FOOTERS: usize = 32;
 
 /// Bytes of row groups in memory, of all workers together, up to which others are fetched ahead.
 const AHEAD: u64 = 64 << 20;
@@ -319,6 +319,7 @@ impl Work {
         let (bytes, count) = fetched.map_err(|e| Error::unexpected("a read was cancelled").source(e))??;
         self.bytes.fetch_add(count, Ordering::Relaxed);
         let file = &self.files[file];
+        tracing::debug!("{}: row group {group}: {count} bytes are there", file.name);
         let Some(columns) = &file.columns else {
             return Ok(Ok(()));
         };

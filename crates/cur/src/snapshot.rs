@@ -28,7 +28,7 @@ use listing::periods;
 pub use listing::{Listing, Manifests, Periods};
 
 /// Objects looked at again at the same time.
-const CHECKS: usize = 8;
+const CHECKS: usize = 32;
 
 /// How long all objects must have been left alone, in seconds, where nothing else shows that AWS is done with them: the
 /// time between two writes of one delivery.
