@@ -17,6 +17,8 @@ use crate::support::run::{entry, text};
 
 const CONFIG: &str = "{cluster: {name: prod}, share: 1, grips: [weight, disruption, limits]}";
 
+/// The schedule of an entry that holds always.
+const ALWAYS: &str = "0 0 * * *";
 /// How long the calendar is: the loop's ten days of history, a day and a half of steps, the days until the excess is
 /// believed (two), and those in which nobody runs Brimful.
 const LENGTH: Duration = Duration::days(16);
@@ -77,13 +79,14 @@ impl Grips {
         schedule.to_owned()
     }
 
-    /// The pool stands above Spot, with this limit, and its entry holds.
+    /// The pool stands above Spot, with this limit; its entry holds always where it lacks a node, and lets go where it is
+    /// full.
     #[track_caller]
-    fn is_kept_at(&self, cpu: &str) {
+    fn stands_at(&self, cpu: &str, is_full: bool) {
         let spec = &self.pool()["spec"];
         assert!(spec["weight"].as_i64() > Some(10), "{spec:#}");
         assert_eq!(spec["limits"], json!({ "cpu": cpu }));
-        assert_eq!(self.schedule(), "0 0 * * *");
+        assert_eq!(self.schedule() != ALWAYS, is_full);
     }
 
     /// When the entry, open at `time`, holds again.
@@ -120,27 +123,28 @@ fn a_pool_that_nobody_else_protects_is_filled_kept_drained_and_given_back() {
 
     // Fill: the weight goes above Spot, and the limits to what the plan pays for.
     assert_eq!(decided(&grips.step(STEP, 4)).0, "fill");
-    grips.is_kept_at("20");
+    grips.stands_at("20", false);
     assert_eq!(decided(&grips.step(STEP, 8)).0, "fill");
     assert_eq!(grips.counts(), (8, 0));
 
-    // Full: what comes now goes to Spot, and nothing that is covered goes.
+    // Full: what comes now goes to Spot. The pool may be packed, but here every pod fills a node: nothing that is covered
+    // goes.
     assert_eq!(decided(&grips.step(STEP, 10)).0, "hold");
     assert_eq!(decided(&grips.step(STEP, 14)).0, "hold");
     assert_eq!(grips.counts(), (10, 4));
     let covered = grips.closed.covered();
     assert_eq!(decided(&grips.step(DAY, 14)).0, "hold");
-    grips.is_kept_at("20");
+    grips.stands_at("20", true);
     grips.keeps(&covered);
 
-    // The workload shrinks and grows again: what left room in the plan comes back to it, and it stays protected.
+    // The workload shrinks and grows again: what left room in the plan comes back to it.
     for (pods, counts) in [(9, (9, 0)), (12, (10, 2)), (14, (10, 4))] {
         let (decision, ..) = decided(&grips.step(STEP, pods));
         assert!(
             ["fill", "hold"].contains(&decision.as_str()),
             "{decision} at {pods} pods"
         );
-        grips.is_kept_at("20");
+        grips.stands_at("20", true); // empty nodes are still there
         let karpenter = &grips.closed.karpenter;
         karpenter.wait("empty nodes to go", 120, |karpenter| {
             (karpenter.counts().values().sum::<usize>() == pods).then_some(())
@@ -153,7 +157,7 @@ fn a_pool_that_nobody_else_protects_is_filled_kept_drained_and_given_back() {
     let covered = grips.closed.covered();
     let mut decision = decided(&grips.step(DAY, 14)).0;
     while decision == "hold" {
-        grips.is_kept_at("20");
+        grips.stands_at("20", true);
         assert!(grips.closed.time() + Duration::days(1) < hour, "no drain");
         decision = decided(&grips.step(DAY, 14)).0;
     }
@@ -180,19 +184,29 @@ fn a_pool_that_nobody_else_protects_is_filled_kept_drained_and_given_back() {
     let open = wall_clock();
     assert!(open < closes, "it was the limits that kept them");
 
-    // The entry holds again by itself, and at the next run always.
+    // The entry holds again by itself.
     assert_eq!(grips.closes(open), closes);
     for (now, holds) in [(closes - Duration::seconds(1), false), (closes, true)] {
         let plan = grips.closed.run_at(now, "plan", bucket).config(CONFIG).json(0);
         let pool = entry(&plan["nodePools"], "name", COMMITTED);
         assert_eq!(
             pool["protection"],
-            json!({"current": holds, "proposed": true}),
+            json!({"current": holds, "proposed": false}),
             "{now}"
         );
     }
-    grips.apply(wall_clock());
-    grips.is_kept_at("12");
+    // A full pool may be packed by Karpenter's clock, too, and above Spot none of its nodes is replaced by Spot.
+    assert_eq!(decided(&grips.apply(wall_clock())).0, "hold");
+    grips.stands_at("12", true);
+    grips.keeps(&kept);
+    // Once it lacks nodes, its entry holds always.
+    let karpenter = &grips.closed.karpenter;
+    karpenter.scale("web", 4);
+    karpenter.wait("empty nodes to go", 180, |karpenter| {
+        (karpenter.counts().values().sum::<usize>() == 4).then_some(())
+    });
+    assert_eq!(decided(&grips.apply(wall_clock())).0, "fill");
+    assert_eq!(grips.schedule(), ALWAYS);
 
     // Nothing of Brimful's is left.
     grips.closed.in_cluster("reset").ends(0);
