@@ -203,6 +203,13 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
         message.contains("$1.000/h of group ec2Instance/m5/us-east-2") && message.contains("values: [m5]"),
         "{message}"
     );
+    // Another region's plans are other clusters', and this one's region is not known.
+    let region = scene.config.cluster.region.take();
+    assert_eq!(idle(&scene), None);
+    scene.config.cluster.region = region;
+    let pools = std::mem::take(&mut scene.pools);
+    assert_eq!(idle(&scene), None, "no pool was read");
+    scene.pools = pools;
     scene.pools.push(committed());
     assert_eq!(idle(&scene), None);
 }
