@@ -204,8 +204,13 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
         "{message}"
     );
     // Another region's plans are other clusters', and this one's region is not known.
-    let region = scene.config.cluster.region.take();
+    let (region, elsewhere) = (scene.config.cluster.region.take(), "eu-west-1".to_owned());
+    scene
+        .ledger
+        .newest_by_region
+        .insert(elsewhere.clone(), at(HORIZON));
     assert_eq!(idle(&scene), None);
+    scene.ledger.newest_by_region.remove(&elsewhere);
     scene.config.cluster.region = region;
     let pools = std::mem::take(&mut scene.pools);
     assert_eq!(idle(&scene), None, "no pool was read");
