@@ -36,6 +36,7 @@ need-cargo:
 
 ## demo: run the main job on the bundled fixtures, without AWS and without a cluster
 demo: need-cargo
+	@echo "building the demo: some minutes the first time" >&2
 	@$(DEMO_BUILD)
 	@$(DEMO) demo
 

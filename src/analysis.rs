@@ -166,7 +166,7 @@ pub async fn read_any(
         }
     }
     mark_shared(&mut data.ledger, config);
-    let mut analysis = analyse(data, options.location, config, now);
+    let mut analysis = analyse(data, options.location, config, now, None);
     analysis.doubt = findings::doubt(&analysis, options.location, config, now);
     Ok(analysis)
 }
@@ -181,9 +181,17 @@ fn refuse_monthly(ledger: &Ledger, location: &Location) -> Result<()> {
     Ok(())
 }
 
-fn analyse(mut data: ReportData, location: &Location, config: &Config, now: DateTime<Utc>) -> Analysis {
+/// `end`: up to where rows were asked for, where that is not all.
+fn analyse(
+    mut data: ReportData,
+    location: &Location,
+    config: &Config,
+    now: DateTime<Utc>,
+    end: Option<DateTime<Utc>>,
+) -> Analysis {
     let horizon = data.horizon(now);
-    mark_stopped(&mut data, horizon, config);
+    let asked = horizon.map(|horizon| end.map_or(horizon, |end| horizon.min(end)));
+    mark_stopped(&mut data, asked, config);
     let check = check_of(&data);
     let utilization = utilization(&data.ledger, horizon, check, config);
     let mut warnings = data.warnings;

@@ -62,7 +62,7 @@ pub async fn read_window(
         .await
         .map_err(|error| look_again(error, options.location))?;
     refuse_monthly(&data.ledger, options.location)?;
-    let mut analysis = analyse(data, options.location, config, now);
+    let mut analysis = analyse(data, options.location, config, now, window.to);
     if !is_chosen && analysis.source.billing_periods.len() > 1 && !is_single_file(options.location) {
         keep_newest_period(&mut analysis);
     }

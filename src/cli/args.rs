@@ -20,12 +20,7 @@ use brimful_types::hour::parse_duration;
 /// Brimful reads the Cost and Usage Report, works out how much of each Savings Plan is used, and gives Karpenter's
 /// NodePools weights so that paid-for capacity is used before Spot.
 #[derive(Debug, Parser)]
-#[command(
-    name = "brimful",
-    version,
-    max_term_width = 110,
-    disable_help_subcommand = true
-)]
+#[command(name = "brimful", version, max_term_width = 110)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -68,7 +63,6 @@ pub enum Command {
         shell: Shell,
     },
     /// Print the manual page, or write one of each command.
-    #[command(hide = true)]
     Man {
         /// The folder to write to.
         #[arg(long, value_name = "DIR", env = "BRIMFUL_MAN_DIR")]
@@ -300,6 +294,9 @@ pub struct BacktestArgs {
         help_heading = "Cluster"
     )]
     pub nodepools: Option<PathBuf>,
+    /// Nodes from manifests: they say the cluster's name where the configuration does not.
+    #[arg(long, value_name = "FILE", env = "BRIMFUL_NODES", help_heading = "Cluster")]
+    pub nodes: Option<PathBuf>,
     /// Replay the time since so long ago, such as 60d; `cur.lookback` by default.
     #[arg(long, value_name = "DURATION", env = "BRIMFUL_BACKTEST_SINCE", value_parser = parse_duration, help_heading = "Report")]
     pub since: Option<chrono::Duration>,

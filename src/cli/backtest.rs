@@ -15,6 +15,7 @@ use crate::run::steerable;
 use brimful_cur::columns::Detail;
 use brimful_karpenter::manifest;
 use brimful_policy::identity::Identity;
+use brimful_policy::names::clusters;
 use brimful_savings_plans::replay::replay;
 use brimful_simulation::backtest::Backtest;
 use brimful_simulation::backtest::history::History;
@@ -23,7 +24,7 @@ use brimful_types::{Error, Result};
 
 pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> {
     if let Some(path) = &args.picture {
-        writable(path)?;
+        output::writable(path).map_err(|e| no_picture(path, e))?;
     }
     let mut context = Context::new(&args.common, interrupt).await?;
     if let Some(since) = args.since {
@@ -31,9 +32,11 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
     }
     let node_pools = args.nodepools.as_deref().map(manifest::node_pools).transpose()?;
     let node_pools = node_pools.unwrap_or_default();
+    let nodes = args.nodes.as_deref().map(manifest::nodes).transpose()?;
     let analysis = context.history(Detail::Accounts, &context.config, None).await?;
     usable(&analysis)?;
-    let identity = Identity::detect(&context.config.cluster, &node_pools, None, &analysis.ledger);
+    let (config, ledger) = (&context.config.cluster, &analysis.ledger);
+    let identity = Identity::detect(config, &node_pools, nodes.as_deref(), ledger);
     let committed = steerable(&node_pools, &context.config);
     let history = History::of(&analysis.ledger, &analysis.utilization, &identity, &committed)?;
     let (history, backtest) = play(&context, history).await?;
@@ -46,6 +49,10 @@ pub(crate) async fn run(args: BacktestArgs, interrupt: Interrupt) -> Result<u8> 
         now: rfc3339(context.now),
         source: analysis.source,
         cluster: identity.cluster,
+        clusters: clusters(&analysis.ledger)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         history: &history,
         backtest: &backtest,
         application_order_error: replayed.by_group().fraction(),
@@ -91,12 +98,6 @@ fn usable(analysis: &Analysis) -> Result<()> {
             .hint("a backtest needs an hourly report with all columns; --now and --since choose the time that it looks at")),
         _ => Ok(()),
     }
-}
-
-/// Minutes of work would be lost if that turned out at their end.
-fn writable(path: &Path) -> Result<()> {
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(|_| ()).map_err(|e| no_picture(path, e))
 }
 
 fn no_picture(path: &Path, error: std::io::Error) -> Error {

@@ -157,6 +157,17 @@ pub(crate) async fn connect_to(target: &ClusterArgs, interrupt: &Interrupt) -> R
     Cluster::connect(target.kubeconfig.as_deref(), target.context.as_deref()).await
 }
 
+/// What serves in place of a cluster where a command reads NodePools.
+pub(crate) const MANIFESTS: &str = "give manifests: --nodepools and --nodes";
+
+/// No cluster could be connected to, and there is another way.
+pub(crate) fn or_else(error: Error, instead: &str) -> Error {
+    match error.next_step().map(str::to_owned) {
+        Some(hint) if !hint.contains("--nodepools") => error.hint(format!("{hint}; or {instead}")),
+        _ => error,
+    }
+}
+
 /// The cache of the flag, else of the configuration, if any.
 pub(crate) async fn ledger_cache(flag: Option<Place>, config: &Config) -> Result<Option<LedgerCache>> {
     let configured = || config.cur.cache.as_deref().map(str::parse).transpose();
@@ -211,9 +222,9 @@ pub(crate) const PHASE: &str = "phase";
 pub(crate) fn start_logs(config: &Config, quiet: bool, verbose: u8) {
     // The libraries below talk of requests, headers and retries: only on request.
     let filter = match (quiet, verbose) {
-        (true, _) => "error",
-        // What it warns of are credentials that fail: reported in Brimful's own words, and without what a program said.
-        (_, 0) => "warn,aws_config=error,brimful=info",
+        // What these tell of is what a call fails by: reported in Brimful's own words, and without what a program said.
+        (true, _) => "error,kube_client=off",
+        (_, 0) => "warn,aws_config=error,kube_client=off,brimful=info",
         (_, 1) => "warn,aws_config=error,brimful=debug",
         _ => "debug,phase=off",
     };

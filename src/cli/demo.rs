@@ -41,10 +41,18 @@ const FILES: [(&str, &[u8]); 7] = [
 ];
 
 /// With today's clock the month would be too old to act on.
-const COMMANDS: [&str; 2] = [
-    "utilization --cur fixtures/cur/legacy --now 2026-11-21T18:00:00Z",
-    "plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now 2026-11-21T18:00:00Z",
+const COMMANDS: [(&str, &str); 2] = [
+    (
+        "utilization --cur fixtures/cur/legacy --now 2026-11-21T18:00:00Z",
+        "brimful utilization: how the plans of a simulated month were used",
+    ),
+    (
+        "plan --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now 2026-11-21T18:00:00Z",
+        "brimful plan: what would be done about it",
+    ),
 ];
+/// What takes longer than a demo should.
+const NEXT: &str = "brimful backtest --cur fixtures/cur/legacy --nodepools fixtures/nodepools.yaml --nodes fixtures/nodes.yaml --now 2026-11-21T18:00:00Z";
 
 pub(crate) async fn run(args: DemoArgs) -> Result<u8> {
     let shown = tokio::task::spawn_blocking(move || show(&args)).await;
@@ -62,20 +70,30 @@ fn show(args: &DemoArgs) -> Result<u8> {
     for (name, bytes) in FILES {
         write(&folder.join(name), bytes)?;
     }
-    for (index, line) in COMMANDS.iter().enumerate() {
+    // Elsewhere the commands would find no files.
+    let works_here = kept.is_some() || Path::new("fixtures/cur/legacy").is_dir();
+    for (index, (line, title)) in COMMANDS.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
-        output::print(&format!("{gap}$ brimful {line}\n"))?;
+        if works_here {
+            output::print(&format!("{gap}$ brimful {line}\n"))?;
+        } else {
+            output::print(&format!("{gap}# {title}\n"))?;
+        }
         let code = brimful(line, &folder)?;
         if code != 0 {
             return Ok(code);
         }
     }
-    if let Some(kept) = kept {
-        let place = kept.display();
-        output::print(&format!(
-            "\nThe files lie in {place}/fixtures: run these commands in {place}.\n"
-        ))?;
-    }
+    let next = match kept.map(Path::display) {
+        Some(place) => format!(
+            "The files lie in {place}/fixtures: run these commands in {place}, and for what each way of steering would have cost:\n$ {NEXT}"
+        ),
+        None if works_here => format!("What each way of steering would have cost:\n$ {NEXT}"),
+        None => "brimful demo --keep DIR writes the month to a folder, for these commands and others: `brimful backtest` tells what each \
+                 way of steering would have cost."
+            .to_owned(),
+    };
+    output::print(&format!("\n{next}\n"))?;
     Ok(0)
 }
 

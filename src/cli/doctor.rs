@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::args::{ClusterArgs, Common, DoctorArgs, ManifestArgs, Output};
 use super::context::{
-    Context, access_by, configured, name_in_kubeconfig, processors, start_logs, wall_clock,
+    Context, MANIFESTS, access_by, configured, name_in_kubeconfig, or_else, processors, start_logs,
+    wall_clock,
 };
 use super::output;
 use super::progress::waiting;
@@ -223,6 +224,7 @@ async fn live(
     let (cluster, name) = match connect(target, user).await {
         Ok(connected) => connected,
         Err(error) => {
+            let error = or_else(error, MANIFESTS);
             checks.push(Check::error(Group::Kubernetes, "cluster", &error));
             skip_cluster("no cluster", checks);
             checks.push(Check::skipped(Group::Kubernetes, "state", "no cluster"));
@@ -410,7 +412,15 @@ async fn conclude(found: &Found, read: Option<Analysis>, cluster: Result<Pools>,
         found.now,
     ));
     if is_read {
-        checks.extend(report::checks(&run.analysis, &proposal, &found.config, found.now));
+        let (pools, nodes) = (&run.view.node_pools, run.view.nodes.as_deref());
+        let identity = Identity::detect(&found.config.cluster, pools, nodes, &run.analysis.ledger);
+        checks.extend(report::checks(
+            &run.analysis,
+            &proposal,
+            &identity,
+            &found.config,
+            found.now,
+        ));
     }
     if is_read && has_pools {
         checks.push(further_consents(&run, &found.config).await);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::args::{ClusterArgs, Common, HistoryArgs, RowOutput};
-use super::context::{Context, configuration, connect_to, wall_clock};
+use super::context::{Context, configuration, connect_to, or_else, wall_clock};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
@@ -111,7 +111,8 @@ pub(super) async fn recorded(target: &ClusterArgs, interrupt: &Interrupt) -> Res
     if let Some(path) = &target.state {
         return state_store::peek_file(Some(path));
     }
-    let cluster = connect_to(target, interrupt).await?;
+    let cluster = connect_to(target, interrupt).await;
+    let cluster = cluster.map_err(|error| or_else(error, "give the state's file: --state"))?;
     state_store::peek_history(&cluster, &target.namespace).await
 }
 

@@ -1,7 +1,7 @@
 //! `brimful plan`: never changes anything.
 
 use super::args::{ClusterArgs, ManifestArgs, Output, PlanArgs, PlanOutput};
-use super::context::{Context, connect_to};
+use super::context::{Context, MANIFESTS, connect_to, or_else};
 use super::output;
 use super::signals::Interrupt;
 use super::state_store::{self, Known};
@@ -149,7 +149,8 @@ pub(crate) fn show(
 }
 
 async fn live(args: &ClusterArgs, context: &Context) -> Result<(ClusterView, Known, Vec<Warning>)> {
-    let cluster = connect_to(args, &context.interrupt).await?;
+    let cluster = connect_to(args, &context.interrupt).await;
+    let cluster = cluster.map_err(|error| or_else(error, MANIFESTS))?;
     let (view, mut warnings) = look(&cluster, &context.config).await?;
     let known = match &args.state {
         Some(path) => state_store::peek_file(Some(path))?,

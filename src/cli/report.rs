@@ -15,6 +15,12 @@ use crate::run::consents;
 use brimful_types::{Error, ErrorKind, Result};
 
 pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
+    let unwritten = |error| {
+        Error::usage(format!("cannot write the page to {}", args.html.display()))
+            .source(error)
+            .hint("name a file in a folder that exists and may be written: --html FILE (BRIMFUL_HTML)")
+    };
+    output::writable(&args.html).map_err(unwritten)?;
     let mut context = Context::new(&args.common, interrupt).await?;
     if args.manifests.nodepools.is_none() {
         context = context.about(&args.cluster);
@@ -35,15 +41,11 @@ pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
         .await
         .unwrap_or_default();
     let page = html::render(&document, &run.analysis, &proposal, &past, &further)?;
-    let place = args.html.display();
-    fs::write(&args.html, page).map_err(|error| {
-        Error::usage(format!("cannot write the page to {place}"))
-            .source(error)
-            .hint("name a file in a folder that exists and may be written: --html FILE (BRIMFUL_HTML)")
-    })?;
+    fs::write(&args.html, page).map_err(unwritten)?;
     if !context.quiet {
         let headline = Headline::of(&document, proposal.is_frozen());
         let (unused, changes) = (headline.sentence(), headline.changes());
+        let place = args.html.display();
         output::print(&format!("{unused}; {changes}. The page is {place}.\n"))?;
     }
     Ok(if proposal.is_frozen() {

@@ -25,6 +25,8 @@ fn an_unknown_key_is_named_with_its_line() {
 fn values_out_of_range_are_refused_by_key() {
     for (text, key) in [
         ("share: 1.5", "share"),
+        ("share: 50%", "share: a number from 0 to 1, such as 0.5"),
+        ("share: 2", "such as 0.5"),
         ("weights: {fill: 101}", "weights.fill"),
         ("policy: {thresholds: {fill: 0}}", "policy.thresholds"),
         ("cur: {maturity: soon}", "soon"),

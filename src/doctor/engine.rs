@@ -3,6 +3,7 @@
 use super::{Check, Group};
 use crate::analysis::Analysis;
 use crate::config::Config;
+use crate::render::text::grouped;
 use brimful_cur::athena::{price, size};
 use brimful_types::hour::human_duration;
 
@@ -31,7 +32,8 @@ pub(super) fn check(analysis: &Analysis, config: &Config) -> Check {
         size(bytes)
     };
     let of = format!(
-        "{amount} of needed columns, {rows} rows in the last {}",
+        "{amount} of needed columns, {} rows in the last {}",
+        grouped(&rows.to_string()),
         human_duration(config.cur.lookback.0)
     );
     match (asked, is_large) {
@@ -90,7 +92,7 @@ mod tests {
             judged(3_000_000_000, 40_000_000, false),
             (
                 Status::Ok,
-                "local suits: 3.0 GB of needed columns, 40000000 rows in the last 35 d; Athena would cost about $0.0150 a run"
+                "local suits: 3.0 GB of needed columns, 40,000,000 rows in the last 35 d; Athena would cost about $0.0150 a run"
                     .to_owned()
             )
         );

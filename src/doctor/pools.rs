@@ -13,6 +13,7 @@ use brimful_policy::cures;
 use brimful_policy::eligibility::before_spot;
 use brimful_policy::guards::{BUILT_IN, hands_off, not_committed, switches_protection};
 use brimful_policy::limits::{binding, no_overflow, overflow, smallest_node, wished};
+use brimful_policy::names;
 use brimful_policy::patch::own_limits;
 use brimful_policy::plan::{PoolPlan, Proposal};
 use brimful_policy::pools::{Pool, Pools};
@@ -32,6 +33,7 @@ pub(crate) fn checks(config: &Config, now: DateTime<Utc>, plan: impl Fn(&Config)
     let proposal = plan(config);
     let offered = offered(&proposal);
     let mut checks = vec![managed(&proposal, &offered)];
+    checks.extend(no_such(&proposal, config));
     checks.extend(top_up(&proposal, config));
     if proposal.pools.iter().any(is_steered) || offered.is_empty() {
         checks.extend(of_each(&proposal, config, now));
@@ -51,6 +53,17 @@ pub(crate) fn checks(config: &Config, now: DateTime<Utc>, plan: impl Fn(&Config)
         }
     }));
     checks
+}
+
+/// Names that choose nothing; those of `topUp.from` have a check of their own.
+fn no_such(proposal: &Proposal, config: &Config) -> Vec<Check> {
+    let pools = proposal.pools.iter().map(|plan| plan.pool.name.clone());
+    let unknown = names::no_such("nodePools.names", &config.node_pools.names, &pools.collect());
+    let check = |warning| {
+        Check::warning(Group::NodePools, warning)
+            .cure("name a NodePool of this cluster in nodePools.names, or take the name out")
+    };
+    unknown.iter().map(check).collect()
 }
 
 /// True for pools that are opted in and that plans can pay for.

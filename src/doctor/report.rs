@@ -7,7 +7,10 @@ use chrono::{DateTime, Duration, Utc};
 use super::{Check, Group, Status, application, engine};
 use crate::analysis::Analysis;
 use crate::config::Config;
+use crate::render::text::{grouped, rate};
 use brimful_cur::choice::Choice;
+use brimful_policy::identity::Identity;
+use brimful_policy::names::no_such_cluster;
 use brimful_policy::plan::Proposal;
 use brimful_savings_plans::ledger::Granularity;
 use brimful_savings_plans::savings_plan::GroupId;
@@ -92,12 +95,14 @@ pub(crate) fn unread(error: Option<&Error>, why: &str) -> Vec<Check> {
 pub(crate) fn checks(
     analysis: &Analysis,
     proposal: &Proposal,
+    identity: &Identity,
     config: &Config,
     now: DateTime<Utc>,
 ) -> Vec<Check> {
     let look = Look {
         analysis,
         proposal,
+        identity,
         config,
         now,
     };
@@ -126,6 +131,7 @@ pub(crate) fn checks(
 struct Look<'a> {
     analysis: &'a Analysis,
     proposal: &'a Proposal,
+    identity: &'a Identity,
     config: &'a Config,
     now: DateTime<Utc>,
 }
@@ -159,7 +165,7 @@ impl<'a> Look<'a> {
             source.uri,
             source.format.unwrap_or("format unknown"),
             source.billing_periods.join(" and "),
-            source.rows
+            grouped(&source.rows.to_string())
         );
         Check::ok(Group::Report, "report-found", message)
     }
@@ -256,7 +262,7 @@ impl<'a> Look<'a> {
                 ID,
                 format!(
                     "{plans} plan{s} in force that nodes can use, {} in all",
-                    sum.per_hour()
+                    rate(Some(sum))
                 ),
             );
         }
@@ -346,6 +352,11 @@ impl<'a> Look<'a> {
     fn tags(&self) -> Check {
         const ID: &str = "report-tags";
         let cure = "activate the cost allocation tags aws:eks:cluster-name and karpenter.sh/nodepool in the payer account, and set\ncluster:\n  name: NAME";
+        if let Some(message) = no_such_cluster(self.identity, &self.analysis.ledger) {
+            let cure =
+                "cluster:\n  name: … # this cluster's name there; a new cluster is not in the report yet";
+            return Check::warn(Group::Report, ID, message).cure(cure);
+        }
         if let Some(untagged) = self.warning(WarningCode::Untagged) {
             return Check {
                 id: ID,

@@ -29,6 +29,8 @@ pub(crate) struct Document {
     pub model: Model,
     /// How far the replay can be trusted.
     pub trust: Trust,
+    /// What the replayed days came to, by the report.
+    pub as_it_was: AsItWas,
     /// Policies, then foresight.
     pub policies: Vec<PolicyRow>,
     /// What further consents would have saved.
@@ -60,6 +62,9 @@ pub(crate) struct Replayed {
 pub(crate) struct Model {
     pub groups: Vec<String>,
     pub cluster: Option<String>,
+    /// Clusters that the report's usage is tagged with.
+    #[serde(skip)]
+    pub clusters: Vec<String>,
     /// `tags`, or `all-spot` where nothing shows which usage is this cluster's.
     pub own: &'static str,
     pub node_vcpu: f64,
@@ -78,6 +83,24 @@ pub(crate) struct Trust {
     /// By how much AWS's application order, replayed on the report's hours, misses the use that the report states, as a
     /// part of the commitment; null when no hour is complete.
     pub application_order_error: Option<f64>,
+}
+
+/// What the report shows, nothing of it simulated. $ over the replayed days unless the name says per month (730 h).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub(crate) struct AsItWas {
+    pub commitment: f64,
+    pub unused: f64,
+    /// Eligible usage beyond the commitment, at SP rates.
+    pub spill: f64,
+    /// On demand and Spot beyond the commitment.
+    pub cost: f64,
+    /// Commitment and cost.
+    pub total_per_month: f64,
+    /// Unused and spill beyond foresight's, as in the policies' rows.
+    #[serde(skip)]
+    pub avoidable: (f64, f64),
 }
 
 /// One policy. $ over the replayed days unless the name says per month (730 h).
@@ -143,6 +166,7 @@ pub(crate) struct Inputs<'a> {
     pub now: String,
     pub source: Source,
     pub cluster: Option<String>,
+    pub clusters: Vec<String>,
     pub history: &'a History,
     pub backtest: &'a Backtest,
     pub application_order_error: Option<f64>,
@@ -155,7 +179,8 @@ impl Document {
     pub(crate) fn new(facts: Inputs<'_>) -> Self {
         let (history, backtest) = (facts.history, facts.backtest);
         let hours = (backtest.warm_up_days + backtest.days) * 24;
-        let model = model(history, facts.cluster, &history.hours[..hours]);
+        let clusters = (facts.cluster, facts.clusters);
+        let model = model(history, clusters, &history.hours[..hours]);
         Self {
             schema: "brimful/backtest/v1",
             now: facts.now,
@@ -175,6 +200,7 @@ impl Document {
             trust: Trust {
                 application_order_error: facts.application_order_error.map(rounded),
             },
+            as_it_was: as_it_was(backtest),
             policies: policies(backtest),
             consents: ConsentsRow::all(&backtest.worths, backtest.given, backtest.days),
             thresholds: thresholds(backtest),
@@ -191,13 +217,14 @@ fn at(days: usize) -> i32 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "hours of some months")]
-fn model(history: &History, cluster: Option<String>, hours: &[Past]) -> Model {
+fn model(history: &History, (cluster, clusters): (Option<String>, Vec<String>), hours: &[Past]) -> Model {
     let mean =
         |part: fn(&Past) -> f64| rounded(hours.iter().map(part).sum::<f64>() / hours.len().max(1) as f64);
     let per_vcpu = |amount: f64| rounded(amount / history.node_vcpu);
     Model {
         groups: history.groups.iter().map(ToString::to_string).collect(),
         cluster,
+        clusters,
         own: match history.own {
             Own::Tags => "tags",
             Own::AllSpot => "all-spot",
@@ -209,6 +236,18 @@ fn model(history: &History, cluster: Option<String>, hours: &[Past]) -> Model {
         spot_per_vcpu: per_vcpu(mean(|past| past.spot_price)),
         node_lifetime_hours: rounded(1.0 / history.turnover),
         node_lifetime_learned: history.turnover_learned,
+    }
+}
+
+fn as_it_was(backtest: &Backtest) -> AsItWas {
+    let (bill, best) = (&backtest.as_it_was, &backtest.foresight.bill);
+    AsItWas {
+        commitment: rounded(bill.commitment),
+        unused: rounded(bill.unused),
+        spill: rounded(bill.spill),
+        cost: rounded(bill.cost),
+        total_per_month: rounded(per_month(bill.commitment + bill.cost, backtest.days)),
+        avoidable: (bill.unused - best.unused, bill.spill - best.spill),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::backtest::{Choice, Document, ThresholdsRow, Trust};
+use super::backtest::{Choice, Document, Model, ThresholdsRow, Trust};
 use super::clean;
-use super::text::{FAINT, GOOD, HEADING, paragraph, percent, table};
+use super::text::{CAUTION, FAINT, GOOD, HEADING, dollars, paragraph, percent, table};
 
 /// The table.
 #[must_use]
@@ -19,7 +19,7 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
     );
     let _ = writeln!(
         out,
-        "{FAINT}plans {} · {:.0} nodes of {:.1} vCPU in the mean · $/h per vCPU: plan {:.4}, on demand {:.4}, Spot {:.4}{FAINT:#}\n",
+        "{FAINT}plans {} · {:.0} nodes of {:.1} vCPU in the mean · $/h per vCPU: plan {:.4}, on demand {:.4}, Spot {:.4}{FAINT:#}",
         clean::name(&model.groups.join(", ")),
         model.mean_nodes,
         model.node_vcpu,
@@ -27,10 +27,11 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
         model.on_demand_per_vcpu,
         model.spot_per_vcpu
     );
+    out += &untold(model, width);
     out += &policies(document, width);
     out += "\n";
     out += &paragraph(
-        "Unused commitment and spill that foresight would have avoided (negative: it accepts more), and cost beyond foresight's: % of \
+        "As it was: by the report; all else is simulated. Unused commitment and spill that foresight would have avoided (negative: it accepts more), and cost beyond foresight's: % of \
          the commitment. $/month: commitment, on demand and Spot; saved: against leaving the cluster alone. Patches, and Spot nodes moved \
          over: a day.",
         0,
@@ -59,18 +60,51 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
     out
 }
 
+/// Where the report does not tell this cluster's usage: before the figures, since they are not its alone then.
+fn untold(model: &Model, width: Option<usize>) -> String {
+    if model.own != "all-spot" {
+        return "\n".to_owned();
+    }
+    let there = model.clusters.join(", ");
+    let cure = match &model.cluster {
+        _ if there.is_empty() => {
+            "no usage carries a cluster's tag: activate the cost allocation tag aws:eks:cluster-name in the payer account".to_owned()
+        }
+        Some(name) => format!("no usage is tagged {name}; the report has {there}: set cluster.name to one of these"),
+        None => format!("set cluster.name in the configuration, or pass --nodes; the report has {there}"),
+    };
+    let text = format!("These are all Spot instances of the report, not this cluster's alone: {cure}.");
+    // A text is laid out first and coloured then.
+    format!(
+        "{CAUTION}{}{CAUTION:#}\n\n",
+        paragraph(&text, 0, width).trim_end()
+    )
+}
+
 /// What each policy would have cost and saved.
 fn policies(document: &Document, width: Option<usize>) -> String {
     let commitment = document.policies.first().map_or(0.0, |row| row.commitment);
     let part = |amount: f64| percent((commitment > 0.0).then(|| amount / commitment));
     let changes = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.1}"));
+    let dash = || "–".to_owned();
+    let was = &document.as_it_was;
+    let as_it_was = vec![
+        "as it was".to_owned(),
+        part(was.avoidable.0),
+        part(was.avoidable.1),
+        dollars(was.total_per_month),
+        dash(),
+        dash(),
+        dash(),
+        dash(),
+    ];
     let rows = document.policies.iter().map(|row| {
         vec![
             title(&row.policy),
             part(row.avoidable_unused),
             part(row.avoidable_spill),
-            format!("${:.0}", row.total_per_month),
-            format!("${:.0}", row.saved_per_month),
+            dollars(row.total_per_month),
+            dollars(row.saved_per_month),
             percent(Some(row.regret)),
             changes(row.patches_per_day),
             changes(row.moves_per_day),
@@ -80,7 +114,7 @@ fn policies(document: &Document, width: Option<usize>) -> String {
         &[
             "policy", ">unused", ">spill", ">$/month", ">saved", ">regret", ">patches", ">moves",
         ],
-        &rows.collect::<Vec<_>>(),
+        &std::iter::once(as_it_was).chain(rows).collect::<Vec<_>>(),
         width,
     )
 }
@@ -126,9 +160,9 @@ fn verdict_in_words(row: &ThresholdsRow) -> String {
         (_, false) => format!("but not in each of {weeks} weeks: likely luck"),
     };
     format!(
-        "{} would have saved ${:.0} a month more than yours ({}), {advice}",
+        "{} would have saved {} a month more than yours ({}), {advice}",
         in_words(&row.best),
-        row.best.saved_per_month,
+        dollars(row.best.saved_per_month),
         in_words(&row.configured)
     )
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::text::dollars;
+
 use brimful_simulation::backtest::Worth;
 use brimful_simulation::policies::Consents;
 
@@ -45,9 +47,9 @@ impl ConsentsRow {
     pub(crate) fn worth(&self) -> String {
         let saved = self.saved_per_month.round();
         if saved < 0.0 {
-            format!("costs ${} a month more", -saved)
+            format!("costs {} a month more", dollars(-saved))
         } else {
-            format!("saves ${saved} a month more")
+            format!("saves {} a month more", dollars(saved))
         }
     }
 }

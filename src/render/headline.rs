@@ -1,6 +1,7 @@
 //! What people ask for first: what stands unused now, what that is a month, and how much would change.
 
 use super::json::{PlanDocument, PlanNow};
+use super::text::{dollars, rate};
 use brimful_types::money::Money;
 
 /// Hours of a month as AWS and `FinOps` reckon them: 8,760 / 12.
@@ -48,7 +49,7 @@ impl Headline {
                 } else {
                     ""
                 };
-                let (rate, month) = (unused.per_hour(), whole(unused * HOURS_PER_MONTH));
+                let (rate, month) = (rate(Some(unused)), whole(unused * HOURS_PER_MONTH));
                 format!("{frozen}{rate} of Savings Plans stands unused now: {month} a month{unknown}")
             }
         }
@@ -78,7 +79,10 @@ fn is_in_a_group(document: &PlanDocument, plan: &PlanNow) -> bool {
 
 /// Dollars; cents only below ten.
 pub(crate) fn whole(money: Money) -> String {
-    let dollars = money.dollars();
-    let decimals = if dollars.abs() < 10.0 { 2 } else { 0 };
-    format!("${dollars:.decimals$}")
+    let amount = money.dollars();
+    if amount.abs() < 10.0 {
+        let sign = if amount < 0.0 { "-" } else { "" };
+        return format!("{sign}${:.2}", amount.abs());
+    }
+    dollars(amount)
 }

@@ -6,7 +6,7 @@ use anstyle::Style;
 use serde::Serialize;
 
 use super::clean;
-use super::text::{BAD, FAINT, GOOD, HEADING, paragraph};
+use super::text::{BAD, FAINT, GOOD, HEADING, amount, paragraph};
 use crate::analysis::Source;
 use brimful_policy::Decision;
 use brimful_policy::effect::Effect;
@@ -236,7 +236,7 @@ fn came_of_it(effect: &EffectRow) -> String {
         (None, None) => "not told yet".to_owned(),
         (saved, cost) => {
             let or_unknown =
-                |money: Option<Money>| money.map_or("an unknown sum".to_owned(), |m| m.to_string());
+                |money: Option<Money>| money.map_or("an unknown sum".to_owned(), |money| amount(Some(money)));
             format!("saved {}, cost {}", or_unknown(saved), or_unknown(cost))
         }
     };
@@ -266,8 +266,10 @@ fn total(document: &Document) -> String {
         (Some(_), Some((saved, cost))) => {
             let _ = write!(
                 said,
-                "; the report tells of {}: saved {GOOD}{saved}{GOOD:#}, cost {cost}.",
-                total.told
+                "; the report tells of {}: saved {GOOD}{}{GOOD:#}, cost {}.",
+                total.told,
+                amount(Some(saved)),
+                amount(Some(cost))
             );
         }
     }

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use super::clean;
 use super::headline::Headline;
-use super::json::PlanDocument;
+use super::json::{GroupReport, PlanDocument};
+use super::plan_table::group_cells;
 use brimful_policy::weights::show;
+use brimful_savings_plans::savings_plan::plan_id;
+use brimful_types::warning::Warning;
 
-/// Headline, changes, pools, and how far the report reaches.
+/// Headline, changes, warnings, plans, pools, and how far the report reaches.
 #[must_use]
 pub(crate) fn render(plan: &PlanDocument, headline: Headline) -> String {
     let mut out = format!("**{}; {}.**\n", headline.sentence(), headline.changes());
@@ -24,6 +27,8 @@ pub(crate) fn render(plan: &PlanDocument, headline: Headline) -> String {
         ];
         row(&mut out, &cells);
     }
+    warnings(&mut out, &plan.warnings);
+    groups(&mut out, &plan.groups);
     if !plan.node_pools.is_empty() {
         out.push_str("\n| NodePool | role | decision | weight | reason |\n| --- | --- | --- | --- | --- |\n");
     }
@@ -50,6 +55,32 @@ pub(crate) fn render(plan: &PlanDocument, headline: Headline) -> String {
         plan.now
     );
     out
+}
+
+fn warnings(out: &mut String, warnings: &[Warning]) {
+    if !warnings.is_empty() {
+        out.push_str("\n| warning | about | what, and what to do |\n| --- | --- | --- |\n");
+    }
+    for warning in warnings {
+        let plan = warning.plan.as_deref().map(plan_id);
+        let subject = warning.node_pool.as_deref().or(plan).unwrap_or_default();
+        let cells = [
+            warning.code.to_string(),
+            subject.to_owned(),
+            warning.message.clone(),
+        ];
+        row(out, &cells);
+    }
+}
+
+fn groups(out: &mut String, groups: &[GroupReport]) {
+    if !groups.is_empty() {
+        out.push_str("\n| group | plans | commitment | demand now | full | headroom | our share |\n");
+        out.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    }
+    for group in groups {
+        row(out, &group_cells(group));
+    }
 }
 
 fn row(out: &mut String, cells: &[String]) {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::clean;
 use super::headline::Headline;
-use super::json::{Applied, ApplyResult, PlanDocument, PoolReport};
+use super::json::{Applied, ApplyResult, GroupReport, PlanDocument, PoolReport};
 use super::text::{BAD, CAUTION, FAINT, GOOD, HEADING, paragraph, percent, rate, table, titled};
 use brimful_policy::Decision;
 use brimful_policy::plan::show_limits;
@@ -65,21 +65,7 @@ fn first_line(headline: Headline, width: Option<usize>) -> String {
 }
 
 fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
-    let rows = plan.groups.iter().map(|group| {
-        let used = group
-            .demand
-            .zip(Some(group.commitment))
-            .and_then(|(d, c)| d.min(c).fraction_of(c));
-        vec![
-            group.id.to_string(),
-            group.plans.len().to_string(),
-            group.commitment.per_hour(),
-            rate(group.demand),
-            percent(used),
-            rate(group.headroom),
-            format!("{:.0} %", group.share * 100.0),
-        ]
-    });
+    let rows = plan.groups.iter().map(|group| group_cells(group).to_vec());
     let headings = [
         "GROUP",
         ">PLANS",
@@ -90,6 +76,23 @@ fn groups(plan: &PlanDocument, width: Option<usize>) -> String {
         ">OUR SHARE",
     ];
     table(&headings, &rows.collect::<Vec<_>>(), width)
+}
+
+/// Group, plans, commitment, demand now, full, headroom, our share.
+pub(super) fn group_cells(group: &GroupReport) -> [String; 7] {
+    let used = group
+        .demand
+        .zip(Some(group.commitment))
+        .and_then(|(d, c)| d.min(c).fraction_of(c));
+    [
+        group.id.to_string(),
+        group.plans.len().to_string(),
+        group.commitment.per_hour(),
+        rate(group.demand),
+        percent(used),
+        rate(group.headroom),
+        format!("{:.0} %", group.share * 100.0),
+    ]
 }
 
 fn pool_weight(pool: &PoolReport) -> String {

@@ -120,16 +120,46 @@ pub(crate) fn percent(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0))
 }
 
+/// Whole dollars; what rounds to nothing has no sign.
+#[must_use]
+pub(crate) fn dollars(amount: f64) -> String {
+    let whole = amount.round();
+    let sign = if whole < 0.0 { "-" } else { "" };
+    grouped(&format!("{sign}${:.0}", whole.abs()))
+}
+
+/// The first number of a text with its thousands set apart, from five digits on.
+#[must_use]
+pub(crate) fn grouped(text: &str) -> String {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let Some(start) = text.find(is_digit) else {
+        return text.to_owned();
+    };
+    let (before, number) = text.split_at(start);
+    let (digits, after) = number.split_at(number.find(|c| !is_digit(c)).unwrap_or(number.len()));
+    if digits.len() < 5 {
+        return text.to_owned();
+    }
+    let mut out = before.to_owned();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + after
+}
+
 /// An amount, or a dash.
 #[must_use]
 pub(crate) fn amount(money: Option<brimful_types::money::Money>) -> String {
-    money.map_or_else(|| "–".to_owned(), |money| money.to_string())
+    money.map_or_else(|| "–".to_owned(), |money| grouped(&money.to_string()))
 }
 
 /// A rate, or a dash.
 #[must_use]
 pub(crate) fn rate(money: Option<brimful_types::money::Money>) -> String {
-    money.map_or_else(|| "–".to_owned(), brimful_types::money::Money::per_hour)
+    money.map_or_else(|| "–".to_owned(), |money| grouped(&money.per_hour()))
 }
 
 #[cfg(test)]
@@ -144,6 +174,16 @@ mod tests {
             "  one two three four\n  five six\n    key: a long value that stays on its line\n"
         );
         assert_eq!(paragraph("one two", 0, None), "one two\n");
+    }
+
+    #[test]
+    fn thousands_are_set_apart_from_five_digits_on_and_nothing_has_no_sign() {
+        assert_eq!(dollars(-0.3), "$0");
+        assert_eq!(dollars(-12.0), "-$12");
+        assert_eq!(dollars(9_999.4), "$9999");
+        assert_eq!(dollars(-1_234_567.0), "-$1,234,567");
+        assert_eq!(grouped("$12345.67"), "$12,345.67");
+        assert_eq!(grouped("none"), "none");
     }
 
     #[test]

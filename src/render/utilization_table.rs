@@ -125,7 +125,11 @@ fn incomplete(report: &UtilizationReport, utilization: &Utilization) -> Option<S
     let most = known().map(|(_, line)| line.incomplete.hours).max()?;
     let sum = total(open(), 1);
     let amounts = match (sum.commitment, sum.used) {
-        (Some(commitment), Some(used)) => format!(" ({commitment} committed, {used} used so far)"),
+        (Some(_), Some(_)) => format!(
+            " ({} committed, {} used so far)",
+            amount(sum.commitment),
+            amount(sum.used)
+        ),
         _ => String::new(),
     };
     let of = if known().count() == 1 {

@@ -244,6 +244,7 @@ fn what_must_be_set_is_asked_for_with_the_way_out() {
     for (missing, cure) in [
         ("image.repository=", "docker build"),
         ("config.cur.uri=", "--set config.cur.uri=s3://BUCKET/PREFIX"),
+        ("config.topUp.nodesPerHour=6", "--set 'config.topUp.from={spot}'"),
     ] {
         let error = template(&[missing]).expect_err(missing);
         assert!(error.contains(cure), "{missing}: {error}");

@@ -201,6 +201,16 @@ pub(crate) static BACKTEST: LazyLock<Validator> = LazyLock::new(|| {
         ("replayed", replayed),
         ("model", model),
         ("trust", object(&[("applicationOrderError", unknown_or(money()))])),
+        (
+            "asItWas",
+            object(&[
+                ("commitment", money()),
+                ("unused", money()),
+                ("spill", money()),
+                ("cost", money()),
+                ("totalPerMonth", money()),
+            ]),
+        ),
         ("policies", list(policy)),
         (
             "consents",

@@ -152,6 +152,10 @@ fn what_is_not_there_ends_with_4_and_is_named() {
             vec!["there is no bucket no-such-bucket-anywhere"],
         ),
         (
+            "s3://My_Bucket".to_owned(),
+            vec!["My_Bucket is no valid bucket name", "lowercase letters"],
+        ),
+        (
             format!("s3://{bucket}/wrong"),
             vec!["nothing lies below", "wrong", "check the prefix"],
         ),

@@ -273,6 +273,11 @@ impl S3Store {
         format!("grant {what}, in the bucket's policy, too, if it is another account's{instead}")
     }
 
+    fn no_name(&self) -> Error {
+        Error::report(format!("{} is no valid bucket name", self.bucket))
+            .hint("names of buckets have 3 to 63 lowercase letters, digits, dots and hyphens")
+    }
+
     /// Turns what the SDK says into what happened, to what, and what to do.
     fn explain<E>(&self, action: Action, doing: &str, error: &SdkError<E>) -> Error
     where
@@ -286,7 +291,9 @@ impl S3Store {
         let code = error.code().unwrap_or_default();
         let refused = |message: String, hint: &str| Error::aws(message).hint(hint);
         match (code, status(error)) {
-            ("NoSuchBucket", _) => Error::report(format!("there is no bucket {bucket}"))
+            ("InvalidBucketName", _) => self.no_name(),
+            ("NoSuchBucket", _) | (_, Some(404)) if !is_name(bucket) => self.no_name(),
+            ("NoSuchBucket", _) | (_, Some(404)) => Error::report(format!("there is no bucket {bucket} (or not in this region)"))
                 .hint(match self.purpose {
                     Purpose::Report => "check the bucket's name in --cur (or cur.uri), and the account that the credentials belong to",
                     Purpose::Coordination => "check the bucket's name in coordination.uri",
@@ -310,10 +317,17 @@ impl S3Store {
                 .hint("name the file of the authority that has signed it in AWS_CA_BUNDLE (for AWS alone) or SSL_CERT_FILE"),
             (_, Some(429 | 500..)) => Error::report(format!("cannot {doing}: S3 was asked several times and is too busy, or failing: {}", short(&details)))
                 .hint("run again later"),
+            _ if !is_name(bucket) => self.no_name(),
             _ => Error::new(ErrorKind::Report, format!("cannot {doing}: {}", short(&details)))
                 .hint("check the network, AWS_ENDPOINT_URL_S3, AWS_REGION, HTTPS_PROXY and NO_PROXY"),
         }
     }
+}
+
+/// As S3 names new buckets; some of before 2018 have other names, and are read.
+fn is_name(bucket: &str) -> bool {
+    let is_usual = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    bucket.starts_with("arn:") || bucket.chars().all(is_usual)
 }
 
 fn client(config: &SdkConfig, bucket: &str, region: Option<Region>) -> Client {

@@ -190,8 +190,14 @@ pub(super) fn no_config(error: impl StdError + Send + Sync + 'static) -> Error {
 /// Neither a kubeconfig nor a service account was found.
 pub(super) fn no_config_anywhere(error: impl StdError + Send + Sync + 'static) -> Error {
     Error::kubernetes(format!("no cluster to talk to: {}", chain(&error)))
-        .hint("name one with --kubeconfig or --context; `brimful plan` also reads manifests (--nodepools and --nodes)")
+        .hint("name one with --kubeconfig or --context")
         .source(error)
+}
+
+/// There is no kubeconfig, and this is no pod.
+pub(super) fn no_kubeconfig() -> Error {
+    Error::kubernetes("no cluster to talk to: there is no kubeconfig, and this is no pod in a cluster")
+        .hint("name a kubeconfig with --kubeconfig or KUBECONFIG")
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {

@@ -3,10 +3,11 @@
 //! Rights it needs: `nodepools` get, list, patch; `nodeclaims` and `nodes` list; `events` (in `default`) create;
 //! `configmaps` get, create, patch, delete; for `topUp` also `pods` and `poddisruptionbudgets` list, `nodeclaims` delete.
 
+use std::io;
 use std::path::Path;
 
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Request;
 use kube::core::params::ListParams;
 use kube::{Client, Config};
@@ -338,7 +339,16 @@ async fn load(path: Option<&Path>, context: Option<&str>) -> Result<Config> {
             Ok(file) => file,
             Err(error) if context.is_some() => return Err(call::no_config(error)),
             // A pod reaches its own API server directly.
-            Err(_) => return Config::infer().await.map_err(call::no_config_anywhere),
+            Err(error) => {
+                let inferred = Config::infer().await;
+                return inferred.map_err(|causes| match error {
+                    KubeconfigError::FindPath => call::no_kubeconfig(),
+                    KubeconfigError::ReadConfig(why, _) if why.kind() == io::ErrorKind::NotFound => {
+                        call::no_kubeconfig()
+                    }
+                    _ => call::no_config_anywhere(causes),
+                });
+            }
         },
     };
     let own_proxy = proxy::configured(&file, context);

@@ -17,6 +17,7 @@ pub mod history;
 pub mod identity;
 pub mod launches;
 pub mod limits;
+pub mod names;
 pub mod patch;
 pub mod peers;
 pub mod plan;

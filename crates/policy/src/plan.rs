@@ -16,6 +16,7 @@ use super::fleet::fleet;
 use super::groundwork::Groundwork;
 use super::groups::{self, GroupNow, groups_now};
 use super::limits::{LimitSum, Limits};
+use super::names::{no_such_cluster, no_such_node_pools};
 use super::peers::{Demand, Peers, Publication, publish};
 use super::planner::Planner;
 pub use super::planner::show_limits;
@@ -313,6 +314,7 @@ pub fn propose_on(inputs: &Inputs<'_>, groundwork: &mut Groundwork) -> Proposal 
         record(&mut state.burn, &scale, nodes, inputs.now);
     }
     warnings.extend(more);
+    warnings.extend(no_such_node_pools(inputs.config, &ground.identity.node_pools));
     warnings.sort();
     warnings.dedup();
     let demand = live.as_ref().and_then(|live| {
@@ -409,7 +411,8 @@ impl Asked<'_> {
 /// Idle commitment of less than ten cents a day is not worth a word.
 const WORTH_A_DAY: Money = Money::from_picos(100_000_000_000);
 
-/// Plans with room that no on-demand pool can use: no weight helps there. Those of another region are other clusters'.
+/// Plans with room that no on-demand pool can use: no weight helps there. Those of another region are other clusters', and
+/// where no pool was read, nothing is known of any.
 fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warning> {
     let unused = |group: &&GroupNow| {
         let worth = group
@@ -417,9 +420,10 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
             .is_some_and(|headroom| headroom * 24 >= WORTH_A_DAY);
         let elsewhere = match &group.id {
             GroupId::Compute => false,
-            GroupId::Ec2Instance { region, .. } => here.is_some_and(|here| here != region),
+            GroupId::Ec2Instance { region, .. } => here.is_none_or(|here| here != region),
         };
-        worth
+        !pools.is_empty()
+            && worth
             && !elsewhere
             && group.doubt.is_none()
             && !pools.iter().any(|pool| pool.groups.contains(&group.id))
@@ -442,6 +446,10 @@ fn idle(groups: &[GroupNow], pools: &[PoolPlan], here: Option<&str>) -> Vec<Warn
     told.collect()
 }
 
+fn set_name(unknown: &str) -> String {
+    format!("{unknown}: set cluster.name to this cluster's name there")
+}
+
 /// This cluster's part of the use, then and now: by the report's tags, else by its own record. Where the tags do not
 /// tell, a warning says so.
 fn own_part(
@@ -449,12 +457,17 @@ fn own_part(
     scale: &Valuation<'_>,
     then: Option<&Arc<ByScope>>,
 ) -> (Option<OwnUse>, Option<Warning>) {
+    let unknown_name = no_such_cluster(scale.identity, inputs.ledger);
     let Some((nodes, then)) = inputs.nodes.zip(then) else {
-        return (None, None);
+        let told = unknown_name.filter(|_| !scale.groups.is_empty());
+        return (
+            None,
+            told.map(|name| Warning::new(WarningCode::Untagged, set_name(&name))),
+        );
     };
     let why = match own_use(scale, inputs.ledger, inputs.utilization, then, nodes) {
         Ok(own) => return (Some(own), None),
-        Err(why) => why,
+        Err(why) => unknown_name.map_or(why, |name| set_name(&name)),
     };
     if scale.groups.is_empty() {
         return (None, None);

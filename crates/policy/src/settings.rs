@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use brimful_types::span::Span;
 use chrono::{DateTime, Datelike, Duration, NaiveTime, Utc, Weekday};
@@ -295,7 +296,8 @@ pub struct TopUpConfig {
     /// So many in an hour at most, one at a time. None by default.
     #[schemars(range(max = 60))]
     pub nodes_per_hour: u32,
-    /// The Spot `NodePools` whose nodes may go. Default: all whose pods the pool takes that lacks nodes.
+    /// The Spot `NodePools` whose nodes may go. Default: all whose pods the pool takes that lacks nodes. Helm's chart needs
+    /// them named, since its admission policy names them.
     pub from: Vec<String>,
 }
 
@@ -313,11 +315,34 @@ pub struct Share(pub f64);
 
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let part = f64::deserialize(deserializer)?;
+        const WHAT: &str = "share: a number from 0 to 1, such as 0.5";
+        struct Part;
+        impl de::Visitor<'_> for Part {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(WHAT)
+            }
+
+            fn visit_f64<E: de::Error>(self, part: f64) -> Result<f64, E> {
+                Ok(part)
+            }
+
+            fn visit_u64<E: de::Error>(self, part: u64) -> Result<f64, E> {
+                u32::try_from(part).map(f64::from).map_err(|_| E::custom(WHAT))
+            }
+
+            fn visit_i64<E: de::Error>(self, part: i64) -> Result<f64, E> {
+                i32::try_from(part).map(f64::from).map_err(|_| E::custom(WHAT))
+            }
+        }
+        let part = deserializer.deserialize_any(Part)?;
         if part > 0.0 && part <= 1.0 {
             return Ok(Self(part));
         }
-        Err(de::Error::custom("share must be more than 0 and at most 1"))
+        Err(de::Error::custom(
+            "share must be more than 0 and at most 1, such as 0.5",
+        ))
     }
 }
 

@@ -71,6 +71,7 @@ warning_codes! {
     NoRival = "no-rival": "No other pool takes a filling pool's pods; its weight is left as it is.";
     NoRoom = "no-room": "No legal weight is left above or below all rivals.";
     NoState = "no-state": "The control state could not be read; the plan is made as if this were the first run.";
+    NoSuchNodePool = "no-such-nodepool": "The configuration names a NodePool that is not in the cluster.";
     NoUsage = "no-usage": "The report holds fees and no usage yet.";
     NotReconciling = "not-reconciling": "Use stated on fee rows and covered usage differ; the group is frozen.";
     NotifyFailed = "notify-failed": "A webhook did not take what it was to be told; the run goes on without.";

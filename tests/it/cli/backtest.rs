@@ -86,6 +86,27 @@ fn a_backtest_for_programs_says_the_same_and_its_picture_shows_the_plans() {
 }
 
 #[test]
+fn whose_usage_is_replayed_is_said_before_the_figures_and_nodes_say_it_too() {
+    let untold = backtest().ends(0).stdout;
+    let told = |text: &str| untold.lines().take(4).any(|line| line.contains(text));
+    assert!(told("set cluster.name") && told("prod, staging"), "{untold}");
+    let document = backtest()
+        .args([
+            "--nodepools",
+            "fixtures/nodepools.yaml",
+            "--nodes",
+            "fixtures/nodes.yaml",
+        ])
+        .json(0);
+    assert_eq!(document["model"]["own"], "tags");
+    assert_eq!(document["model"]["cluster"], "prod");
+    // Leaving alone puts on Spot what committed pools ran on demand. It was not there.
+    let (was, alone) = (&document["asItWas"], &document["policies"][0]);
+    assert_eq!(was["commitment"], alone["commitment"]);
+    assert!(was["unused"].as_f64() < alone["unused"].as_f64(), "{was} {alone}");
+}
+
+#[test]
 fn what_cannot_be_replayed_is_refused_before_any_work() {
     let few = Brimful::new("backtest")
         .args(["--cur", "fixtures/cur/legacy", "--now", NOW, "--since", "4d"])

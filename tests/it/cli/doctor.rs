@@ -130,6 +130,72 @@ fn no_cluster_at_all_ends_with_7_and_the_report_is_checked() {
         assert_eq!(status(&diagnosis, id), "skipped", "{id}");
     }
     assert_eq!(status(&diagnosis, "report-hourly"), "ok");
+    let checks = diagnosis["checks"].as_array().expect("checks");
+    let advice = checks.iter().find(|check| check["id"] == "plan-without-pool");
+    assert!(advice.is_none(), "of no pool anything is known: {advice:?}");
+}
+
+#[test]
+fn without_a_kubeconfig_each_command_says_what_it_could_use_instead() {
+    for (command, instead) in [("history", "--state"), ("plan", "--nodepools")] {
+        let cur = ["--cur", "fixtures/cur/legacy", "--now", NOW];
+        let error = Brimful::new(command).args(cur).fails(7);
+        assert!(error.contains("there is no kubeconfig"), "{error}");
+        for way in ["--state", "--nodepools"] {
+            assert_eq!(error.contains(way), way == instead, "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_told_once() {
+    let [port] = free_ports();
+    let mut kubeconfig = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+         clusters: [{{name: a, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\nusers: [{{name: a, user: {{}}}}]\n"
+    );
+    std::io::Write::write_all(&mut kubeconfig, text.as_bytes()).expect("written");
+    let error = Brimful::new("plan")
+        .args(["--cur", "fixtures/cur/legacy", "--now", NOW, "--kubeconfig"])
+        .arg(kubeconfig.path())
+        .fails(7);
+    assert!(
+        error.starts_with("error: cannot") && error.contains("does not answer"),
+        "{error}"
+    );
+    assert!(!error.contains("ERROR"), "{error}");
+}
+
+#[test]
+fn names_that_nothing_has_are_told_with_those_that_there_are() {
+    let config =
+        "cluster: {name: prdo}\nnodePools: {names: [nosuch]}\ntopUp: {nodesPerHour: 1, from: [spto]}";
+    let diagnosis = with_nodes().config(config).json(0);
+    let message = |id: &str| text(&entry(&diagnosis["checks"], "id", id)["message"]);
+    let unknown = "no usage is tagged prdo; the report has prod, staging";
+    assert!(message("report-tags").contains(unknown), "{diagnosis:#}");
+    assert!(
+        message("no-such-nodepool").contains("nodePools.names names it"),
+        "{diagnosis:#}"
+    );
+    assert!(
+        message("top-up").contains("there is no such NodePool"),
+        "{diagnosis:#}"
+    );
+
+    let plan = Brimful::plan("fixtures/cur/legacy").config(config).json(0);
+    let warnings = plan["warnings"].as_array().expect("warnings");
+    let names = warnings
+        .iter()
+        .filter(|warning| warning["code"] == "no-such-nodepool");
+    let names: Vec<&str> = names.map(|warning| text(&warning["nodePool"])).collect();
+    assert_eq!(names, ["nosuch", "spto"]);
+    let untagged = text(&entry(&plan["warnings"], "code", "untagged")["message"]);
+    assert!(
+        untagged.contains(unknown) && !untagged.contains("activate"),
+        "{untagged}"
+    );
 }
 
 #[test]

@@ -33,6 +33,15 @@ fn documents_have_the_shape_of_the_contract() {
 }
 
 #[test]
+fn hours_that_were_not_asked_for_say_nothing_of_a_plan() {
+    let month = utilization(REPORTS[0]).args(["--to", "2026-11-15"]).json(0);
+    check(&UTILIZATION, &month);
+    let stopped = |warning: &Value| warning["code"] == "plan-stopped";
+    let warnings = month["warnings"].as_array().expect("warnings");
+    assert!(!warnings.iter().any(stopped), "{warnings:#?}");
+}
+
+#[test]
 fn both_report_formats_tell_the_same() {
     let [legacy, cur2] = REPORTS.map(|cur| Brimful::plan(cur).json(0));
     for section in ["plans", "groups", "nodePools", "changes", "warnings"] {

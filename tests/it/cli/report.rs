@@ -37,6 +37,22 @@ fn text(page: &str) -> String {
 }
 
 #[test]
+fn a_page_that_cannot_be_written_is_noticed_before_the_report_is_read() {
+    let nowhere = [
+        "--cur",
+        "fixtures/nowhere",
+        "--nodepools",
+        "fixtures/nodepools.yaml",
+    ];
+    let page = ["--html", "/nonexistent/page.html"];
+    let error = Brimful::new("report").args(nowhere).args(page).fails(3);
+    assert!(
+        error.contains("cannot write the page to /nonexistent/page.html"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_page_tells_what_the_plan_tells() {
     let pools = "fixtures/nodepools.yaml";
     let args = ["--cur", "fixtures/cur/legacy", "--nodepools", pools, "--now", NOW];

@@ -93,6 +93,33 @@ fn help_is_what_the_contract_says() {
 }
 
 #[test]
+fn help_is_a_command_too_and_lists_manual_and_completions() {
+    let all = Brimful::new("help").ends(0).stdout;
+    assert_eq!(all, Brimful::new("--help").ends(0).stdout);
+    for command in ["man", "completions", "help"] {
+        assert!(all.contains(&format!("\n  {command} ")), "{command}: {all}");
+    }
+    let of_plan = Brimful::new("help").arg("plan").ends(0).stdout;
+    assert_eq!(of_plan, Brimful::new("plan").arg("--help").ends(0).stdout);
+    Brimful::new("help").arg("plane").fails(3);
+}
+
+#[test]
+fn markdown_tells_of_warnings_and_plans_as_well() {
+    let markdown = plan().args(["-o", "markdown"]).ends(0).stdout;
+    let places = [
+        "| NodePool | field |",
+        "| plan-ending | b21c13de-",
+        "| compute | ",
+    ];
+    let found: Vec<Option<usize>> = places.iter().map(|line| markdown.find(line)).collect();
+    assert!(
+        found.iter().all(Option::is_some) && found.is_sorted(),
+        "{markdown}"
+    );
+}
+
+#[test]
 fn a_pipe_gets_no_colours() {
     for run in [
         plan(),

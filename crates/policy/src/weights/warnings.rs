@@ -58,7 +58,11 @@ impl Work<'_> {
             )
         });
         let message = if before.is_empty() {
-            jumped
+            jumped.map(|jumped| {
+                format!(
+                    "{jumped}. There is nothing to do, unless it should come first: then keep the pods of both apart, by a taint or a label"
+                )
+            })
         } else {
             let names = list(&before.iter().map(|found| self.named(found.pool)).collect());
             let passed: BTreeMap<&str, &Pool<'_>> = before

@@ -27,6 +27,8 @@ pub struct Past {
     pub others: f64,
     /// What can be steered, in nodes.
     pub nodes: f64,
+    /// Those of them that ran on Spot.
+    pub spot: f64,
     /// Spot price of a node, $/h.
     pub spot_price: f64,
     /// What everybody used of the plans, and beyond them, as the report shows it; $/h at SP rates.
@@ -105,6 +107,7 @@ impl History {
             hours.push(Past {
                 others: (demand - run.on_demand_worth).max(0.0),
                 nodes: (run.spot + run.on_demand) / node_vcpu,
+                spot: run.spot / node_vcpu,
                 spot_price: spot * node_vcpu,
                 demand,
             });

@@ -21,11 +21,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::history::History;
 use self::thresholds::{Verdict, candidates, verdict};
+use crate::billing::{Bill, Tariff};
 use crate::closed_loop::{Run, run};
 use crate::oracle;
 use crate::parallel::in_parallel;
 use crate::policies::{Consents, Kind};
-use crate::trace::{STEPS_PER_DAY, Trace};
+use crate::trace::{STEPS_PER_DAY, STEPS_PER_HOUR, Trace};
 use brimful_policy::settings::Settings;
 use brimful_types::{Error, Result};
 
@@ -54,6 +55,8 @@ pub struct Backtest {
     pub days: usize,
     /// What they met.
     pub trace: Trace,
+    /// What the replayed days came to, by the report.
+    pub as_it_was: Bill,
     /// Policies as [`Kind::compared`] lists them.
     pub played: Vec<Played>,
     /// The best sequence of the same actions.
@@ -137,6 +140,7 @@ impl Backtest {
         Ok(Self {
             warm_up_days: stage.warm_up_days,
             days: stage.days,
+            as_it_was: as_it_was(history, &stage),
             foresight: foresight(&stage.trace, stage.days),
             worths: worths(&played, given),
             given,
@@ -198,6 +202,23 @@ fn worths(played: &[Played], given: Consents) -> Vec<Worth> {
             })
         })
         .collect()
+}
+
+/// Nothing of it is simulated: what everybody used, and what ran on Spot, hour by hour.
+fn as_it_was(history: &History, stage: &Stage) -> Bill {
+    let hours = stage.warm_up_days * 24..(stage.warm_up_days + stage.days) * 24;
+    let steps = hours.flat_map(|hour| {
+        let past = &history.hours[hour];
+        let tariff = Tariff {
+            prices: stage.trace.prices,
+            commitment: stage.trace.commitment(hour),
+            others: past.demand,
+            spot: past.spot_price,
+        };
+        std::iter::repeat_n(tariff.bill(0.0, past.spot), STEPS_PER_HOUR)
+    });
+    let bills: Vec<Bill> = steps.collect();
+    bills.iter().sum()
 }
 
 fn foresight(trace: &Trace, days: usize) -> Run {

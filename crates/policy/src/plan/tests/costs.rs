@@ -203,6 +203,18 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
         message.contains("$1.000/h of group ec2Instance/m5/us-east-2") && message.contains("values: [m5]"),
         "{message}"
     );
+    // Another region's plans are other clusters', and this one's region is not known.
+    let (region, elsewhere) = (scene.config.cluster.region.take(), "eu-west-1".to_owned());
+    scene
+        .ledger
+        .newest_by_region
+        .insert(elsewhere.clone(), at(HORIZON));
+    assert_eq!(idle(&scene), None);
+    scene.ledger.newest_by_region.remove(&elsewhere);
+    scene.config.cluster.region = region;
+    let pools = std::mem::take(&mut scene.pools);
+    assert_eq!(idle(&scene), None, "no pool was read");
+    scene.pools = pools;
     scene.pools.push(committed());
     assert_eq!(idle(&scene), None);
 }
