@@ -27,6 +27,7 @@ use crate::run::consents;
 use crate::telemetry::{self, Health, serve};
 use brimful_cur::location::Place;
 use brimful_karpenter::cluster::LEADER_LEASE;
+use brimful_simulation::policies::Consents;
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind, Result};
 
@@ -107,8 +108,8 @@ struct Operator {
     /// The warnings of the newest run: only new ones are logged.
     warned: BTreeSet<Warning>,
     kept: Kept,
-    /// What further consents would save, and up to which hour's report.
-    consents: (Option<DateTime<Utc>>, Vec<ConsentsRow>),
+    /// What further consents would save; up to which hour's report, and beside which.
+    consents: (Option<(DateTime<Utc>, Consents)>, Vec<ConsentsRow>),
     /// As it was at the start: where metrics and traces are sent.
     config: Config,
 }
@@ -204,14 +205,16 @@ impl Operator {
 
     /// Replays what each report's past tells of further consents, once. A report that is too short tells nothing.
     async fn replay(&mut self, context: &Context, shown: &Shown) {
+        let given = Consents::of(&context.config.settings());
         let horizon = shown.analysis.utilization.horizon;
-        if horizon == self.consents.0 {
+        let known = horizon.map(|horizon| (horizon, given));
+        if known == self.consents.0 {
             return;
         }
         let replayed = consents(&context.config, &shown.analysis, &shown.view, context.threads);
         let replayed = async { Ok(replayed.await.unwrap_or_default()) };
         if let Ok(rows) = context.interrupt.or(replayed).await {
-            self.consents = (horizon, rows);
+            self.consents = (known, rows);
         }
     }
 

@@ -91,6 +91,20 @@ pub fn from(time: DateTime<Utc>) -> String {
 /// Until when an entry of Brimful's does not hold; `None` when it does.
 #[must_use]
 pub fn open_until(entry: &Value, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let [last, next] = due(entry, now)?;
+    let holds = last.is_some_and(|last| now - last < Duration::hours(HOURS));
+    next.filter(|_| !holds)
+}
+
+/// True when an entry of Brimful's lets go, or did within that time.
+#[must_use]
+pub fn was_open_within(entry: &Value, time: Duration, now: DateTime<Utc>) -> bool {
+    let last = due(entry, now).and_then(|[last, _]| last);
+    open_until(entry, now).is_some() || last.is_some_and(|last| now - last < time)
+}
+
+/// When an entry that is due once a year was due last, and will be next; `None` for one that is due otherwise.
+fn due(entry: &Value, now: DateTime<Utc>) -> Option<[Option<DateTime<Utc>>; 2]> {
     let schedule = entry["schedule"].as_str()?;
     let numbers: Vec<u32> = schedule.split(' ').filter_map(|word| word.parse().ok()).collect();
     let &[minute, hour, day, month] = numbers.as_slice() else {
@@ -105,11 +119,10 @@ pub fn open_until(entry: &Value, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let last = (0..=8)
         .filter_map(|back| due(year - back))
         .find(|time| *time <= now);
-    let holds = last.is_some_and(|last| now - last < Duration::hours(HOURS));
     let next = (0..=8)
         .filter_map(|ahead| due(year + ahead))
         .find(|time| *time > now);
-    next.filter(|_| !holds)
+    Some([last, next])
 }
 
 /// True while an entry of Brimful's among them holds.
@@ -140,7 +153,7 @@ pub fn same_entries(one: Option<&[Value]>, other: Option<&[Value]>) -> bool {
     one.len() == other.len() && one.iter().all(takes)
 }
 
-/// The budgets that let consolidation take `excess` nodes of `nodes`, as far as the user's own budgets let it. What is
+/// The budgets that let consolidation take `excess` nodes of `nodes`, or one wave of 0, as far as the user's own budgets let it. What is
 /// open already stays so until it is about to end. The time is cut to what the excess needs at the pace of those
 /// budgets: a wave takes all that they allow, whatever is left to give back.
 #[must_use]

@@ -191,7 +191,7 @@ fn a_pool_that_nobody_else_protects_is_filled_kept_drained_and_given_back() {
         let pool = entry(&plan["nodePools"], "name", COMMITTED);
         assert_eq!(
             pool["protection"],
-            json!({"current": holds, "proposed": false}),
+            json!({"current": holds, "proposed": holds}),
             "{now}"
         );
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 
 use super::Planner;
@@ -11,8 +12,13 @@ use crate::guards::switches_protection;
 use crate::limits::{Member, Vcpu};
 use crate::patch::{own_budgets, reset};
 use crate::plan::PoolPlan;
-use crate::protection::{Protection, always, is_on, is_own, opened, same_entries, with_own, without_own};
+use crate::protection::{
+    Protection, always, is_on, is_own, opened, same_entries, was_open_within, with_own, without_own,
+};
 use brimful_karpenter::NodePool;
+
+/// A full pool is packed again only after so long: each opening is a patch, and makes Karpenter look at the pool anew.
+const PACKED_EVERY: Duration = Duration::hours(1);
 
 impl Planner<'_> {
     /// Whether consolidation cannot take what the plans pay for: by the user's own doing, or by Brimful's in the same
@@ -56,6 +62,13 @@ impl Planner<'_> {
                 .get(name.as_str())
                 .and_then(|member| Some((*member, excess(plan, member, *wanted.get(name)?)?)))
                 .filter(|_| may_open || plan.outcome.overshoots);
+            let packs = excess.is_some_and(|(_, nodes)| nodes == 0);
+            if packs && was_packed_lately(&plan.pool, now) {
+                let proposed = current;
+                plan.protection = Some(Protection { current, proposed });
+                plan.budgets.clone_from(&plan.pool.budgets);
+                continue;
+            }
             plan.protection = Some(Protection {
                 current,
                 proposed: excess.is_none(),
@@ -102,7 +115,13 @@ pub(super) fn unswitched(pool: &NodePool, restore: bool, gives_up: bool) -> Opti
     pool.budgets.clone()
 }
 
-/// How many nodes consolidation may take from a pool, if any.
+/// True while its entry lets go, and for an hour after.
+fn was_packed_lately(pool: &NodePool, now: DateTime<Utc>) -> bool {
+    let mut own = pool.budgets.iter().flatten().filter(|entry| is_own(entry));
+    own.any(|entry| was_open_within(entry, PACKED_EVERY, now))
+}
+
+/// How many nodes consolidation may take from a pool, if any; 0 where it may only pack a full one.
 ///
 /// Where limits keep the pool from growing, it is open as soon as no further node fits: its weight stays above Spot, so
 /// what consolidation takes is launched here again, and protected without end its nodes would only empty as pods go.
@@ -115,7 +134,7 @@ fn excess(plan: &PoolPlan, member: &Member, wanted: Vcpu) -> Option<i64> {
     let node = member.mix.node().max(1);
     if plan.by_limits {
         let beyond = member.running.0 - Vcpu::of(&plan.limits)?.0;
-        return (beyond > -node).then_some((beyond / node).max(1));
+        return (beyond > -node).then_some((beyond / node).max(0));
     }
     let beyond = member.running.0 - wanted.0;
     (beyond > node && (member.live || member.has_ended())).then_some(beyond / node)

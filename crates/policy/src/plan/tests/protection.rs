@@ -117,6 +117,30 @@ fn a_full_pool_is_packed_where_limits_bound_it_and_protected_where_only_its_weig
 }
 
 #[test]
+fn a_full_pool_is_packed_for_two_minutes_in_an_hour() {
+    let mut scene = switched(1.5, 33);
+    scene
+        .pools
+        .push(NodePool::test("overflow").committed().families(&["m5"]));
+    scene.pools[0] = scene.pools[0]
+        .clone()
+        .annotation(GRIPS, "weight,disruption,limits");
+    let mut patched = Vec::new();
+    for minutes in (0..90).step_by(10) {
+        scene.now = at("2026-11-21T18:00:00Z") + Duration::minutes(minutes);
+        let plan = planned(&scene);
+        if plan.changes_budgets() {
+            patched.push(minutes);
+            let until = open_until(&plan.budgets.as_ref().unwrap()[1], scene.now);
+            assert_eq!(until, Some(scene.now + Duration::minutes(2)));
+        }
+        carried_out(&mut scene);
+        scene.pools[0].limits = plan.limits;
+    }
+    assert_eq!(patched, [0, 70]);
+}
+
+#[test]
 fn being_open_is_renewed_without_a_word_and_without_moving_the_dwell_time() {
     let mut scene = over_full();
     carried_out(&mut scene);
