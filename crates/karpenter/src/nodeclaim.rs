@@ -50,6 +50,27 @@ pub struct NodeClaim {
 }
 
 impl NodeClaim {
+    /// The claim of a Node that has joined the cluster, made with it, of its name.
+    #[must_use]
+    pub fn of(node: &Node) -> Self {
+        Self {
+            name: node.name.clone(),
+            uid: None,
+            resource_version: None,
+            node_pool: node.node_pool.clone(),
+            node_name: Some(node.name.clone()),
+            instance_type: node.instance_type.clone(),
+            machine: None,
+            drifted: false,
+            launched: true,
+            registered: true,
+            deleting: false,
+            created: node.created,
+            expire_after: ExpireAfter::Never,
+            held_by: None,
+        }
+    }
+
     /// Reads a `NodeClaim` object.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, Duration, Utc};
 
-use brimful_karpenter::nodepool::ExpireAfter;
 use brimful_karpenter::{InstanceType, InstanceTypes, Node, NodeCapacity, NodeClaim, NodePool};
 use brimful_policy::peers::Peers;
 use brimful_policy::plan::{Inputs, propose};
@@ -157,20 +156,8 @@ fn node(kinds: &[&InstanceType], pools: &[NodePool], index: usize, now: DateTime
 
 fn claim(node: &Node, now: DateTime<Utc>) -> NodeClaim {
     NodeClaim {
-        name: node.name.clone(),
-        uid: None,
-        resource_version: None,
-        held_by: None,
-        node_pool: node.node_pool.clone(),
-        node_name: Some(node.name.clone()),
-        instance_type: node.instance_type.clone(),
-        machine: None,
-        drifted: false,
-        launched: true,
-        registered: true,
-        deleting: false,
         created: now - Duration::hours(3),
-        expire_after: ExpireAfter::Never,
+        ..NodeClaim::of(node)
     }
 }
 

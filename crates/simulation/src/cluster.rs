@@ -2,7 +2,6 @@
 //!
 //! The rules are those that `docs/karpenter-behaviour.md` measured; how fast nodes move is a parameter.
 
-use brimful_karpenter::nodepool::ExpireAfter;
 use brimful_karpenter::{Node, NodeCapacity, NodeClaim, NodePool, Pod, Pods};
 use brimful_types::Result;
 use brimful_types::hour::rfc3339;
@@ -161,23 +160,7 @@ impl Cluster {
     /// All `NodeClaims`: one a node, of its name.
     #[must_use]
     pub fn node_claims(&self) -> Vec<NodeClaim> {
-        let claim = |node: &Node| NodeClaim {
-            name: node.name.clone(),
-            uid: None,
-            resource_version: None,
-            node_pool: node.node_pool.clone(),
-            node_name: Some(node.name.clone()),
-            instance_type: node.instance_type.clone(),
-            machine: None,
-            drifted: false,
-            launched: true,
-            registered: true,
-            deleting: false,
-            created: node.created,
-            expire_after: ExpireAfter::Never,
-            held_by: None,
-        };
-        self.nodes.iter().map(claim).collect()
+        self.nodes.iter().map(NodeClaim::of).collect()
     }
 
     /// What runs: a pod on each node.

@@ -231,25 +231,14 @@ impl Cluster {
     #[must_use]
     pub fn node_claims(&self) -> Vec<NodeClaim> {
         let claim = |machine: &Machine| {
-            let spec = &self.pools[machine.pool].spec;
-            let name = self.name(machine);
+            let lives = self.pools[machine.pool].spec.expire_after;
             NodeClaim {
-                uid: None,
-                resource_version: None,
-                held_by: None,
-                node_pool: Some(spec.name.clone()),
-                node_name: Some(name.clone()),
-                instance_type: Some(SIZES[machine.size].0.to_owned()),
-                machine: None,
                 drifted: machine.drifted,
-                launched: true,
-                registered: true,
-                deleting: false,
                 created: time_of(machine.born),
-                expire_after: spec.expire_after.map_or(ExpireAfter::Never, |hours| {
+                expire_after: lives.map_or(ExpireAfter::Never, |hours| {
                     ExpireAfter::After(Duration::hours(hours as i64))
                 }),
-                name,
+                ..NodeClaim::of(&self.node(machine))
             }
         };
         self.machines.iter().map(claim).collect()

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::top_up::{Move, TopUp};
-use brimful_karpenter::nodepool::ExpireAfter;
 use brimful_karpenter::{Pod, PodDisruptionBudget, Pods};
 use serde_json::{Value, json};
 
@@ -18,18 +17,7 @@ fn on_spot(name: &str, vcpu: u32) -> (Node, NodeClaim) {
     let claim = NodeClaim {
         name: format!("claim-{name}"),
         uid: Some(format!("uid-{name}")),
-        resource_version: None,
-        held_by: None,
-        node_pool: Some("spot".to_owned()),
-        node_name: Some(name.to_owned()),
-        instance_type: Some("m5.large".to_owned()),
-        machine: None,
-        drifted: false,
-        launched: true,
-        registered: true,
-        deleting: false,
-        created: at("2026-11-01T00:00:00Z"),
-        expire_after: ExpireAfter::Never,
+        ..NodeClaim::of(&node)
     };
     (node, claim)
 }
