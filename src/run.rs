@@ -60,6 +60,8 @@ pub struct Run<'a> {
     pub analysis: Analysis,
     /// The cluster.
     pub view: ClusterView,
+    /// Which of the report's usage is this cluster's.
+    pub identity: Identity,
     /// What other clusters on the same plans publish.
     pub peers: Peers,
     session: Option<Session<'a>>,
@@ -81,11 +83,12 @@ impl<'a> Run<'a> {
         let (pools, nodes) = (&view.node_pools, view.nodes.as_deref());
         let identity = Identity::detect(&setup.config.cluster, pools, nodes, &analysis.ledger);
         analysis.leave_out_of_reach(&identity, setup.config);
-        let (session, peers) = Session::open(setup.config, identity, pools, setup.now).await;
+        let (session, peers) = Session::open(setup.config, identity.clone(), pools, setup.now).await;
         Self {
             setup,
             analysis,
             view,
+            identity,
             peers,
             session,
         }
@@ -136,34 +139,38 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What further consents would have saved on the report's own past.
+/// What further consents would have saved on the report's own past, where these pools could have been steered. The replay begins at once, on a thread of its own:
+/// it takes seconds, and nothing has to wait for it.
 ///
 /// # Errors
 /// The report holds too little for a replay.
-pub(crate) async fn consents(
+pub(crate) fn consents(
     config: &Config,
     analysis: &Analysis,
-    view: &ClusterView,
+    steerable: &BTreeSet<String>,
+    identity: &Identity,
     threads: usize,
-) -> Result<Vec<ConsentsRow>> {
-    let (pools, nodes) = (&view.node_pools, view.nodes.as_deref());
-    let identity = Identity::detect(&config.cluster, pools, nodes, &analysis.ledger);
-    let steerable = steerable(pools, config);
-    let history = History::of(&analysis.ledger, &analysis.utilization, &identity, &steerable)?;
+) -> impl Future<Output = Result<Vec<ConsentsRow>>> + Send + use<> {
+    let history = History::of(&analysis.ledger, &analysis.utilization, identity, steerable);
     let settings = config.settings();
-    let replay = move || {
-        let (days, worths) = worth_of_consents(&history, &settings, threads)?;
+    let replay = tokio::task::spawn_blocking(move || {
+        let (days, worths) = worth_of_consents(&history?, &settings, threads)?;
         Ok(ConsentsRow::all(&worths, Consents::of(&settings), days))
-    };
-    let replayed = tokio::task::spawn_blocking(replay).await;
-    replayed.map_err(|error| Error::unexpected("the replay broke off").source(error))?
+    });
+    async {
+        let replayed = replay.await;
+        replayed.map_err(|error| Error::unexpected("the replay broke off").source(error))?
+    }
 }
 
 /// Committed pools that may be steered.
-pub(crate) fn steerable(node_pools: &[NodePool], config: &Config) -> BTreeSet<String> {
+pub(crate) fn steerable<'a>(
+    pools: impl IntoIterator<Item = &'a NodePool>,
+    config: &Config,
+) -> BTreeSet<String> {
     let is_committed =
         |pool: &&NodePool| pool.role() == Role::Committed && is_managed(pool, &config.node_pools);
-    let committed = node_pools.iter().filter(is_committed);
+    let committed = pools.into_iter().filter(is_committed);
     committed.map(|pool| pool.name.clone()).collect()
 }
 
@@ -231,6 +238,7 @@ impl<'a> Run<'a> {
             setup,
             analysis,
             view,
+            identity: Identity::default(),
             peers,
             session: None,
         }

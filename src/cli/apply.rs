@@ -24,6 +24,7 @@ use crate::telemetry::{self, Page, Runs};
 use brimful_cur::columns::Detail;
 use brimful_karpenter::{NodeCapacity, NodeClaim};
 use brimful_policy::history::History;
+use brimful_policy::identity::Identity;
 use brimful_policy::plan::Proposal;
 use brimful_policy::settings::Mode;
 use brimful_types::warning::Warning;
@@ -61,7 +62,7 @@ impl How {
 pub(super) struct Done {
     proposal: Proposal,
     analysis: Analysis,
-    view: ClusterView,
+    identity: Identity,
     warnings: Vec<Warning>,
     applied: Vec<Applied>,
     /// What became of the Spot node that was to move, if one was.
@@ -79,7 +80,7 @@ pub(super) struct Done {
 pub(super) struct Shown {
     pub(super) document: PlanDocument,
     pub(super) analysis: Analysis,
-    pub(super) view: ClusterView,
+    pub(super) identity: Identity,
     pub(super) proposal: Proposal,
     /// What was changed so far.
     pub(super) history: History,
@@ -200,7 +201,7 @@ impl Done {
         Ok(Shown {
             document,
             analysis: self.analysis,
-            view: self.view,
+            identity: self.identity,
             proposal: self.proposal,
             history: self.history,
         })

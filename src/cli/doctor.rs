@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::doctor::{Check, Diagnosis, Group, access, coordination, pools, report};
 use crate::render::doctor_table;
-use crate::run::{ClusterView, Run, Setup, consents};
+use crate::run::{ClusterView, Run, Setup, consents, steerable};
 use brimful_cur::location::Location;
 use brimful_karpenter::NodePool;
 use brimful_karpenter::cluster::Overlays;
@@ -141,9 +141,10 @@ fn configuration(config: &Config, path: Option<&Path>) -> Check {
 }
 
 /// What further consents would save, as far as the report's past tells it.
-async fn further_consents(run: &Run<'_>, config: &Config) -> Check {
+async fn further_consents(run: &Run<'_>, config: &Config, threads: usize) -> Check {
     const ID: &str = "consents";
-    match consents(config, &run.analysis, &run.view, processors()).await {
+    let pools = steerable(&run.view.node_pools, config);
+    match consents(config, &run.analysis, &pools, &run.identity, threads).await {
         Ok(rows) if rows.is_empty() => Check::ok(Group::NodePools, ID, "all are given"),
         Ok(rows) => {
             let given = Consents::of(&config.settings()).names().join(", ");
@@ -412,18 +413,16 @@ async fn conclude(found: &Found, read: Option<Analysis>, cluster: Result<Pools>,
         found.now,
     ));
     if is_read {
-        let (pools, nodes) = (&run.view.node_pools, run.view.nodes.as_deref());
-        let identity = Identity::detect(&found.config.cluster, pools, nodes, &run.analysis.ledger);
         checks.extend(report::checks(
             &run.analysis,
             &proposal,
-            &identity,
+            &run.identity,
             &found.config,
             found.now,
         ));
     }
-    if is_read && has_pools {
-        checks.push(further_consents(&run, &found.config).await);
+    if let (true, true, Ok(context)) = (is_read, has_pools, &found.context) {
+        checks.push(further_consents(&run, &found.config, context.threads).await);
     }
     if has_pools {
         checks.extend(pools::checks(&found.config, found.now, |config| {

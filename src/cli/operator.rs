@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::apply::{How, Shown, once};
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::render::consents::ConsentsRow;
 use crate::render::html;
 use crate::render::json::{ApplyResult, PlanDocument};
-use crate::run::consents;
+use crate::run::{consents, steerable};
 use crate::telemetry::{self, Health, serve};
 use brimful_cur::location::Place;
 use brimful_karpenter::cluster::LEADER_LEASE;
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interr
         health,
         warned: BTreeSet::new(),
         kept,
-        consents: (None, Vec::new()),
+        further: Further::default(),
         config,
     };
     operator.work(election, &interrupt).await;
@@ -98,6 +99,37 @@ impl Kept {
     }
 }
 
+/// What further consents would save by each report's past: replayed once, beside the runs, which wait for nothing.
+#[derive(Default)]
+struct Further {
+    /// Up to which hour's report, and beside which consents, the newest replay is.
+    of: Option<(DateTime<Utc>, Consents)>,
+    replay: Option<JoinHandle<Result<Vec<ConsentsRow>>>>,
+    /// By the newest replay that is over; none where the report is too short.
+    rows: Vec<ConsentsRow>,
+}
+
+impl Further {
+    /// What is known by now. What a new report tells is known to a later run.
+    async fn known(&mut self, context: &Context, shown: &Shown) -> &[ConsentsRow] {
+        if let Some(over) = self.replay.take_if(|replay| replay.is_finished()) {
+            self.rows = over.await.ok().and_then(Result::ok).unwrap_or_default();
+        }
+        let given = Consents::of(&context.config.settings());
+        let horizon = shown.analysis.utilization.horizon;
+        let of = horizon.map(|horizon| (horizon, given));
+        if self.of != of && self.replay.is_none() {
+            self.of = of;
+            let (config, threads) = (&context.config, context.threads);
+            let pools = shown.proposal.pools.iter().map(|plan| &plan.pool);
+            let pools = steerable(pools, config);
+            let replay = consents(config, &shown.analysis, &pools, &shown.identity, threads);
+            self.replay = Some(tokio::spawn(replay));
+        }
+        &self.rows
+    }
+}
+
 struct Operator {
     args: OperatorArgs,
     /// For one run.
@@ -108,8 +140,7 @@ struct Operator {
     /// The warnings of the newest run: only new ones are logged.
     warned: BTreeSet<Warning>,
     kept: Kept,
-    /// What further consents would save; up to which hour's report, and beside which.
-    consents: (Option<(DateTime<Utc>, Consents)>, Vec<ConsentsRow>),
+    further: Further,
     /// As it was at the start: where metrics and traces are sent.
     config: Config,
 }
@@ -196,26 +227,10 @@ impl Operator {
         let shown = done.into_shown()?;
         // Weights are set without a page, too.
         let past = lately(&shown.history, &shown.analysis, &context.config);
-        self.replay(&context, &shown).await;
-        let consents = &self.consents.1;
+        let consents = self.further.known(&context, &shown).await;
         let page = html::render(&shown.document, &shown.analysis, &shown.proposal, &past, consents);
         let page = page.inspect_err(|error| tracing::warn!("{error:#}")).ok();
         Ok((code, shown.document, page))
-    }
-
-    /// Replays what each report's past tells of further consents, once. A report that is too short tells nothing.
-    async fn replay(&mut self, context: &Context, shown: &Shown) {
-        let given = Consents::of(&context.config.settings());
-        let horizon = shown.analysis.utilization.horizon;
-        let known = horizon.map(|horizon| (horizon, given));
-        if known == self.consents.0 {
-            return;
-        }
-        let replayed = consents(&context.config, &shown.analysis, &shown.view, context.threads);
-        let replayed = async { Ok(replayed.await.unwrap_or_default()) };
-        if let Ok(rows) = context.interrupt.or(replayed).await {
-            self.consents = (known, rows);
-        }
     }
 
     /// One line for each change, and for each warning that the run before did not have.

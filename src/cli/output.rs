@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::render::clean;
-use crate::render::text::{BAD, CAUTION, FAINT, paragraph};
-use brimful_savings_plans::savings_plan::plan_id;
+use crate::render::text::{BAD, CAUTION, FAINT, paragraph, subject};
 use brimful_types::warning::Warning;
 use brimful_types::{Error, Result};
 
@@ -29,10 +28,16 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Whether a file can be written: minutes of work would be lost if that turned out at their end.
+/// Whether a file can be written: minutes of work would be lost if that turned out at their end. What was there stays as
+/// it is, and nothing is left where nothing was: an empty page would be taken for one.
 pub(crate) fn writable(path: &Path) -> io::Result<()> {
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(|_| ())
+    let is_new = !path.exists();
+    std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    if is_new {
+        std::fs::remove_file(path)
+    } else {
+        Ok(())
+    }
 }
 
 /// Prints rows as CSV, in which there are no colours.
@@ -102,11 +107,7 @@ pub(crate) fn print_warnings(warnings: &[Warning]) {
     }
     let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
     for warning in warnings {
-        let subject = warning
-            .node_pool
-            .as_deref()
-            .or(warning.plan.as_deref().map(plan_id));
-        let subject = subject
+        let subject = subject(warning)
             .map(|subject| format!("{}: ", clean::name(subject)))
             .unwrap_or_default();
         let text = paragraph(&format!("{}{}", subject, warning.message), 2, width);

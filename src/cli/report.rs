@@ -11,7 +11,7 @@ use super::signals::Interrupt;
 use crate::render::headline::Headline;
 use crate::render::html;
 use crate::render::json::PlanDocument;
-use crate::run::consents;
+use crate::run::{consents, steerable};
 use brimful_types::{Error, ErrorKind, Result};
 
 pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
@@ -37,9 +37,9 @@ pub(crate) async fn run(args: ReportArgs, interrupt: Interrupt) -> Result<u8> {
     let history = &read.as_ref().unwrap_or(&known).history;
     let past = lately(history, &run.analysis, &context.config);
     // What a short report cannot tell is left out.
-    let further = consents(&context.config, &run.analysis, &run.view, context.threads)
-        .await
-        .unwrap_or_default();
+    let (config, pools) = (&context.config, steerable(&run.view.node_pools, &context.config));
+    let further = consents(config, &run.analysis, &pools, &run.identity, context.threads);
+    let further = further.await.unwrap_or_default();
     let page = html::render(&document, &run.analysis, &proposal, &past, &further)?;
     fs::write(&args.html, page).map_err(unwritten)?;
     if !context.quiet {

@@ -119,7 +119,7 @@ impl Carried {
             stopped: stop.map(|stop| stopped(stop, &patched, self.unknown.as_deref())),
             proposal,
             analysis: run.analysis,
-            view: run.view,
+            identity: run.identity,
             warnings,
             applied: self.applied,
             moved: None,

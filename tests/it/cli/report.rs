@@ -53,6 +53,21 @@ fn a_page_that_cannot_be_written_is_noticed_before_the_report_is_read() {
 }
 
 #[test]
+fn a_report_that_is_not_there_leaves_no_empty_page_and_an_older_page_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (new, old) = (folder.path().join("new.html"), folder.path().join("old.html"));
+    std::fs::write(&old, "yesterday's").expect("a page");
+    for page in [&new, &old] {
+        let run = Brimful::new("report").args(["--cur", "fixtures/nowhere", "--html"]);
+        run.arg(page)
+            .args(["--nodepools", "fixtures/nodepools.yaml"])
+            .fails(4);
+    }
+    assert!(!new.exists());
+    assert_eq!(std::fs::read_to_string(&old).expect("a page"), "yesterday's");
+}
+
+#[test]
 fn the_page_tells_what_the_plan_tells() {
     let pools = "fixtures/nodepools.yaml";
     let args = ["--cur", "fixtures/cur/legacy", "--nodepools", pools, "--now", NOW];
