@@ -234,9 +234,7 @@ impl Analysis {
         mark_shared(&mut self.ledger, config);
         self.utilization = utilization(&self.ledger, self.utilization.horizon, self.check, config);
     }
-}
 
-impl Analysis {
     /// Leaves out plans that the report shows not to reach this cluster's account. `sharing.accounts` says it outright.
     pub fn leave_out_of_reach(&mut self, identity: &Identity, config: &Config) {
         let Some(account) = identity

@@ -163,8 +163,8 @@ pub(crate) const MANIFESTS: &str = "give manifests: --nodepools and --nodes";
 /// No cluster could be connected to, and there is another way.
 pub(crate) fn or_else(error: Error, instead: &str) -> Error {
     match error.next_step().map(str::to_owned) {
-        Some(hint) if !hint.contains("--nodepools") => error.hint(format!("{hint}; or {instead}")),
-        _ => error,
+        Some(hint) => error.hint(format!("{hint}; or {instead}")),
+        None => error,
     }
 }
 

@@ -54,9 +54,7 @@ impl Cluster {
     /// Always.
     pub async fn connect_as(_: Option<&Path>, _: Option<&str>, _: Option<&str>) -> Result<Self> {
         let what = "this build has no Kubernetes support: it reads NodePools from files only";
-        let hint =
-            "give --nodepools (and --nodes), or build with the feature `cluster`, which is a default one";
-        Err(Error::usage(what).hint(hint))
+        Err(Error::usage(what).hint("build with the feature `cluster`, which is a default one"))
     }
 }
 

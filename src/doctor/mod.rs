@@ -10,7 +10,8 @@ pub(crate) mod report;
 
 use serde::Serialize;
 
-use brimful_savings_plans::savings_plan::plan_id;
+use crate::render::text::subject;
+
 use brimful_types::warning::Warning;
 use brimful_types::{Error, ErrorKind};
 
@@ -143,14 +144,12 @@ impl Check {
     /// A warning of the report or the plan: YAML below its sentence is the cure.
     #[must_use]
     pub(crate) fn warning(group: Group, warning: &Warning) -> Self {
-        let plan = warning.plan.as_deref().map(plan_id);
-        let subject = warning.node_pool.as_deref().or(plan).map(str::to_owned);
         let (message, cure) = match warning.message.split_once('\n') {
             Some((message, yaml)) => (message, Some(flush_left(yaml))),
             None => (warning.message.as_str(), None),
         };
         Self {
-            subject,
+            subject: subject(warning).map(str::to_owned),
             cure,
             ..Self::warn(group, warning.code.as_str(), message)
         }

@@ -27,6 +27,9 @@ pub(crate) struct Document {
     pub replayed: Replayed,
     /// What was replayed.
     pub model: Model,
+    /// Clusters that the report's usage is tagged with.
+    #[serde(skip)]
+    pub clusters: Vec<String>,
     /// How far the replay can be trusted.
     pub trust: Trust,
     /// What the replayed days came to, by the report.
@@ -62,9 +65,6 @@ pub(crate) struct Replayed {
 pub(crate) struct Model {
     pub groups: Vec<String>,
     pub cluster: Option<String>,
-    /// Clusters that the report's usage is tagged with.
-    #[serde(skip)]
-    pub clusters: Vec<String>,
     /// `tags`, or `all-spot` where nothing shows which usage is this cluster's.
     pub own: &'static str,
     pub node_vcpu: f64,
@@ -98,9 +98,6 @@ pub(crate) struct AsItWas {
     pub cost: f64,
     /// Commitment and cost.
     pub total_per_month: f64,
-    /// Unused and spill beyond foresight's, as in the policies' rows.
-    #[serde(skip)]
-    pub avoidable: (f64, f64),
 }
 
 /// One policy. $ over the replayed days unless the name says per month (730 h).
@@ -166,6 +163,7 @@ pub(crate) struct Inputs<'a> {
     pub now: String,
     pub source: Source,
     pub cluster: Option<String>,
+    /// Clusters that the report's usage is tagged with.
     pub clusters: Vec<String>,
     pub history: &'a History,
     pub backtest: &'a Backtest,
@@ -179,8 +177,7 @@ impl Document {
     pub(crate) fn new(facts: Inputs<'_>) -> Self {
         let (history, backtest) = (facts.history, facts.backtest);
         let hours = (backtest.warm_up_days + backtest.days) * 24;
-        let clusters = (facts.cluster, facts.clusters);
-        let model = model(history, clusters, &history.hours[..hours]);
+        let model = model(history, facts.cluster, &history.hours[..hours]);
         Self {
             schema: "brimful/backtest/v1",
             now: facts.now,
@@ -206,6 +203,7 @@ impl Document {
             thresholds: thresholds(backtest),
             assumptions: assumptions(history, &model),
             model,
+            clusters: facts.clusters,
             warnings: facts.warnings,
         }
     }
@@ -217,14 +215,13 @@ fn at(days: usize) -> i32 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "hours of some months")]
-fn model(history: &History, (cluster, clusters): (Option<String>, Vec<String>), hours: &[Past]) -> Model {
+fn model(history: &History, cluster: Option<String>, hours: &[Past]) -> Model {
     let mean =
         |part: fn(&Past) -> f64| rounded(hours.iter().map(part).sum::<f64>() / hours.len().max(1) as f64);
     let per_vcpu = |amount: f64| rounded(amount / history.node_vcpu);
     Model {
         groups: history.groups.iter().map(ToString::to_string).collect(),
         cluster,
-        clusters,
         own: match history.own {
             Own::Tags => "tags",
             Own::AllSpot => "all-spot",
@@ -240,14 +237,13 @@ fn model(history: &History, (cluster, clusters): (Option<String>, Vec<String>), 
 }
 
 fn as_it_was(backtest: &Backtest) -> AsItWas {
-    let (bill, best) = (&backtest.as_it_was, &backtest.foresight.bill);
+    let bill = &backtest.as_it_was;
     AsItWas {
         commitment: rounded(bill.commitment),
         unused: rounded(bill.unused),
         spill: rounded(bill.spill),
         cost: rounded(bill.cost),
         total_per_month: rounded(per_month(bill.commitment + bill.cost, backtest.days)),
-        avoidable: (bill.unused - best.unused, bill.spill - best.spill),
     }
 }
 
@@ -305,7 +301,7 @@ fn thresholds(backtest: &Backtest) -> ThresholdsRow {
         )
     };
     ThresholdsRow {
-        policy: configured.candidate.kind.name(),
+        policy: Kind::Brimful(backtest.given).name(),
         configured: whole(configured),
         best: whole(&verdict.tried[verdict.best]),
         stable: verdict.stable,

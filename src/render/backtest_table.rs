@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::backtest::{Choice, Document, Model, ThresholdsRow, Trust};
+use super::backtest::{Choice, Document, PolicyRow, ThresholdsRow, Trust};
 use super::clean;
 use super::text::{CAUTION, FAINT, GOOD, HEADING, dollars, paragraph, percent, table};
 
@@ -27,7 +27,7 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
         model.on_demand_per_vcpu,
         model.spot_per_vcpu
     );
-    out += &untold(model, width);
+    out += &untold(document, width);
     out += &policies(document, width);
     out += "\n";
     out += &paragraph(
@@ -61,11 +61,12 @@ pub(crate) fn render(document: &Document, width: Option<usize>) -> String {
 }
 
 /// Where the report does not tell this cluster's usage: before the figures, since they are not its alone then.
-fn untold(model: &Model, width: Option<usize>) -> String {
+fn untold(document: &Document, width: Option<usize>) -> String {
+    let model = &document.model;
     if model.own != "all-spot" {
         return "\n".to_owned();
     }
-    let there = model.clusters.join(", ");
+    let there = document.clusters.join(", ");
     let cure = match &model.cluster {
         _ if there.is_empty() => {
             "no usage carries a cluster's tag: activate the cost allocation tag aws:eks:cluster-name in the payer account".to_owned()
@@ -88,10 +89,12 @@ fn policies(document: &Document, width: Option<usize>) -> String {
     let changes = |count: Option<f64>| count.map_or_else(|| "–".to_owned(), |count| format!("{count:.1}"));
     let dash = || "–".to_owned();
     let was = &document.as_it_was;
+    let best = document.policies.last();
+    let beyond_best = |was: f64, of: fn(&PolicyRow) -> f64| part(was - best.map_or(0.0, of));
     let as_it_was = vec![
         "as it was".to_owned(),
-        part(was.avoidable.0),
-        part(was.avoidable.1),
+        beyond_best(was.unused, |row| row.unused),
+        beyond_best(was.spill, |row| row.spill),
         dollars(was.total_per_month),
         dash(),
         dash(),

@@ -2,13 +2,11 @@
 
 use serde::Serialize;
 
+use super::headline::HOURS_PER_MONTH;
 use super::text::dollars;
-
 use brimful_simulation::backtest::Worth;
 use brimful_simulation::policies::Consents;
 
-/// Hours in a month, and in a day.
-const MONTH: f64 = 730.0;
 const HOURS_A_DAY: f64 = 24.0;
 
 /// One consent more than are given, or all.
@@ -45,19 +43,16 @@ impl ConsentsRow {
 
     /// `saves $4 a month more`
     pub(crate) fn worth(&self) -> String {
-        let saved = self.saved_per_month.round();
-        if saved < 0.0 {
-            format!("costs {} a month more", dollars(-saved))
-        } else {
-            format!("saves {} a month more", dollars(saved))
-        }
+        let saved = self.saved_per_month;
+        let word = if saved.round() < 0.0 { "costs" } else { "saves" };
+        format!("{word} {} a month more", dollars(saved.abs()))
     }
 }
 
 /// What came to so much in some days, a month.
 #[allow(clippy::cast_precision_loss, reason = "days of some months")]
 pub(super) fn per_month(amount: f64, days: usize) -> f64 {
-    amount / (days.max(1) as f64 * HOURS_A_DAY) * MONTH
+    amount / (days.max(1) as f64 * HOURS_A_DAY) * HOURS_PER_MONTH as f64
 }
 
 pub(super) fn rounded(number: f64) -> f64 {

@@ -5,7 +5,7 @@ use super::text::{dollars, rate};
 use brimful_types::money::Money;
 
 /// Hours of a month as AWS and `FinOps` reckon them: 8,760 / 12.
-const HOURS_PER_MONTH: i64 = 730;
+pub(super) const HOURS_PER_MONTH: i64 = 730;
 
 /// The first line of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

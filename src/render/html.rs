@@ -19,7 +19,7 @@ use super::consents::ConsentsRow;
 use super::headline::{Headline, unused, whole};
 use super::history::{Row, in_words};
 use super::json::{Change, PlanDocument, PlanNow, PoolReport};
-use super::text::{percent, rate};
+use super::text::{percent, rate, subject};
 use crate::analysis::Analysis;
 use brimful_policy::Decision;
 use brimful_policy::plan::{Proposal, show_limits};
@@ -141,10 +141,7 @@ pub(crate) fn render(
     past: &[Row],
     consents: &[ConsentsRow],
 ) -> Result<String> {
-    let page = Page {
-        consents: consents.iter().map(consent_row).collect(),
-        ..page(document, analysis, proposal, past)?
-    };
+    let page = page(document, analysis, proposal, past, consents)?;
     let mut templates = Environment::new();
     templates
         .add_template("page.html", include_str!("page.html"))
@@ -152,7 +149,13 @@ pub(crate) fn render(
         .map_err(|error| Error::unexpected("cannot write the page").source(error))
 }
 
-fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal, past: &[Row]) -> Result<Page> {
+fn page(
+    document: &PlanDocument,
+    analysis: &Analysis,
+    proposal: &Proposal,
+    past: &[Row],
+    consents: &[ConsentsRow],
+) -> Result<Page> {
     let headline = Headline::of(document, proposal.is_frozen());
     let horizon = analysis.utilization.horizon;
     let (outlooks, groups_undrawn) = outlooks(&proposal.groups, proposal.now)?;
@@ -186,7 +189,7 @@ fn page(document: &PlanDocument, analysis: &Analysis, proposal: &Proposal, past:
         plans_undrawn,
         pools: pool_rows(document),
         past: past.iter().map(past_row).collect(),
-        consents: Vec::new(),
+        consents: consents.iter().map(consent_row).collect(),
         ends: ends(document, analysis, proposal.now),
         warnings: document.warnings.iter().map(warning_row).collect(),
         codes: codes(&document.warnings),
@@ -330,11 +333,6 @@ fn ends(document: &PlanDocument, analysis: &Analysis, now: DateTime<Utc>) -> Vec
 }
 
 fn warning_row(warning: &Warning) -> WarningRow {
-    let plan = || warning.plan.as_deref().map(id);
-    let pool = warning
-        .node_pool
-        .as_deref()
-        .map(|name| clean::name(name).into_owned());
     let message = text(&warning.message);
     let (message, example) = match message.split_once('\n') {
         Some((message, example)) => (message.to_owned(), Some(example.to_owned())),
@@ -342,7 +340,7 @@ fn warning_row(warning: &Warning) -> WarningRow {
     };
     WarningRow {
         code: warning.code.as_str(),
-        subject: pool.or_else(plan).unwrap_or_default(),
+        subject: clean::name(subject(warning).unwrap_or_default()).into_owned(),
         message,
         example,
     }

@@ -6,8 +6,8 @@ use super::clean;
 use super::headline::Headline;
 use super::json::{GroupReport, PlanDocument};
 use super::plan_table::group_cells;
+use super::text::subject;
 use brimful_policy::weights::show;
-use brimful_savings_plans::savings_plan::plan_id;
 use brimful_types::warning::Warning;
 
 /// Headline, changes, warnings, plans, pools, and how far the report reaches.
@@ -62,11 +62,9 @@ fn warnings(out: &mut String, warnings: &[Warning]) {
         out.push_str("\n| warning | about | what, and what to do |\n| --- | --- | --- |\n");
     }
     for warning in warnings {
-        let plan = warning.plan.as_deref().map(plan_id);
-        let subject = warning.node_pool.as_deref().or(plan).unwrap_or_default();
         let cells = [
             warning.code.to_string(),
-            subject.to_owned(),
+            subject(warning).unwrap_or_default().to_owned(),
             warning.message.clone(),
         ];
         row(out, &cells);

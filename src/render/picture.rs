@@ -9,6 +9,7 @@ use plotters::prelude::{
 
 use brimful_simulation::backtest::Backtest;
 use brimful_simulation::backtest::history::History;
+use brimful_simulation::policies::Kind;
 use brimful_simulation::trace::STEPS_PER_HOUR;
 use brimful_types::{Error, Result};
 
@@ -134,7 +135,7 @@ fn curves(history: &History, backtest: &Backtest, others: &[f64], commitment: Ve
     let reported = history.hours[first..first + others.len()]
         .iter()
         .map(|hour| hour.demand);
-    let configured = backtest.verdict.tried[0].candidate.kind;
+    let configured = Kind::Brimful(backtest.given);
     let brimful = backtest.played.iter().find(|played| played.kind == configured);
     let brimful = brimful.map_or(&[] as &[usize], |played| &played.run.on_demand);
     let use_with = |on_demand: &[usize]| {

@@ -6,6 +6,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::clean;
+use brimful_savings_plans::savings_plan::plan_id;
+use brimful_types::warning::Warning;
 
 /// Headings.
 pub(crate) const HEADING: Style = Style::new().bold();
@@ -148,6 +150,13 @@ pub(crate) fn grouped(text: &str) -> String {
         out.push(digit);
     }
     out + after
+}
+
+/// What a warning is about, if it is not the run as a whole: a `NodePool`, or a plan by its short name.
+#[must_use]
+pub(crate) fn subject(warning: &Warning) -> Option<&str> {
+    let plan = || warning.plan.as_deref().map(plan_id);
+    warning.node_pool.as_deref().or_else(plan)
 }
 
 /// An amount, or a dash.

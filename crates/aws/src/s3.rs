@@ -317,7 +317,6 @@ impl S3Store {
                 .hint("name the file of the authority that has signed it in AWS_CA_BUNDLE (for AWS alone) or SSL_CERT_FILE"),
             (_, Some(429 | 500..)) => Error::report(format!("cannot {doing}: S3 was asked several times and is too busy, or failing: {}", short(&details)))
                 .hint("run again later"),
-            _ if !is_name(bucket) => self.no_name(),
             _ => Error::new(ErrorKind::Report, format!("cannot {doing}: {}", short(&details)))
                 .hint("check the network, AWS_ENDPOINT_URL_S3, AWS_REGION, HTTPS_PROXY and NO_PROXY"),
         }

@@ -70,6 +70,13 @@ impl Identity {
         }
     }
 
+    /// True where a report tells of instances of this cluster.
+    #[must_use]
+    pub fn runs_in(&self, ledger: &Ledger) -> bool {
+        let mut instances = ledger.series.iter().filter(|series| series.is_instance);
+        instances.any(|series| self.owns(series))
+    }
+
     /// True for usage of this cluster: by the cluster's tag, else by the `NodePool`'s together with account and
     /// region, since the names of pools repeat between clusters.
     #[must_use]

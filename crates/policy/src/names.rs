@@ -44,13 +44,7 @@ pub fn clusters(ledger: &Ledger) -> BTreeSet<&str> {
 #[must_use]
 pub fn no_such_cluster(identity: &Identity, ledger: &Ledger) -> Option<String> {
     let own = identity.cluster.as_deref()?;
-    let there = clusters(ledger);
-    let is_told = there.contains(own)
-        || ledger
-            .series
-            .iter()
-            .any(|series| series.is_instance && identity.owns(series));
-    let names: Vec<&str> = there.into_iter().collect();
-    (!is_told && !names.is_empty())
-        .then(|| format!("no usage is tagged {own}; the report has {}", names.join(", ")))
+    let there: Vec<&str> = clusters(ledger).into_iter().collect();
+    (!there.is_empty() && !identity.runs_in(ledger))
+        .then(|| format!("no usage is tagged {own}; the report has {}", there.join(", ")))
 }

@@ -457,17 +457,17 @@ fn own_part(
     scale: &Valuation<'_>,
     then: Option<&Arc<ByScope>>,
 ) -> (Option<OwnUse>, Option<Warning>) {
-    let unknown_name = no_such_cluster(scale.identity, inputs.ledger);
+    let unknown_name = || no_such_cluster(scale.identity, inputs.ledger).map(|unknown| set_name(&unknown));
     let Some((nodes, then)) = inputs.nodes.zip(then) else {
-        let told = unknown_name.filter(|_| !scale.groups.is_empty());
+        let told = unknown_name().filter(|_| !scale.groups.is_empty());
         return (
             None,
-            told.map(|name| Warning::new(WarningCode::Untagged, set_name(&name))),
+            told.map(|message| Warning::new(WarningCode::Untagged, message)),
         );
     };
     let why = match own_use(scale, inputs.ledger, inputs.utilization, then, nodes) {
         Ok(own) => return (Some(own), None),
-        Err(why) => unknown_name.map_or(why, |name| set_name(&name)),
+        Err(why) => unknown_name().unwrap_or(why),
     };
     if scale.groups.is_empty() {
         return (None, None);

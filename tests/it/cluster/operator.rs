@@ -66,6 +66,14 @@ impl Operator {
         metrics.is_some_and(|(_, text)| text.lines().any(|found| found == line))
     }
 
+    /// Waits for its first run to end, and well.
+    #[track_caller]
+    pub(crate) fn runs_once(&self) {
+        wait("the first run", || {
+            self.has("brimful_runs_total{exit_code=\"0\"} 1")
+        });
+    }
+
     /// The most memory that it has held so far, in MiB, as the kernel counts it.
     fn peak_mib(&self) -> u64 {
         let status = format!("/proc/{}/status", self.process.id());
@@ -111,9 +119,7 @@ fn one_of_two_replicas_acts_sees_changes_within_seconds_and_hands_over() {
     let world = World::new();
     grant(&world.server);
     let first = Operator::start(world.run("run"));
-    wait("the first run", || {
-        first.has("brimful_runs_total{exit_code=\"0\"} 1")
-    });
+    first.runs_once();
     assert_eq!(world.weight("memory-committed"), Some(60), "it has acted");
     assert!(first.has("brimful_leader 1.0"));
     assert_eq!(first.get("/healthz").map(|(code, _)| code), Some(200));
@@ -219,9 +225,7 @@ fn five_hundred_pools_and_five_thousand_nodes_take_less_than_128_mib() {
         .arg(fixture("cur/legacy"))
         .args(["--now", NOW]);
     let operator = Operator::start(run);
-    wait("the first run", || {
-        operator.has("brimful_runs_total{exit_code=\"0\"} 1")
-    });
+    operator.runs_once();
     let paused = json!({"metadata": {"annotations": {"brimful.dev/paused": "true"}}});
     server.patch(&NODE_POOL, "pool-007", &paused);
     let paused = "brimful_nodepool_decision{nodepool=\"pool-007\",decision=\"freeze\"} 1.0";

@@ -118,12 +118,13 @@ impl Backtest {
     ) -> Result<Self> {
         let stage = Stage::new(history)?;
         let given = Consents::of(config);
+        let configured = Kind::Brimful(given);
         let candidates = candidates(config);
         let kinds = Kind::compared(config);
         let policies = kinds.iter().map(|kind| Job { kind: *kind, config });
         // The first candidate is the configuration itself, which one of the policies plays.
         let thresholds = candidates.iter().skip(1).map(|candidate| Job {
-            kind: candidate.kind,
+            kind: configured,
             config: &candidate.config,
         });
         let jobs: Vec<Job<'_>> = policies.chain(thresholds).collect();
@@ -134,8 +135,8 @@ impl Backtest {
             .zip(runs)
             .map(|(kind, run)| Played { kind, run })
             .collect();
-        let configured = played.iter().filter(|played| played.kind == candidates[0].kind);
-        let of_candidates = configured.map(|played| &played.run).chain(&tried);
+        let first = played.iter().filter(|played| played.kind == configured);
+        let of_candidates = first.map(|played| &played.run).chain(&tried);
         let verdict = verdict(candidates.iter().cloned().zip(of_candidates).collect());
         Ok(Self {
             warm_up_days: stage.warm_up_days,

@@ -75,8 +75,7 @@ impl Steerable {
         identity: &Identity,
         committed: &BTreeSet<String>,
     ) -> Self {
-        let owned = |series: &&Series| series.is_instance && identity.owns(series);
-        let own = if ledger.series.iter().any(|series| owned(&series)) {
+        let own = if identity.runs_in(ledger) {
             Own::Tags
         } else {
             Own::AllSpot
@@ -84,7 +83,7 @@ impl Steerable {
         let is_steerable = |series: &Series| match series.class {
             UsageClass::Spot => series.is_instance && (own == Own::AllSpot || identity.owns(series)),
             UsageClass::Covered(_) | UsageClass::OnDemand => {
-                owned(&series) && committed.contains(&*series.node_pool)
+                series.is_instance && identity.owns(series) && committed.contains(&*series.node_pool)
             }
             UsageClass::Reserved => false,
         };

@@ -4,7 +4,6 @@ use chrono::Duration;
 
 use crate::billing::Bill;
 use crate::closed_loop::Run;
-use crate::policies::{Consents, Kind};
 use brimful_policy::settings::{PolicyConfig, Settings, Thresholds};
 use brimful_types::span::Span;
 
@@ -17,8 +16,6 @@ const EQUAL: f64 = 0.0025;
 /// Thresholds to try.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Brimful, by what the configuration consents to.
-    pub kind: Kind,
     /// The configuration, with these thresholds.
     pub config: Settings,
 }
@@ -40,11 +37,10 @@ impl Candidate {
 /// The configured thresholds first, then their neighbours.
 #[must_use]
 pub fn candidates(config: &Settings) -> Vec<Candidate> {
-    let kind = Kind::Brimful(Consents::of(config));
     let with = |change: &dyn Fn(&mut PolicyConfig)| {
         let mut config = config.clone();
         change(&mut config.policy);
-        Candidate { kind, config }
+        Candidate { config }
     };
     let scaled = |factor: f64| {
         with(&move |policy| {
