@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::Path;
 
 use http::header::{LOCATION, RETRY_AFTER};
 use http::response::Parts;
@@ -194,10 +195,12 @@ pub(super) fn no_config_anywhere(error: impl StdError + Send + Sync + 'static) -
         .source(error)
 }
 
-/// There is no kubeconfig, and this is no pod.
-pub(super) fn no_kubeconfig() -> Error {
-    Error::kubernetes("no cluster to talk to: there is no kubeconfig, and this is no pod in a cluster")
-        .hint("name a kubeconfig with --kubeconfig or KUBECONFIG")
+/// There is no kubeconfig, at the place that is looked at if there is one, and this is no pod.
+pub(super) fn no_kubeconfig(place: Option<&Path>) -> Error {
+    let at = place.map_or_else(String::new, |place| format!(" at {}", place.display()));
+    let message =
+        format!("no cluster to talk to: there is no kubeconfig{at}, and this is no pod in a cluster");
+    Error::kubernetes(message).hint("name a kubeconfig with --kubeconfig or KUBECONFIG")
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {

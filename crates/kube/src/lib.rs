@@ -342,9 +342,9 @@ async fn load(path: Option<&Path>, context: Option<&str>) -> Result<Config> {
             Err(error) => {
                 let inferred = Config::infer().await;
                 return inferred.map_err(|causes| match error {
-                    KubeconfigError::FindPath => call::no_kubeconfig(),
-                    KubeconfigError::ReadConfig(why, _) if why.kind() == io::ErrorKind::NotFound => {
-                        call::no_kubeconfig()
+                    KubeconfigError::FindPath => call::no_kubeconfig(None),
+                    KubeconfigError::ReadConfig(why, place) if why.kind() == io::ErrorKind::NotFound => {
+                        call::no_kubeconfig(Some(&place))
                     }
                     _ => call::no_config_anywhere(causes),
                 });

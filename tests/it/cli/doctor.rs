@@ -145,6 +145,15 @@ fn without_a_kubeconfig_each_command_says_what_it_could_use_instead() {
             assert_eq!(error.contains(way), way == instead, "{error}");
         }
     }
+    let cur = ["--cur", "fixtures/cur/legacy", "--now", NOW];
+    let misspelt = Brimful::new("plan")
+        .args(cur)
+        .env("KUBECONFIG", "/nonexistent/config");
+    let error = misspelt.fails(7);
+    assert!(
+        error.contains("there is no kubeconfig at /nonexistent/config"),
+        "{error}"
+    );
 }
 
 #[test]
