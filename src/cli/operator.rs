@@ -35,7 +35,7 @@ use brimful_types::{Error, ErrorKind, Result};
 /// Changes come in swarms: a run waits until the first of them is so old.
 const DEBOUNCE: Duration = Duration::from_secs(5);
 /// The least time between the end of a run and the next.
-const PAUSE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: OperatorArgs, timeout: Duration, interrupt: Interrupt) -> Result<u8> {
     own_clock(&args.common, args.allow_now, "leave it out")?;
