@@ -234,7 +234,8 @@ fn levels(page: &mut Page, hours: &[HourLevel]) {
 
 fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &GroupWorking) {
     let level = middle(working.hours.iter().map(HourLevel::carried).collect());
-    let base = working.own_now.unwrap_or_default() + level;
+    let risen = estimate.forecast.risen;
+    let base = working.own_now.unwrap_or_default() + level + risen;
     let beyond = estimate.demand - base.or_zero();
     let mut sum = match working.own_now {
         Some(own) => format!(
@@ -244,6 +245,13 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
         ),
         None => format!("{}, the middle of the hours above", level.per_hour()),
     };
+    if risen > Money::ZERO {
+        let _ = write!(
+            sum,
+            " + {} more that all of the newest hours show, although rows of them are still to come",
+            risen.per_hour()
+        );
+    }
     if beyond.abs().picos() > NEGLIGIBLE {
         let sign = if beyond < Money::ZERO { "−" } else { "+" };
         let _ = write!(
@@ -252,7 +260,7 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
             beyond.abs().per_hour()
         );
     }
-    if working.own_now.is_some() || beyond.abs().picos() > NEGLIGIBLE {
+    if working.own_now.is_some() || risen > Money::ZERO || beyond.abs().picos() > NEGLIGIBLE {
         let _ = write!(sum, " = {}", estimate.demand.per_hour());
     }
     let method = match estimate.method {

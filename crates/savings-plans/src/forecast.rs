@@ -29,6 +29,8 @@ const HOURS: usize = 24;
 const MAY_LACK: usize = 4;
 /// Errors differ by the time of day: where there are enough of them, those within so many hours of the target's count.
 const NEAR: i32 = 3;
+/// So many of the newest hours, whose rows are still coming in, must all show more than was forecast for them.
+const RISING: usize = 6;
 
 /// A way to forecast a level from older ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +60,13 @@ pub struct Forecast {
     pub predictor: Predictor,
     /// The best guess, $/h.
     pub level: Money,
+    /// What of it the newest hours show beyond what was forecast for them, $/h: their rows are still coming in, so they
+    /// tell the least that they can be.
+    pub risen: Money,
     /// What such forecasts were off by, seen − forecast, ascending. Never empty.
     pub errors: Vec<Money>,
-    /// The hours that the guess rests on, newest first: it is the median of their levels, each moved by its part.
+    /// The hours that the guess rests on, newest first: it is the median of their levels, each moved by its part, and what
+    /// has risen since.
     pub basis: Vec<Basis>,
     /// The hours after it, nearest first: what each may be, ascending.
     pub ahead: Vec<Vec<Money>>,
@@ -109,9 +115,14 @@ fn rank(count: usize, quantile: f64) -> usize {
     (quantile.clamp(0.0, 1.0) * count.saturating_sub(1) as f64).round() as usize
 }
 
-/// Forecasts the level at `target` from the hours known before it; `None` when there are none.
+/// Forecasts the level at `target` from the hours known before it; `None` when there are none. Of the hours in `coming_in`
+/// only the least is known that they can be.
 #[must_use]
-pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast> {
+pub fn forecast(
+    known: &BTreeMap<Hour, Money>,
+    coming_in: &BTreeMap<Hour, Money>,
+    target: Hour,
+) -> Option<Forecast> {
     let past = Past::of(known, target)?;
     let lag = target.index() - past.newest;
     let tried = PREDICTORS.map(|predictor| (predictor, past.replay(predictor, lag)));
@@ -127,15 +138,17 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
         .min_by_key(|(_, errors)| mean_error(errors));
     if let Some((predictor, mut errors)) = best {
         errors.sort_unstable_by_key(|(_, error)| *error);
+        let risen = past.risen(predictor, coming_in);
         let (level, basis) = past.predict(predictor, target.index(), past.newest)?;
         let ahead = (1..DAY).map_while(|hour| {
             let (level, _) = past.predict(predictor, target.index() + hour, past.newest)?;
             let errors = near(&errors, target.plus(hour));
-            Some(errors.into_iter().map(|error| level + error).collect())
+            Some(errors.into_iter().map(|error| level + risen + error).collect())
         });
         return Some(Forecast {
             predictor,
-            level,
+            level: level + risen,
+            risen,
             errors: near(&errors, target),
             basis,
             ahead: ahead.collect(),
@@ -150,6 +163,7 @@ pub fn forecast(known: &BTreeMap<Hour, Money>, target: Hour) -> Option<Forecast>
     Some(Forecast {
         predictor,
         level,
+        risen: Money::ZERO,
         errors,
         basis,
         ahead: Vec::new(),
@@ -290,6 +304,19 @@ impl Past {
             ),
         }
         median(hours.iter().map(|(_, level, moved)| *level + *moved))
+    }
+
+    /// By how much all of the newest hours whose rows are still coming in show more than is forecast for them. What falls
+    /// shows only once all rows are there.
+    fn risen(&self, predictor: Predictor, coming_in: &BTreeMap<Hour, Money>) -> Money {
+        let newest = coming_in.iter().rev().take(RISING);
+        let beyond = newest.map(|(hour, least)| {
+            let (told, _) = self.predict(predictor, hour.index(), self.newest)?;
+            Some(*least - told)
+        });
+        let beyond: Vec<Money> = beyond.flatten().collect();
+        let least = beyond.iter().min().filter(|_| beyond.len() == RISING);
+        least.copied().unwrap_or_default().or_zero()
     }
 
     /// How far a predictor would have been off in the hours that were seen since, seen − forecast.

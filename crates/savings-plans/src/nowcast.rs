@@ -126,8 +126,17 @@ pub fn nowcast(
         };
         let mature = group.hours.iter().filter(|(_, of_hour)| of_hour.mature);
         let known = mature.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
-        let known = known.map(|(hour, _)| (*hour, level(*hour))).collect();
-        let forecast = forecast(&known, Hour::of(now))?;
+        let known: BTreeMap<Hour, Money> = known.map(|(hour, _)| (*hour, level(*hour))).collect();
+        let (newest, _) = known.last_key_value()?;
+        let coming_in = group
+            .hours
+            .range(newest.plus(1)..)
+            .filter(|(_, hour)| !hour.contradictory);
+        let coming_in = coming_in.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
+        let coming_in = coming_in
+            .map(|(hour, of_hour)| (*hour, level(*hour) - of_hour.unseen))
+            .collect();
+        let forecast = forecast(&known, &coming_in, Hour::of(now))?;
         let method = match (own, forecast.predictor) {
             (Some(_), _) => Method::Live,
             (None, Predictor::HourOfWeek | Predictor::HourOfDay) => Method::Profile,
@@ -243,7 +252,7 @@ mod tests {
                 used,
                 spill: demand - used,
                 mature: true,
-                contradictory: false,
+                ..GroupHour::default()
             };
             (hour, hours)
         });
@@ -314,6 +323,41 @@ mod tests {
         let found = nowcast(&use_, &all(), at(NOW), Some(&own), &Overflow::new());
         assert_eq!(found[&GroupId::Compute].demand, dollars(7.5));
         assert_eq!(found[&GroupId::Compute].method, Method::Live);
+    }
+
+    #[test]
+    fn use_that_is_stated_before_its_rows_are_there_is_nobody_elses() {
+        let told = |unseen: f64| {
+            let mut group = group(GroupId::Compute, 10.0, |_| 4.0);
+            for (_, hour) in group.hours.iter_mut().rev().take(12) {
+                hour.mature = false;
+                hour.used = dollars(6.0);
+                hour.unseen = dollars(unseen);
+            }
+            let hours = group.hours.iter();
+            // This cluster's rows of those hours are not there, either.
+            let then = hours.map(|(hour, of_hour)| (*hour, dollars(if of_hour.mature { 2.0 } else { 0.0 })));
+            let own = OwnUse {
+                now: BTreeMap::from([(GroupId::Compute, dollars(2.0))]),
+                then: Arc::new(ByScope::from([(GroupId::Compute, then.collect())])),
+                ..OwnUse::default()
+            };
+            nowcast(
+                &utilization(vec![group]),
+                &all(),
+                at(NOW),
+                Some(&own),
+                &Overflow::new(),
+            )
+            .remove(&GroupId::Compute)
+            .map(|estimate| estimate.demand)
+        };
+        assert_eq!(
+            told(4.0),
+            Some(dollars(4.0)),
+            "2 of others' 6 are seen, as before"
+        );
+        assert_eq!(told(3.0), Some(dollars(5.0)), "3 of them are others', 2 are live");
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub struct GroupHour {
     pub commitment: Money,
     /// Σ used.
     pub used: Money,
+    /// What of it no row of covered usage shows yet: AWS states the use before all of the rows that make it up are there.
+    pub unseen: Money,
     /// Eligible on-demand usage that no plan covered, at SP rates. Counted once, in EC2 Instance groups first.
     pub spill: Money,
     /// True when every plan of the group has a mature hour here.
@@ -466,7 +468,9 @@ fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: D
     };
     let use_ = &plan.hours[found];
     total.commitment += use_.commitment.unwrap_or_default();
-    total.used += use_.level().unwrap_or_default();
+    let used = use_.level().unwrap_or_default();
+    total.used += used;
+    total.unseen += (used - use_.covered.unwrap_or_default()).or_zero();
     total.mature &= use_.mature;
     total.contradictory |= hour.end() <= mature_until && !use_.sound;
 }

@@ -69,6 +69,8 @@ impl Planner<'_> {
                 plan.budgets.clone_from(&plan.pool.budgets);
                 continue;
             }
+            // Protected first: what is full may be so by doubt alone, and Karpenter is to see the limits before it packs.
+            let excess = excess.filter(|_| !packs || has_own_entry(&plan.pool));
             plan.protection = Some(Protection {
                 current,
                 proposed: excess.is_none(),
@@ -115,10 +117,17 @@ pub(super) fn unswitched(pool: &NodePool, restore: bool, gives_up: bool) -> Opti
     pool.budgets.clone()
 }
 
+fn own_entries(pool: &NodePool) -> impl Iterator<Item = &Value> {
+    pool.budgets.iter().flatten().filter(|entry| is_own(entry))
+}
+
+fn has_own_entry(pool: &NodePool) -> bool {
+    own_entries(pool).next().is_some()
+}
+
 /// True while its entry lets go, and for an hour after.
 fn was_packed_lately(pool: &NodePool, now: DateTime<Utc>) -> bool {
-    let mut own = pool.budgets.iter().flatten().filter(|entry| is_own(entry));
-    own.any(|entry| was_open_within(entry, PACKED_EVERY, now))
+    own_entries(pool).any(|entry| was_open_within(entry, PACKED_EVERY, now))
 }
 
 /// How many nodes consolidation may take from a pool, if any; 0 where it may only pack a full one.

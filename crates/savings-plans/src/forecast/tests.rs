@@ -18,7 +18,12 @@ fn known(days: i32, level: impl Fn(i32) -> f64) -> BTreeMap<Hour, Money> {
 
 /// The forecast for an hour of a day, counted from that Monday.
 fn forecast_of(known: &BTreeMap<Hour, Money>, day: i32, hour: i32) -> Forecast {
-    forecast(known, Hour::from_index(MONDAY + day * 24 + hour)).unwrap()
+    forecast(
+        known,
+        &BTreeMap::new(),
+        Hour::from_index(MONDAY + day * 24 + hour),
+    )
+    .unwrap()
 }
 
 fn day_of_week(hour: i32) -> i32 {
@@ -111,9 +116,15 @@ fn the_hours_ahead_count_as_much_as_this_one() {
 
 #[test]
 fn nothing_known_is_nothing_told() {
-    assert_eq!(forecast(&BTreeMap::new(), Hour::from_index(MONDAY)), None);
+    assert_eq!(
+        forecast(&BTreeMap::new(), &BTreeMap::new(), Hour::from_index(MONDAY)),
+        None
+    );
     // What lies after the hour asked for is not known in it.
-    assert_eq!(forecast(&known(3, |_| 1.0), Hour::from_index(MONDAY)), None);
+    assert_eq!(
+        forecast(&known(3, |_| 1.0), &BTreeMap::new(), Hour::from_index(MONDAY)),
+        None
+    );
 }
 
 #[test]
@@ -127,6 +138,30 @@ fn gaps_are_no_zeros() {
     );
 }
 
+#[test]
+fn hours_that_are_still_coming_in_raise_a_forecast_and_never_lower_it() {
+    let full = known(28, |hour| if hour / 24 == 27 { 0.0 } else { 3.0 });
+    let told = |coming_in: [f64; 8]| {
+        let hours = (MONDAY + 28 * 24..).map(Hour::from_index);
+        let coming_in = hours.zip(coming_in.map(dollars)).collect();
+        let target = Hour::from_index(MONDAY + 28 * 24 + 20);
+        forecast(&full, &coming_in, target).unwrap()
+    };
+    // A day of nothing, by which the forecast goes, is over: the least that all of the newest six hours show counts.
+    let over = told([0.0, 0.0, 2.9, 2.8, 2.9, 2.7, 2.6, 2.9]);
+    assert_eq!((over.level, over.risen), (dollars(2.6), dollars(2.6)));
+    assert_eq!(over.ahead[3][0], over.at(0.0));
+    // One hour of nothing among them proves nothing.
+    let in_doubt = told([2.9, 2.9, 2.9, 2.9, 0.0, 2.9, 2.9, 2.9]);
+    assert_eq!((in_doubt.level, in_doubt.risen), (dollars(0.0), dollars(0.0)));
+    // What is not there yet may still come.
+    let steady = known(28, |_| 3.0);
+    let hours = (MONDAY + 28 * 24..).map(Hour::from_index);
+    let lacking = hours.zip([2.0; 8].map(dollars)).collect();
+    let found = forecast(&steady, &lacking, Hour::from_index(MONDAY + 29 * 24)).unwrap();
+    assert_eq!(found.level, dollars(3.0));
+}
+
 proptest! {
     /// What is added to every level is added to the forecast, and to nothing else: this cluster's own part, taken as
     /// it is now, shifts all hours alike.
@@ -137,7 +172,8 @@ proptest! {
             hours.map(|(level, hour)| (Hour::from_index(hour), dollars(f64::from(level + by)))).collect()
         };
         let target = Hour::from_index(MONDAY + i32::try_from(levels.len()).unwrap() + ahead);
-        let (plain, moved) = (forecast(&history(0), target).unwrap(), forecast(&history(shift), target).unwrap());
+        let none = BTreeMap::new();
+        let (plain, moved) = (forecast(&history(0), &none, target).unwrap(), forecast(&history(shift), &none, target).unwrap());
         prop_assert_eq!(moved.level - plain.level, dollars(f64::from(shift)));
         prop_assert_eq!(&moved.errors, &plain.errors);
         prop_assert!(plain.at(0.05) <= plain.at(0.5) && plain.at(0.5) <= plain.at(0.95));

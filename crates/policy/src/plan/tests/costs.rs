@@ -221,12 +221,16 @@ fn a_plan_that_no_pool_can_use_is_named_with_the_cure() {
 
 #[test]
 fn what_an_instance_plan_bought_yesterday_pays_now_is_room_for_compute_plans() {
-    let mut bought = plan("e", PlanKind::Ec2Instance, 1.5, 0.0);
-    bought.plan.start = Some(at("2026-11-20T12:00:00Z"));
-    bought
+    let since = at("2026-11-20T12:00:00Z");
+    let mut bought = plan("e", PlanKind::Ec2Instance, 1.5, 1.2);
+    bought.plan.start = Some(since);
+    bought.hours.retain(|hour, _| hour.start() >= since);
+    let mut compute = plan("c", PlanKind::Compute, 4.0, 4.0);
+    let left = plan("c", PlanKind::Compute, 4.0, 2.8).hours;
+    compute
         .hours
-        .retain(|hour, _| hour.start() >= at("2026-11-20T12:00:00Z"));
-    let mut scene = Scene::new(vec![plan("c", PlanKind::Compute, 4.0, 4.0), bought]);
+        .extend(left.range(Hour::of(since)..).map(|(hour, use_)| (*hour, *use_)));
+    let mut scene = Scene::new(vec![compute, bought]);
     scene.config.cluster.region = Some("us-east-2".to_owned());
     scene.pools[0] = NodePool::test("committed")
         .committed()

@@ -49,6 +49,7 @@ fn carried_out(scene: &mut Scene) -> Value {
             .insert(key.clone(), text.as_str().unwrap().to_owned());
     }
     pool.weight = plan.proposed;
+    pool.limits = plan.limits;
     pool.budgets = plan.budgets;
     sent
 }
@@ -99,10 +100,11 @@ fn a_pool_with_more_than_it_should_have_is_open_until_it_has_given_it_back() {
 fn a_full_pool_is_packed_where_limits_bound_it_and_protected_where_only_its_weight_does() {
     let is_protected = |grips: &str, nodes: usize| {
         let mut scene = switched(1.5, nodes);
-        let pool = scene.pools.remove(0).annotation(GRIPS, grips);
-        scene.pools.push(pool);
+        scene.pools[0] = scene.pools[0].clone().annotation(GRIPS, grips);
         let overflow = NodePool::test("overflow").committed().families(&["m5"]);
         scene.pools.push(overflow);
+        assert!(planned(&scene).protection.unwrap().proposed, "protected first");
+        carried_out(&mut scene);
         planned(&scene).protection.unwrap().proposed
     };
     // $2.0/h pay for 33 m5.large.
@@ -130,14 +132,12 @@ fn a_full_pool_is_packed_for_two_minutes_in_an_hour() {
         scene.now = at("2026-11-21T18:00:00Z") + Duration::minutes(minutes);
         let plan = planned(&scene);
         if plan.changes_budgets() {
-            patched.push(minutes);
             let until = open_until(&plan.budgets.as_ref().unwrap()[1], scene.now);
-            assert_eq!(until, Some(scene.now + Duration::minutes(2)));
+            patched.push((minutes, until.map(|until| (until - scene.now).num_minutes())));
         }
         carried_out(&mut scene);
-        scene.pools[0].limits = plan.limits;
     }
-    assert_eq!(patched, [0, 70]);
+    assert_eq!(patched, [(0, None), (10, Some(2)), (80, Some(2))]);
 }
 
 #[test]
