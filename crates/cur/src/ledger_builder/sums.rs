@@ -53,8 +53,8 @@ impl Sum {
 
 /// Rows that wait before a series gets a table, or its table more hours.
 const FEW: usize = 32;
-/// A table may have so many times as many hours as have usage: then it takes no more memory than the list.
-const SPARSE: usize = 3;
+/// A table may have so many times as many hours as have usage: then it takes hardly more memory than the list.
+const SPARSE: usize = 2;
 
 /// One series by hour. Most usage is there every hour and stands in a table of hours side by side; what is rare, or far from
 /// all else, stays in a list, so that no row can ask for much memory.
@@ -77,7 +77,7 @@ impl Hours {
             return known.add(sum).ok_or(hour);
         }
         self.list.push(sum.at(hour));
-        if self.list.len() >= FEW.max(2 * self.ordered) {
+        if self.list.len() == self.list.capacity() {
             return self.compact();
         }
         Ok(())
@@ -92,9 +92,8 @@ impl Hours {
             (self.ordered, self.list) = (cells.len(), cells);
             return Ok(());
         }
-        cells
-            .into_iter()
-            .try_for_each(|cell| self.add(cell.hour, Sum::of(&cell)))
+        let mut cells = cells.into_iter();
+        cells.try_for_each(|cell| self.add(cell.hour, Sum::of(&cell)))
     }
 
     /// Puts the list in order, each hour once.
@@ -117,22 +116,29 @@ impl Hours {
         beyond.map_or(Ok(()), Err)
     }
 
-    /// Makes a table of the list where the hours lie close together.
+    /// Adds up a full list, and makes a table of it where the hours lie close together, else room for half as many again:
+    /// there are thousands of lists, and twice as many would take half as much memory again in all.
     fn compact(&mut self) -> Result<(), Hour> {
         self.order()?;
+        if self.list.len() >= FEW
+            && let Some((first, span)) = self.ends()
+            && span <= SPARSE * (self.list.len() + self.table.len())
+        {
+            return self.spread(first, span);
+        }
+        self.list.reserve_exact(self.list.len() / 2 + 1);
+        Ok(())
+    }
+
+    /// The first hour of list and table, and how many there are from it to the last.
+    fn ends(&self) -> Option<(i32, usize)> {
         let of_list = self.list.first().zip(self.list.last());
         let of_list = of_list.map(|(low, high)| (low.hour.index(), high.hour.index()));
         let last = self.first.wrapping_add_unsigned(number(self.table.len()));
         let of_table = (!self.table.is_empty()).then(|| (self.first, last.wrapping_sub(1)));
         let ends = of_list.into_iter().chain(of_table);
-        let ends = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        if let Some((low, high)) = ends {
-            let span = high.abs_diff(low) as usize + 1;
-            if span <= SPARSE * (self.list.len() + self.table.len()) {
-                return self.spread(low, span);
-            }
-        }
-        Ok(())
+        let (low, high) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        Some((low, high.abs_diff(low) as usize + 1))
     }
 
     /// Makes the table one of `span` hours from `first` on, which takes up the list.
