@@ -48,8 +48,8 @@ fn equal(files: &Seen, asked: &Seen) {
     assert_eq!(ledger.rates, same.rates);
     assert_eq!(ledger.on_demand_prices, same.on_demand_prices);
     assert_eq!(ledger.series, same.series);
-    for (cell, asked) in ledger.cells.iter().zip(&same.cells) {
-        assert_eq!(cell, asked, "{:?}", ledger.series_of(cell));
+    for ((series, cells), asked) in ledger.usage().zip(&same.cells) {
+        assert_eq!(cells, asked, "{series:?}");
     }
     for (plan, asked) in ledger.plans.iter().zip(&same.plans) {
         assert_eq!(plan.plan, asked.plan);

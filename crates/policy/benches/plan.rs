@@ -243,14 +243,12 @@ fn ledger(kinds: &[&InstanceType], pools: usize, now: DateTime<Utc>) -> Ledger {
     });
     let series: Vec<Series> = own.chain(others).collect::<BTreeSet<_>>().into_iter().collect();
     let hours = (0..HOURS).map(|hour| first.plus(hour));
-    let cells = hours.take_while(|hour| *hour < horizon).flat_map(|hour| {
-        (0..series.len()).map(move |index| Cell {
-            hour,
-            series: u32::try_from(index).unwrap_or_default(),
-            amount: Quantity::from_units(1.5).unwrap_or_default(),
-            picos: 150_000_000_000,
-        })
-    });
+    let cell = |hour| Cell {
+        hour,
+        amount: Quantity::from_units(1.5).unwrap_or_default(),
+        picos: 150_000_000_000,
+    };
+    let cells: Vec<Cell> = hours.take_while(|hour| *hour < horizon).map(cell).collect();
     let price = |kind: &InstanceType| dollars(f64::from(kind.vcpu) * 0.05);
     let sampled = |plan: usize| kinds.iter().skip(plan % 7).step_by(7);
     Ledger {
@@ -259,7 +257,7 @@ fn ledger(kinds: &[&InstanceType], pools: usize, now: DateTime<Utc>) -> Ledger {
             .flat_map(|plan| sampled(plan).map(move |kind| ((plan, key(&kind.name)), price(kind).scale(0.7))))
             .collect(),
         on_demand_prices: kinds.iter().map(|kind| (key(&kind.name), price(kind))).collect(),
-        cells: cells.collect(),
+        cells: vec![cells; series.len()],
         newest_by_region: BTreeMap::from([(REGION.to_owned(), horizon.start())]),
         newest_usage: Some(horizon.start()),
         granularity: Some(Granularity::Hourly),

@@ -8,11 +8,12 @@ use super::identity::Identity;
 use super::peers::Demand;
 use super::prices::{Placement, Price, Prices};
 use brimful_karpenter::{InstanceTypes, Node, NodeCapacity};
-use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
+use brimful_savings_plans::ledger::{Cell, Ledger, Series, UsageClass};
 use brimful_savings_plans::nowcast::{ByScope, OwnUse};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_savings_plans::utilization::{GroupUse, Utilization};
+use brimful_types::by_hour::ByHour;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 
@@ -182,26 +183,13 @@ fn add_now<'a>(found: &mut OwnUse, scale: &Valuation<'_>, nodes: impl Iterator<I
 
 /// Adds what the series that are `known` used in each hour of the report.
 fn add_then(found: &mut ByScope, scale: &Valuation<'_>, ledger: &Ledger, known: impl Fn(&Series) -> bool) {
-    let own: Vec<Option<OwnSeries>> = ledger
-        .series
-        .iter()
-        .map(|series| known(series).then(|| OwnSeries::of(series, scale)).flatten())
-        .collect();
-    // Cells lie by hour: each hour is added up by scope before it is noted.
-    for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-        let mut of_hour: BTreeMap<&GroupId, Money> = BTreeMap::new();
+    for (series, cells) in ledger.usage().filter(|(series, _)| known(series)) {
+        let Some(series) = OwnSeries::of(series, scale).filter(|_| !cells.is_empty()) else {
+            continue;
+        };
+        let hours = found.entry(series.scope).or_default();
         for cell in cells {
-            if let Some(series) = &own[cell.series as usize] {
-                *of_hour.entry(&series.scope).or_default() += cell.amount.at(series.rate);
-            }
-        }
-        for (scope, cost) in of_hour {
-            if !found.contains_key(scope) {
-                found.insert(scope.clone(), BTreeMap::new());
-            }
-            if let Some(hours) = found.get_mut(scope) {
-                *hours.entry(cells[0].hour).or_default() += cost;
-            }
+            *hours.entry(cell.hour).or_default() += cell.amount.at(series.rate);
         }
     }
 }
@@ -308,6 +296,11 @@ pub type UseByCluster = BTreeMap<GroupId, BTreeMap<String, Money>>;
 #[must_use]
 pub fn by_cluster(ledger: &Ledger, utilization: &Utilization) -> UseByCluster {
     let groups = &utilization.groups;
+    let mature = |group: &GroupUse| -> ByHour<()> {
+        let hours = group.hours.iter().filter(|(_, found)| found.mature);
+        hours.map(|(hour, _)| *hour).collect()
+    };
+    let mature: Vec<ByHour<()>> = groups.iter().map(mature).collect();
     let place = |series: &Series| match series.class {
         UsageClass::Covered(plan) if !series.cluster.is_empty() => {
             let id = ledger.plans[plan].plan.group()?;
@@ -315,24 +308,17 @@ pub fn by_cluster(ledger: &Ledger, utilization: &Utilization) -> UseByCluster {
         }
         _ => None,
     };
-    let places: Vec<Option<usize>> = ledger.series.iter().map(place).collect();
-    // By series first: there are far fewer of them than cells. `None` until one counts.
-    let mut sums: Vec<Option<Money>> = vec![None; places.len()];
-    for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-        let is_mature = |group: &GroupUse| group.hours.get(&cells[0].hour).is_some_and(|of| of.mature);
-        let mature: Vec<bool> = groups.iter().map(is_mature).collect();
-        for cell in cells {
-            let series = cell.series as usize;
-            if places[series].is_some_and(|place| mature[place]) {
-                *sums[series].get_or_insert_default() += cell.cost();
-            }
-        }
-    }
     let mut found = UseByCluster::new();
-    for ((series, place), sum) in ledger.series.iter().zip(places).zip(sums) {
-        if let Some((place, sum)) = place.zip(sum) {
+    for (series, cells) in ledger.usage() {
+        let Some(place) = place(series) else { continue };
+        let mut counted = cells
+            .iter()
+            .filter(|cell| mature[place].contains(cell.hour))
+            .peekable();
+        if counted.peek().is_some() {
             let clusters = found.entry(groups[place].id.clone()).or_default();
-            *clusters.entry(series.cluster.to_string()).or_default() += sum;
+            *clusters.entry(series.cluster.to_string()).or_default() +=
+                counted.map(Cell::cost).sum::<Money>();
         }
     }
     found

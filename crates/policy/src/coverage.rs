@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use brimful_savings_plans::ledger::{Cell, Ledger, Series, UsageClass};
+use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
 use brimful_savings_plans::nowcast::Overflow;
 use brimful_savings_plans::rates::Rates;
 use brimful_savings_plans::reach::Uncovered;
@@ -20,6 +20,7 @@ use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::sharing::Sharing;
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_savings_plans::utilization::{GroupHour, GroupUse, Utilization};
+use brimful_types::by_hour::ByHour;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use chrono::Duration;
@@ -73,28 +74,25 @@ pub fn repaid(
     let mut groups = utilization.groups.clone();
     let mut overflow = Overflow::new();
     let mut is_changed = false;
-    let ended = usage.ended_reservations(ledger);
-    for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-        let at = usage.at(cells[0].hour);
-        if utilization.horizon.is_none_or(|horizon| at.hour.end() > horizon) {
-            continue;
-        }
-        let out = usage.out_of_reach(cells, &at);
-        let back = usage.given_back(&ended, ledger, cells, now);
-        let lines = (at.held != held).then(|| usage.lines(cells, &at));
+    let hours = ledger.hours();
+    let back = usage.given_back(ledger, &hours, now);
+    for (hour, at) in usage.by_hour(ledger, &hours, &held) {
+        let lines = at.is_repaid.then(|| usage.lines(&at));
         let paid = lines.map(|lines| (lines.demand(&at.held), lines.demand(now)));
         for group in &mut groups {
             let (before, after) = match &paid {
                 Some((before, after)) => (before.of(&group.id), after.of(&group.id)),
                 None => (Money::ZERO, Money::ZERO),
             };
-            let (less, more) = (of(&out, &group.id), of(&back, &group.id));
+            let back = back.get(&hour).map(|back| of(back, &group.id));
+            let less = at.out.get(&group.id).copied().unwrap_or_default();
+            let more = back.unwrap_or_default();
             if paid.is_none() && less == Money::ZERO && more == Money::ZERO {
                 continue;
             }
             is_changed = true;
-            let mature = at.hour.end() <= group.horizon - maturity && usage.is_complete(at.hour);
-            let entry = group.hours.entry(at.hour).or_insert(GroupHour {
+            let mature = hour.end() <= group.horizon - maturity && usage.is_complete(hour);
+            let entry = group.hours.entry(hour).or_insert(GroupHour {
                 mature,
                 ..GroupHour::default()
             });
@@ -108,10 +106,10 @@ pub fn repaid(
         }
         let beyond = match paid {
             Some((_, after)) => after.overflow,
-            None => usage.paid_by_compute(cells),
+            None => usage.paid_by_compute(&at),
         };
         for (group, amount) in beyond {
-            overflow.entry(group).or_default().insert(at.hour, amount);
+            overflow.entry(group).or_default().insert(hour, amount);
         }
     }
     // What ended groups paid for is in the others' hours now.
@@ -190,65 +188,76 @@ impl Lines<'_> {
 /// A series as the plans see it.
 #[derive(Debug, Clone)]
 struct Kind {
-    /// The EC2 Instance group of its family and region, if there ever was a plan, else Compute.
-    group: GroupId,
-    /// Groups that could pay for it, EC2 Instance first.
-    reached: Vec<GroupId>,
+    /// The place among [`Usage::groups`] of the EC2 Instance group of its family and region, if there ever was a plan, else
+    /// of Compute.
+    group: usize,
+    /// The place among [`Usage::sets`] of the groups that could pay for it.
+    reached: usize,
     rate: Money,
     compute: Money,
     is_covered: bool,
-    /// The place among [`Usage::groups`] of the EC2 Instance group in whose scope it is, where Compute plans paid for it.
-    by_compute: Option<usize>,
+    /// True in an EC2 Instance group's scope, where Compute plans paid for it.
+    by_compute: bool,
 }
 
-/// Who held what in an hour.
+/// An hour, and what is added up of its usage.
 struct AtHour<'a> {
-    hour: Hour,
     held: Commitments,
-    /// Groups whose plans are used up.
-    full: Vec<&'a GroupId>,
+    /// True when other plans were held than now.
+    is_repaid: bool,
+    /// By set of groups that usage may reach.
+    reached: Vec<Reached<'a>>,
+    /// By group, what usage costs at the group's own rates, and at Compute rates: where it is repaid what plans paid, or could
+    /// have paid had they been larger, or had there been any; else what Compute plans paid for alone.
+    lines: Vec<Option<(Money, Money)>>,
+    /// What of the stated spill is out of the plans' reach, at the rates of its group.
+    out: BTreeMap<&'a GroupId, Money>,
 }
 
-impl AtHour<'_> {
-    /// The group that on-demand usage is the spill of: the first that it reaches whose plans are used up.
-    fn spills<'k>(&self, kind: &'k Kind) -> Option<&'k GroupId> {
-        kind.reached.iter().find(|group| self.full.contains(group))
-    }
+/// How groups that could pay for some usage stood in an hour.
+struct Reached<'a> {
+    /// The group that on-demand usage is the spill of: the first whose plans are used up.
+    spills: Option<&'a GroupId>,
+    /// True when plans could have paid for more, had they been larger, or had there been any.
+    is_open: bool,
 }
 
-/// True for a group whose plans had room in a complete hour.
-fn has_room(group: &GroupUse, hour: Hour) -> bool {
-    group.hours.get(&hour).is_some_and(|found| {
-        found.mature && found.commitment - found.used > found.commitment.scale(2.0 * ROUNDING)
-    })
+/// True where plans had room in a complete hour.
+fn has_room(found: &GroupHour) -> bool {
+    found.mature && found.commitment - found.used > found.commitment.scale(2.0 * ROUNDING)
 }
 
 struct Usage<'a> {
     utilization: &'a Utilization,
-    /// Those of all plans that there ever were.
+    /// Those of all plans that there ever were, and Compute, sorted.
     groups: Vec<GroupId>,
+    /// Groups that could pay for some usage, EC2 Instance first. There are few such sets, and millions of cells.
+    sets: Vec<Vec<GroupId>>,
     kinds: Vec<Option<Kind>>,
     /// The same of what Reserved Instances pay for.
     reserved: Vec<Option<Kind>>,
-    /// True where plans have been seen not to pay for it, though they had room. Each cell asks, and few are.
+    /// True where plans have been seen not to pay for it, though they had room.
     is_out: Vec<bool>,
 }
 
 impl<'a> Usage<'a> {
     fn new(utilization: &'a Utilization, ledger: &Ledger, sharing: &Sharing) -> Self {
         let rates = Rates::new(ledger);
-        let groups: BTreeSet<GroupId> = ledger
+        let of_plans: BTreeSet<GroupId> = ledger
             .plans
             .iter()
             .filter_map(|entry| entry.plan.group())
             .collect();
+        let groups: BTreeSet<&GroupId> = of_plans.iter().chain([&GroupId::Compute]).collect();
+        let groups: Vec<GroupId> = groups.into_iter().cloned().collect();
         let is_in_reach = |group: &GroupId, series: &Series| {
             let plans = ledger.plans.iter().map(|entry| &entry.plan);
             let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
             series.account.is_empty()
                 || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
         };
-        let kind = |series: &Series| {
+        let mut sets = BTreeMap::new();
+        let mut kind = |series: &Series| {
             let (is_covered, by_compute) = match series.class {
                 UsageClass::OnDemand => (false, false),
                 // Another's plan pays for nothing here.
@@ -257,12 +266,14 @@ impl<'a> Usage<'a> {
                 UsageClass::Spot => return None,
             };
             let group = if series.is_instance {
-                GroupId::paying_first(&groups, family(instance_type(&series.usage_type)), &series.region)
+                GroupId::paying_first(
+                    &of_plans,
+                    family(instance_type(&series.usage_type)),
+                    &series.region,
+                )
             } else {
                 GroupId::Compute
             };
-            let scope = groups.iter().position(|known| *known == group);
-            let scope = scope.filter(|_| by_compute && group != GroupId::Compute);
             let key = series.key();
             let own = rates.of(&group, &key);
             let compute = rates.of(&GroupId::Compute, &key);
@@ -280,27 +291,32 @@ impl<'a> Usage<'a> {
             let mut reached = vec![group.clone(), GroupId::Compute];
             reached.dedup();
             reached.retain(|group| is_in_reach(group, series));
+            let next = sets.len();
             Some(Kind {
-                reached,
-                group,
+                reached: *sets.entry(reached).or_insert(next),
+                by_compute: by_compute && group != GroupId::Compute,
+                group: groups.binary_search(&group).ok()?,
                 rate,
                 compute,
                 is_covered,
-                by_compute: scope,
             })
         };
-        let kinds = |is_reserved: bool| {
+        let mut kinds = |is_reserved: bool| {
             let of_class = |series: &Series| (series.class == UsageClass::Reserved) == is_reserved;
             let series = ledger.series.iter();
             series
                 .map(|series| of_class(series).then(|| kind(series)).flatten())
                 .collect()
         };
+        let (unreserved, reserved) = (kinds(false), kinds(true));
+        let mut sets: Vec<(Vec<GroupId>, usize)> = sets.into_iter().collect();
+        sets.sort_unstable_by_key(|(_, place)| *place);
         let mut found = Self {
             utilization,
-            kinds: kinds(false),
-            reserved: kinds(true),
-            groups: groups.iter().cloned().collect(),
+            groups,
+            sets: sets.into_iter().map(|(set, _)| set).collect(),
+            kinds: unreserved,
+            reserved,
             is_out: Vec::new(),
         };
         found.learn(ledger);
@@ -322,51 +338,101 @@ impl<'a> Usage<'a> {
         };
         let sort_of: Vec<usize> = ledger.series.iter().map(sort_of).collect();
         let mut seen = vec![Uncovered::default(); sorts.len()];
-        let groups = &self.utilization.groups;
-        // Whether each is covered, and the number of the few sets of groups that it reaches: there are millions of cells.
-        let kinds = || self.kinds.iter().map(Option::as_ref);
-        let sets: BTreeSet<&[GroupId]> = kinds().flatten().map(|kind| &*kind.reached).collect();
-        let sets: Vec<&[GroupId]> = sets.into_iter().collect();
-        let numbered = |kind: &Kind| Some((kind.is_covered, sets.binary_search(&&*kind.reached).ok()?));
-        let numbers: Vec<Option<(bool, usize)>> = kinds().map(|kind| kind.and_then(numbered)).collect();
-        for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-            let is_roomy = |group: &&GroupUse| has_room(group, cells[0].hour);
-            let roomy: BTreeSet<&GroupId> = groups.iter().filter(is_roomy).map(|group| &group.id).collect();
-            let of_set = |set: &&[GroupId]| set.iter().any(|group| roomy.contains(group));
-            let roomy: Vec<bool> = sets.iter().map(of_set).collect();
+        let roomy = |set: &Vec<GroupId>| -> ByHour<()> {
+            let groups = self.utilization.groups.iter();
+            let hours = groups
+                .filter(|group| set.contains(&group.id))
+                .flat_map(|group| &group.hours);
+            hours
+                .filter(|(_, found)| has_room(found))
+                .map(|(hour, _)| *hour)
+                .collect()
+        };
+        let roomy: Vec<ByHour<()>> = self.sets.iter().map(roomy).collect();
+        for ((kind, cells), sort) in self.kinds.iter().zip(&ledger.cells).zip(&sort_of) {
+            let Some(kind) = kind else { continue };
+            for cell in cells
+                .iter()
+                .filter(|cell| roomy[kind.reached].contains(cell.hour))
+            {
+                seen[*sort].note(cell, kind.is_covered);
+            }
+        }
+        let is_out = |(kind, sort): (&Option<Kind>, usize)| {
+            kind.as_ref()
+                .is_some_and(|kind| !kind.is_covered && seen[sort].is_proven())
+        };
+        self.is_out = self.kinds.iter().zip(sort_of).map(is_out).collect();
+    }
+
+    /// The usage of those hours that have ended by the horizon, added up; `now` are the plans by which hours are repaid.
+    fn by_hour(&self, ledger: &Ledger, hours: &[Hour], now: &Commitments) -> ByHour<AtHour<'_>> {
+        let is_past = |hour: &&Hour| {
+            self.utilization
+                .horizon
+                .is_some_and(|horizon| hour.end() <= horizon)
+        };
+        let past = hours.iter().filter(is_past);
+        let mut hours: ByHour<AtHour<'_>> = past.map(|hour| (*hour, self.at(*hour, now))).collect();
+        for ((kind, cells), is_out) in self.kinds.iter().zip(&ledger.cells).zip(&self.is_out) {
+            let Some(kind) = kind else { continue };
             for cell in cells {
-                let series = cell.series as usize;
-                if let Some((is_covered, set)) = numbers[series]
-                    && roomy[set]
-                {
-                    seen[sort_of[series]].note(cell, is_covered);
+                let Some(at) = hours.get_mut(cell.hour) else {
+                    continue;
+                };
+                let Reached { spills, is_open } = at.reached[kind.reached];
+                if *is_out {
+                    if let Some(group) = spills {
+                        let rate = if *group == GroupId::Compute {
+                            kind.compute
+                        } else {
+                            kind.rate
+                        };
+                        *at.out.entry(group).or_default() += cell.amount.at(rate);
+                    }
+                    continue;
+                }
+                let counts = if at.is_repaid {
+                    kind.is_covered || is_open
+                } else {
+                    kind.by_compute
+                };
+                if counts {
+                    let (own, compute) = at.lines[kind.group].get_or_insert_default();
+                    *own += cell.amount.at(kind.rate);
+                    *compute += cell.amount.at(kind.compute);
                 }
             }
         }
-        let is_out = |(kind, sort): (Option<&Kind>, usize)| {
-            kind.is_some_and(|kind| !kind.is_covered && seen[sort].is_proven())
-        };
-        self.is_out = kinds().zip(sort_of).map(is_out).collect();
+        hours
     }
 
-    fn at(&self, hour: Hour) -> AtHour<'a> {
+    /// An hour, with nothing added up yet.
+    fn at(&self, hour: Hour, now: &Commitments) -> AtHour<'_> {
         let groups = self.utilization.groups.iter();
         let found = groups.filter_map(|group| Some((&group.id, group.hours.get(&hour)?)));
-        let held: Vec<(&GroupId, &GroupHour)> = found
+        let held: BTreeMap<&GroupId, &GroupHour> = found
             .filter(|(_, found)| found.commitment > Money::ZERO)
             .collect();
         let is_full = |found: &GroupHour| found.used >= found.commitment.scale(1.0 - ROUNDING);
+        let reached = self.sets.iter().map(|set| {
+            let is_full = |group: &&GroupId| held.get(group).is_some_and(|found| is_full(found));
+            let spills = set.iter().find(is_full);
+            let had_plans = set.iter().any(|group| held.contains_key(group));
+            Reached {
+                spills,
+                is_open: !set.is_empty() && (spills.is_some() || !had_plans),
+            }
+        });
+        let reached = reached.collect();
+        let held = held.into_iter().map(|(id, found)| (id.clone(), found.commitment));
+        let held: Commitments = held.collect();
         AtHour {
-            hour,
-            full: held
-                .iter()
-                .filter(|(_, found)| is_full(found))
-                .map(|(id, _)| *id)
-                .collect(),
-            held: held
-                .into_iter()
-                .map(|(id, found)| (id.clone(), found.commitment))
-                .collect(),
+            reached,
+            is_repaid: held != *now,
+            held,
+            lines: vec![None; self.groups.len()],
+            out: BTreeMap::new(),
         }
     }
 
@@ -381,99 +447,68 @@ impl<'a> Usage<'a> {
     }
 
     /// Reservations that have ended, as whole hours show it.
-    fn ended_reservations<'l>(&self, ledger: &'l Ledger) -> Ended<'l> {
+    fn ended_reservations<'l>(&self, ledger: &'l Ledger, hours: &[Hour]) -> Ended<'l> {
         let rate = |index: usize| {
             let kind = self.kinds[index].as_ref().or(self.reserved[index].as_ref());
             kind.filter(|_| !self.is_out[index]).map(|kind| kind.compute)
         };
         let rates: Vec<Option<Money>> = (0..ledger.series.len()).map(rate).collect();
-        Ended::of(ledger, &rates, |hour| self.is_complete(hour))
+        let complete = hours.iter().copied().filter(|hour| self.is_complete(*hour));
+        Ended::of(ledger, &rates, complete)
     }
 
-    /// What reservations that have ended paid for in an hour, by the group of plans that is asked for it now.
+    /// What reservations that have ended paid for in each hour, by the group of plans that is asked for it now.
     fn given_back(
         &self,
-        ended: &Ended<'_>,
         ledger: &Ledger,
-        cells: &[Cell],
+        hours: &[Hour],
         now: &Commitments,
-    ) -> BTreeMap<GroupId, Money> {
-        let mut found = BTreeMap::new();
+    ) -> BTreeMap<Hour, BTreeMap<GroupId, Money>> {
+        let mut found: BTreeMap<Hour, BTreeMap<GroupId, Money>> = BTreeMap::new();
+        let ended = self.ended_reservations(ledger, hours);
         if ended.is_empty() {
             return found;
         }
-        let mut by_scope = BTreeMap::new();
-        for cell in cells {
-            let index = cell.series as usize;
-            if let Some((kind, scope)) = self.reserved[index].as_ref().zip(scope(&ledger.series[index])) {
-                let (_, reserved) = by_scope
-                    .entry(scope)
-                    .or_insert((kind, (Money::ZERO, Money::ZERO)));
-                reserved.0 += cell.amount.at(kind.rate);
-                reserved.1 += cell.amount.at(kind.compute);
-            }
-        }
-        for (scope, (kind, (own, compute))) in by_scope {
-            let part = ended.asked_since(scope, cells[0].hour, compute);
-            if let Some(group) = kind.reached.iter().find(|group| now.contains_key(*group)) {
-                let reserved = if *group == GroupId::Compute { compute } else { own };
-                *found.entry(group.clone()).or_default() += reserved.share(part, compute);
-            }
-        }
-        found
-    }
-
-    /// What of the stated spill is out of the plans' reach, at the rates of its group.
-    fn out_of_reach(&self, cells: &[Cell], at: &AtHour<'_>) -> BTreeMap<GroupId, Money> {
-        let mut found = BTreeMap::new();
-        for cell in cells {
-            let series = cell.series as usize;
-            if self.is_out[series]
-                && let Some(kind) = &self.kinds[series]
-                && let Some(group) = at.spills(kind)
-            {
-                let rate = if *group == GroupId::Compute {
-                    kind.compute
-                } else {
-                    kind.rate
-                };
-                *found.entry(group.clone()).or_default() += cell.amount.at(rate);
-            }
-        }
-        found
-    }
-
-    /// What plans paid, or could have paid had they been larger, or had there been any.
-    fn lines(&self, cells: &[Cell], at: &AtHour<'_>) -> Lines<'_> {
-        let mut lines = Lines::default();
-        for cell in cells {
-            let series = cell.series as usize;
-            let Some(kind) = self.kinds[series].as_ref().filter(|_| !self.is_out[series]) else {
+        let mut reserved = BTreeMap::new();
+        for (kind, (series, cells)) in self.reserved.iter().zip(ledger.usage()) {
+            let Some((kind, scope)) = kind.as_ref().zip(scope(series)) else {
                 continue;
             };
-            let had_plans = || kind.reached.iter().any(|group| at.held.contains_key(group));
-            let is_open = || !kind.reached.is_empty() && (at.spills(kind).is_some() || !had_plans());
-            if kind.is_covered || is_open() {
-                let (own, compute) = lines.0.entry(&kind.group).or_default();
+            for cell in cells {
+                let (_, (own, compute)) = reserved
+                    .entry((cell.hour, scope))
+                    .or_insert((kind, (Money::ZERO, Money::ZERO)));
                 *own += cell.amount.at(kind.rate);
                 *compute += cell.amount.at(kind.compute);
             }
         }
-        lines
-    }
-
-    /// What Compute plans paid for in the scopes of EC2 Instance groups.
-    fn paid_by_compute(&self, cells: &[Cell]) -> BTreeMap<GroupId, Money> {
-        let mut sums: Vec<Option<Money>> = vec![None; self.groups.len()];
-        for cell in cells {
-            if let Some(kind) = &self.kinds[cell.series as usize]
-                && let Some(place) = kind.by_compute
-            {
-                *sums[place].get_or_insert_default() += cell.amount.at(kind.rate);
+        for ((hour, scope), (kind, (own, compute))) in reserved {
+            let part = ended.asked_since(scope, hour, compute);
+            let mut reached = self.sets[kind.reached].iter();
+            if let Some(group) = reached.find(|group| now.contains_key(*group)) {
+                let reserved = if *group == GroupId::Compute { compute } else { own };
+                let of_hour = found.entry(hour).or_default();
+                *of_hour.entry(group.clone()).or_default() += reserved.share(part, compute);
             }
         }
-        let sums = self.groups.iter().zip(sums);
-        sums.filter_map(|(group, sum)| Some((group.clone(), sum?)))
+        found
+    }
+
+    /// What plans paid in an hour, or could have paid.
+    fn lines(&self, at: &AtHour<'_>) -> Lines<'_> {
+        let lines = self.groups.iter().zip(&at.lines);
+        Lines(
+            lines
+                .filter_map(|(group, sums)| Some((group, (*sums)?)))
+                .collect(),
+        )
+    }
+
+    /// What Compute plans paid for in the scopes of EC2 Instance groups, in an hour that is not repaid.
+    fn paid_by_compute(&self, at: &AtHour<'_>) -> BTreeMap<GroupId, Money> {
+        let lines = self.groups.iter().zip(&at.lines);
+        lines
+            .filter_map(|(group, sums)| Some((group.clone(), (*sums)?.0)))
             .collect()
     }
 
@@ -482,6 +517,6 @@ impl<'a> Usage<'a> {
         self.kinds
             .iter()
             .flatten()
-            .any(|kind| kind.group == *group && kind.is_covered)
+            .any(|kind| self.groups[kind.group] == *group && kind.is_covered)
     }
 }

@@ -29,20 +29,17 @@ impl CriticalRatio {
     /// What the report tells: cost of Spot instances over what the same hours would have cost on demand.
     #[must_use]
     pub fn learn(ledger: &Ledger) -> Self {
-        let prices: Vec<Option<Money>> = ledger
-            .series
-            .iter()
-            .map(|series| {
-                let is_spot = series.class == UsageClass::Spot && series.is_instance;
-                let listed = || ledger.on_demand_prices.get(&series.key().on_demand()).copied();
-                is_spot.then(listed).flatten()
-            })
-            .collect();
         let (mut paid, mut listed) = (Money::ZERO, Money::ZERO);
-        for cell in &ledger.cells {
-            if let Some(price) = prices.get(cell.series as usize).copied().flatten() {
+        for (series, cells) in ledger.usage() {
+            if series.class != UsageClass::Spot || !series.is_instance {
+                continue;
+            }
+            let Some(price) = ledger.on_demand_prices.get(&series.key().on_demand()) else {
+                continue;
+            };
+            for cell in cells {
                 paid += cell.cost();
-                listed += cell.amount.at(price);
+                listed += cell.amount.at(*price);
             }
         }
         match paid.fraction_of(listed).filter(|_| paid > Money::ZERO) {

@@ -77,29 +77,31 @@ impl<'a> Told<'a> {
             ambiguous: ambiguous(ledger, cluster),
             spot: spot_prices(ledger),
         };
-        for cell in &ledger.cells {
-            let series = ledger.series_of(cell);
+        for (series, cells) in ledger.usage() {
             if series.is_instance && !series.node_pool.is_empty() && is_own(series, cluster) {
-                told.add(series, cell);
+                told.add(series, cells);
             }
         }
         told
     }
 
-    fn add(&mut self, series: &Series, cell: &Cell) {
+    fn add(&mut self, series: &Series, cells: &[Cell]) {
         let pool = self.use_.entry(series.node_pool.to_string()).or_default();
-        let use_ = pool
-            .entry(cell.hour)
-            .or_default()
-            .entry(sort(series))
-            .or_default();
-        match series.class {
-            UsageClass::Covered(_) => use_.covered += cell.amount,
-            UsageClass::OnDemand => {
-                use_.on_demand += cell.amount;
-                use_.on_demand_cost += cell.cost();
+        let sort = sort(series);
+        for cell in cells {
+            let use_ = pool
+                .entry(cell.hour)
+                .or_default()
+                .entry(sort.clone())
+                .or_default();
+            match series.class {
+                UsageClass::Covered(_) => use_.covered += cell.amount,
+                UsageClass::OnDemand => {
+                    use_.on_demand += cell.amount;
+                    use_.on_demand_cost += cell.cost();
+                }
+                UsageClass::Spot | UsageClass::Reserved => {}
             }
-            UsageClass::Spot | UsageClass::Reserved => {}
         }
     }
 
@@ -223,12 +225,11 @@ fn sort(series: &Series) -> Sort {
 /// The mean price of all Spot of a sort, whoever used it.
 fn spot_prices(ledger: &Ledger) -> BTreeMap<Sort, Money> {
     let mut sums: BTreeMap<Sort, (Quantity, Money)> = BTreeMap::new();
-    for cell in &ledger.cells {
-        let series = ledger.series_of(cell);
+    for (series, cells) in ledger.usage() {
         if series.class == UsageClass::Spot && series.is_instance {
             let (amount, cost) = sums.entry(sort(series)).or_default();
-            *amount += cell.amount;
-            *cost += cell.cost();
+            *amount += cells.iter().map(|cell| cell.amount).sum::<Quantity>();
+            *cost += cells.iter().map(Cell::cost).sum::<Money>();
         }
     }
     let price = |(amount, cost): (Quantity, Money)| {

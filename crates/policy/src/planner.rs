@@ -23,7 +23,7 @@ use super::state::State;
 use super::weights::{PoolPosition, WeightGoal, weights};
 use crate::settings::OnMaxHold;
 use brimful_karpenter::{Node, NodePool, Role};
-use brimful_savings_plans::ledger::{Ledger, Series};
+use brimful_savings_plans::ledger::Ledger;
 use brimful_savings_plans::nowcast::Method;
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::instance_type;
@@ -525,13 +525,13 @@ impl<'a> Planner<'a> {
 
 /// This cluster's instances in the report, by its tags: their pools and types, those with most vCPU first.
 fn reported<'a>(ledger: &'a Ledger, scale: &Valuation<'_>) -> Vec<(&'a str, &'a str)> {
-    let is_own = |series: &Series| series.is_instance && scale.identity.owns(series);
-    let own: Vec<bool> = ledger.series.iter().map(is_own).collect();
+    let own = ledger.usage();
+    let own = own.filter(|(series, _)| series.is_instance && scale.identity.owns(series));
     let mut used: BTreeMap<(&str, &str), Quantity> = BTreeMap::new();
-    for cell in ledger.cells.iter().filter(|cell| own[cell.series as usize]) {
-        let series = &ledger.series[cell.series as usize];
+    for (series, cells) in own.filter(|(_, cells)| !cells.is_empty()) {
         let name = instance_type(&series.usage_type);
-        *used.entry((&series.node_pool, name)).or_default() += cell.amount;
+        let amount: Quantity = cells.iter().map(|cell| cell.amount).sum();
+        *used.entry((&series.node_pool, name)).or_default() += amount;
     }
     let vcpus = |name: &str| scale.types.get(name).map_or(0, |kind| kind.vcpu);
     let mut all: Vec<((&str, &str), f64)> = used

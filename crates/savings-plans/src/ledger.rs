@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 
 use super::savings_plan::Plan;
+use brimful_types::by_hour::ByHour;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 use brimful_types::quantity::Quantity;
@@ -73,7 +74,7 @@ pub enum UsageClass {
     Covered(usize),
 }
 
-/// What all cells of one series have in common.
+/// What all usage of one series has in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // plain names of the field
 pub struct Series {
@@ -108,8 +109,6 @@ impl Series {
 pub struct Cell {
     /// The hour.
     pub hour: Hour,
-    /// Index into [`Ledger::series`].
-    pub series: u32,
     /// Instance-hours, or the usage type's own unit.
     pub amount: Quantity,
     /// Whole picodollars, as narrow as they come: a large report has a million cells.
@@ -156,10 +155,11 @@ pub struct Ledger {
     pub described_rates: BTreeMap<(usize, UsageKey), Money>,
     /// On-demand list price ($/unit) for each usage, at the newest hour it was seen.
     pub on_demand_prices: BTreeMap<UsageKey, Money>,
-    /// What the cells are about, sorted.
+    /// What was used, and by whom, sorted.
     pub series: Vec<Series>,
-    /// Usage by hour and series, sorted.
-    pub cells: Vec<Cell>,
+    /// The usage of each of the series, by hour, sorted. A large report has a million cells in ten thousand series: what
+    /// holds for a series is worked out once for all of its hours.
+    pub cells: Vec<Vec<Cell>>,
     /// End of the newest hour with EC2 instance usage, by region code.
     pub newest_by_region: BTreeMap<String, DateTime<Utc>>,
     /// Regions in which each plan (by index) covered usage.
@@ -232,17 +232,30 @@ impl Ledger {
         marked
     }
 
-    /// The series of a cell.
-    #[must_use]
-    pub fn series_of(&self, cell: &Cell) -> &Series {
-        &self.series[cell.series as usize]
+    /// The series, each with its usage.
+    pub fn usage(&self) -> impl Iterator<Item = (&Series, &[Cell])> {
+        self.series.iter().zip(self.cells.iter().map(Vec::as_slice))
     }
 
-    /// The cells of one hour.
+    /// The usage of one hour, by the number of its series.
+    pub fn usage_at(&self, hour: Hour) -> impl Iterator<Item = (usize, &Cell)> {
+        self.cells.iter().enumerate().filter_map(move |(series, cells)| {
+            let found = cells.binary_search_by_key(&hour, |cell| cell.hour).ok()?;
+            Some((series, &cells[found]))
+        })
+    }
+
+    /// All hours with usage, sorted.
     #[must_use]
-    pub fn cells_at(&self, hour: Hour) -> &[Cell] {
-        let from = self.cells.partition_point(|cell| cell.hour < hour);
-        let to = self.cells.partition_point(|cell| cell.hour <= hour);
-        &self.cells[from..to]
+    pub fn hours(&self) -> Vec<Hour> {
+        let mut known: ByHour<()> = ByHour::default();
+        for cells in &self.cells {
+            let hours = cells.iter().map(|cell| cell.hour);
+            let new: Vec<Hour> = hours.filter(|hour| !known.contains(*hour)).collect();
+            if !new.is_empty() {
+                known = known.into_iter().map(|(hour, ())| hour).chain(new).collect();
+            }
+        }
+        known.into_iter().map(|(hour, ())| hour).collect()
     }
 }

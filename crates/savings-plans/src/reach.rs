@@ -10,6 +10,7 @@ use super::ledger::{Cell, Ledger, Series, UsageClass};
 use super::savings_plan::{GroupId, Plan};
 use super::usage::{family, instance_type};
 use super::utilization::{PlanUse, Utilization};
+use brimful_types::by_hour::ByHour;
 use brimful_types::hour::Hour;
 use brimful_types::quantity::Quantity;
 
@@ -55,32 +56,34 @@ fn is_of(series: &Series, group: &GroupId) -> bool {
 /// What of a usage stood uncovered beside room of the plans that could have paid for it.
 #[derive(Debug, Clone, Default)]
 pub struct Uncovered {
-    newest: Option<Hour>,
-    hours: usize,
-    days: BTreeSet<i32>,
+    /// When: no more hours than are enough.
+    hours: BTreeSet<Hour>,
     left: Quantity,
     all: Quantity,
 }
 
 impl Uncovered {
-    /// Adds usage of an hour with room. Cells come by hour.
+    /// Adds usage of an hour with room.
     pub fn note(&mut self, cell: &Cell, is_covered: bool) {
         self.all += cell.amount;
         if is_covered {
             return;
         }
         self.left += cell.amount;
-        if self.newest != Some(cell.hour) {
-            self.newest = Some(cell.hour);
-            self.hours += 1;
-            self.days.insert(cell.hour.index().div_euclid(24));
+        if !self.is_no_accident() {
+            self.hours.insert(cell.hour);
         }
     }
 
     /// True where it stood so in so many hours, on two days at least, that it is no accident.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        self.hours >= PROOF_HOURS && self.days.len() >= 2 && self.left.units() > PROOF_PART * self.all.units()
+        self.is_no_accident() && self.left.units() > PROOF_PART * self.all.units()
+    }
+
+    fn is_no_accident(&self) -> bool {
+        let day = |hour: Option<&Hour>| hour.map(|hour| hour.index().div_euclid(24));
+        self.hours.len() >= PROOF_HOURS && day(self.hours.first()) != day(self.hours.last())
     }
 }
 
@@ -90,23 +93,21 @@ fn beside(ledger: &Ledger, plan: &PlanUse, index: usize, counts: impl Fn(&Series
         let free = hour.unused().zip(hour.commitment);
         hour.mature && free.is_some_and(|(free, commitment)| free > commitment.scale(ROOM))
     });
-    let roomy: BTreeSet<Hour> = has_room.map(|hour| hour.hour).collect();
-    let is_covered = |series: &Series| match series.class {
-        UsageClass::OnDemand => Some(false),
-        UsageClass::Covered(by) if by == index => Some(true),
-        _ => None,
-    };
-    let counted: Vec<Option<bool>> = ledger
-        .series
-        .iter()
-        .map(|series| is_covered(series).filter(|_| counts(series)))
-        .collect();
+    let roomy: ByHour<()> = has_room.map(|hour| hour.hour).collect();
     let mut seen = Uncovered::default();
-    let hours = ledger.cells.chunk_by(|a, b| a.hour == b.hour);
-    for cell in hours.filter(|cells| roomy.contains(&cells[0].hour)).flatten() {
-        let used = counted[cell.series as usize].filter(|_| cell.amount > Quantity::default());
-        if let Some(is_covered) = used {
-            seen.note(cell, is_covered);
+    for (series, cells) in ledger.usage() {
+        let is_covered = match series.class {
+            UsageClass::OnDemand => false,
+            UsageClass::Covered(by) if by == index => true,
+            _ => continue,
+        };
+        if !counts(series) {
+            continue;
+        }
+        for cell in cells {
+            if cell.amount > Quantity::ZERO && roomy.contains(cell.hour) {
+                seen.note(cell, is_covered);
+            }
         }
     }
     seen

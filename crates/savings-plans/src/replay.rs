@@ -74,8 +74,8 @@ impl ReportOrder {
     #[must_use]
     pub fn loads_at(&self, ledger: &Ledger, hour: Hour) -> Vec<Load> {
         let mut loads = vec![Load::default(); self.lines.len()];
-        for cell in ledger.cells_at(hour) {
-            if let Some(line) = self.line_of[cell.series as usize] {
+        for (series, cell) in ledger.usage_at(hour) {
+            if let Some(line) = self.line_of[series] {
                 loads[line].quantity += cell.amount;
             }
         }

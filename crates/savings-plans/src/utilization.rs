@@ -12,6 +12,7 @@ use super::rates::Rates;
 use super::savings_plan::{GroupId, Plan};
 use super::sharing::Sharing;
 use super::usage::{family, instance_type};
+use brimful_types::by_hour::ByHour;
 use brimful_types::hour::{Hour, human_duration, rfc3339};
 use brimful_types::money::Money;
 use brimful_types::warning::{Warning, WarningCode};
@@ -276,51 +277,45 @@ fn within(a: Money, b: Money, gap: f64) -> bool {
 /// account that `sharing` keeps from all plans of the group; where the ledger keeps no account, it reaches.
 fn spill(ledger: &Ledger, horizon: DateTime<Utc>, commitments: &ByGroup, sharing: &Sharing) -> ByGroup {
     let rates = Rates::new(ledger);
-    let full = full_groups(ledger, commitments);
-    // Both groups that a series could belong to, EC2 Instance first, by place, and what a unit costs there.
-    let candidates: Vec<Vec<(usize, Money)>> = ledger
-        .series
-        .iter()
-        .map(|series| {
-            if series.class != UsageClass::OnDemand {
-                return Vec::new();
-            }
-            let ec2 = series.is_instance.then(|| GroupId::Ec2Instance {
-                family: family(instance_type(&series.usage_type)).to_owned(),
-                region: series.region.to_string(),
-            });
-            let key = series.key();
-            let both = ec2.into_iter().chain([GroupId::Compute]);
-            let reached = |group: &GroupId| {
-                let plans = ledger.plans.iter().map(|entry| &entry.plan);
-                let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
-                series.account.is_empty()
-                    || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
-            };
-            both.filter(reached)
-                .filter_map(|group| {
-                    let rate = rates.likely(&group, &key)?;
-                    Some((full.iter().position(|(id, _)| *id == group)?, rate))
-                })
-                .collect()
-        })
-        .collect();
-    let mut spill = ByGroup::new();
-    let hours = ledger.cells.chunk_by(|a, b| a.hour == b.hour);
-    for cells in hours.take_while(|cells| cells[0].hour.end() <= horizon) {
-        let hour = cells[0].hour;
-        let is_full: Vec<bool> = full.iter().map(|(_, hours)| hours.contains(&hour)).collect();
-        let mut sums: Vec<Option<Money>> = vec![None; full.len()];
-        for cell in cells {
-            let of_series = candidates[cell.series as usize].iter();
-            if let Some((place, rate)) = of_series.into_iter().find(|(place, _)| is_full[*place]) {
-                *sums[*place].get_or_insert_default() += cell.amount.at(*rate);
+    let mut full = full_groups(ledger, commitments);
+    for (series, cells) in ledger.usage() {
+        if series.class != UsageClass::OnDemand {
+            continue;
+        }
+        let ec2 = series.is_instance.then(|| GroupId::Ec2Instance {
+            family: family(instance_type(&series.usage_type)).to_owned(),
+            region: series.region.to_string(),
+        });
+        let key = series.key();
+        let both = ec2.into_iter().chain([GroupId::Compute]);
+        let reached = |group: &GroupId| {
+            let plans = ledger.plans.iter().map(|entry| &entry.plan);
+            let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
+            series.account.is_empty()
+                || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
+        };
+        // Both groups that it could belong to, EC2 Instance first, by place, and what a unit costs there.
+        let candidates = both.filter(reached).filter_map(|group| {
+            let rate = rates.likely(&group, &key)?;
+            Some((full.iter().position(|(id, _)| *id == group)?, rate))
+        });
+        let candidates: Vec<(usize, Money)> = candidates.collect();
+        let ended = cells.partition_point(|cell| cell.hour.end() <= horizon);
+        for cell in &cells[..ended] {
+            for (place, rate) in &candidates {
+                if let Some(sum) = full[*place].1.get_mut(cell.hour) {
+                    *sum.get_or_insert_default() += cell.amount.at(*rate);
+                    break;
+                }
             }
         }
-        for ((group, _), sum) in full.iter().zip(sums) {
-            if let Some(sum) = sum {
-                spill.entry(group.clone()).or_default().insert(hour, sum);
-            }
+    }
+    let mut spill = ByGroup::new();
+    for (group, hours) in full {
+        let hours = hours.into_iter();
+        let hours: BTreeMap<Hour, Money> = hours.filter_map(|(hour, sum)| Some((hour, sum?))).collect();
+        if !hours.is_empty() {
+            spill.insert(group, hours);
         }
     }
     spill
@@ -329,8 +324,8 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>, commitments: &ByGroup, sharing
 /// Amounts by group and hour.
 type ByGroup = BTreeMap<GroupId, BTreeMap<Hour, Money>>;
 
-/// The hours of each group in which its plans are used up, but for the tolerated gap.
-fn full_groups(ledger: &Ledger, commitments: &ByGroup) -> Vec<(GroupId, BTreeSet<Hour>)> {
+/// The hours of each group in which its plans are used up, but for the tolerated gap, each with a place for its spill.
+fn full_groups(ledger: &Ledger, commitments: &ByGroup) -> Vec<(GroupId, ByHour<Option<Money>>)> {
     let used = by_group(ledger, |amounts| Some(amounts.used.max(amounts.covered)));
     let full = |(group, commitments): (&GroupId, &BTreeMap<Hour, Money>)| {
         let used = used.get(group)?;
@@ -341,7 +336,7 @@ fn full_groups(ledger: &Ledger, commitments: &ByGroup) -> Vec<(GroupId, BTreeSet
         let hours = commitments
             .iter()
             .filter(|(hour, commitment)| is_full(hour, commitment));
-        Some((group.clone(), hours.map(|(hour, _)| *hour).collect()))
+        Some((group.clone(), hours.map(|(hour, _)| (*hour, None)).collect()))
     };
     commitments.iter().filter_map(full).collect()
 }
@@ -395,14 +390,21 @@ fn group_horizons(ledger: &Ledger, horizon: DateTime<Utc>) -> BTreeMap<GroupId, 
 /// them.
 fn runs_steadily(ledger: &Ledger, region: &str, newest: DateTime<Utc>) -> bool {
     let newest = Hour::of(newest).plus(-1);
-    let hours = (0..STEADY_OF).map(|back| newest.plus(-back));
-    let runs = |hour: &Hour| {
-        let mut cells = ledger.cells_at(*hour).iter().map(|cell| ledger.series_of(cell));
-        cells.any(|series| series.is_instance && *series.region == *region)
-    };
-    let seen = hours.filter(runs).count();
+    let first = newest.plus(1 - STEADY_OF);
+    let mut seen = BTreeSet::new();
+    for (series, cells) in ledger.usage() {
+        if series.is_instance && *series.region == *region {
+            let from = cells.partition_point(|cell| cell.hour < first);
+            let hours = cells[from..].iter().map(|cell| cell.hour);
+            seen.extend(hours.take_while(|hour| *hour <= newest));
+        }
+        // Most regions run something every hour, which a few of the series show.
+        if seen.len() >= STEADY {
+            return true;
+        }
+    }
     // A ledger made for plans alone keeps no covered usage.
-    seen == 0 || seen >= STEADY
+    seen.is_empty()
 }
 
 fn groups(

@@ -260,13 +260,14 @@ impl Policy for Live {
         let Some((hour, use_)) = newest(report) else {
             return Ok(());
         };
-        let cells = report.ledger.cells_at(hour).iter();
-        let own: f64 = cells
-            .filter(|cell| {
-                let series = report.ledger.series_of(cell);
+        let own: f64 = report
+            .ledger
+            .usage_at(hour)
+            .filter(|(series, _)| {
+                let series = &report.ledger.series[*series];
                 *series.cluster == *cluster.name && series.class != UsageClass::Spot
             })
-            .map(|cell| cell.amount.units() * scene.prices.savings_plan)
+            .map(|(_, cell)| cell.amount.units() * scene.prices.savings_plan)
             .sum();
         let now = cluster.on_demand() as f64 * scene.prices.savings_plan;
         let demand = use_.demand().dollars() - own + now;

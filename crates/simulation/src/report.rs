@@ -165,19 +165,19 @@ pub fn add_up<W>(
         .map(|((who, class), rows)| (series(who, renumbered(class)), rows))
         .collect();
     listed.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut cells: Vec<Cell> = Vec::new();
-    for (index, (_, rows)) in listed.iter().enumerate() {
-        cells.extend(rows.iter().map(|row| Cell {
-            hour: row.hour,
-            series: index as u32,
-            amount: Quantity::from_units(row.amount).unwrap_or_default(),
-            picos: (row.cost * 1e12) as i64,
-        }));
-    }
-    cells.sort_unstable();
+    let cell = |row: &Row| Cell {
+        hour: row.hour,
+        amount: Quantity::from_units(row.amount).unwrap_or_default(),
+        picos: (row.cost * 1e12) as i64,
+    };
+    let cells = listed.iter().map(|(_, rows)| {
+        let mut cells: Vec<Cell> = rows.iter().map(cell).collect();
+        cells.sort_unstable();
+        cells
+    });
     Ledger {
+        cells: cells.collect(),
         series: listed.into_iter().map(|(series, _)| series).collect(),
-        cells,
         newest_by_region: BTreeMap::from([(REGION.to_owned(), reached)]),
         covered_regions: (0..plans.len()).map(|plan| (plan, REGION.to_owned())).collect(),
         newest_usage: Some(reached),

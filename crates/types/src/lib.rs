@@ -3,6 +3,7 @@
 //! Money and amounts are whole numbers, so that sums are exact (`docs/design/numbers.md`). Nothing here knows what it
 //! is used for.
 
+pub mod by_hour;
 pub mod error;
 pub mod hour;
 pub mod money;

@@ -46,7 +46,15 @@ impl Quantity {
     /// What this amount costs at `rate` $/unit, to the picodollar.
     #[must_use]
     pub fn at(self, rate: Money) -> Money {
-        Money::from_picos(rate.picos() * i128::from(self.0) / 1_000_000_000)
+        const UNIT: i64 = 1_000_000_000;
+        let Ok(picos) = i64::try_from(rate.picos()) else {
+            return Money::from_picos(rate.picos() * i128::from(self.0) / i128::from(UNIT));
+        };
+        // Whole units of both are taken out first, which leaves a division that fits 64 bits: millions of cells are multiplied
+        // by their rates, and the processor has no fast division beyond those.
+        let (whole, rest) = (i128::from(self.0 / UNIT), self.0 % UNIT);
+        let cost = whole * i128::from(picos) + i128::from(rest) * i128::from(picos / UNIT);
+        Money::from_picos(cost + i128::from(rest * (picos % UNIT) / UNIT))
     }
 
     /// How much `budget` pays for at `rate` $/unit, to the nano-unit; nothing at a rate of zero or less.
@@ -102,6 +110,17 @@ impl Sum for Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_cost_is_the_whole_product_cut_to_the_picodollar(nanos in any::<i64>(), picos in any::<i64>(), beyond in 1_i128..1000) {
+            for (nanos, rate) in [(nanos, i128::from(picos)), (nanos / 1000, i128::from(picos) * beyond)] {
+                let cost = Quantity(nanos).at(Money::from_picos(rate));
+                prop_assert_eq!(cost.picos(), rate * i128::from(nanos) / 1_000_000_000);
+            }
+        }
+    }
 
     #[test]
     fn two_dollars_buy_what_two_dollars_buy() {

@@ -36,7 +36,7 @@ fn expected() -> Ledger {
         (
             ledger.plans.len(),
             ledger.plans[0].hours.len(),
-            ledger.cells.len()
+            ledger.cells.concat().len()
         ),
         (1, 30, 120)
     );

@@ -62,8 +62,11 @@ fn usage_without_tags_is_added_up_over_accounts_and_loses_nothing() {
         let sums = |detail| {
             let ledger = ledger(folder, detail, true);
             let mut sums = Sums::new();
-            for cell in &ledger.cells {
-                let mut series = ledger.series[cell.series as usize].clone();
+            let cells = ledger
+                .usage()
+                .flat_map(|(series, cells)| cells.iter().map(move |cell| (series, cell)));
+            for (series, cell) in cells {
+                let mut series = series.clone();
                 if series.cluster.is_empty() && series.node_pool.is_empty() {
                     series.account = "".into();
                 }
@@ -75,7 +78,7 @@ fn usage_without_tags_is_added_up_over_accounts_and_loses_nothing() {
         };
         let ((usage, ledger), (accounts, _)) = (sums(Detail::Usage), sums(Detail::Accounts));
         assert_eq!(usage, accounts, "{folder}");
-        assert_eq!(usage.len(), ledger.cells.len(), "each is one cell");
+        assert_eq!(usage.len(), ledger.cells.concat().len(), "each is one cell");
         let tagged = ledger.series.iter().filter(|series| !series.cluster.is_empty());
         assert!(tagged.clone().count() > 0 && tagged.clone().all(|series| !series.account.is_empty()));
     }

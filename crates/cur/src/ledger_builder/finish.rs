@@ -223,8 +223,8 @@ impl LedgerBuilder {
         }
     }
 
-    /// Series in their order, and their cells.
-    fn usage(mut self, plans: &BTreeMap<Arc<str>, usize>) -> Result<(Vec<Series>, Vec<Cell>)> {
+    /// Series in their order, and the cells of each.
+    fn usage(mut self, plans: &BTreeMap<Arc<str>, usize>) -> Result<(Vec<Series>, Vec<Vec<Cell>>)> {
         let usage = std::mem::take(&mut self.counts.usage);
         let text = |symbol| self.symbols.text(symbol);
         let all_used = usage.all_used();

@@ -180,14 +180,13 @@ impl LedgerBuilder {
             ..
         } = std::mem::take(&mut self.groups);
         for (plan, at) in plans {
-            let costs = std::mem::take(&mut covered[at]).into_costs();
-            let costs = costs.map_err(|hour| beyond(&self.symbols, plan, hour))?;
-            for (hour, covered) in costs {
+            let hours = std::mem::take(&mut covered[at]).into_cells();
+            for cell in hours.map_err(|hour| beyond(&self.symbols, plan, hour))? {
                 let amounts = PlanHour {
-                    covered,
+                    covered: cell.cost(),
                     ..PlanHour::default()
                 };
-                merge_into(&mut counts.hours, (plan, hour), amounts);
+                merge_into(&mut counts.hours, (plan, cell.hour), amounts);
             }
         }
         for group in all {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::sums::Beyond;
 use super::{Class, Counts, Ends, FACTS, LedgerBuilder, Newest, SeriesKey, Usage, Used, beyond};
 use crate::symbols::Symbol;
-use brimful_savings_plans::ledger::{Cell, PlanHour};
+use brimful_savings_plans::ledger::PlanHour;
 use brimful_types::Result;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
@@ -22,8 +22,8 @@ type Index = i32;
 /// Whole picodollars.
 type Picos = i128;
 
-/// A [`Cell`]: the step from the [`place`] of the one before, the amount and the cost.
-type CellText = (i64, i64, i64);
+/// A `Cell`: the step from the hour of the one before, the amount and the cost.
+type CellText = (Index, i64, i64);
 
 /// A part of a ledger. Everything in it is sorted, so that equal parts are equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ pub struct Partial {
     prices: Vec<(Text, Text, Index, Picos)>,
     spot_list_prices: Vec<(Text, Text, Index, Picos)>,
     series: Vec<SeriesText>,
-    /// By hour and series, as in a ledger: those of one part are its cells as they are, and several are merged.
-    cells: Vec<CellText>,
+    /// Of each of the series, as in a ledger: those of one part are its cells as they are, and several are merged.
+    cells: Vec<Vec<CellText>>,
     newest_by_region: Vec<(Text, EndsText)>,
     covered_regions: Vec<(Text, Text, Index)>,
     newest_usage: EndsText,
@@ -269,7 +269,7 @@ fn rates_text(
 fn usage_in_order(
     usage: Usage,
     text: impl Fn(Symbol) -> Text + Copy,
-) -> Result<(Vec<SeriesText>, Vec<CellText>), Beyond> {
+) -> Result<(Vec<SeriesText>, Vec<Vec<CellText>>), Beyond> {
     let all_used = usage.all_used();
     let series = usage.all_series().into_iter().zip(0..);
     let mut series: Vec<(SeriesText, u32)> = series
@@ -277,21 +277,19 @@ fn usage_in_order(
         .collect();
     series.sort_unstable();
     let order: Vec<u32> = series.iter().map(|(_, number)| *number).collect();
-    let mut before = 0;
-    let cells = usage.into_cells(&order)?.into_iter().map(|cell| {
-        let place = place(&cell);
-        let step = place.wrapping_sub(std::mem::replace(&mut before, place));
-        (step, cell.amount.nanos(), cell.picos)
+    let cells = usage.into_cells(&order)?.into_iter().map(|cells| {
+        let mut before = 0;
+        let cells = cells.into_iter().map(|cell| {
+            let step = cell.hour.index().wrapping_sub(before);
+            before = cell.hour.index();
+            (step, cell.amount.nanos(), cell.picos)
+        });
+        cells.collect()
     });
     Ok((
         series.into_iter().map(|(series, _)| series).collect(),
         cells.collect(),
     ))
-}
-
-/// Where a cell stands among all: by hour, then by series.
-fn place(cell: &Cell) -> i64 {
-    i64::from(cell.hour.index()) << 32 | i64::from(cell.series)
 }
 
 fn plan_hours(

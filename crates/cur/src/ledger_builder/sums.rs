@@ -1,4 +1,5 @@
-//! Usage by series and hour: sums that are added to row by row or by whole parts, and taken out in order at the end.
+//! Usage by series and hour: sums that are added to row by row or by whole parts. At the end each series is put in order
+//! where it stands: a report may have millions of sums, and they are never there twice.
 
 use rustc_hash::FxHashMap;
 
@@ -23,6 +24,21 @@ impl Sum {
         picos: 0,
     };
 
+    fn of(cell: &Cell) -> Self {
+        Self {
+            nanos: cell.amount.nanos(),
+            picos: cell.picos,
+        }
+    }
+
+    fn at(self, hour: Hour) -> Cell {
+        Cell {
+            hour,
+            amount: Quantity::from_nanos(self.nanos),
+            picos: self.picos,
+        }
+    }
+
     /// Adds to it; `None` beyond what a sum can hold.
     fn add(&mut self, more: Self) -> Option<()> {
         if *self == Self::NONE {
@@ -37,11 +53,8 @@ impl Sum {
 
 /// Rows that wait before a series gets a table, or its table more hours.
 const FEW: usize = 32;
-/// A table may have so many times as many hours as have usage: then it takes no more memory than the list.
-const SPARSE: usize = 3;
-/// Cells of kept parts are added up once there are so many times as many as after the last time: parts may all be of the same
-/// hours.
-const REPEATED: usize = 4;
+/// A table may have so many times as many hours as have usage: then it takes hardly more memory than the list.
+const SPARSE: usize = 2;
 
 /// One series by hour. Most usage is there every hour and stands in a table of hours side by side; what is rare, or far from
 /// all else, stays in a list, so that no row can ask for much memory.
@@ -50,7 +63,7 @@ pub(super) struct Hours {
     /// The hour of the table's first sum ([`Hour::index`]).
     first: i32,
     table: Vec<Sum>,
-    list: Vec<(Hour, Sum)>,
+    list: Vec<Cell>,
     /// How long the list was when it was last put in order.
     ordered: usize,
 }
@@ -63,42 +76,69 @@ impl Hours {
         if let Some(known) = self.table.get_mut(at as usize) {
             return known.add(sum).ok_or(hour);
         }
-        self.list.push((hour, sum));
-        if self.list.len() >= FEW.max(2 * self.ordered) {
-            self.order()?;
+        self.list.push(sum.at(hour));
+        if self.list.len() == self.list.capacity() {
+            return self.compact();
         }
         Ok(())
     }
 
-    /// Adds up the list, and makes a table of it where the hours lie close together.
+    /// Adds hours in order, each once. They are kept as they come where they are the first.
+    ///
+    /// # Errors
+    /// As of [`add`](Self::add).
+    fn add_all(&mut self, cells: Vec<Cell>) -> Result<(), Hour> {
+        if self.table.is_empty() && self.list.is_empty() {
+            (self.ordered, self.list) = (cells.len(), cells);
+            return Ok(());
+        }
+        let mut cells = cells.into_iter();
+        cells.try_for_each(|cell| self.add(cell.hour, Sum::of(&cell)))
+    }
+
+    /// Puts the list in order, each hour once.
     fn order(&mut self) -> Result<(), Hour> {
         // Stable, since that sort makes use of parts that are in order.
-        self.list.sort_by_key(|(hour, _)| *hour);
+        self.list.sort_by_key(|cell| cell.hour);
         let mut beyond = None;
-        self.list.dedup_by(|(hour, more), (known, sum)| {
-            let same = hour == known;
-            if same && sum.add(*more).is_none() {
-                beyond = Some(*hour);
+        self.list.dedup_by(|more, known| {
+            let same = more.hour == known.hour;
+            if same {
+                let mut sum = Sum::of(known);
+                if sum.add(Sum::of(more)).is_none() {
+                    beyond = Some(known.hour);
+                }
+                *known = sum.at(known.hour);
             }
             same
         });
-        if let Some(hour) = beyond {
-            return Err(hour);
-        }
         self.ordered = self.list.len();
+        beyond.map_or(Ok(()), Err)
+    }
+
+    /// Adds up a full list, and makes a table of it where the hours lie close together, else room for half as many again:
+    /// there are thousands of lists, and twice as many would take half as much memory again in all.
+    fn compact(&mut self) -> Result<(), Hour> {
+        self.order()?;
+        if self.list.len() >= FEW
+            && let Some((first, span)) = self.ends()
+            && span <= SPARSE * (self.list.len() + self.table.len())
+        {
+            return self.spread(first, span);
+        }
+        self.list.reserve_exact(self.list.len() / 2 + 1);
+        Ok(())
+    }
+
+    /// The first hour of list and table, and how many there are from it to the last.
+    fn ends(&self) -> Option<(i32, usize)> {
         let of_list = self.list.first().zip(self.list.last());
-        let of_list = of_list.map(|((low, _), (high, _))| (low.index(), high.index()));
+        let of_list = of_list.map(|(low, high)| (low.hour.index(), high.hour.index()));
         let last = self.first.wrapping_add_unsigned(number(self.table.len()));
         let of_table = (!self.table.is_empty()).then(|| (self.first, last.wrapping_sub(1)));
         let ends = of_list.into_iter().chain(of_table);
-        let ends = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        if let Some((low, high)) = ends {
-            let span = high.abs_diff(low) as usize + 1;
-            if span <= SPARSE * (self.list.len() + self.table.len()) {
-                return self.spread(low, span);
-            }
-        }
-        Ok(())
+        let (low, high) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        Some((low, high.abs_diff(low) as usize + 1))
     }
 
     /// Makes the table one of `span` hours from `first` on, which takes up the list.
@@ -109,8 +149,8 @@ impl Hours {
             table[old..old + self.table.len()].copy_from_slice(&self.table);
         }
         (self.first, self.table, self.ordered) = (first, table, 0);
-        for (hour, sum) in std::mem::take(&mut self.list) {
-            self.add(hour, sum)?;
+        for cell in std::mem::take(&mut self.list) {
+            self.add(cell.hour, Sum::of(&cell))?;
         }
         Ok(())
     }
@@ -125,38 +165,25 @@ impl Hours {
         self.add(hour, Sum { nanos: 0, picos })
     }
 
-    /// Each hour once, with its cost.
+    /// Each hour with usage once, in order.
     ///
     /// # Errors
     /// As of [`add`](Self::add).
-    pub(super) fn into_costs(self) -> Result<impl Iterator<Item = (Hour, Money)>, Hour> {
-        let costs = |(hour, sum): (Hour, Sum)| (hour, Money::from_picos(i128::from(sum.picos)));
-        Ok(self.into_sums()?.map(costs))
-    }
-
-    /// Adds up what is still in the list.
-    fn settle(&mut self) -> Result<(), Hour> {
+    pub(super) fn into_cells(mut self) -> Result<Vec<Cell>, Hour> {
         if self.ordered < self.list.len() {
-            return self.order();
+            self.order()?;
         }
-        Ok(())
-    }
-
-    /// Each hour with usage once, in no order.
-    fn into_sums(mut self) -> Result<impl Iterator<Item = (Hour, Sum)>, Hour> {
-        self.settle()?;
         let first = self.first;
         let hour = move |at| Hour::from_index(first.wrapping_add_unsigned(at));
-        let table = (0..).zip(self.table).map(move |(at, sum)| (hour(at), sum));
-        Ok(table.filter(|(_, sum)| *sum != Sum::NONE).chain(self.list))
-    }
-
-    /// The hours with usage, once all is settled.
-    fn hours(&self) -> impl Iterator<Item = Hour> + '_ {
-        let used = (0..).zip(&self.table).filter(|(_, sum)| **sum != Sum::NONE);
-        let hour = |at| Hour::from_index(self.first.wrapping_add_unsigned(at));
-        used.map(move |(at, _)| hour(at))
-            .chain(self.list.iter().map(|(hour, _)| *hour))
+        let used = (0..).zip(self.table).filter(|(_, sum)| *sum != Sum::NONE);
+        let mut cells = self.list;
+        let rare = cells.len();
+        cells.extend(used.map(|(at, sum)| sum.at(hour(at))));
+        if 0 < rare && rare < cells.len() {
+            cells.sort_by_key(|cell| cell.hour);
+        }
+        cells.shrink_to_fit();
+        Ok(cells)
     }
 }
 
@@ -167,10 +194,6 @@ pub(super) struct Usage {
     series: FxHashMap<SeriesKey, u32>,
     /// By series.
     hours: Vec<Hours>,
-    /// Those of kept parts, part by part, but for the first ones, which have been added up.
-    cells: Vec<Cell>,
-    /// How many there were when they were last added up.
-    ordered: usize,
 }
 
 /// A sum that is beyond what can be held.
@@ -212,21 +235,10 @@ impl Usage {
         added.map_err(|hour| self.beyond(series, hour))
     }
 
-    /// Adds cells of series given by number: fastest where they come by hour, and in an hour in the order that
-    /// [`into_cells`](Self::into_cells) is told.
-    pub(super) fn add_cells(&mut self, cells: Vec<Cell>) -> Result<(), Beyond> {
-        if self.cells.is_empty() {
-            self.ordered = cells.len();
-            self.cells = cells;
-            return Ok(());
-        }
-        self.cells.extend(cells);
-        if self.cells.len() >= REPEATED * self.ordered {
-            let added = add_up(&mut self.cells);
-            added.map_err(|cell| self.beyond(cell.series, cell.hour))?;
-            self.ordered = self.cells.len();
-        }
-        Ok(())
+    /// Adds hours of a series, given by number: in order, each once.
+    pub(super) fn add_all(&mut self, series: u32, cells: Vec<Cell>) -> Result<(), Beyond> {
+        let added = self.hours[series as usize].add_all(cells);
+        added.map_err(|hour| self.beyond(series, hour))
     }
 
     /// Adds what another builder with the same symbols has counted.
@@ -240,13 +252,9 @@ impl Usage {
             })
         });
         let series: Vec<u32> = series.collect();
-        self.add_cells(renumbered(other.cells, |old| Some(series[old as usize])))?;
         for (number, hours) in series.into_iter().zip(other.hours) {
-            let sums = hours.into_sums().map_err(|hour| self.beyond(number, hour))?;
-            for (hour, sum) in sums {
-                let added = self.hours[number as usize].add(hour, sum);
-                added.map_err(|hour| self.beyond(number, hour))?;
-            }
+            let cells = hours.into_cells().map_err(|hour| self.beyond(number, hour))?;
+            self.add_all(number, cells)?;
         }
         Ok(())
     }
@@ -269,109 +277,14 @@ impl Usage {
         by_number(&self.series)
     }
 
-    /// The cells by hour and series, of the series in that order.
-    pub(super) fn into_cells(mut self, order: &[u32]) -> Result<Vec<Cell>, Beyond> {
-        let mut ranks = vec![None; self.hours.len()];
-        for (rank, old) in (0..).zip(order) {
-            ranks[*old as usize] = Some(rank);
-        }
-        let kept = std::mem::take(&mut self.cells);
-        let kept = renumbered(kept, |old| ranks[old as usize]);
-        let mut cells = self.counted(order)?;
-        if kept.is_empty() {
-            return Ok(cells);
-        }
-        if cells.is_empty() {
-            cells = kept;
-        } else {
-            cells.extend(kept);
-        }
-        let added = add_up(&mut cells);
-        added.map_err(|cell| self.beyond(order[cell.series as usize], cell.hour))?;
-        Ok(cells)
+    /// The cells of each series, of the series in that order.
+    pub(super) fn into_cells(mut self, order: &[u32]) -> Result<Vec<Vec<Cell>>, Beyond> {
+        let cells = order.iter().map(|number| {
+            let hours = std::mem::take(&mut self.hours[*number as usize]);
+            hours.into_cells().map_err(|hour| self.beyond(*number, hour))
+        });
+        cells.collect()
     }
-
-    /// The cells of what was added row by row. There are millions of cells and some hundred hours, so each is put where it
-    /// belongs instead of being sorted in.
-    fn counted(&mut self, order: &[u32]) -> Result<Vec<Cell>, Beyond> {
-        let mut all = std::mem::take(&mut self.hours);
-        let mut counts: FxHashMap<Hour, usize> = FxHashMap::default();
-        for old in order {
-            let hours = &mut all[*old as usize];
-            hours.settle().map_err(|hour| self.beyond(*old, hour))?;
-            for hour in hours.hours() {
-                *counts.entry(hour).or_default() += 1;
-            }
-        }
-        let mut hours: Vec<(&Hour, &mut usize)> = counts.iter_mut().collect();
-        hours.sort_unstable();
-        let mut cells = 0;
-        for (_, count) in hours {
-            cells += std::mem::replace(count, cells);
-        }
-        let mut next = counts;
-        let none = Cell {
-            hour: Hour::from_index(0),
-            series: 0,
-            amount: Quantity::ZERO,
-            picos: 0,
-        };
-        let mut cells = vec![none; cells];
-        for (series, old) in (0..).zip(order) {
-            let hours = std::mem::take(&mut all[*old as usize]);
-            for (hour, sum) in hours.into_sums().map_err(|hour| self.beyond(*old, hour))? {
-                let place = next.entry(hour).or_default();
-                cells[*place] = Cell {
-                    hour,
-                    series,
-                    amount: Quantity::from_nanos(sum.nanos),
-                    picos: sum.picos,
-                };
-                *place += 1;
-            }
-        }
-        Ok(cells)
-    }
-}
-
-/// Puts cells in order, each hour of a series once.
-///
-/// # Errors
-/// A cell whose sum is beyond what can be held.
-fn add_up(cells: &mut Vec<Cell>) -> Result<(), Cell> {
-    // Stable, since that sort makes use of parts that are in order.
-    cells.sort_by_key(|cell| (cell.hour, cell.series));
-    let mut beyond = None;
-    cells.dedup_by(|more, known| {
-        let same = (more.hour, more.series) == (known.hour, known.series);
-        if same && add(known, more).is_none() {
-            beyond = Some(*more);
-        }
-        same
-    });
-    beyond.map_or(Ok(()), Err)
-}
-
-/// Adds to a cell; `None` beyond what it can hold.
-fn add(known: &mut Cell, more: &Cell) -> Option<()> {
-    let of = |cell: &Cell| Sum {
-        nanos: cell.amount.nanos(),
-        picos: cell.picos,
-    };
-    let mut sum = of(known);
-    sum.add(of(more))?;
-    (known.amount, known.picos) = (Quantity::from_nanos(sum.nanos), sum.picos);
-    Some(())
-}
-
-/// Cells of other numbers, in the same order, without those of which there is none.
-fn renumbered(mut cells: Vec<Cell>, number: impl Fn(u32) -> Option<u32>) -> Vec<Cell> {
-    cells.retain_mut(|cell| {
-        let number = number(cell.series);
-        cell.series = number.unwrap_or_default();
-        number.is_some()
-    });
-    cells
 }
 
 /// 2³² of anything do not fit in memory, so a number never wraps.

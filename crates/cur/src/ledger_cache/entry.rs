@@ -19,7 +19,7 @@ use crate::snapshot::Part;
 use brimful_types::hour::Hour;
 
 /// Raised with every change of an entry's form, or of what is counted, between two versions of the crate.
-pub(crate) const FORM: u32 = 6;
+pub(crate) const FORM: u32 = 7;
 /// No part is larger once it is unpacked, in bytes; a million cells take 30 MiB.
 const MAX_RAW: usize = 512 << 20;
 /// Nor this many times larger than it is packed, unless it is small all the same: what somebody else has put there must

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
 use brimful_savings_plans::usage::{family, instance_type};
+use brimful_types::by_hour::ByHour;
 use brimful_types::hour::Hour;
 use brimful_types::money::Money;
 
@@ -28,56 +29,49 @@ pub(super) fn scope(series: &Series) -> Option<Scope<'_>> {
 pub(super) struct Ended<'a>(BTreeMap<Scope<'a>, Vec<(Hour, Money)>>);
 
 impl<'a> Ended<'a> {
-    /// What a report shows. `rates` has what a unit of each series costs, and `is_complete` tells of which hours nothing is
-    /// missing.
+    /// What a report shows. `rates` has what a unit of each series costs, and nothing is missing of the hours that are
+    /// `complete`.
     pub(super) fn of(
         ledger: &'a Ledger,
         rates: &[Option<Money>],
-        is_complete: impl Fn(Hour) -> bool,
+        complete: impl Iterator<Item = Hour>,
     ) -> Self {
         let reserved = ledger
             .series
             .iter()
             .filter(|series| series.class == UsageClass::Reserved);
-        let places: BTreeMap<Scope<'_>, usize> = reserved.filter_map(scope).zip(0..).collect();
-        if places.is_empty() {
-            return Self::default();
+        // Hour by hour: what reservations paid for, and what else was.
+        let unused: ByHour<Option<(Money, Money)>> = complete.map(|hour| (hour, None)).collect();
+        let mut paid = BTreeMap::new();
+        for scope in reserved.filter_map(scope) {
+            paid.entry(scope).or_insert_with(|| unused.clone());
         }
-        let place = |series: &Series| scope(series).and_then(|scope| places.get(&scope).copied());
-        let series: Vec<Option<(usize, bool, Money)>> = ledger
-            .series
-            .iter()
-            .zip(rates)
-            .map(|(series, rate)| Some((place(series)?, series.class == UsageClass::Reserved, (*rate)?)))
-            .collect();
-        // By place, hour by hour: what reservations paid for, and what else was.
-        let mut paid: Vec<Vec<(Hour, Money, Money)>> = vec![Vec::new(); ledger.series.len()];
-        for cells in ledger.cells.chunk_by(|a, b| a.hour == b.hour) {
-            let hour = cells[0].hour;
-            if !is_complete(hour) {
+        for ((series, cells), rate) in ledger.usage().zip(rates) {
+            let hours = scope(series).and_then(|scope| paid.get_mut(&scope));
+            let Some((hours, rate)) = hours.zip(*rate) else {
                 continue;
-            }
+            };
             for cell in cells {
-                let Some((place, is_reserved, rate)) = series[cell.series as usize] else {
+                let Some(sums) = hours.get_mut(cell.hour) else {
                     continue;
                 };
-                let hours = &mut paid[place];
-                if hours.last().is_none_or(|(last, ..)| *last != hour) {
-                    hours.push((hour, Money::ZERO, Money::ZERO));
-                }
-                if let Some((_, reserved, others)) = hours.last_mut() {
-                    *(if is_reserved { reserved } else { others }) += cell.amount.at(rate);
-                }
+                let (reserved, others) = sums.get_or_insert_default();
+                let sum = if series.class == UsageClass::Reserved {
+                    reserved
+                } else {
+                    others
+                };
+                *sum += cell.amount.at(rate);
             }
         }
-        let ended = |(scope, place): (Scope<'a>, usize)| (scope, ends(&paid[place]));
-        Self(
-            places
-                .into_iter()
-                .map(ended)
-                .filter(|(_, ends)| !ends.is_empty())
-                .collect(),
-        )
+        let ended = paid.into_iter().map(|(scope, hours)| {
+            let used = hours.into_iter().filter_map(|(hour, sums)| {
+                let (reserved, others) = sums?;
+                Some((hour, reserved, others))
+            });
+            (scope, ends(&used.collect::<Vec<_>>()))
+        });
+        Self(ended.filter(|(_, ends)| !ends.is_empty()).collect())
     }
 
     /// Of what reservations paid for in an hour, what they do not pay for any more.

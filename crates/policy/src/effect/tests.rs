@@ -56,11 +56,11 @@ impl Report {
         let known = self.ledger.series.iter().position(|known| *known == series);
         let index = known.unwrap_or_else(|| {
             self.ledger.series.push(series);
+            self.ledger.cells.push(Vec::new());
             self.ledger.series.len() - 1
         });
-        self.ledger.cells.push(Cell {
+        self.ledger.cells[index].push(Cell {
             hour: hour(of_day),
-            series: u32::try_from(index).unwrap(),
             amount: Quantity::from_units(count).unwrap(),
             picos: i64::try_from(dollars(count * price).picos()).unwrap(),
         });

@@ -259,14 +259,14 @@ fn over(scene: &mut Scene, spill: f64) {
         .hours
         .keys()
         .filter(|hour| hour.end() <= at(HORIZON));
-    scene.ledger.cells = hours
+    let cells = hours
         .map(|hour| Cell {
             hour: *hour,
-            series: 0,
             amount: Quantity::from_units(spill / 0.06).unwrap(),
             picos: 0,
         })
         .collect();
+    scene.ledger.cells = vec![cells];
 }
 
 #[test]

@@ -323,17 +323,17 @@ fn write(
     rates: BTreeMap<(usize, UsageKey), Money>,
     usage: &[Usage],
 ) -> Ledger {
-    let mut cells: Vec<Cell> = Vec::new();
-    for (index, rows) in found.values().enumerate() {
-        cells.extend(rows.iter().map(|(hour, amount, cost)| Cell {
-            hour: *hour,
-            series: u32::try_from(index).unwrap(),
-            amount: Quantity::from_units(*amount).unwrap(),
-            #[allow(clippy::cast_possible_truncation)]
-            picos: (cost * 1e12) as i64,
-        }));
-    }
-    cells.sort_unstable();
+    let cell = |(hour, amount, cost): &(Hour, f64, f64)| Cell {
+        hour: *hour,
+        amount: Quantity::from_units(*amount).unwrap(),
+        #[allow(clippy::cast_possible_truncation)]
+        picos: (cost * 1e12) as i64,
+    };
+    let cells = found.values().map(|rows| {
+        let mut cells: Vec<Cell> = rows.iter().map(cell).collect();
+        cells.sort_unstable();
+        cells
+    });
     let kinds = usage.iter().map(|usage| usage.kind.as_str());
     let covered = found.keys().filter_map(|series| match series.class {
         UsageClass::Covered(plan) => Some((plan, REGION.to_owned())),
@@ -345,7 +345,7 @@ fn write(
             .clone()
             .map(|kind| (key(kind), dollars(list_price(kind))))
             .collect(),
-        cells,
+        cells: cells.collect(),
         covered_regions: covered.collect(),
         newest_by_region: BTreeMap::from([(REGION.to_owned(), horizon().start())]),
         newest_usage: Some(horizon().start()),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brimful_karpenter::InstanceTypes;
 use brimful_policy::identity::Identity;
 use brimful_policy::prices::{Placement, Prices};
-use brimful_savings_plans::ledger::{Ledger, Series, UsageClass};
+use brimful_savings_plans::ledger::{Cell, Ledger, Series, UsageClass};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_savings_plans::usage::{family, instance_type};
 use brimful_types::hour::Hour;
@@ -98,55 +98,54 @@ impl Steerable {
             node_vcpu: 0.0,
             turnover: None,
         };
-        let worth: Vec<Option<Worth>> = ledger
-            .series
-            .iter()
-            .map(|series| {
-                let family = family(instance_type(&series.usage_type));
-                let group = GroupId::paying_first(groups, family, &series.region);
-                let worth = is_steerable(series).then(|| worth(series, ledger, &group, &prices))??;
-                if groups.contains(&group) {
-                    found.groups.insert(group);
-                }
-                Some(worth)
-            })
-            .collect();
-        found.add_up(ledger, &worth);
+        let worth = |series: &Series| {
+            let family = family(instance_type(&series.usage_type));
+            let group = GroupId::paying_first(groups, family, &series.region);
+            let worth = is_steerable(series).then(|| worth(series, ledger, &group, &prices))??;
+            Some((worth, group))
+        };
+        let (mut instances, mut vcpu) = (0.0, 0.0);
+        let mut counts: BTreeMap<&str, BTreeMap<Hour, f64>> = BTreeMap::new();
+        for (series, cells) in ledger.usage() {
+            let Some((worth, group)) = worth(series) else {
+                continue;
+            };
+            if groups.contains(&group) {
+                found.groups.insert(group);
+            }
+            let types = counts.entry(&series.usage_type).or_default();
+            for cell in cells {
+                let amount = cell.amount.units();
+                found.add(series, cell, worth);
+                instances += amount;
+                vcpu += amount * worth.vcpu;
+                *types.entry(cell.hour).or_default() += amount;
+            }
+        }
+        if vcpu > 0.0 {
+            found.savings_plan /= vcpu;
+            found.on_demand /= vcpu;
+            found.node_vcpu = vcpu / instances;
+        }
+        if counts.len() >= ENOUGH_TYPES {
+            found.turnover = turnover(&counts);
+        }
         found
     }
 
-    fn add_up(&mut self, ledger: &Ledger, worth: &[Option<Worth>]) {
-        let (mut instances, mut vcpu) = (0.0, 0.0);
-        let mut counts: BTreeMap<&str, BTreeMap<Hour, f64>> = BTreeMap::new();
-        for cell in &ledger.cells {
-            let Some(worth) = worth[cell.series as usize] else {
-                continue;
-            };
-            let (series, amount) = (ledger.series_of(cell), cell.amount.units());
-            let hour = self.hours.entry(cell.hour).or_default();
-            if series.class == UsageClass::Spot {
-                hour.spot += amount * worth.vcpu;
-                hour.spot_cost += cell.cost().dollars();
-            } else {
-                hour.on_demand += amount * worth.vcpu;
-                hour.on_demand_worth += amount * worth.savings_plan;
-            }
-            instances += amount;
-            vcpu += amount * worth.vcpu;
-            self.savings_plan += amount * worth.savings_plan;
-            self.on_demand += amount * worth.on_demand;
-            self.assumed |= worth.assumed;
-            let types = counts.entry(&series.usage_type).or_default();
-            *types.entry(cell.hour).or_default() += amount;
+    fn add(&mut self, series: &Series, cell: &Cell, worth: Worth) {
+        let amount = cell.amount.units();
+        let hour = self.hours.entry(cell.hour).or_default();
+        if series.class == UsageClass::Spot {
+            hour.spot += amount * worth.vcpu;
+            hour.spot_cost += cell.cost().dollars();
+        } else {
+            hour.on_demand += amount * worth.vcpu;
+            hour.on_demand_worth += amount * worth.savings_plan;
         }
-        if vcpu > 0.0 {
-            self.savings_plan /= vcpu;
-            self.on_demand /= vcpu;
-            self.node_vcpu = vcpu / instances;
-        }
-        if counts.len() >= ENOUGH_TYPES {
-            self.turnover = turnover(&counts);
-        }
+        self.savings_plan += amount * worth.savings_plan;
+        self.on_demand += amount * worth.on_demand;
+        self.assumed |= worth.assumed;
     }
 }
 

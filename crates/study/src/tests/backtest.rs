@@ -190,8 +190,10 @@ fn a_report_without_plans_or_spot_or_days_is_refused() {
     assert!(error(&none, &nothing).contains("no Savings Plan"));
     let mut without_spot = report.ledger.clone();
     let is_spot = |series: &brimful_savings_plans::ledger::Series| series.usage_type.contains("SpotUsage");
-    let spot: Vec<bool> = without_spot.series.iter().map(is_spot).collect();
-    without_spot.cells.retain(|cell| !spot[cell.series as usize]);
+    let usage = without_spot.series.iter().zip(&mut without_spot.cells);
+    usage
+        .filter(|(series, _)| is_spot(series))
+        .for_each(|(_, cells)| cells.clear());
     assert!(error(&without_spot, &report.utilization).contains("no Spot usage"));
     let mut short = read(&report);
     short.hours.truncate(3 * 24 + 23);

@@ -236,7 +236,10 @@ impl Seen {
     /// Usage of one class, with what it is about.
     pub(crate) fn cells(&self, class: UsageClass) -> Vec<(&Series, &Cell)> {
         let ledger = &self.analysis.ledger;
-        let all = ledger.cells.iter().map(|cell| (ledger.series_of(cell), cell));
-        all.filter(|(series, _)| series.class == class).collect()
+        let of_class = ledger.usage().filter(|(series, _)| series.class == class);
+        let cells = of_class.flat_map(|(series, cells)| cells.iter().map(move |cell| (series, cell)));
+        let mut cells: Vec<(&Series, &Cell)> = cells.collect();
+        cells.sort_by_key(|(_, cell)| cell.hour);
+        cells
     }
 }

@@ -94,36 +94,30 @@ impl LedgerBuilder {
     /// in the window, as when its rows are read.
     fn absorb_usage(
         &mut self,
-        (series, cells): (&[SeriesText], Vec<CellText>),
+        (series, cells): (&[SeriesText], Vec<Vec<CellText>>),
         symbol: impl Fn(Text) -> Result<Symbol>,
     ) -> Result<()> {
-        let mut cells = in_window(cells, self.window.as_ref())?;
-        let mut is_used = vec![false; series.len()];
-        for cell in &cells {
-            *is_used.get_mut(cell.series as usize).ok_or_else(damaged)? = true;
+        if series.len() != cells.len() {
+            return Err(damaged());
         }
-        let mut numbers = vec![0; series.len()];
-        for ((series, number), _) in series
-            .iter()
-            .zip(&mut numbers)
-            .zip(is_used)
-            .filter(|(_, used)| *used)
-        {
+        for (series, cells) in series.iter().zip(cells) {
+            let cells = in_window(cells, self.window.as_ref())?;
+            if cells.is_empty() {
+                continue;
+            }
             let (used, [account, cluster, node_pool]) = of_series(series, &symbol)?;
             let usage = &mut self.counts.usage;
             let used = usage.number_of_used(used);
-            *number = usage.number_of(SeriesKey {
+            let number = usage.number_of(SeriesKey {
                 used,
                 account,
                 cluster,
                 node_pool,
             });
+            let added = usage.add_all(number, cells);
+            added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))?;
         }
-        for cell in &mut cells {
-            cell.series = numbers[cell.series as usize];
-        }
-        let added = self.counts.usage.add_cells(cells);
-        added.map_err(|sum| beyond(&self.symbols, sum.usage_type, sum.hour))
+        Ok(())
     }
 
     fn absorb_regions(&mut self, part: &Partial, symbol: impl Fn(Text) -> Result<Symbol>) -> Result<()> {
@@ -179,32 +173,20 @@ impl LedgerBuilder {
 
 /// The cells of those hours, in the memory that they came in.
 fn in_window(cells: Vec<CellText>, window: Option<&Range<Hour>>) -> Result<Vec<Cell>> {
-    let (mut at, mut is_ascending) = (None, true);
+    let (mut before, mut is_ascending) = (None, true);
     let cells = cells.into_iter().map(|(step, amount, picos)| {
-        let before = at.unwrap_or_default();
-        let place = step.wrapping_add(before);
-        is_ascending &= at.is_none_or(|before| before < place);
-        at = Some(place);
-        cell(place, amount, picos)
+        let hour = Hour::from_index(step.wrapping_add(before.map_or(0, Hour::index)));
+        is_ascending &= before.is_none_or(|before| before < hour);
+        before = Some(hour);
+        Cell {
+            hour,
+            amount: Quantity::from_nanos(amount),
+            picos,
+        }
     });
     let cells = cells.filter(|cell| window.is_none_or(|window| window.contains(&cell.hour)));
     let cells: Vec<Cell> = cells.collect();
     is_ascending.then_some(cells).ok_or_else(damaged)
-}
-
-/// The cell at a [`place`](super::place).
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place is an hour and a series"
-)]
-fn cell(place: i64, amount: i64, picos: i64) -> Cell {
-    Cell {
-        hour: Hour::from_index((place >> 32) as i32),
-        series: place as u32,
-        amount: Quantity::from_nanos(amount),
-        picos,
-    }
 }
 
 fn plan_hour(amounts: &Amounts) -> PlanHour {

@@ -36,7 +36,6 @@ fn usage(
         .filter(|hour| hour.end() <= at(HORIZON) && runs(*hour));
     let cell = |hour| Cell {
         hour,
-        series: 0,
         amount: Quantity::from_units(dollars_an_hour / 0.06).unwrap(),
         picos: 0,
     };
@@ -54,7 +53,7 @@ fn a_pool_whose_own_plan_is_not_over_full_is_paid_whatever_others_overrun() {
         .ledger
         .rates
         .insert((0, key("USE2-BoxUsage:c5.large")), dollars(0.06));
-    (scene.ledger.series, scene.ledger.cells) = (vec![series], cells);
+    (scene.ledger.series, scene.ledger.cells) = (vec![series], vec![cells]);
     scene.pools[0] = committed().weight(60);
     assert_eq!(decided(&scene).0, Decision::Hold);
     // A pool of any family is Compute's alone, and over its plans.
@@ -167,7 +166,7 @@ fn an_instance_for_an_hour_in_another_region_holds_nothing_up() {
         let (series, cells) = usage("eu-west-1", "EU", 0.06, |hour| {
             hour.end() <= newest && hour.end() > newest - Duration::hours(hours.into())
         });
-        (scene.ledger.series, scene.ledger.cells) = (vec![series], cells);
+        (scene.ledger.series, scene.ledger.cells) = (vec![series], vec![cells]);
         scene.ledger.covered_regions.insert((0, "eu-west-1".to_owned()));
         scene
             .ledger
@@ -243,7 +242,7 @@ fn what_an_instance_plan_bought_yesterday_pays_now_is_room_for_compute_plans() {
     for cell in &mut cells {
         cell.picos = 1_200_000_000_000;
     }
-    (scene.ledger.series, scene.ledger.cells) = (vec![series], cells);
+    (scene.ledger.series, scene.ledger.cells) = (vec![series], vec![cells]);
     let proposal = scene.run();
     let compute = proposal
         .groups

@@ -23,13 +23,12 @@ fn scene() -> Scene {
         .hours
         .keys()
         .filter(|hour| hour.end() <= at(HORIZON));
-    let cell = |hour: Hour, series| Cell {
-        hour,
-        series,
+    let cell = |hour: &Hour| Cell {
+        hour: *hour,
         amount: Quantity::from_units(25.0).unwrap(),
         picos: 1_500_000_000_000,
     };
-    scene.ledger.cells = hours.flat_map(|hour| [cell(*hour, 0), cell(*hour, 1)]).collect();
+    scene.ledger.cells = vec![hours.map(cell).collect(); 2];
     scene.nodes = Some((0..25).map(node).collect());
     scene.config.cluster.name = Some("prod".to_owned());
     scene

@@ -65,10 +65,7 @@ fn hours_without_a_record_are_unknown_and_count_for_nothing() {
             (amounts.used, amounts.covered) = (Money::ZERO, Money::ZERO);
         }
     }
-    scene
-        .ledger
-        .cells
-        .retain(|cell| cell.hour.start() >= at("2026-11-17T00:00:00Z"));
+    scene.ledger.cells[0].retain(|cell| cell.hour.start() >= at("2026-11-17T00:00:00Z"));
     let nowcast = &scene.run().nowcasts[&GroupId::Compute];
     assert_eq!((nowcast.low, nowcast.high), (dollars(1.5), dollars(1.5)));
 }
@@ -139,12 +136,12 @@ fn what_an_instance_plan_could_not_hold_then_is_told_by_the_report_whoevers_it_w
     scene.ledger.series[0].class = UsageClass::Covered(0);
     rest.class = UsageClass::Covered(1);
     scene.ledger.series.push(rest);
-    let overflow = scene.ledger.cells.clone().into_iter().map(|cell| Cell {
-        series: 1,
+    let overflow = scene.ledger.cells[0].iter().map(|cell| Cell {
         amount: Quantity::from_units(0.5 / 0.06).unwrap(),
-        ..cell
+        ..*cell
     });
-    scene.ledger.cells.extend(overflow);
+    let overflow = overflow.collect();
+    scene.ledger.cells.push(overflow);
     let groups = BTreeSet::from([m5(), GroupId::Compute]);
     let live = BTreeMap::from([(m5(), dollars(1.2))]);
     for hour in 0..114 {
