@@ -244,14 +244,14 @@ impl Analysis {
         else {
             return;
         };
-        let owns = |series: &Series| identity.owns(series);
+        let owns = |series: &Series| identity.owns(series) || *series.account == *account;
         let found = out_of_reach(&self.ledger, &self.utilization, account, owns);
         for index in &found {
             let plan = &mut self.ledger.plans[*index].plan;
             plan.shared = false;
             let owner = plan.owner.as_deref().unwrap_or_default();
             let message = format!(
-                "it had room while nodes of this cluster (account {account}) stood uncovered, hour after hour: account {owner} does not share it \
+                "it had room while instances of this cluster's account ({account}) stood uncovered, hour after hour: account {owner} does not share it \
                  with this one, so it counts for nothing here; sharing.accounts says outright whose plans do"
             );
             self.warnings

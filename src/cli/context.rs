@@ -18,7 +18,7 @@ use crate::config::{Config, LogFormat};
 use crate::run::Setup;
 use crate::source::{self, AwsAccess, discover};
 use brimful_cur::choice::{Choice, Wanted};
-use brimful_cur::columns::Detail;
+use brimful_cur::columns::{Detail, Own};
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
 use brimful_cur::reader::ReadOptions;
@@ -91,7 +91,10 @@ impl Context {
             location: &self.location,
             cache: self.cache.as_ref(),
             detail,
-            own: self.config.cluster.name.as_deref(),
+            own: Own {
+                cluster: self.config.cluster.name.as_deref(),
+                account: self.config.cluster.account.as_deref(),
+            },
             threads: self.threads,
             progress,
             stop: self.interrupt.flag(),
@@ -109,7 +112,10 @@ impl Context {
         let progress = self.progress();
         let report = |done, all| progress.update(done, all);
         let options = self.read_options(detail, &report);
-        let own = own.or(options.own);
+        let own = Own {
+            cluster: own.or(options.own.cluster),
+            ..options.own
+        };
         read_history(&self.access, &ReadOptions { own, ..options }, config, self.now).await
     }
 

@@ -235,7 +235,8 @@ fn levels(page: &mut Page, hours: &[HourLevel]) {
 fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &GroupWorking) {
     let level = middle(working.hours.iter().map(HourLevel::carried).collect());
     let risen = estimate.forecast.risen;
-    let base = working.own_now.unwrap_or_default() + level + risen;
+    let launched = group.launched.unwrap_or_default();
+    let base = working.own_now.unwrap_or_default() + level + risen + launched;
     let beyond = estimate.demand - base.or_zero();
     let mut sum = match working.own_now {
         Some(own) => format!(
@@ -252,6 +253,13 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
             risen.per_hour()
         );
     }
+    if launched > Money::ZERO {
+        let _ = write!(
+            sum,
+            " + {} of nodes launched since, which that cannot show",
+            launched.per_hour()
+        );
+    }
     if beyond.abs().picos() > NEGLIGIBLE {
         let sign = if beyond < Money::ZERO { "−" } else { "+" };
         let _ = write!(
@@ -260,7 +268,7 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
             beyond.abs().per_hour()
         );
     }
-    if working.own_now.is_some() || risen > Money::ZERO || beyond.abs().picos() > NEGLIGIBLE {
+    if working.own_now.is_some() || risen + launched > Money::ZERO || beyond.abs().picos() > NEGLIGIBLE {
         let _ = write!(sum, " = {}", estimate.demand.per_hour());
     }
     let method = match estimate.method {
@@ -379,10 +387,6 @@ fn rule(arithmetic: &Arithmetic) -> String {
             "live on-demand nodes cost more beyond the commitment than policy.maxExtraOnDemand: hold"
                 .to_owned()
         }
-        Rule::Spent => format!(
-            "{} was added since the fill began, as much as the {room} that was free: hold",
-            arithmetic.spent.unwrap_or_default().per_hour()
-        ),
         Rule::Starts => format!("{room} ≥ {threshold} to start: fill"),
         Rule::GoesOn => {
             format!("{room} would not start a fill, but one is under way, and {room} > {threshold}: fill")

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use brimful::analysis::read_history;
 use brimful_aws::AwsAccess;
 use brimful_cur::athena::AthenaTable;
-use brimful_cur::columns::Detail;
+use brimful_cur::columns::{Detail, Own};
 use brimful_cur::location::Location;
 use brimful_cur::reader::ReadOptions;
 use brimful_types::Error;
@@ -282,7 +282,7 @@ fn history(
         location: &location,
         cache: None,
         detail: Detail::Accounts,
-        own: None,
+        own: Own::default(),
         threads: 1,
         progress: &|_, _| (),
         stop,

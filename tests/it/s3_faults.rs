@@ -15,7 +15,7 @@ use brimful::render::json::UtilizationReport;
 use brimful::{coordination as shared, source};
 use brimful_aws::AwsAccess;
 use brimful_aws::access::{Patience, http_client};
-use brimful_cur::columns::Detail;
+use brimful_cur::columns::{Detail, Own};
 use brimful_cur::ledger_cache::LedgerCache;
 use brimful_cur::location::{Location, Place};
 use brimful_cur::reader::ReadOptions;
@@ -168,7 +168,7 @@ fn read(access: &AwsAccess, cache: Option<&LedgerCache>) -> Result<Analysis, Err
         location: &location,
         cache,
         detail: Detail::Usage,
-        own: None,
+        own: Own::default(),
         threads: 2,
         progress: &|_, _| (),
         stop: &AtomicBool::new(false),
@@ -369,7 +369,7 @@ fn a_read_that_is_given_up_ends_at_once_wherever_it_waits() {
                 location: &location,
                 cache: None,
                 detail: Detail::Usage,
-                own: None,
+                own: Own::default(),
                 threads: 2,
                 progress: &|_, _| (),
                 stop: &AtomicBool::new(false),

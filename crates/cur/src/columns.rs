@@ -194,6 +194,15 @@ const NEEDED_TO_DECIDE: [&str; 6] = [
     "savings_plan_savings_plan_effective_cost",
 ];
 
+/// Whom decisions are about, as far as it is known beforehand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Own<'a> {
+    /// The cluster, by its tag; all clusters' `NodePool`s are kept apart when `None`.
+    pub cluster: Option<&'a str>,
+    /// The account of its nodes, whose usage is kept apart, tagged or not.
+    pub account: Option<&'a str>,
+}
+
 /// How much of a report is wanted: each has what the one before it has, and more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Detail {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::batch::DecodedItems;
-use crate::columns::{Detail, Number, Text, Time};
+use crate::columns::{Detail, Number, Own, Text, Time};
 use crate::line_items::LineItems;
 use crate::object::ReadError;
 use crate::pages::RowFilter;
@@ -34,6 +34,8 @@ pub struct LedgerBuilder {
     detail: Detail,
     /// The cluster of which pools and accounts are kept apart, if it is known which.
     own: Option<Symbol>,
+    /// The account of that cluster, if it is known.
+    own_account: Option<Symbol>,
     line_types: Memo<LineItemType>,
     /// False for usage types that no product bills as coverable or Spot usage.
     is_relevant: Memo<bool>,
@@ -125,6 +127,7 @@ impl LedgerBuilder {
             window,
             detail,
             own: None,
+            own_account: None,
             line_types: Memo::new(LineItemType::of),
             is_relevant: Memo::new(|usage_type| {
                 relevance::usage_type(usage_type) & !relevance::OF_NO_USAGE != 0
@@ -136,11 +139,15 @@ impl LedgerBuilder {
         }
     }
 
-    /// Adds up the usage of every other cluster over its accounts and `NodePool`s: decisions about that cluster need no
-    /// more of them, and a large organisation has hundreds. Of no account with [`Detail::Accounts`].
+    /// Adds up the usage of every other cluster over its `NodePool`s, and with usage without tags over all accounts but that of
+    /// this cluster: decisions about it need no more of them, and a large organisation has hundreds. Over no account with
+    /// [`Detail::Accounts`].
     #[must_use]
-    pub fn for_cluster(mut self, name: Option<&str>) -> Self {
-        self.own = name.map(|name| self.symbols.intern(std::iter::once(Some(name)))[0]);
+    pub fn for_cluster(mut self, own: Own<'_>) -> Self {
+        let symbols = Arc::clone(&self.symbols);
+        let symbol = |text| symbols.intern(std::iter::once(Some(text)))[0];
+        self.own = own.cluster.map(symbol);
+        self.own_account = own.account.map(symbol);
         self
     }
 
@@ -398,8 +405,12 @@ impl LedgerBuilder {
         let cluster = items.text(Text::ClusterTag, row);
         let is_foreign = !cluster.is_empty() && self.own.is_some_and(|own| own != cluster);
         let (account, node_pool) = match self.detail {
-            Detail::Usage if is_foreign => (Symbol::EMPTY, Symbol::EMPTY),
-            Detail::Usage if !is_tagged(items, row) => (Symbol::EMPTY, Symbol::EMPTY),
+            Detail::Usage if is_foreign || !is_tagged(items, row) => {
+                let own = self
+                    .own_account
+                    .filter(|own| *own == items.text(Text::UsageAccount, row));
+                (own.unwrap_or(Symbol::EMPTY), Symbol::EMPTY)
+            }
             Detail::Usage | Detail::Accounts => (
                 items.text(Text::UsageAccount, row),
                 items.text(Text::NodePoolTag, row),

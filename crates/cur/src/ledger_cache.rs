@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::columns::Detail;
+use super::columns::{Detail, Own};
 use super::location::Place;
 use super::object::Object;
 use super::period::BillingPeriod;
@@ -51,14 +51,14 @@ impl LedgerCache {
     pub(crate) async fn look_up(
         &self,
         report: (String, String),
-        (detail, own): (Detail, Option<&str>),
+        (detail, own): (Detail, Own<'_>),
         periods: &[Option<BillingPeriod>],
     ) -> Kept<'_> {
         let mut kept = Kept {
             cache: self,
             report,
             detail,
-            own: own.map(str::to_owned),
+            own: [own.cluster, own.account].map(|text| text.map(str::to_owned)),
             slots: Vec::new(),
             warnings: Vec::new(),
         };
@@ -90,7 +90,7 @@ pub(crate) struct Kept<'a> {
     cache: &'a LedgerCache,
     report: (String, String),
     detail: Detail,
-    own: Option<String>,
+    own: [Option<String>; 2],
     slots: Vec<Slot<Entry>>,
     warnings: Vec<Warning>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::columns::{Detail, Format};
+use super::columns::{Detail, Format, Own};
 use super::ledger_cache::{Kept, LedgerCache, Summary};
 use super::location::Location;
 use super::object::{Object, ReadError};
@@ -43,9 +43,8 @@ pub struct ReadOptions<'a> {
     pub cache: Option<&'a LedgerCache>,
     /// How much is wanted; decisions need it all.
     pub detail: Detail,
-    /// The cluster that decisions are about, where it is known beforehand; all clusters' `NodePool`s are kept apart when
-    /// `None`.
-    pub own: Option<&'a str>,
+    /// Whom decisions are about.
+    pub own: Own<'a>,
     /// Worker threads.
     pub threads: usize,
     /// Called with bytes read and bytes to read.

@@ -54,6 +54,9 @@ pub struct GroupNow {
     pub planned: Option<Money>,
     /// The same with all plans that may be in force: what stands beyond it may be given back.
     pub planned_in_force: Option<Money>,
+    /// What of the demand are nodes that this cluster has launched since the newest complete hour, $/h; `None` where its part of
+    /// the report is known, and without Nodes.
+    pub launched: Option<Money>,
     /// What of the group's demand this cluster's live Nodes are, $/h; `None` without Nodes.
     pub own: Option<Money>,
     /// What erring about the demand costs.
@@ -111,14 +114,17 @@ impl GroupNow {
         self
     }
 
-    /// Raises the demand to what this cluster's live Nodes alone cost, $/h. What is given back goes by the report: whose the
-    /// use in it was is not known.
-    pub(super) fn uses_at_least(&mut self, live: Money) {
+    /// Adds the nodes that this cluster has launched since, $/h, and counts no less than all of its live Nodes cost. Whose use
+    /// the report shows is not known: some of those nodes may have taken the place of others in it. So what is given back goes
+    /// by the report alone.
+    pub(super) fn count_nodes(&mut self, launched: Money, live: Money) {
+        let raised = |demand: Money| (demand + launched).max(live);
         if let Some(nowcast) = &mut self.nowcast {
-            nowcast.demand = nowcast.demand.max(live);
-            nowcast.high = nowcast.high.max(live);
+            nowcast.demand = raised(nowcast.demand);
+            nowcast.high = raised(nowcast.high);
         }
-        self.planned = self.planned.map(|planned| planned.max(live));
+        self.planned = self.planned.map(raised);
+        self.launched = Some(launched);
     }
 
     /// What of a headroom this cluster may take.
@@ -210,6 +216,7 @@ pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
             planned: None,
             planned_in_force: None,
             nowcast: nowcast.cloned(),
+            launched: None,
             own: None,
             ratio: facts.ratio,
             share: 1.0,

@@ -21,8 +21,8 @@ const PROOF_PART: f64 = 0.9;
 /// A plan has room when more than this part of its commitment is free.
 const ROOM: f64 = 0.01;
 
-/// The plans that share nothing with the account of a cluster, as the hours show in which its own usage stood uncovered
-/// beside their room; by index. `owns` tells the cluster's usage. A plan of the account itself always reaches it.
+/// The plans that share nothing with an account, as the hours show in which its usage stood uncovered beside their room; by
+/// index. `owns` tells the account's usage, tagged or not. A plan of the account itself always reaches it.
 #[must_use]
 pub fn out_of_reach(
     ledger: &Ledger,

@@ -470,9 +470,9 @@ fn add_member(total: &mut GroupHour, plan: &PlanUse, hour: Hour, mature_until: D
     };
     let use_ = &plan.hours[found];
     total.commitment += use_.commitment.unwrap_or_default();
-    let used = use_.level().unwrap_or_default();
-    total.used += used;
-    total.unseen += (used - use_.covered.unwrap_or_default()).or_zero();
+    let level = use_.level().unwrap_or_default();
+    total.used += level;
+    total.unseen += (level - use_.covered.unwrap_or_default()).or_zero();
     total.mature &= use_.mature;
     total.contradictory |= hour.end() <= mature_until && !use_.sound;
 }

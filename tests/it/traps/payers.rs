@@ -168,6 +168,75 @@ fn a_plan_that_stands_idle_beside_our_own_uncovered_nodes_does_not_reach_us() {
 }
 
 #[test]
+fn nor_does_one_that_stands_idle_beside_untagged_instances_of_our_account() {
+    let world = |account: &str| {
+        World {
+        config: "{cluster: {name: prod, account: '111122223333'}, share: 1, grips: [weight, disruption, limits]}",
+        ..World::new(0, M5)
+    }
+    .plan(|hour| {
+        let untagged = on_demand(hour, M5, 10.0).region("us-east-2").account(account);
+        vec![
+            fee(THEIRS, hour, 30.0, 10.0),
+            others(covered(THEIRS, hour, M5, 10.0)),
+            untagged,
+            spot(hour, SPOT),
+        ]
+    })
+    };
+    let plan = world(OWN);
+    assert_ne!(decided(&plan).0, "fill", "{:#}", plan["nodePools"]);
+    entry(&plan["warnings"], "code", "plan-out-of-reach");
+    // Those of a third account prove nothing about ours.
+    let plan = world("777788889999");
+    assert_eq!(decided(&plan).0, "fill", "{:#}", plan["nodePools"]);
+}
+
+#[test]
+fn untagged_nodes_that_came_after_the_report_take_their_room() {
+    // Others' ten and our fourteen of 28 are paid. Six more of ours have come since, or have replaced some: nobody can tell.
+    let world = |launched: usize| {
+        let mut world = World::new(14 + launched, M5);
+        for node in &mut world.nodes[14..] {
+            let created = brimful_types::hour::rfc3339(at(HOURS));
+            node["metadata"]["creationTimestamp"] = json!(created);
+        }
+        world.plan(|hour| {
+            let untagged = covered(COMPUTE, hour, M5, 14.0).region("us-east-2").account(OWN);
+            vec![
+                fee(COMPUTE, hour, 28.5, 24.0),
+                untagged,
+                others(covered(COMPUTE, hour, M5, 10.0)),
+                spot(hour, SPOT),
+            ]
+        })
+    };
+    assert_eq!(decided(&world(0)).0, "fill");
+    assert_eq!(decided(&world(2)).0, "fill");
+    assert_eq!(decided(&world(6)).0, "hold");
+}
+
+#[test]
+fn a_dip_that_only_incomplete_hours_show_to_be_over_is_no_room() {
+    // Others' ten nodes stood still for a day, and run again in the hours whose rows are still coming in.
+    let plan = World::new(14, M5).plan(|hour| {
+        let theirs = match hour {
+            hour if hour > NEWEST_MATURE + 6 => 9.0,
+            hour if hour > NEWEST_MATURE - 24 => 0.0,
+            _ => 10.0,
+        };
+        vec![
+            fee(COMPUTE, hour, 24.0, 14.0 + theirs),
+            own(covered(COMPUTE, hour, M5, 14.0)),
+            others(covered(COMPUTE, hour, M5, theirs)),
+            spot(hour, SPOT),
+        ]
+    });
+    let (decision, cpu) = decided(&plan);
+    assert!(decision != "fill" || cpu == Some("30"), "{:#}", plan["nodePools"]);
+}
+
+#[test]
 fn others_overrun_of_compute_takes_nothing_from_nodes_that_an_instance_plan_pays() {
     // The pool may launch anything, so the m5 plan promises it nothing; it pays for what runs all the same.
     let plan = World::new(10, M5).plan(|hour| {

@@ -125,17 +125,20 @@ impl LineItems for Items {
 type Key = (String, String, String, String, String, i32);
 
 /// Every sum by a plain table, in the terms of `Detail::Usage`.
-fn plainly(rows: &[Row], own: Option<&str>) -> BTreeMap<Key, (i64, i64)> {
+fn plainly(rows: &[Row], own: Own<'_>) -> BTreeMap<Key, (i64, i64)> {
     let mut sums = BTreeMap::new();
     for row in rows {
         let cluster = row.text(Text::ClusterTag);
-        let is_foreign = own.is_some_and(|own| !cluster.is_empty() && cluster != own);
+        let is_foreign = own
+            .cluster
+            .is_some_and(|own| !cluster.is_empty() && cluster != own);
         let is_tagged = !cluster.is_empty() || row.pool != 0;
         let [account, pool] = [Text::UsageAccount, Text::NodePoolTag].map(|fact| row.text(fact));
         let (account, pool) = if is_tagged && !is_foreign {
             (account, pool)
         } else {
-            (String::new(), String::new())
+            let is_own = own.account == Some(&account);
+            (if is_own { account } else { String::new() }, String::new())
         };
         let key = (
             row.text(Text::PlanArn),
@@ -191,7 +194,7 @@ fn covered(rows: &[Row], ledger: &Ledger) -> [BTreeMap<(String, i32), i128>; 2] 
 }
 
 /// What so many builders make of the rows: dealt out by turns, and merged.
-fn counted(rows: &[Row], builders: usize, own: Option<&str>) -> LedgerBuilder {
+fn counted(rows: &[Row], builders: usize, own: Own<'_>) -> LedgerBuilder {
     let symbols = Arc::new(Symbols::default());
     let new = || LedgerBuilder::new(&symbols, None, Detail::Usage).for_cluster(own);
     let mut all = (0..builders).map(|turn| {
@@ -219,8 +222,10 @@ proptest! {
     #[test]
     fn one_builder_eight_and_a_plain_table_agree_to_the_picodollar(
         rows in proptest::collection::vec(row(), 1..1200),
-        own in proptest::option::of(Just("cluster-1")),
+        cluster in proptest::option::of(Just("cluster-1")),
+        account in proptest::option::of(Just("account-1")),
     ) {
+        let own = Own { cluster, account };
         let one = counted(&rows, 1, own).finish().unwrap();
         prop_assert_eq!(sums(&one), plainly(&rows, own));
         let [expected, found] = covered(&rows, &one);
@@ -236,13 +241,13 @@ proptest! {
         let new = || LedgerBuilder::new(&Arc::new(Symbols::default()), None, Detail::Usage);
         let (mut sum, mut again) = (new(), new());
         for part in rows.chunks(of_a_file) {
-            let part = counted(part, 2, None).into_partial().unwrap();
+            let part = counted(part, 2, Own::default()).into_partial().unwrap();
             prop_assert!(sum.absorb(part).unwrap());
         }
         // As a refresh does: what was kept of each file is kept of all of them.
         let sum = sum.into_partial().unwrap();
-        let whole = counted(&rows, 1, None);
-        prop_assert_eq!(&counted(&rows, 8, None).into_partial().unwrap(), &sum);
+        let whole = counted(&rows, 1, Own::default());
+        prop_assert_eq!(&counted(&rows, 8, Own::default()).into_partial().unwrap(), &sum);
         prop_assert!(again.absorb(sum).unwrap());
         prop_assert_eq!(again.finish().unwrap(), whole.finish().unwrap());
     }

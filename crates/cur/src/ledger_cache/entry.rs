@@ -70,8 +70,8 @@ pub(super) struct Subject {
     /// The place of the report, and the report's name there.
     pub(super) report: (String, String),
     pub(super) detail: Detail,
-    /// The cluster whose pools were kept apart, where not all were.
-    pub(super) own: Option<String>,
+    /// The cluster whose pools were kept apart, where not all were, and the account whose usage was.
+    pub(super) own: [Option<String>; 2],
     pub(super) period: Option<String>,
 }
 
@@ -110,8 +110,11 @@ impl Subject {
     /// more, so there are never more than twelve per report and sort.
     fn name(&self, extension: &str) -> String {
         let mut hash = Sha256::new();
-        let own = self.own.as_ref();
-        for text in [&self.report.0, &self.report.1].into_iter().chain(own) {
+        let own = self
+            .own
+            .each_ref()
+            .map(|text| text.as_deref().unwrap_or_default());
+        for text in [&*self.report.0, &*self.report.1].into_iter().chain(own) {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
@@ -339,7 +342,7 @@ mod tests {
         Subject {
             report,
             detail,
-            own: None,
+            own: [None, None],
             period,
         }
     }

@@ -9,7 +9,7 @@ use brimful::render::json::{HourReport, PlanReport, Total, UtilizationReport, to
 use brimful::run::{ClusterView, Run, Setup};
 use brimful_aws::AwsAccess;
 use brimful_cur::athena::AthenaTable;
-use brimful_cur::columns::Detail;
+use brimful_cur::columns::{Detail, Own};
 use brimful_cur::location::Location;
 use brimful_cur::reader::ReadOptions;
 use brimful_policy::groups::GroupNow;
@@ -144,7 +144,7 @@ impl Reading<'_> {
                 location: &location,
                 cache: cache.as_ref(),
                 detail: Detail::Accounts,
-                own: None,
+                own: Own::default(),
                 threads: self.threads,
                 progress,
                 stop: &NEVER,
