@@ -295,11 +295,11 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
         );
     }
     page.line("headroom", &sum);
-    to_plan_for(page, group);
+    to_plan_for(page, group, estimate);
 }
 
 /// The demand to plan for, and why that one.
-fn to_plan_for(page: &mut Page, group: &GroupNow) {
+fn to_plan_for(page: &mut Page, group: &GroupNow, estimate: &Nowcast) {
     let Some(planned) = group.planned else {
         return;
     };
@@ -309,10 +309,19 @@ fn to_plan_for(page: &mut Page, group: &GroupNow) {
     } else {
         "a usual Spot price over the on-demand price: the report shows no Spot"
     };
+    let by_nodes = planned - estimate.over(group.lookahead, ratio.quantile());
+    let by_nodes = match group.launched {
+        Some(_) if by_nodes > Money::ZERO => format!(
+            " once {} is added for live nodes that the report cannot show",
+            by_nodes.per_hour()
+        ),
+        _ => String::new(),
+    };
     let line = format!(
-        "{}: in the next {} h demand stays below that in {:.0} % of cases = 1 − {:.2}, {source}; above it a node more on demand costs more \
-         than it saves",
+        "{}: of the {} levels that the next {} h may have (each hour's forecast with each of its past errors) {:.0} % are no higher{by_nodes} \
+         = 1 − {:.2}, {source}; above it a node more on demand costs more than it saves",
         planned.per_hour(),
+        estimate.forecast.levels(group.lookahead).len(),
         group.lookahead,
         ratio.quantile() * 100.0,
         ratio.spot_ratio

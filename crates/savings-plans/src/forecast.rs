@@ -92,14 +92,20 @@ impl Forecast {
     /// The same of a level taken at random from this hour and the `hours` − 1 after it.
     #[must_use]
     pub fn over(&self, hours: usize, quantile: f64) -> Money {
-        let now = self.errors.iter().map(|error| self.level + *error);
-        let after = self.ahead.iter().take(hours.saturating_sub(1)).flatten().copied();
-        let mut levels: Vec<Money> = now.chain(after).collect();
+        let mut levels = self.levels(hours);
         let rank = rank(levels.len(), quantile);
         if levels.is_empty() {
             return Money::ZERO;
         }
         *levels.select_nth_unstable(rank).1
+    }
+
+    /// What this hour and the `hours` − 1 after it may be: each by each error.
+    #[must_use]
+    pub fn levels(&self, hours: usize) -> Vec<Money> {
+        let now = self.errors.iter().map(|error| self.level + *error);
+        let after = self.ahead.iter().take(hours.saturating_sub(1)).flatten().copied();
+        now.chain(after).collect()
     }
 }
 

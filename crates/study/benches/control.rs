@@ -1,7 +1,7 @@
 //! What each way of acting costs, in simulated months: prints the tables of `docs/control.md`.
 //!
 //! `cargo bench -p brimful-study --bench control [-- --seeds N --scenario NAME,… --policy NAME,… --threads N
-//! --first-seed N --days N --lookahead HOURS]`; with `--show hours` the first seed of each scenario hour by hour as CSV instead:
+//! --first-seed N --days N --lookahead HOURS --report late|at-once]`; with `--show hours` the first seed of each scenario hour by hour as CSV instead:
 //! commitment and others' use ($/h at Compute rates), what pods ask for, and what each policy runs (vCPU).
 
 use std::process::ExitCode;
@@ -23,7 +23,16 @@ struct Wanted {
     policies: Vec<Policy>,
     threads: usize,
     show_hours: bool,
+    /// Whether the report shows each hour as it ends.
+    at_once: bool,
     settings: Settings,
+}
+
+impl Wanted {
+    fn trace(&self, scenario: Scenario, seed: u64) -> Trace {
+        let trace = scenario.trace(seed);
+        if self.at_once { trace.told_at_once() } else { trace }
+    }
 }
 
 fn main() -> ExitCode {
@@ -56,13 +65,14 @@ fn main() -> ExitCode {
 
 fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut wanted = Wanted {
-        seeds: 5,
+        seeds: 1,
         first: 1,
         days: MONTH_DAYS,
         scenarios: Scenario::ALL.to_vec(),
         policies: Policy::ALL.to_vec(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         show_hours: false,
+        at_once: false,
         settings: Settings::default(),
     };
     // `cargo bench` adds this.
@@ -84,12 +94,16 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
                 let hours = i64::try_from(number()?).unwrap_or(i64::MAX).clamp(1, 24);
                 wanted.settings.policy.lookahead = Span(chrono::Duration::hours(hours));
             }
+            "--report" if value == "at-once" => {
+                (wanted.at_once, wanted.settings.maturity) = (true, Span(chrono::Duration::zero()));
+            }
+            "--report" if value == "late" => {}
             "--show" if value == "hours" => wanted.show_hours = true,
             "--scenario" => wanted.scenarios = named(&Scenario::ALL, Scenario::name, &value)?,
             "--policy" => wanted.policies = named(&Policy::ALL, Policy::name, &value)?,
             _ => {
                 return Err(format!(
-                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --days, --lookahead, --show hours"
+                    "{flag} {value}: unknown; --seeds, --first-seed, --scenario, --policy, --threads, --days, --lookahead, --report, --show hours"
                 ));
             }
         }
@@ -129,7 +143,7 @@ fn play(trace: &Trace, start: &Start, policy: Policy, wanted: &Wanted) -> Run {
 }
 
 fn month(scenario: Scenario, seed: u64, wanted: &Wanted) -> Vec<Outcome> {
-    let trace = scenario.trace(seed);
+    let trace = wanted.trace(scenario, seed);
     let start = Start::new(&trace).expect("the model reads its own pools");
     let alone = play(&trace, &start, Policy::LeaveAlone, wanted);
     let (bound, alone) = (alone.bound(&trace), alone.bill);
@@ -151,7 +165,7 @@ fn month(scenario: Scenario, seed: u64, wanted: &Wanted) -> Vec<Outcome> {
 
 #[allow(clippy::print_stdout, reason = "the CSV is the output")]
 fn show_hours(scenario: Scenario, wanted: &Wanted) {
-    let trace = scenario.trace(wanted.first);
+    let trace = wanted.trace(scenario, wanted.first);
     let start = Start::new(&trace).expect("the model reads its own pools");
     println!("scenario,policy,hour,commitment,others,asked,of it on demand,on demand,spot,waiting,says");
     for policy in &wanted.policies {
