@@ -7,7 +7,7 @@ PYTHON := $(TOOLS)/venv/bin/python
 TEST_THREADS ?= 8
 ROUNDS ?= 20
 MINUTES ?= 10
-SEEDS ?= 2
+SEEDS ?= 1
 ROWS ?= 10000000
 STYLE ?= legacy
 MAKE_OF_FILES ?= arrow
@@ -118,7 +118,7 @@ bench-build: need-cargo
 bench-policy: need-cargo
 	@$(CARGO) bench --locked --quiet -p brimful-policy --bench plan
 
-## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=2)
+## control: simulate months of every policy, and print the tables of docs/control.md (SEEDS=1)
 control: need-cargo
 	@$(CARGO) bench --locked --quiet -p brimful-study --bench control -- --seeds $(SEEDS)
 
