@@ -235,8 +235,7 @@ fn levels(page: &mut Page, hours: &[HourLevel]) {
 fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &GroupWorking) {
     let level = middle(working.hours.iter().map(HourLevel::carried).collect());
     let risen = estimate.forecast.risen;
-    let launched = group.launched.unwrap_or_default();
-    let base = working.own_now.unwrap_or_default() + level + risen + launched;
+    let base = working.own_now.unwrap_or_default() + level + risen;
     let beyond = estimate.demand - base.or_zero();
     let mut sum = match working.own_now {
         Some(own) => format!(
@@ -253,13 +252,6 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
             risen.per_hour()
         );
     }
-    if launched > Money::ZERO {
-        let _ = write!(
-            sum,
-            " + {} of nodes launched since, which that cannot show",
-            launched.per_hour()
-        );
-    }
     if beyond.abs().picos() > NEGLIGIBLE {
         let sign = if beyond < Money::ZERO { "−" } else { "+" };
         let _ = write!(
@@ -268,7 +260,7 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
             beyond.abs().per_hour()
         );
     }
-    if working.own_now.is_some() || risen + launched > Money::ZERO || beyond.abs().picos() > NEGLIGIBLE {
+    if working.own_now.is_some() || risen > Money::ZERO || beyond.abs().picos() > NEGLIGIBLE {
         let _ = write!(sum, " = {}", estimate.demand.per_hour());
     }
     let method = match estimate.method {
@@ -309,16 +301,8 @@ fn to_plan_for(page: &mut Page, group: &GroupNow, estimate: &Nowcast) {
     } else {
         "a usual Spot price over the on-demand price: the report shows no Spot"
     };
-    let by_nodes = planned - estimate.over(group.lookahead, ratio.quantile());
-    let by_nodes = match group.launched {
-        Some(_) if by_nodes > Money::ZERO => format!(
-            " once {} is added for live nodes that the report cannot show",
-            by_nodes.per_hour()
-        ),
-        _ => String::new(),
-    };
     let line = format!(
-        "{}: of the {} levels that the next {} h may have (each hour's forecast with each of its past errors) {:.0} % are no higher{by_nodes} \
+        "{}: of the {} levels that the next {} h may have (each hour's forecast with each of its past errors) {:.0} % are no higher \
          = 1 − {:.2}, {source}; above it a node more on demand costs more than it saves",
         planned.per_hour(),
         estimate.forecast.levels(group.lookahead).len(),
@@ -396,6 +380,10 @@ fn rule(arithmetic: &Arithmetic) -> String {
             "live on-demand nodes cost more beyond the commitment than policy.maxExtraOnDemand: hold"
                 .to_owned()
         }
+        Rule::Spent => format!(
+            "{} was added since the fill began, as much as the {room} that was free: hold",
+            arithmetic.spent.unwrap_or_default().per_hour()
+        ),
         Rule::Starts => format!("{room} ≥ {threshold} to start: fill"),
         Rule::GoesOn => {
             format!("{room} would not start a fill, but one is under way, and {room} > {threshold}: fill")

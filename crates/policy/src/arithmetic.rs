@@ -21,6 +21,8 @@ use brimful_types::money::Money;
 pub enum Rule {
     /// Live nodes cost more beyond the commitment than `maxExtraOnDemand` allows.
     BeyondCap,
+    /// What was added since the fill began is worth the headroom that the report shows.
+    Spent,
     /// The room reaches what it takes to start.
     Starts,
     /// It was filling, and the room is more than it takes to go on.
@@ -73,6 +75,8 @@ pub struct Arithmetic {
     pub to_drain: Money,
     /// Since when demand has been that much too high.
     pub over_since: Option<DateTime<Utc>>,
+    /// What was added since the fill began, where live Nodes do not correct the estimate.
+    pub spent: Option<Money>,
     /// The decision before this one.
     pub last: Option<Decision>,
     /// What spoke.

@@ -126,7 +126,7 @@ pub fn own_reserved(
 }
 
 /// The newest hour that is mature in every group.
-pub(super) fn newest_mature(utilization: &Utilization) -> Option<Hour> {
+fn newest_mature(utilization: &Utilization) -> Option<Hour> {
     let mature = utilization
         .groups
         .iter()

@@ -6,20 +6,23 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::Decision;
 use super::arithmetic::{Arithmetic, Rule, range};
 use super::eligibility::Eligible;
 use super::groups::GroupNow;
 use super::prices::{Price, Prices};
-use super::state::Memory;
+use super::state::{Filling, Memory};
 use crate::settings::PolicyConfig;
 use brimful_savings_plans::nowcast::{Method, Nowcast};
 use brimful_savings_plans::savings_plan::GroupId;
 use brimful_types::money::Money;
 
 mod reasons;
+
+/// So long may a report take to show in mature hours what was launched.
+const UNSEEN_HOURS: i64 = 48;
 
 /// What a decision rests on.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +45,8 @@ pub struct Facts<'a> {
     pub worth_filling_from: Money,
     /// Live on-demand nodes of this cluster in the groups' scopes, $/h, where Nodes are at hand.
     pub live: Option<Money>,
+    /// Where the last fill began, if it did lately.
+    pub filling: Option<Filling>,
 }
 
 /// A decision and its arithmetic.
@@ -86,8 +91,6 @@ struct Level {
     /// By how much the demand to plan for exceeds the commitments that may be in force.
     excess: Money,
     method: Method,
-    /// True where what this cluster launches is in the demand at once.
-    shows_nodes: bool,
 }
 
 impl Level {
@@ -100,7 +103,6 @@ impl Level {
             room: Money::ZERO,
             excess: Money::ZERO,
             method: Method::Live,
-            shows_nodes: true,
         };
         let (mut headrooms, mut rooms) = (Vec::new(), Vec::new());
         let mut asked = None;
@@ -113,7 +115,6 @@ impl Level {
             level.excess += group.own_part(at_most(excess, asked));
             asked = Some(asked_of_next(nowcast, excess));
             level.method = nowcast.method;
-            level.shows_nodes &= nowcast.method == Method::Live || group.launched.is_some();
             headrooms.push(group.shared(group.headroom()?));
             rooms.push(group.shared(group.room()?));
         }
@@ -165,8 +166,11 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
     let over = level.excess > band && spot_saves;
     let over_since = over.then(|| facts.over_since.unwrap_or(facts.now));
     let goes_on = facts.last == Some(Decision::Fill) && level.room > to_go_on;
+    let spent = spent(facts, &level);
     let (decision, rule, reason) = if let Some(reason) = beyond_cap(facts, &level) {
         (Decision::Hold, Rule::BeyondCap, reason)
+    } else if let Some(spent) = spent.filter(|spent| *spent >= level.room && level.room > Money::ZERO) {
+        (Decision::Hold, Rule::Spent, reasons::spent(facts, &level, spent))
     } else if level.room >= to_start || goes_on {
         let rule = if level.room >= to_start {
             Rule::Starts
@@ -188,19 +192,31 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
             reasons::hold(facts, &level, &node, to_start),
         )
     };
+    let begins = || {
+        facts.live.map(|live| Filling {
+            since: facts.now,
+            live: live.dollars(),
+        })
+    };
     Outcome {
         overshoots: decision != Decision::Fill
-            && (beyond_cap(facts, &level).is_some() || (level.shows_nodes && level.room <= Money::ZERO)),
+            && (spent.is_some()
+                || beyond_cap(facts, &level).is_some()
+                || (level.method == Method::Live && level.room <= Money::ZERO)),
         decision,
         reason,
         headroom: Some(level.headroom),
         room: Room {
-            by_group: rooms(facts, &level, decision),
+            by_group: rooms(facts, &level, decision, spent),
             band,
             live: level.method == Method::Live,
         },
         memory: Memory {
             over_since,
+            filling: match decision {
+                Decision::Fill => remembered(facts).or_else(begins),
+                _ => remembered(facts).filter(|_| spent.is_some()),
+            },
             ..Memory::default()
         },
         arithmetic: range(facts.groups).map(|(low, high)| {
@@ -222,6 +238,7 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
                 to_go_on,
                 to_drain: band,
                 over_since,
+                spent,
                 last: facts.last,
                 rule,
             })
@@ -230,7 +247,12 @@ pub fn decide(facts: &Facts<'_>) -> Outcome {
 }
 
 /// What each group leaves to this cluster, as the decision sees it. A hold that live Nodes ask for leaves nothing.
-fn rooms(facts: &Facts<'_>, level: &Level, decision: Decision) -> BTreeMap<GroupId, Money> {
+fn rooms(
+    facts: &Facts<'_>,
+    level: &Level,
+    decision: Decision,
+    spent: Option<Money>,
+) -> BTreeMap<GroupId, Money> {
     let left = |place: usize, group: &GroupNow| {
         let before = place.checked_sub(1).and_then(|before| facts.groups.get(before));
         let asked = before.and_then(|before| Some(asked_of_next(before.nowcast.as_ref()?, before.excess()?)));
@@ -238,6 +260,10 @@ fn rooms(facts: &Facts<'_>, level: &Level, decision: Decision) -> BTreeMap<Group
             // Plans that end soon are not worth filling, but still pay.
             Decision::Drain => -group.own_part(at_most(group.excess()?, asked)).scale(group.share),
             _ => group.shared(group.room()?).or_zero(),
+        };
+        let room = match spent.map(|spent| (level.room - spent).or_zero()) {
+            Some(rest) if decision != Decision::Drain => room.share(rest, level.room),
+            _ => room,
         };
         Some((group.id.clone(), room))
     };
@@ -256,6 +282,20 @@ fn beyond_cap(facts: &Facts<'_>, level: &Level) -> Option<String> {
             extra.per_hour()
         )
     })
+}
+
+/// The beginning of the last fill, while the report cannot have caught up with it.
+fn remembered(facts: &Facts<'_>) -> Option<Filling> {
+    facts
+        .filling
+        .filter(|filling| facts.now - filling.since < Duration::hours(UNSEEN_HOURS))
+}
+
+/// What has been added since the fill began, where live Nodes do not correct the estimate: nothing else would stop a
+/// fill before the report shows it, a day or two later.
+fn spent(facts: &Facts<'_>, level: &Level) -> Option<Money> {
+    let filling = remembered(facts).filter(|_| level.method != Method::Live)?;
+    Some(facts.live? - Money::from_dollars(filling.live)?)
 }
 
 /// A freeze for a reason.

@@ -54,9 +54,6 @@ pub struct GroupNow {
     pub planned: Option<Money>,
     /// The same with all plans that may be in force: what stands beyond it may be given back.
     pub planned_in_force: Option<Money>,
-    /// What of the demand are nodes that this cluster has launched since the newest complete hour, $/h; `None` where its part of
-    /// the report is known, and without Nodes.
-    pub launched: Option<Money>,
     /// What of the group's demand this cluster's live Nodes are, $/h; `None` without Nodes.
     pub own: Option<Money>,
     /// What erring about the demand costs.
@@ -102,29 +99,29 @@ impl GroupNow {
         let quantile = self.ratio.quantile();
         let over = |nowcasts: &BTreeMap<GroupId, Nowcast>| {
             let nowcast = nowcasts.get(&self.id)?;
-            Some(nowcast.over(hours, quantile))
+            Some((nowcast.over(hours, quantile), nowcast.forecast.risen))
         };
-        self.planned_in_force = over(facts.nowcasts);
-        self.planned = if std::ptr::eq(facts.to_fill, facts.nowcasts) {
-            self.planned_in_force
+        let in_force = over(facts.nowcasts);
+        // A burst in incomplete hours may be over by now: nothing is given back for it.
+        self.planned_in_force = in_force.map(|(planned, risen)| planned - risen);
+        let to_fill = if std::ptr::eq(facts.to_fill, facts.nowcasts) {
+            in_force
         } else {
             over(facts.to_fill)
         };
+        self.planned = to_fill.map(|(planned, _)| planned);
         self.lookahead = hours;
         self
     }
 
-    /// Adds the nodes that this cluster has launched since, $/h, and counts no less than all of its live Nodes cost. Whose use
-    /// the report shows is not known: some of those nodes may have taken the place of others in it. So what is given back goes
-    /// by the report alone.
-    pub(super) fn count_nodes(&mut self, launched: Money, live: Money) {
-        let raised = |demand: Money| (demand + launched).max(live);
+    /// Raises the demand to what this cluster's live Nodes alone cost, $/h. What is given back goes by the report: whose the
+    /// use in it was is not known.
+    pub(super) fn uses_at_least(&mut self, live: Money) {
         if let Some(nowcast) = &mut self.nowcast {
-            nowcast.demand = raised(nowcast.demand);
-            nowcast.high = raised(nowcast.high);
+            nowcast.demand = nowcast.demand.max(live);
+            nowcast.high = nowcast.high.max(live);
         }
-        self.planned = self.planned.map(raised);
-        self.launched = Some(launched);
+        self.planned = self.planned.map(|planned| planned.max(live));
     }
 
     /// What of a headroom this cluster may take.
@@ -216,7 +213,6 @@ pub fn groups_now(facts: &Facts<'_>) -> (Groups, Vec<Warning>) {
             planned: None,
             planned_in_force: None,
             nowcast: nowcast.cloned(),
-            launched: None,
             own: None,
             ratio: facts.ratio,
             share: 1.0,

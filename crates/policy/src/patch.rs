@@ -364,6 +364,7 @@ mod tests {
             to_go_on: money(0.01),
             to_drain: money(0.1),
             over_since: None,
+            spent: None,
             last: None,
             rule: Rule::Starts,
         }));

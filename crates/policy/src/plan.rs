@@ -9,9 +9,7 @@ use serde_json::Value;
 use super::Decision;
 use super::annotations::set_budgets;
 use super::arithmetic::{GroupWorking, workings};
-use super::attribution::{
-    Valuation, add_peers, live_at_compute, live_use, newest_mature, own_use, record, recorded_use,
-};
+use super::attribution::{Valuation, add_peers, live_at_compute, live_use, own_use, record, recorded_use};
 use super::decision::Outcome;
 use super::eligibility::family_requirement;
 use super::fleet::fleet;
@@ -300,7 +298,7 @@ pub fn propose_on(inputs: &Inputs<'_>, groundwork: &mut Groundwork) -> Proposal 
         };
         for groups in [&mut groups.keeping, &mut groups.giving_back] {
             if all.is_none() {
-                count_nodes(&asked, &launched_since(inputs, &scale), groups);
+                raise_to_live(live, &asked.at_compute, groups);
             }
             asked.note(groups);
         }
@@ -360,30 +358,24 @@ fn with_peers<'a>(
     (Some(all), peers, warnings)
 }
 
-/// What live Nodes cost that the newest complete hour of the report cannot show, or not all of it.
-fn launched_since(inputs: &Inputs<'_>, scale: &Valuation<'_>) -> BTreeMap<GroupId, Money> {
-    let nodes = inputs.nodes.unwrap_or_default().iter();
-    let hour = newest_mature(inputs.utilization);
-    let since = nodes.filter(|node| hour.is_some_and(|hour| node.created > hour.start()));
-    live_use(scale, &since.cloned().collect::<Vec<_>>())
-}
-
-/// Counts live Nodes where nobody can tell whose use the report shows: those that it cannot show on top of it, and no less than
-/// they all cost. What EC2 Instance plans cannot pay goes to the Compute plans.
-fn count_nodes(asked: &Asked<'_>, launched: &BTreeMap<GroupId, Money>, groups: &mut [GroupNow]) {
-    let of = |amounts: &BTreeMap<GroupId, Money>, id: &GroupId| amounts.get(id).copied().unwrap_or_default();
-    let mut at_compute = (of(launched, &GroupId::Compute), of(asked.live, &GroupId::Compute));
-    for group in groups.iter_mut().filter(|group| group.id != GroupId::Compute) {
-        let (launched, live) = (of(launched, &group.id), of(asked.live, &group.id));
-        let whole = of(&asked.at_compute, &group.id);
-        let beyond = |cost: Money, room: Money| whole.share((cost - room).or_zero(), live);
-        at_compute.0 += beyond(launched, group.room().unwrap_or_default().or_zero());
-        at_compute.1 += beyond(live, group.in_force);
-        group.count_nodes(launched, live);
+/// Raises each group's demand to what live Nodes alone cost it: what its EC2 Instance plans cannot pay goes to the Compute
+/// plans.
+fn raise_to_live(
+    live: &BTreeMap<GroupId, Money>,
+    at_compute: &BTreeMap<GroupId, Money>,
+    groups: &mut [GroupNow],
+) {
+    let mut least = live.clone();
+    for group in groups.iter().filter(|group| group.id != GroupId::Compute) {
+        let own = live.get(&group.id).copied().unwrap_or_default();
+        let beyond = (own - group.in_force).or_zero();
+        let whole = at_compute.get(&group.id).copied().unwrap_or_default();
+        *least.entry(GroupId::Compute).or_default() += whole.share(beyond, own);
     }
-    let compute = groups.iter_mut().find(|group| group.id == GroupId::Compute);
-    if let Some(group) = compute {
-        group.count_nodes(at_compute.0, at_compute.1);
+    for group in groups {
+        if let Some(least) = least.get(&group.id) {
+            group.uses_at_least(*least);
+        }
     }
 }
 

@@ -374,6 +374,7 @@ impl<'a> Planner<'a> {
                 self.worth_filling_from(pool, groups)
             },
             live,
+            filling: previous.and_then(|p| p.memory.filling),
         });
         let want = if managed || outcome.decision == Decision::Fill {
             self.want(pool, &outcome, by_limits)

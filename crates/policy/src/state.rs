@@ -49,6 +49,15 @@ pub struct PoolState {
     pub memory: Memory,
 }
 
+/// The beginning of a fill.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Filling {
+    /// When.
+    pub since: DateTime<Utc>,
+    /// What live on-demand nodes cost then, $/h at SP rates.
+    pub live: f64,
+}
+
 impl PoolState {
     /// The last decision, freezes left out.
     #[must_use]
@@ -172,6 +181,9 @@ pub struct Memory {
     /// Since when demand has exceeded the commitment by more than the band.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_since: Option<DateTime<Utc>>,
+    /// Where a fill began that the report's tags cannot follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling: Option<Filling>,
     /// True while the limits of this decision are still to be set.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limits_wait: bool,

@@ -132,10 +132,9 @@ pub fn nowcast(
             .hours
             .range(newest.plus(1)..)
             .filter(|(_, hour)| !hour.contradictory);
-        let coming_in = coming_in.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
-        let coming_in = coming_in
-            .map(|(hour, of_hour)| (*hour, level(*hour) - of_hour.unseen))
-            .collect();
+        // Where this cluster's part is not known, its own launches would look like others' use.
+        let coming_in = coming_in.filter(|(hour, _)| own.is_some_and(|own| own.knows(**hour)));
+        let coming_in = coming_in.map(|(hour, _)| (*hour, level(*hour))).collect();
         let forecast = forecast(&known, &coming_in, Hour::of(now))?;
         let method = match (own, forecast.predictor) {
             (Some(_), _) => Method::Live,
@@ -167,9 +166,18 @@ pub fn nowcast(
     estimates.collect()
 }
 
-/// Demand on a group in an old hour.
+/// Demand on a group in an old hour, as far as rows show it.
 fn at(group: &GroupUse, hour: Hour) -> Money {
-    group.hours.get(&hour).map(GroupHour::demand).unwrap_or_default()
+    group.hours.get(&hour).map(shown).unwrap_or_default()
+}
+
+/// What rows show of an hour that is not complete; of one that is, all of it.
+fn shown(hour: &GroupHour) -> Money {
+    if hour.mature {
+        hour.demand()
+    } else {
+        hour.demand() - hour.unseen
+    }
 }
 
 /// What old hours are corrected by.
@@ -204,7 +212,7 @@ impl Scopes<'_> {
         let Some(then) = group.hours.get(&hour) else {
             return (Money::ZERO, Money::ZERO);
         };
-        let total = then.demand() + in_hour(self.overflow, &group.id, hour);
+        let total = shown(then) + in_hour(self.overflow, &group.id, hour);
         let beyond = |total: Money| (total - then.commitment).or_zero();
         (beyond(total), beyond(total + self.own_change(group, hour)))
     }
@@ -358,6 +366,36 @@ mod tests {
             "2 of others' 6 are seen, as before"
         );
         assert_eq!(told(3.0), Some(dollars(5.0)), "3 of them are others', 2 are live");
+    }
+
+    #[test]
+    fn nor_does_it_flow_over_to_compute() {
+        let mut instance = group(m5(), 2.0, |_| 2.0);
+        let then: BTreeMap<Hour, Money> = instance
+            .hours
+            .iter_mut()
+            .rev()
+            .enumerate()
+            .map(|(back, (hour, of_hour))| {
+                let is_late = back < 12;
+                of_hour.mature = !is_late;
+                of_hour.unseen = dollars(if is_late { 2.0 } else { 0.0 });
+                (*hour, dollars(if is_late { 0.0 } else { 1.5 }))
+            })
+            .collect();
+        let mut compute = group(GroupId::Compute, 10.0, |_| 4.0);
+        for of_hour in compute.hours.values_mut().rev().take(12) {
+            of_hour.mature = false;
+        }
+        let use_ = utilization(vec![instance, compute]);
+        let own = OwnUse {
+            now: BTreeMap::from([(m5(), dollars(1.5))]),
+            then: Arc::new(ByScope::from([(m5(), then)])),
+            ..OwnUse::default()
+        };
+        let found = nowcast(&use_, &all(), at(NOW), Some(&own), &Overflow::new());
+        assert_eq!(found[&GroupId::Compute].demand, dollars(4.0));
+        assert_eq!(found[&m5()].demand, dollars(2.0));
     }
 
     #[test]

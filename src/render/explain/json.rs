@@ -106,6 +106,7 @@ fn arithmetic(sum: &Arithmetic) -> Value {
         "toGoOn": sum.to_go_on,
         "toDrain": sum.to_drain,
         "overSince": sum.over_since.map(rfc3339),
+        "spent": sum.spent,
         "last": sum.last,
         "rule": rule(sum.rule),
     })
@@ -114,6 +115,7 @@ fn arithmetic(sum: &Arithmetic) -> Value {
 fn rule(rule: Rule) -> &'static str {
     match rule {
         Rule::BeyondCap => "beyondCap",
+        Rule::Spent => "spent",
         Rule::Starts => "starts",
         Rule::GoesOn => "goesOn",
         Rule::Drains => "drains",

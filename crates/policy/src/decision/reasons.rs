@@ -14,6 +14,15 @@ pub(super) fn drain(facts: &Facts<'_>, level: &Level) -> String {
     )
 }
 
+pub(super) fn spent(facts: &Facts<'_>, level: &Level, spent: Money) -> String {
+    format!(
+        "on-demand nodes worth {} were added since the fill began, as much as the {} that {} had free by the report",
+        spent.per_hour(),
+        level.room.per_hour(),
+        names(facts.groups)
+    )
+}
+
 pub(super) fn fill(facts: &Facts<'_>, level: &Level, node: &str, price: Price) -> String {
     let fits = level.room.fits(price.rate);
     let assumed = match price.source {
@@ -86,18 +95,13 @@ fn demand(groups: &[&GroupNow], method: Method) -> String {
     let estimates = groups.iter().filter_map(|group| group.nowcast.as_ref());
     let now: Money = estimates.map(|estimate| estimate.demand).sum();
     let planned: Money = groups.iter().filter_map(|group| group.planned).sum();
-    let launched: Money = groups.iter().filter_map(|group| group.launched).sum();
-    let launched = match launched {
-        Money::ZERO => String::new(),
-        launched => format!(", with {} for nodes launched since", launched.per_hour()),
-    };
     let how = match method {
         Method::Live => "by the report and live Nodes",
         Method::Profile => "by the report at this hour of the day",
         Method::LastMature => "by the newest complete hours",
     };
     format!(
-        "demand {} of {} {how}{launched}, {} to plan for in the next {} h",
+        "demand {} of {} {how}, {} to plan for in the next {} h",
         now.per_hour(),
         commitment.per_hour(),
         planned.per_hour(),

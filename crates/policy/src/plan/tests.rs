@@ -507,28 +507,24 @@ fn nodes_whose_use_carries_no_tags_are_not_counted_twice() {
 }
 
 #[test]
-fn without_tags_nodes_that_the_report_cannot_show_yet_use_up_the_headroom() {
+fn without_tags_a_fill_stops_once_its_headroom_is_spent() {
     let mut scene = Scene::compute(2.0, 1.5);
-    let with = |scene: &mut Scene, launched: usize| {
-        scene.nodes = Some((0..10).chain(25..25 + launched).map(node).collect());
-        let proposal = scene.run();
-        scene.state = proposal.state.clone();
-        let found = pool(&proposal, "committed").outcome.clone();
-        (found.decision, found.headroom, found.reason)
-    };
-    // $0.50/h pay for 8 m5.large, whoever launched them and since when Brimful runs.
-    let (decision, headroom, _) = with(&mut scene, 0);
-    assert_eq!((decision, headroom), (Decision::Fill, Some(dollars(0.5))));
-    let (decision, headroom, reason) = with(&mut scene, 5);
-    assert_eq!((decision, headroom), (Decision::Fill, Some(dollars(0.2))));
+    scene.nodes = Some((0..10).map(node).collect());
+    let first = scene.run();
+    assert_eq!(pool(&first, "committed").outcome.decision, Decision::Fill);
+    scene.state = first.state;
+    scene.nodes = Some((0..19).map(node).collect());
+    let later = scene.run();
+    let found = pool(&later, "committed");
+    assert_eq!(found.outcome.decision, Decision::Hold);
     assert!(
-        reason.contains("with $0.300/h for nodes launched since"),
-        "{reason}"
+        found.outcome.reason.contains("since the fill began"),
+        "{}",
+        found.outcome.reason
     );
-    let (decision, headroom, _) = with(&mut scene, 8);
-    assert_eq!((decision, headroom), (Decision::Hold, Some(dollars(0.02))));
-    // Nothing is given back for them: they may have taken the place of others.
-    assert_eq!(with(&mut scene, 20).0, Decision::Hold);
+    // The report cannot have seen it yet: the next run must not begin again.
+    scene.state = later.state;
+    assert_eq!(decided(&scene).0, Decision::Hold);
 }
 
 #[test]

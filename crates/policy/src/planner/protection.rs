@@ -9,7 +9,7 @@ use super::Planner;
 use crate::Decision;
 use crate::annotations::{DecisionRecord, set_budgets};
 use crate::guards::switches_protection;
-use crate::limits::{Member, Vcpu};
+use crate::limits::{Member, Vcpu, same};
 use crate::patch::{own_budgets, reset};
 use crate::plan::PoolPlan;
 use crate::protection::{
@@ -70,7 +70,8 @@ impl Planner<'_> {
                 continue;
             }
             // Protected first: what is full may be so by doubt alone, and Karpenter is to see the limits before it packs.
-            let excess = excess.filter(|_| !packs || has_own_entry(&plan.pool));
+            let stands = || has_own_entry(&plan.pool) && same(&plan.limits, &plan.pool.limits);
+            let excess = excess.filter(|_| !packs || stands());
             plan.protection = Some(Protection {
                 current,
                 proposed: excess.is_none(),
