@@ -260,7 +260,7 @@ fn demand(page: &mut Page, group: &GroupNow, estimate: &Nowcast, working: &Group
             beyond.abs().per_hour()
         );
     }
-    if working.own_now.is_some() || risen > Money::ZERO || beyond.abs().picos() > NEGLIGIBLE {
+    if working.own_now.is_some() || beyond.abs().picos() > NEGLIGIBLE {
         let _ = write!(sum, " = {}", estimate.demand.per_hour());
     }
     let method = match estimate.method {

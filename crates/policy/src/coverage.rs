@@ -250,12 +250,6 @@ impl<'a> Usage<'a> {
             .collect();
         let groups: BTreeSet<&GroupId> = of_plans.iter().chain([&GroupId::Compute]).collect();
         let groups: Vec<GroupId> = groups.into_iter().cloned().collect();
-        let is_in_reach = |group: &GroupId, series: &Series| {
-            let plans = ledger.plans.iter().map(|entry| &entry.plan);
-            let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
-            series.account.is_empty()
-                || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
-        };
         let mut sets = BTreeMap::new();
         let mut kind = |series: &Series| {
             let (is_covered, by_compute) = match series.class {
@@ -290,7 +284,7 @@ impl<'a> Usage<'a> {
             };
             let mut reached = vec![group.clone(), GroupId::Compute];
             reached.dedup();
-            reached.retain(|group| is_in_reach(group, series));
+            reached.retain(|group| sharing.reaches(ledger, group, series));
             let next = sets.len();
             Some(Kind {
                 reached: *sets.entry(reached).or_insert(next),

@@ -121,12 +121,12 @@ fn rank(count: usize, quantile: f64) -> usize {
     (quantile.clamp(0.0, 1.0) * count.saturating_sub(1) as f64).round() as usize
 }
 
-/// Forecasts the level at `target` from the hours known before it; `None` when there are none. Of the hours in `coming_in`
+/// Forecasts the level at `target` from the hours known before it; `None` when there are none. Of the hours in `incomplete`
 /// only the least is known that they can be.
 #[must_use]
 pub fn forecast(
     known: &BTreeMap<Hour, Money>,
-    coming_in: &BTreeMap<Hour, Money>,
+    incomplete: &BTreeMap<Hour, Money>,
     target: Hour,
 ) -> Option<Forecast> {
     let past = Past::of(known, target)?;
@@ -144,7 +144,7 @@ pub fn forecast(
         .min_by_key(|(_, errors)| mean_error(errors));
     if let Some((predictor, mut errors)) = best {
         errors.sort_unstable_by_key(|(_, error)| *error);
-        let risen = past.risen(predictor, coming_in);
+        let risen = past.risen(predictor, incomplete);
         let (level, basis) = past.predict(predictor, target.index(), past.newest)?;
         let ahead = (1..DAY).map_while(|hour| {
             let (level, _) = past.predict(predictor, target.index() + hour, past.newest)?;
@@ -314,8 +314,8 @@ impl Past {
 
     /// By how much all of the newest hours whose rows are still coming in show more than is forecast for them. What falls
     /// shows only once all rows are there.
-    fn risen(&self, predictor: Predictor, coming_in: &BTreeMap<Hour, Money>) -> Money {
-        let newest = coming_in.iter().rev().take(RISING);
+    fn risen(&self, predictor: Predictor, incomplete: &BTreeMap<Hour, Money>) -> Money {
+        let newest = incomplete.iter().rev().take(RISING);
         let beyond = newest.map(|(hour, least)| {
             let (told, _) = self.predict(predictor, hour.index(), self.newest)?;
             Some(*least - told)

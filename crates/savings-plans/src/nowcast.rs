@@ -128,14 +128,14 @@ pub fn nowcast(
         let known = mature.filter(|(hour, _)| own.is_none_or(|own| own.knows(**hour)));
         let known: BTreeMap<Hour, Money> = known.map(|(hour, _)| (*hour, level(*hour))).collect();
         let (newest, _) = known.last_key_value()?;
-        let coming_in = group
+        let incomplete = group
             .hours
             .range(newest.plus(1)..)
             .filter(|(_, hour)| !hour.contradictory);
         // Where this cluster's part is not known, its own launches would look like others' use.
-        let coming_in = coming_in.filter(|(hour, _)| own.is_some_and(|own| own.knows(**hour)));
-        let coming_in = coming_in.map(|(hour, _)| (*hour, level(*hour))).collect();
-        let forecast = forecast(&known, &coming_in, Hour::of(now))?;
+        let incomplete = incomplete.filter(|(hour, _)| own.is_some_and(|own| own.knows(**hour)));
+        let incomplete = incomplete.map(|(hour, _)| (*hour, level(*hour))).collect();
+        let forecast = forecast(&known, &incomplete, Hour::of(now))?;
         let method = match (own, forecast.predictor) {
             (Some(_), _) => Method::Live,
             (None, Predictor::HourOfWeek | Predictor::HourOfDay) => Method::Profile,

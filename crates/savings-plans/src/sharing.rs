@@ -6,6 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use super::ledger::{Ledger, Series};
+use super::savings_plan::GroupId;
+
 /// Groups of accounts: the name of the group of each account that is in one.
 pub type AccountGroups = BTreeMap<String, String>;
 
@@ -35,6 +38,15 @@ impl Sharing {
         let members = accounts.iter().map(String::as_str).chain([own]);
         let groups = members.map(|account| (account.to_owned(), "cluster".to_owned()));
         Self::Restricted(groups.collect())
+    }
+
+    /// True where a plan of a group comes to the usage of a series at some step; where the ledger keeps no account, it does.
+    #[must_use]
+    pub fn reaches(&self, ledger: &Ledger, group: &GroupId, series: &Series) -> bool {
+        let plans = ledger.plans.iter().map(|entry| &entry.plan);
+        let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
+        series.account.is_empty()
+            || of_group.any(|plan| self.step(plan.owner.as_deref(), &series.account).is_some())
     }
 
     /// At which step a plan of `owner` comes to usage of `account`, 0 first; `None` when it never does. A plan whose

@@ -288,17 +288,13 @@ fn spill(ledger: &Ledger, horizon: DateTime<Utc>, commitments: &ByGroup, sharing
         });
         let key = series.key();
         let both = ec2.into_iter().chain([GroupId::Compute]);
-        let reached = |group: &GroupId| {
-            let plans = ledger.plans.iter().map(|entry| &entry.plan);
-            let mut of_group = plans.filter(|plan| plan.group().as_ref() == Some(group));
-            series.account.is_empty()
-                || of_group.any(|plan| sharing.step(plan.owner.as_deref(), &series.account).is_some())
-        };
         // Both groups that it could belong to, EC2 Instance first, by place, and what a unit costs there.
-        let candidates = both.filter(reached).filter_map(|group| {
-            let rate = rates.likely(&group, &key)?;
-            Some((full.iter().position(|(id, _)| *id == group)?, rate))
-        });
+        let candidates = both
+            .filter(|group| sharing.reaches(ledger, group, series))
+            .filter_map(|group| {
+                let rate = rates.likely(&group, &key)?;
+                Some((full.iter().position(|(id, _)| *id == group)?, rate))
+            });
         let candidates: Vec<(usize, Money)> = candidates.collect();
         let ended = cells.partition_point(|cell| cell.hour.end() <= horizon);
         for cell in &cells[..ended] {

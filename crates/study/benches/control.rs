@@ -31,7 +31,11 @@ struct Wanted {
 impl Wanted {
     fn trace(&self, scenario: Scenario, seed: u64) -> Trace {
         let trace = scenario.trace(seed);
-        if self.at_once { trace.told_at_once() } else { trace }
+        if self.at_once {
+            trace.complete_at_once()
+        } else {
+            trace
+        }
     }
 }
 

@@ -146,6 +146,22 @@ fn decided(plan: &Value) -> (&str, Option<&str>) {
     )
 }
 
+/// The plan for fourteen nodes of ours, which a Compute plan for 24 pays, and so many of others' in each hour.
+fn beside(theirs: impl Fn(i32) -> f64) -> Value {
+    World::new(14, M5).plan(|hour| {
+        let theirs = theirs(hour);
+        let paid = f64::min(theirs, 10.0);
+        let mut rows = vec![
+            fee(COMPUTE, hour, 24.0, 14.0 + paid),
+            own(covered(COMPUTE, hour, M5, 14.0)),
+            others(covered(COMPUTE, hour, M5, paid)),
+            spot(hour, SPOT),
+        ];
+        rows.extend((theirs > paid).then(|| others(on_demand(hour, M5, theirs - paid))));
+        rows
+    })
+}
+
 #[test]
 fn a_plan_that_stands_idle_beside_our_own_uncovered_nodes_does_not_reach_us() {
     let plan = World::new(10, M5).plan(|hour| {
@@ -196,18 +212,10 @@ fn nor_does_one_that_stands_idle_beside_untagged_instances_of_our_account() {
 fn a_dip_that_only_incomplete_hours_show_to_be_over_is_no_room() {
     // Others' ten nodes stood still for a day, and nine of them run again in the hours whose rows are still coming in: that
     // leaves room for one of ours.
-    let plan = World::new(14, M5).plan(|hour| {
-        let theirs = match hour {
-            hour if hour > NEWEST_MATURE + 6 => 9.0,
-            hour if hour > NEWEST_MATURE - 24 => 0.0,
-            _ => 10.0,
-        };
-        vec![
-            fee(COMPUTE, hour, 24.0, 14.0 + theirs),
-            own(covered(COMPUTE, hour, M5, 14.0)),
-            others(covered(COMPUTE, hour, M5, theirs)),
-            spot(hour, SPOT),
-        ]
+    let plan = beside(|hour| match hour {
+        hour if hour > NEWEST_MATURE + 6 => 9.0,
+        hour if hour > NEWEST_MATURE - 24 => 0.0,
+        _ => 10.0,
     });
     assert_eq!(decided(&plan), ("fill", Some("30")), "{:#}", plan["nodePools"]);
 }
@@ -215,18 +223,7 @@ fn a_dip_that_only_incomplete_hours_show_to_be_over_is_no_room() {
 #[test]
 fn nothing_is_given_back_for_a_burst_that_only_incomplete_hours_show() {
     // Others' ten nodes were sixty in the newest hours of the report; by now that may be over.
-    let plan = World::new(14, M5).plan(|hour| {
-        let theirs = if hour >= HOURS - 8 { 60.0 } else { 10.0 };
-        let paid = f64::min(theirs, 10.0);
-        let mut rows = vec![
-            fee(COMPUTE, hour, 24.0, 14.0 + paid),
-            own(covered(COMPUTE, hour, M5, 14.0)),
-            others(covered(COMPUTE, hour, M5, paid)),
-            spot(hour, SPOT),
-        ];
-        rows.extend((theirs > paid).then(|| others(on_demand(hour, M5, theirs - paid))));
-        rows
-    });
+    let plan = beside(|hour| if hour >= HOURS - 8 { 60.0 } else { 10.0 });
     assert_eq!(decided(&plan), ("hold", Some("28")), "{:#}", plan["nodePools"]);
 }
 
@@ -303,18 +300,7 @@ fn a_reservation_that_has_ended_leaves_no_room() {
 fn a_burst_that_is_over_is_not_told_as_present() {
     // Others' ten nodes were sixty for ten hours, which ended some hours before the newest mature one.
     let burst = NEWEST_MATURE - 13..NEWEST_MATURE - 3;
-    let plan = World::new(14, M5).plan(|hour| {
-        let theirs = if burst.contains(&hour) { 60.0 } else { 10.0 };
-        let paid = f64::min(theirs, 10.0);
-        let mut rows = vec![
-            fee(COMPUTE, hour, 24.0, 14.0 + paid),
-            own(covered(COMPUTE, hour, M5, 14.0)),
-            others(covered(COMPUTE, hour, M5, paid)),
-            spot(hour, SPOT),
-        ];
-        rows.extend((theirs > paid).then(|| others(on_demand(hour, M5, theirs - paid))));
-        rows
-    });
+    let plan = beside(|hour| if burst.contains(&hour) { 60.0 } else { 10.0 });
     let (decision, cpu) = decided(&plan);
     assert_eq!((decision, cpu), ("hold", Some("28")), "{:#}", plan["nodePools"]);
 }

@@ -141,11 +141,11 @@ fn gaps_are_no_zeros() {
 #[test]
 fn hours_that_are_still_coming_in_raise_a_forecast_and_never_lower_it() {
     let full = known(28, |hour| if hour / 24 == 27 { 0.0 } else { 3.0 });
-    let told = |coming_in: [f64; 8]| {
+    let told = |incomplete: [f64; 8]| {
         let hours = (MONDAY + 28 * 24..).map(Hour::from_index);
-        let coming_in = hours.zip(coming_in.map(dollars)).collect();
+        let incomplete = hours.zip(incomplete.map(dollars)).collect();
         let target = Hour::from_index(MONDAY + 28 * 24 + 20);
-        forecast(&full, &coming_in, target).unwrap()
+        forecast(&full, &incomplete, target).unwrap()
     };
     // A day of nothing, by which the forecast goes, is over: the least that all of the newest six hours show counts.
     let over = told([0.0, 0.0, 2.9, 2.8, 2.9, 2.7, 2.6, 2.9]);

@@ -72,7 +72,7 @@ pub struct Trace {
 impl Trace {
     /// The same with a report that shows each hour as it ends, whole at once: what is left is not lateness.
     #[must_use]
-    pub fn told_at_once(mut self) -> Self {
+    pub fn complete_at_once(mut self) -> Self {
         let hours = 1..HOURS;
         self.deliveries = hours
             .map(|hour| Delivery {
